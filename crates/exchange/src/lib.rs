@@ -1,0 +1,21 @@
+//! What happened: the record of one request, from its first byte to the end of its answer.
+//!
+//! **Invariant:** nothing here has a clock, a disk, a socket or async. Times are microseconds
+//! that the caller measured.
+
+mod attempt;
+mod fault;
+mod ids;
+mod phase;
+mod record;
+mod refusal;
+
+pub use attempt::{Address, Attempt, Connection, TlsFacts};
+pub use fault::{
+    BodyFault, Certificate, CertificateFault, ConnectFault, DnsFault, Fault, HeadFault, Limit,
+    SendFault, TlsFault,
+};
+pub use ids::{ExchangeId, TraceParent};
+pub use phase::{Micros, Phase, Phases};
+pub use record::{Answer, Client, End, Exchange, Maker, Request, Stop};
+pub use refusal::{Malformed, Refusal};

@@ -1,0 +1,79 @@
+//! How we said no: the closed set of reasons for which a request is answered without an upstream
+//! having failed. No status codes here; `proxy/src/refuse.rs` alone chooses them.
+
+use serde::Serialize;
+
+/// A request that we answered ourselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case", tag = "refusal", content = "reason")]
+pub enum Refusal {
+    /// No route matches host and path.
+    NoRoute,
+    /// Routes match host and path, but none of them this method.
+    MethodNotAllowed,
+    /// The route's upstream has no target.
+    NoTarget,
+    /// The request cannot be read without guessing.
+    Malformed(Malformed),
+    /// The request target is longer than `limits.uri`.
+    UriTooLong,
+    /// The request head is larger than `limits.request_head` or has more than
+    /// `limits.request_fields` fields.
+    HeadTooLarge,
+    /// The request head did not arrive within `listen.timeout.head`.
+    HeadTimeout,
+    /// The request body stopped for longer than `listen.timeout.body`.
+    BodyTimeout,
+    /// Every target has as many connections as `pool.connections` allows.
+    ConnectionLimit,
+    /// The request passed through this gateway before.
+    Loop,
+    /// We are stopping and take no more work.
+    Draining,
+    /// A bug of ours, caught before it took the process down.
+    Bug,
+}
+
+/// What is wrong with a request that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Malformed {
+    /// The first line is not `METHOD SP TARGET SP HTTP/1.x`.
+    RequestLine,
+    /// The version is neither HTTP/1.0 nor HTTP/1.1.
+    Version,
+    /// The first bytes are a TLS handshake: `https` was spoken to a plain port.
+    TlsToPlainPort,
+    /// The first bytes are an HTTP/2 preface, which this listener does not speak.
+    Http2Preface,
+    /// A line ends in LF without CR, or CR stands alone.
+    BareLineEnd,
+    /// A field line has no colon, a space before it, or a name that is no token.
+    FieldLine,
+    /// A field line continues the one above (obsolete line folding).
+    ObsoleteFold,
+    /// A control character in a field value or the request target.
+    ControlCharacter,
+    /// HTTP/1.1 without `Host`.
+    HostMissing,
+    /// More than one `Host`.
+    HostRepeated,
+    /// `Host` is not a host with an optional port.
+    HostInvalid,
+    /// `Host` differs from the authority of an absolute-form target.
+    HostMismatch,
+    /// `Content-Length` together with `Transfer-Encoding`.
+    LengthAndCoding,
+    /// `Content-Length` more than once.
+    LengthRepeated,
+    /// `Content-Length` is not a number that fits.
+    LengthInvalid,
+    /// `Transfer-Encoding` is something other than `chunked`.
+    CodingUnknown,
+    /// A chunk of the body is not framed as RFC 9112 says.
+    Chunk,
+    /// The path is not valid: a broken `%` sequence, or a form that CONNECT or OPTIONS alone has.
+    Target,
+    /// The path holds `%2F`, `%5C`, `%00`, a backslash, or leaves the root.
+    PathAmbiguous,
+}
