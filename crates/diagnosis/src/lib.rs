@@ -1,0 +1,20 @@
+//! Why it failed: the catalogue of causes, and the first look that ranks them.
+//!
+//! **Invariant:** nothing here has a clock, a disk, a socket or async. What is judged comes in as a
+//! [`Case`]; the same case gives the same words, byte for byte.
+
+mod case;
+mod catalogue;
+mod causes;
+mod look;
+pub mod manual;
+mod wire;
+
+#[cfg(test)]
+mod testing;
+
+pub use case::{Case, Subject};
+pub use catalogue::{Cause, Entry, Family, Finding, RetryClass, Side, entry};
+pub use causes::CATALOGUE;
+pub use look::{Candidate, Evidence, Fix, Look, Retry, first_look};
+pub use wire::wire;

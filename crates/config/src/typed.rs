@@ -1,0 +1,226 @@
+//! What was asked for, with every word already turned into what it means.
+//!
+//! A value of these types is valid: names resolve, limits are positive, paths are in normal form.
+//! The proxy takes one [`Config`] as a whole and serves a whole request by it.
+
+use crate::routes::Routes;
+use ipnet::IpNet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Cores that serve requests; `None` is one for each core of the machine.
+    pub workers: Option<usize>,
+    pub listen: Listen,
+    /// Where `/livez`, `/readyz` and `/metrics` are served; `None` is nowhere.
+    pub status: Option<SocketAddr>,
+    pub log: Log,
+    pub limits: Limits,
+    pub shutdown: Shutdown,
+    pub answers: Answers,
+    pub dns: Dns,
+    pub upstreams: Vec<Arc<Upstream>>,
+    pub routes: Routes,
+}
+
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub http: Vec<SocketAddr>,
+    /// No `[listen]` was written: 8080 is a wish, and the next free port will do on a terminal.
+    pub assumed: bool,
+    pub https: Option<Https>,
+    /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `listen.timeout.head`: from the first byte of a request head to its last.
+    pub head: Duration,
+    /// `listen.timeout.idle`: how long a client's connection may wait for its next request.
+    pub idle: Duration,
+    /// `listen.timeout.body`: the longest gap between two bytes of a request body, and of a client
+    /// that does not take its answer.
+    pub body: Duration,
+}
+
+/// A TLS listener. The files are read when the listener starts, not when the file is parsed.
+#[derive(Clone, Debug)]
+pub struct Https {
+    pub addr: SocketAddr,
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub access: AccessLog,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    Off,
+    Stdout,
+    File(PathBuf),
+}
+
+/// Sizes. Each is named `limits.<field>` where it fires.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub request_head: usize,
+    pub request_fields: usize,
+    pub uri: usize,
+    pub response_head: usize,
+    pub response_fields: usize,
+    pub interim_responses: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    /// How long the listeners still accept after SIGTERM.
+    pub grace: Duration,
+    /// How long idle client connections stay open while stopping.
+    pub idle: Duration,
+    /// When what is still in flight is cut.
+    pub deadline: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// Our name in `Proxy-Status` and `Via`.
+    pub name: Arc<str>,
+    /// Peers that are told evidence and fixes.
+    pub trusted: Vec<IpNet>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Dns {
+    /// Empty: those of the system.
+    pub servers: Vec<SocketAddr>,
+    /// `dns.timeout`: how long one name may take, over all servers and tries.
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pub name: Arc<str>,
+    pub targets: Vec<Arc<Target>>,
+    pub timeout: UpstreamTimeouts,
+    pub pool: Pool,
+    pub tls: UpstreamTls,
+    pub host: HostSent,
+}
+
+/// One place to send requests to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// As written, such as `http://127.0.0.1:8000`.
+    pub name: Arc<str>,
+    pub place: Place,
+    pub tls: bool,
+    /// What `Host` says when `host = "target"`: `app.internal:8000`; `localhost` for Unix sockets.
+    pub authority: Arc<str>,
+    /// A path that is put before the path of each request, without a slash at its end; mostly empty.
+    pub base_path: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Inet(SocketAddr),
+    Name { host: Arc<str>, port: u16 },
+    Unix(Arc<str>),
+}
+
+/// Named `timeout.<field>` where they fire.
+#[derive(Clone, Debug)]
+pub struct UpstreamTimeouts {
+    pub connect: Duration,
+    pub tls: Duration,
+    pub send: Duration,
+    pub first_byte: Duration,
+    /// The longest gap between two bytes of a body.
+    pub idle: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// `pool.idle`: idle connections per target, over all cores.
+    pub idle: usize,
+    /// `pool.connections`: connections per target, over all cores; `None` is no limit.
+    pub connections: Option<usize>,
+    /// `pool.idle_for`: how long a connection may be idle and still be used; `None` is learned.
+    pub idle_for: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub struct UpstreamTls {
+    pub verify: bool,
+    /// A file of certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// The name to ask for and to verify; the target's own where absent.
+    pub server_name: Option<Arc<str>>,
+    /// Our certificate and key, where the target asks for one.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// Which `Host` an upstream sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostSent {
+    /// `keep`, but `target` for an https URL with a public name.
+    Auto,
+    Keep,
+    Target,
+    Name(Arc<str>),
+}
+
+/// One route: which requests it takes and what is done with them.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub name: Arc<str>,
+    /// Position in [`Routes::all`]; stands for the route in metrics.
+    pub index: usize,
+    /// Lower-case, no port; `None` is any host.
+    pub host: Option<Arc<str>>,
+    pub path: PathMatch,
+    /// Empty: every method.
+    pub methods: Vec<Arc<str>>,
+    /// `%2F`, `%5C`, `%00` and backslashes are passed on instead of refused.
+    pub raw_path: bool,
+    pub merge_slashes: bool,
+    pub action: Action,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathMatch {
+    /// `"/x"`.
+    Exact(Arc<str>),
+    /// `"/x/*"`, held as `/x`: it and all below. `"/*"` is held as the empty string.
+    Below(Arc<str>),
+}
+
+#[derive(Clone, Debug)]
+pub enum Action {
+    Forward(Forward),
+    Redirect {
+        status: u16,
+        /// A path (query kept) or an absolute URL.
+        to: Arc<str>,
+    },
+    Answer {
+        status: u16,
+        content_type: Arc<str>,
+        body: Arc<str>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Forward {
+    pub upstream: Arc<Upstream>,
+    /// Taken off the front of the path, at least `/` stays; mostly empty.
+    pub strip_prefix: Arc<str>,
+    /// The route's `host`, where it differs from the upstream's.
+    pub host: Option<HostSent>,
+    /// `timeout.total`: until the head of the answer, over all attempts.
+    pub total: Duration,
+    /// All tries, the first one included.
+    pub attempts: u32,
+}

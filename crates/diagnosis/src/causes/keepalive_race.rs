@@ -1,0 +1,95 @@
+//! The upstream closed an idle connection at the moment at which it was used again.
+//!
+//! ## What you see
+//! Rare 502s, a millisecond or two long, on routes with quiet spells; the same request works when
+//! it is sent again. nginx logs `upstream prematurely closed connection while reading response
+//! header from upstream`, and does so even where its own retry succeeded.
+//!
+//! ## Why it happens
+//! App servers hang up on idle connections after a few seconds: Gunicorn 2, Uvicorn, Node and
+//! Hypercorn 5. A gateway that keeps connections for longer (nginx 60, Go 90, Envoy 3600) will now
+//! and then write a request into a connection that is just being closed.
+//!
+//! ## How to tell
+//! The connection had served a request before, had been idle, and not one byte of an answer came.
+//! The idle times of such failures cluster at one value: the server's limit.
+//!
+//! ## Fix
+//! Let the app server keep idle connections for longer than whoever stands before it
+//! (`gunicorn --keep-alive 75`, `uvicorn --timeout-keep-alive 75`), or set `pool.idle_for` of the
+//! upstream below the server's limit. A longer read timeout changes nothing.
+
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::{Fault, HeadFault, SendFault};
+
+/// Below this age a race is unlikely: no server closes that fast.
+const YOUNG: u64 = 500_000;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "keepalive_race",
+    family: Family::F4,
+    title: "The upstream closed an idle connection as it was reused",
+    side: Side::AppServer,
+    retry: RetryClass::R2,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let (Fault::Head(HeadFault::Closed | HeadFault::Reset)
+    | Fault::Send(SendFault::Reset | SendFault::Closed)) = case.fault()?
+    else {
+        return None;
+    };
+    let idle = case.idle_for().filter(|_| case.received() == 0)?;
+    if case.attempt()?.after_bodyless && idle < YOUNG {
+        return None;
+    }
+    let confidence = if YOUNG <= idle { 0.85 } else { 0.4 };
+    Some(Finding::new(
+        confidence,
+        format!(
+            "{} closed a connection that had been idle for {} just as it was reused",
+            case.server(),
+            words(idle)
+        ),
+        "a reused connection ended before the first byte of an answer",
+    ))
+}
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new(
+            "Raise the app server's keep-alive above the gateway's: `gunicorn --keep-alive 75`, \
+             `uvicorn --timeout-keep-alive 75`",
+        ),
+        Fix::new("Or set `pool.idle_for` of this upstream below the app server's limit"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn a_reused_connection_closed_without_a_byte() {
+        check(
+            "head: closed | reused idle=5s | server=uvicorn",
+            "keepalive_race: uvicorn closed a connection that had been idle for 5 s just as it \
+             was reused",
+        );
+    }
+
+    #[test]
+    fn a_fresh_connection_cannot_race() {
+        check_not("head: closed | fresh", "keepalive_race");
+    }
+
+    #[test]
+    fn half_a_head_is_no_race() {
+        check_not("head: closed | reused idle=5s | received=20", "keepalive_race");
+    }
+}

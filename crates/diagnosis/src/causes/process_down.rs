@@ -1,0 +1,81 @@
+//! Nothing listens on the address that the gateway dials.
+//!
+//! ## What you see
+//! Every request to the upstream fails at once with 502; other gateways log
+//! `connect() failed (111: Connection refused)` (nginx) or `SC--` with 503 (HAProxy).
+//!
+//! ## Why it happens
+//! The process was never started, has stopped, or is between two starts. The kernel of the target
+//! answers the SYN with RST, because no socket listens on that port.
+//!
+//! ## How to tell
+//! The refusal comes within milliseconds, and `ss -ltnp 'sport = :PORT'` on the target prints no
+//! listener. If it prints one on another address or port, the cause is `bound_to_loopback` or
+//! `wrong_port` instead; if the process is there and comes up, `startup_not_ready`.
+//!
+//! ## Fix
+//! Start the process, and see why it ended: its own log, `systemctl status`, `docker ps -a`. Give
+//! it a restart policy, so that the next exit is an interruption and not an outage.
+
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::{ConnectFault, Fault, Phase};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "process_down",
+    family: Family::F1,
+    title: "Nothing listens on the upstream's address",
+    side: Side::AppServer,
+    retry: RetryClass::R0,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let Fault::Connect(ConnectFault::Refused) = case.fault()? else {
+        return None;
+    };
+    let after = case.attempt()?.phases.get(Phase::Connect).unwrap_or(0);
+    Some(Finding::new(
+        0.6,
+        format!("nothing is listening on {}: the connection was refused", case.dialled()),
+        format!(
+            "the system of the target refused within {}: no process has that port",
+            words(after)
+        ),
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let port = case.port().unwrap_or(0);
+    vec![
+        Fix::run(
+            "See whether anything listens on that port, and on which address",
+            format!("ss -ltnp 'sport = :{port}'"),
+        ),
+        Fix::new(format!(
+            "Start the app on {}, and look in its log for why it ended",
+            case.dialled()
+        )),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check;
+
+    #[test]
+    fn a_refused_connection_is_a_process_that_is_down() {
+        check(
+            "connect: refused | to=127.0.0.1:8000",
+            "process_down: nothing is listening on 127.0.0.1:8000: the connection was refused",
+        );
+    }
+
+    #[test]
+    fn a_connection_that_times_out_is_something_else() {
+        crate::testing::check_not("connect: timed_out | to=10.0.0.1:8000", "process_down");
+    }
+}

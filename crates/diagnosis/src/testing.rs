@@ -1,0 +1,355 @@
+//! Cases in one line, for the tests of causes.
+//!
+//! `check("connect: refused | to=10.0.0.7:8000", "process_down: nothing is listening ...")`. The
+//! part before the first `|` is the subject; the rest are facts of the last attempt.
+
+use crate::{Case, first_look};
+use exchange::{
+    Address, Answer, Attempt, BodyFault, Certificate, CertificateFault, Client, ConnectFault,
+    Connection, DnsFault, End, Exchange, ExchangeId, Fault, HeadFault, Limit, Maker, Malformed,
+    Micros, Phase, Phases, Refusal, Request, SendFault, Stop, TlsFacts, TlsFault,
+};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The first candidate and its sentence must be these: `cause: statement`.
+#[track_caller]
+pub(crate) fn check(case: &str, expected: &str) {
+    let exchange = exchange(case);
+    let case_ = Case::of(&exchange).expect("there is something to explain");
+    let look = first_look(&case_);
+    assert_eq!(format!("{}: {}", look.cause().id, look.statement), expected, "{case}");
+}
+
+/// The cause must be among the candidates, though not first.
+#[track_caller]
+pub(crate) fn check_among(case: &str, cause: &str) {
+    assert!(ranked(case).iter().skip(1).any(|it| *it == cause), "{case}: {:?}", ranked(case));
+}
+
+/// The cause must not be among the candidates at all.
+#[track_caller]
+pub(crate) fn check_not(case: &str, cause: &str) {
+    assert!(!ranked(case).contains(&cause), "{case}: {:?}", ranked(case));
+}
+
+/// Ids of the candidates, most plausible first.
+pub(crate) fn ranked(case: &str) -> Vec<&'static str> {
+    let exchange = exchange(case);
+    let case_ = Case::of(&exchange).expect("there is something to explain");
+    first_look(&case_).candidates.iter().map(|it| it.cause.id).collect()
+}
+
+/// Builds an exchange from its line. Panics on a word that it does not know.
+pub(crate) fn exchange(line: &str) -> Exchange {
+    let mut parts = line.split('|').map(str::trim);
+    let subject = parts.next().unwrap_or_default();
+    let mut exchange = blank();
+    let mut attempt = Attempt::new("http://127.0.0.1:8000".into());
+    attempt.address = Some(Address::Inet("127.0.0.1:8000".parse().unwrap()));
+
+    let (at, how) = subject.split_once(':').unwrap_or((subject, ""));
+    let (how, argument) = how.trim().split_once('=').unwrap_or((how.trim(), ""));
+    let (phase, stop) = stop(at, how, argument);
+    attempt.phase = phase;
+    attempt.phases.add(phase, 200);
+    match stop {
+        Subject::Refused(refusal) => exchange.stop = Some(Stop::Refused(refusal)),
+        Subject::Failed(fault) => {
+            attempt.fault = Some(fault.clone());
+            if phase != Phase::ReadBody || fault != Fault::Body(BodyFault::Surplus) {
+                exchange.stop = Some(Stop::Failed(fault));
+            }
+        }
+        Subject::Left => exchange.end = End::ClientClosed(phase),
+        Subject::Status(status) => {
+            attempt.status = Some(status);
+            exchange.answer = Some(Answer { status, made_by: Maker::Upstream, body_bytes: 0 });
+        }
+    }
+    for fact in parts.flat_map(str::split_whitespace) {
+        apply(fact, &mut exchange, &mut attempt);
+    }
+    if !matches!(exchange.stop, Some(Stop::Refused(_))) {
+        exchange.attempts.push(attempt);
+    }
+    exchange
+}
+
+enum Subject {
+    Refused(Refusal),
+    Failed(Fault),
+    Left,
+    Status(u16),
+}
+
+const LIMIT: Limit = Limit { name: "timeout.first_byte", value: 60_000_000 };
+
+fn limit(name: &'static str) -> Limit {
+    Limit { name, ..LIMIT }
+}
+
+/// The words are the variants' names in snake case, without the payload.
+fn stop(at: &str, how: &str, argument: &str) -> (Phase, Subject) {
+    let fault = |phase, fault| (phase, Subject::Failed(fault));
+    match at {
+        "resolve" => fault(
+            Phase::Resolve,
+            Fault::Resolve(match how {
+                "no_such_name" => DnsFault::NoSuchName,
+                "no_address" => DnsFault::NoAddress,
+                "server_failure" => DnsFault::ServerFailure,
+                "refused" => DnsFault::Refused,
+                "code" => DnsFault::Code(argument.parse().unwrap()),
+                "timed_out" => DnsFault::TimedOut(limit("dns.timeout")),
+                "no_server" => DnsFault::NoServer,
+                other => panic!("resolve: {other}"),
+            }),
+        ),
+        "connect" => fault(
+            Phase::Connect,
+            Fault::Connect(match how {
+                "refused" => ConnectFault::Refused,
+                "timed_out" => ConnectFault::TimedOut(limit("timeout.connect")),
+                "host_unreachable" => ConnectFault::HostUnreachable,
+                "network_unreachable" => ConnectFault::NetworkUnreachable,
+                "permission_denied" => ConnectFault::PermissionDenied,
+                "not_permitted" => ConnectFault::NotPermitted,
+                "no_local_port" => ConnectFault::NoLocalPort,
+                "no_descriptors" => ConnectFault::NoDescriptors,
+                "no_memory" => ConnectFault::NoMemory,
+                "reset" => ConnectFault::Reset,
+                "socket_missing" => ConnectFault::SocketMissing,
+                "socket_stale" => ConnectFault::SocketStale,
+                "backlog_full" => ConnectFault::BacklogFull,
+                "errno" => ConnectFault::Errno,
+                other => panic!("connect: {other}"),
+            }),
+        ),
+        "tls" => fault(
+            Phase::Tls,
+            Fault::Tls(match how {
+                "alert" => TlsFault::Alert(argument.parse().unwrap()),
+                "late_alert" => TlsFault::LateAlert(argument.parse().unwrap()),
+                "plain_http" => TlsFault::PlainHttp,
+                "not_tls" => TlsFault::NotTls,
+                "closed" => TlsFault::Closed,
+                "reset" => TlsFault::Reset,
+                "timed_out" => TlsFault::TimedOut(limit("timeout.tls")),
+                "incompatible" => TlsFault::Incompatible,
+                "protocol" => TlsFault::Protocol,
+                other => TlsFault::Certificate(Box::new(certificate(other))),
+            }),
+        ),
+        "send" => fault(
+            Phase::SendBody,
+            Fault::Send(match how {
+                "reset" => SendFault::Reset,
+                "closed" => SendFault::Closed,
+                "timed_out" => SendFault::TimedOut(limit("timeout.send")),
+                "errno" => SendFault::Errno,
+                other => panic!("send: {other}"),
+            }),
+        ),
+        "head" => {
+            let (phase, it) = head(how);
+            fault(phase, Fault::Head(it))
+        }
+        "body" => fault(
+            Phase::ReadBody,
+            Fault::Body(match how {
+                "length_short" => BodyFault::LengthShort { left: argument.parse().unwrap() },
+                "chunk_cut" => BodyFault::ChunkCut,
+                "reset" => BodyFault::Reset,
+                "stalled" => BodyFault::Stalled(limit("timeout.idle")),
+                "chunk_invalid" => BodyFault::ChunkInvalid,
+                "trailer" => BodyFault::Trailer,
+                "surplus" => BodyFault::Surplus,
+                "tls" => BodyFault::Tls,
+                "errno" => BodyFault::Errno,
+                other => panic!("body: {other}"),
+            }),
+        ),
+        "deadline" => fault(Phase::WaitFirstByte, Fault::Deadline(limit("timeout.total"))),
+        "refused" => (Phase::Route, Subject::Refused(refusal(how))),
+        "client_closed" => (Phase::WaitFirstByte, Subject::Left),
+        "status" => (Phase::ReadBody, Subject::Status(how.parse().unwrap())),
+        other => panic!("no subject is called {other}"),
+    }
+}
+
+fn head(how: &str) -> (Phase, HeadFault) {
+    let it = match how {
+        "closed" => HeadFault::Closed,
+        "reset" => HeadFault::Reset,
+        "timed_out" => HeadFault::TimedOut(LIMIT),
+        "slow" => HeadFault::Slow(LIMIT),
+        "too_big" => HeadFault::TooBig {
+            limit: Limit { name: "limits.response_head", value: 65_536 },
+            largest_field: Some("set-cookie".to_owned()),
+            largest_bytes: 70_000,
+        },
+        "too_many_fields" => {
+            HeadFault::TooManyFields(Limit { name: "limits.response_fields", value: 200 })
+        }
+        "not_http" => HeadFault::NotHttp,
+        "status_line" => HeadFault::StatusLine,
+        "field_line" => HeadFault::FieldLine,
+        "control_character" => HeadFault::ControlCharacter,
+        "length_invalid" => HeadFault::LengthInvalid,
+        "length_repeated" => HeadFault::LengthRepeated,
+        "length_and_coding" => HeadFault::LengthAndCoding,
+        "coding_unknown" => HeadFault::CodingUnknown,
+        "unasked_upgrade" => HeadFault::UnaskedUpgrade,
+        "too_many_interim" => {
+            HeadFault::TooManyInterim(Limit { name: "limits.interim_responses", value: 20 })
+        }
+        "errno" => HeadFault::Errno,
+        other => panic!("head: {other}"),
+    };
+    let waiting = matches!(it, HeadFault::Closed | HeadFault::Reset | HeadFault::TimedOut(_));
+    (if waiting { Phase::WaitFirstByte } else { Phase::ReadHead }, it)
+}
+
+fn certificate(how: &str) -> Certificate {
+    let fault = match how {
+        "expired" => CertificateFault::Expired,
+        "not_yet_valid" => CertificateFault::NotYetValid,
+        "wrong_name" => CertificateFault::WrongName,
+        "address_without_san" => CertificateFault::AddressWithoutSan,
+        "self_signed" => CertificateFault::SelfSigned,
+        "unknown_issuer" => CertificateFault::UnknownIssuer,
+        "incomplete_chain" => CertificateFault::IncompleteChain,
+        "invalid" => CertificateFault::Invalid,
+        other => panic!("tls: {other}"),
+    };
+    Certificate {
+        fault,
+        subject: "CN=app.internal".to_owned(),
+        issuer: "CN=Example CA".to_owned(),
+        names: vec!["app.internal".to_owned()],
+        not_before: 1_767_225_600,
+        not_after: 1_769_904_000,
+        now: 1_770_000_000,
+        chain: 1,
+        asked: "app.internal".to_owned(),
+    }
+}
+
+fn refusal(how: &str) -> Refusal {
+    match how {
+        "no_route" => Refusal::NoRoute,
+        "method_not_allowed" => Refusal::MethodNotAllowed,
+        "no_target" => Refusal::NoTarget,
+        "malformed" => Refusal::Malformed(Malformed::LengthAndCoding),
+        "tls_to_plain_port" => Refusal::Malformed(Malformed::TlsToPlainPort),
+        "uri_too_long" => Refusal::UriTooLong,
+        "head_too_large" => Refusal::HeadTooLarge,
+        "head_timeout" => Refusal::HeadTimeout,
+        "body_timeout" => Refusal::BodyTimeout,
+        "connection_limit" => Refusal::ConnectionLimit,
+        "loop" => Refusal::Loop,
+        "draining" => Refusal::Draining,
+        "bug" => Refusal::Bug,
+        other => panic!("refused: {other}"),
+    }
+}
+
+fn apply(fact: &str, exchange: &mut Exchange, attempt: &mut Attempt) {
+    let (key, value) = fact.split_once('=').unwrap_or((fact, ""));
+    let fresh = || Connection { ordinal: 1, idle_for: 0, local_port: Some(40_000), tls: None };
+    match key {
+        // Facts of the connection; `fresh` and `reused` come before `idle`, `ordinal` and `tls`.
+        "fresh" => attempt.connection = Some(fresh()),
+        "reused" => attempt.connection = Some(Connection { ordinal: 2, ..fresh() }),
+        "idle" => attempt.connection.as_mut().unwrap().idle_for = time(value),
+        "ordinal" => attempt.connection.as_mut().unwrap().ordinal = value.parse().unwrap(),
+        // tls, tls=asked (a client certificate was asked for), tls=sent (asked for and sent)
+        "tls" => {
+            attempt.connection.get_or_insert_with(fresh).tls = Some(TlsFacts {
+                version: "TLSv1.3",
+                server_name: Some("app.internal".into()),
+                client_certificate_asked: matches!(value, "asked" | "sent"),
+                client_certificate_sent: value == "sent",
+                not_after: None,
+            });
+        }
+        "after_bodyless" => attempt.after_bodyless = true,
+        "to" => {
+            attempt.address = Some(match value.strip_prefix("unix:") {
+                Some(path) => Address::Unix(path.into()),
+                None => Address::Inet(value.parse().unwrap()),
+            });
+            attempt.target = match value.starts_with("unix:") {
+                true => value.into(),
+                false => format!("http://{value}").into(),
+            };
+        }
+        // The target as configured, where it differs from the address: a name.
+        "target" => attempt.target = value.into(),
+        "unresolved" => attempt.address = None,
+        "server" => attempt.server = Some(value.into()),
+        "received" => attempt.received = value.parse().unwrap(),
+        "sent" => attempt.sent = value.parse().unwrap(),
+        "errno" => attempt.errno = Some(value.parse().unwrap()),
+        // Time in the phase in which it ended.
+        "after" => {
+            let mut phases = Phases::default();
+            phases.add(attempt.phase, time(value));
+            attempt.phases = phases;
+            attempt.since_sent = Some(time(value));
+        }
+        // First bytes in hexadecimal.
+        "bytes" => {
+            attempt.first_bytes = (0..value.len() / 2)
+                .map(|at| u8::from_str_radix(&value[2 * at..2 * at + 2], 16).unwrap())
+                .collect();
+        }
+        "phase" => {
+            attempt.phase = Phase::ALL.into_iter().find(|it| it.name() == value).unwrap();
+        }
+        "method" => exchange.request.method = value.into(),
+        "body" => exchange.request.body_bytes = value.parse().unwrap(),
+        "answered" => {
+            let status = value.parse().unwrap();
+            exchange.answer = Some(Answer { status, made_by: Maker::Upstream, body_bytes: 0 });
+            attempt.status = Some(status);
+        }
+        other => panic!("no fact is called {other}"),
+    }
+}
+
+fn time(text: &str) -> Micros {
+    match text.strip_suffix("ms") {
+        Some(it) => it.parse::<u64>().unwrap() * 1_000,
+        None => text.strip_suffix('s').unwrap().parse::<u64>().unwrap() * 1_000_000,
+    }
+}
+
+fn blank() -> Exchange {
+    let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    Exchange {
+        id: ExchangeId::new(0, 0),
+        began: 0,
+        took: 0,
+        trace: None,
+        client: Client { ip, peer: ip, port: 50_000, tls: false, ordinal: 1 },
+        request: Request {
+            method: "GET".into(),
+            host: "api.example.com".into(),
+            path: "/orders".into(),
+            version: "HTTP/1.1",
+            caller_id: None,
+            head_bytes: 100,
+            body_bytes: 0,
+        },
+        route: Some("orders".into()),
+        upstream: Some("orders".into()),
+        phases: Phases::default(),
+        attempts: Vec::new(),
+        answer: None,
+        end: End::Complete,
+        stop: None,
+        cause: None,
+        side: None,
+    }
+}
