@@ -3,6 +3,7 @@
 //! **Invariant:** nothing here has a clock, a disk, a socket or async. What is judged comes in as a
 //! [`Case`]; the same case gives the same words, byte for byte.
 
+pub mod answer;
 mod case;
 mod catalogue;
 mod causes;
