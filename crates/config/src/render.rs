@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
-/// Columns of a line that are shown; the rest of a longer one is left out on both sides.
-const WIDTH: usize = 110;
+/// Bytes of a line that are shown; the rest of a longer one is left out on both sides.
+const WIDTH: usize = 120;
 const TAB: usize = 4;
 
 pub(crate) fn render(all: &Complaints, file_name: &str, text: &str, colour: bool) -> String {
@@ -102,21 +102,35 @@ struct View {
 impl View {
     /// `from` and `to` are bytes of the line; what lies beyond its end is not marked.
     fn of(line: &str, from: usize, to: usize) -> Self {
-        let mut columns = 0;
-        let mut cells = Vec::new();
+        let window = window(line, from);
+        let mut text = String::from(if window.start > 0 { "…" } else { "" });
+        let mut columns = text.chars().count();
         let (mut before, mut until) = (None, None);
-        for (byte, it) in line.char_indices() {
+        for (byte, it) in line[window.clone()].char_indices() {
+            let byte = window.start + byte;
             before = before.or((byte >= from).then_some(columns));
             until = until.or((byte >= to).then_some(columns));
             let cell = cell(it, columns);
             columns += width(&cell);
-            cells.push(cell);
+            text.push_str(&cell);
         }
         let before = before.unwrap_or(columns);
         let marked = until.unwrap_or(columns).saturating_sub(before).max(1);
-        let Self { text, before, marked } = cut(&cells, before, marked, columns);
-        Self { text: text.trim_end().to_owned(), before, marked }
+        text.truncate(text.trim_end().len());
+        if window.end < line.len() {
+            text.push('…');
+        }
+        Self { text, before, marked }
     }
+}
+
+/// The bytes of a line that are shown.
+fn window(line: &str, from: usize) -> Range<usize> {
+    if line.len() <= WIDTH {
+        return 0..line.len();
+    }
+    let start = line.floor_char_boundary(from.saturating_sub(WIDTH / 3));
+    start..line.floor_char_boundary(start + WIDTH)
 }
 
 fn cell(it: char, column: usize) -> String {
@@ -129,30 +143,6 @@ fn cell(it: char, column: usize) -> String {
 
 fn width(cell: &str) -> usize {
     cell.chars().map(|it| it.width().unwrap_or(0)).sum()
-}
-
-fn cut(cells: &[String], before: usize, marked: usize, columns: usize) -> View {
-    if columns <= WIDTH {
-        return View { text: cells.concat(), before, marked };
-    }
-    let first = before.saturating_sub(WIDTH / 3);
-    let mut text = String::from(if first > 0 { "…" } else { "" });
-    // A wide character may begin left of the cut; the mark then counts from where it ends.
-    let (mut column, mut shift) = (0, None);
-    for cell in cells {
-        let wide = width(cell);
-        if column >= first && column + wide <= first + WIDTH {
-            shift.get_or_insert(column);
-            text.push_str(cell);
-        }
-        column += wide;
-    }
-    if column > first + WIDTH {
-        text.push('…');
-    }
-    let shown_from = shift.unwrap_or(first);
-    let before = before - shown_from.min(before) + usize::from(first > 0);
-    View { text, before, marked: marked.min((WIDTH + 1).saturating_sub(before)).max(1) }
 }
 
 #[derive(Clone, Copy)]

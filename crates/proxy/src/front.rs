@@ -34,6 +34,16 @@ pub(crate) struct Link {
     pub(crate) abort: Cell<bool>,
     /// The client may still be sending what nobody will read.
     pub(crate) unread: Cell<bool>,
+    /// A head that had begun when the connection ended.
+    pub(crate) cut_head: RefCell<Option<CutHead>>,
+}
+
+/// A request that was never whole.
+pub(crate) struct CutHead {
+    pub(crate) began: Instant,
+    pub(crate) bytes: usize,
+    pub(crate) method: String,
+    pub(crate) target: String,
 }
 
 /// What the front saw of a head.
@@ -59,6 +69,7 @@ impl Link {
             body_refused: Cell::new(None),
             abort: Cell::new(false),
             unread: Cell::new(false),
+            cut_head: RefCell::new(None),
         })
     }
 
@@ -93,8 +104,14 @@ impl Patience {
     }
 }
 
+/// What the front stands on.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
+    /// When it is dropped, the other end sees a reset instead of an end.
+    fn reset_on_drop(&self);
+}
+
 /// A client's connection, read and checked ahead of the server.
-pub(crate) struct Front<S> {
+pub(crate) struct Front<S: Transport> {
     io: S,
     link: Rc<Link>,
     limits: Rc<Limits>,
@@ -108,6 +125,8 @@ pub(crate) struct Front<S> {
     began: Option<Instant>,
     reading: Alarm,
     writing: Alarm,
+    /// What may still be swallowed after the last answer.
+    swallow: usize,
 }
 
 enum State {
@@ -118,10 +137,14 @@ enum State {
     Refused,
 }
 
+/// After an answer that did not read its request: how long and how much is still swallowed.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;
+
 /// One read for a head; most heads are a fraction of it.
 const READ: usize = 8 * 1024;
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Front<S> {
+impl<S: Transport> Front<S> {
     pub(crate) fn new(
         io: S,
         link: Rc<Link>,
@@ -140,18 +163,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Front<S> {
             began: None,
             reading: timer.alarm(),
             writing: timer.alarm(),
+            swallow: LINGER_BYTES,
         }
-    }
-
-    /// The connection itself, once nothing more is to be served on it.
-    pub(crate) fn into_inner(self) -> S {
-        self.io
-    }
-
-    /// A head had begun when the connection ended; since when, and how much of it there was.
-    pub(crate) fn cut_head(&self) -> Option<(Instant, &[u8])> {
-        let began = self.began.filter(|_| matches!(self.state, State::Head))?;
-        Some((began, &self.held[self.cleared..]))
     }
 
     fn hand_on(&mut self, buf: &mut ReadBuf<'_>) {
@@ -194,16 +207,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Front<S> {
 
     /// Puts a request in the place of the refused one that hyper is sure to take.
     fn refuse(&mut self, refusal: Refusal) {
-        let line = self.held.split(|it| *it == b'\r' || *it == b'\n').next().unwrap_or_default();
-        let mut words = line.split(|it| *it == b' ').map(|it| printable(it));
-        let mut word = || words.next().unwrap_or_default();
-        let refused = match refusal {
+        let (method, target) = match refusal {
             // These bytes are no text.
-            Refusal::Malformed(Malformed::TlsToPlainPort) => {
-                Refused { refusal, method: String::new(), target: String::new() }
-            }
-            _ => Refused { refusal, method: word(), target: word() },
+            Refusal::Malformed(Malformed::TlsToPlainPort) => (String::new(), String::new()),
+            _ => first_words(&self.held),
         };
+        let refused = Refused { refusal, method, target };
         let method = if refused.method == "HEAD" { "HEAD" } else { "GET" };
         self.note(self.held.len(), Some(refused));
         self.held.clear();
@@ -297,6 +306,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Front<S> {
     }
 }
 
+/// Method and target of a head, as far as it goes.
+fn first_words(head: &[u8]) -> (String, String) {
+    let end = memchr::memchr2(b'\r', b'\n', head).unwrap_or(head.len());
+    let mut words = head[..end].split(|it| *it == b' ').map(printable);
+    (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+}
+
 /// What of a refused head may be shown: printable ASCII, and not much of it.
 fn printable(bytes: &[u8]) -> String {
     let shown = bytes.iter().take(256).map(|it| match it {
@@ -306,7 +322,7 @@ fn printable(bytes: &[u8]) -> String {
     shown.collect()
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Front<S> {
+impl<S: Transport> AsyncRead for Front<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -369,7 +385,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Front<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Front<S> {
+impl<S: Transport> Front<S> {
     /// A client that does not take its answer is given up after a while.
     fn wrote<T>(&self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match written {
@@ -386,7 +402,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Front<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Front<S> {
+impl<S: Transport> AsyncWrite for Front<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -414,7 +430,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Front<S> {
         self.wrote(cx, flushed)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+    /// Says goodbye, and where the client may still be sending, listens for a while: closing a
+    /// socket with unread bytes resets it, and the reset may overtake the answer.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let said = Pin::new(&mut this.io).poll_shutdown(cx);
+        if !this.link.unread.get() || this.link.abort.get() {
+            return said;
+        }
+        ready!(said)?;
+        this.reading.set_if_clear(LINGER);
+        while 0 < this.swallow {
+            this.held.clear();
+            this.held.reserve(READ);
+            match poll_read_buf(Pin::new(&mut this.io), cx, &mut this.held) {
+                Poll::Ready(Ok(0) | Err(_)) => break,
+                Poll::Ready(Ok(amount)) => this.swallow = this.swallow.saturating_sub(amount),
+                Poll::Pending => {
+                    ready!(this.reading.poll(cx));
+                    break;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Transport> Drop for Front<S> {
+    fn drop(&mut self) {
+        if self.link.abort.get() {
+            self.io.reset_on_drop();
+        }
+        let began = self.began.filter(|_| matches!(self.state, State::Head));
+        if let Some(began) = began {
+            let (method, target) = first_words(&self.held);
+            let bytes = self.held.len();
+            *self.link.cut_head.borrow_mut() = Some(CutHead { began, bytes, method, target });
+        }
     }
 }

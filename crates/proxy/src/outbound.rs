@@ -71,7 +71,7 @@ impl Outbound {
         for (name, value) in &self.headers {
             if *name == header::VIA {
                 via = Some(value.as_bytes());
-            } else if goes_on(name, origin.seat) && !listed.iter().any(|it| *name == *it) {
+            } else if goes_on(name, origin.seat) && !listed.iter().any(|it| *name == it.as_str()) {
                 put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
             }
         }

@@ -1,6 +1,6 @@
 //! Serves one request, from its head to its record. Read this file first.
 
-use crate::front::Refused;
+use crate::front::{CutHead, Refused};
 use crate::outbound::{Origin, Outbound};
 use crate::recorder::Recorder;
 use crate::refuse::{self, Asked};
@@ -188,9 +188,6 @@ fn route<'a>(
     seat: &Seat,
     asked: &mut Asked,
 ) -> Result<(Arc<Route>, Cow<'a, str>), Refusal> {
-    if seat.worker.is_draining_hard() {
-        return Err(Refusal::Draining);
-    }
     if passed_before(headers, &seat.worker.plane.via) {
         return Err(Refusal::Loop);
     }
@@ -271,6 +268,19 @@ fn refuse_head(seat: &Rc<Seat>, refused: Refused, began: Instant, head_bytes: u6
     record.trust(&HeaderMap::new());
     let asked = Asked { accept: None, allowed: Vec::new() };
     refuse::answer(Stop::Refused(refused.refusal), record, &asked)
+}
+
+/// A client that left before its head was whole: nobody is answered, and it is recorded.
+pub(crate) fn cut_head(seat: &Rc<Seat>, cut: CutHead) {
+    let path = cut.target.split('?').next().unwrap_or_default();
+    let request = exchange::Request {
+        method: cut.method.as_str().into(),
+        path: path.into(),
+        version: "HTTP/1.1",
+        head_bytes: cut.bytes as u64,
+        ..exchange::Request::default()
+    };
+    Recorder::begin(seat, request, cut.began).client_gone();
 }
 
 /// The parts of a request head that decide where it goes.

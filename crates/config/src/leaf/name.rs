@@ -213,7 +213,7 @@ mod tests {
             check::<HostMatched>(wrong, "bad_value");
         }
         check::<HostMatched>(&"a".repeat(64), "bad_value");
-        check::<HostMatched>(&"a.".repeat(127), "bad_value");
+        check::<HostMatched>(&"a.".repeat(128), "bad_value");
     }
 
     #[test]

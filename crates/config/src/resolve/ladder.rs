@@ -93,7 +93,7 @@ impl Resolve<'_> {
     /// still names its upstream.
     pub(super) fn check_unused(&mut self, config: &Config) {
         let tree = self.tree;
-        let routes = tree.at(&["route"]).entries().iter();
+        let routes = tree.inside("route").into_iter();
         let used: HashSet<&str> = routes.filter_map(|it| it.1.get("to")?.text()).collect();
         for upstream in &config.upstreams {
             let name = &*upstream.name;

@@ -7,6 +7,7 @@ use crate::nearest::nearest;
 use crate::path::{PathFault, PathRules, normal_path};
 use crate::render::shown;
 use crate::routes::{Choice, Routes};
+use crate::tree::Node;
 use crate::typed::{Action, Forward, PathMatch, Route, Upstream};
 use crate::written::{self, OneOrMany};
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +28,7 @@ impl Resolve<'_> {
         let mut routes = Vec::with_capacity(written.len());
         let mut taken = HashMap::new();
         let tree = self.tree;
-        for (name, _) in tree.at(&["route"]).in_order() {
+        for (name, _) in tree.inside("route") {
             let good = self.is_good_name("route", name);
             let acts = self.has_one_action(name);
             let Some(it) = written.remove(name).filter(|_| good) else {
@@ -277,7 +278,8 @@ impl Resolve<'_> {
         let node = self.tree.at(&place);
         let message = format!("there is no upstream `{}`", node.shown());
         let mut complaint = Complaint::error("unknown_upstream", message);
-        let known = self.tree.at(&["upstream"]).entries().iter().map(|it| it.0.as_str());
+        let known = self.tree.get("upstream").map_or(&[][..], Node::entries);
+        let known = known.iter().map(|it| it.0.as_str());
         // A value from the environment must not show through a hint.
         if node.is_expanded() {
         } else if let Some(meant) = nearest(upstream, known) {

@@ -17,7 +17,7 @@ impl Resolve<'_> {
         let mut upstreams = Vec::with_capacity(written.len());
         let mut written = written;
         let tree = self.tree;
-        for (name, node) in tree.at(&["upstream"]).in_order() {
+        for (name, node) in tree.inside("upstream") {
             let good = self.is_good_name("upstream", name);
             let Some(it) = written.remove(name) else {
                 continue;
