@@ -3,11 +3,16 @@
 //! **Invariant:** nothing here has a clock, a disk, a socket or async. What is judged comes in as a
 //! [`Case`]; the same case gives the same words, byte for byte.
 
+mod alert;
 mod case;
 mod catalogue;
 mod causes;
+mod date;
+mod head;
 mod look;
 pub mod manual;
+mod opening;
+mod show;
 mod wire;
 
 #[cfg(test)]
