@@ -2,6 +2,13 @@
 
 use crate::catalogue::Entry;
 
+mod dns_nxdomain;
+mod dns_partial_answer;
+mod dns_refused;
+mod dns_search_domain;
+mod dns_servfail;
+mod dns_stale_ip;
+mod dns_timeout;
 mod keepalive_race;
 mod process_down;
 
@@ -20,4 +27,12 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(process_down),
     // F4
     entry!(keepalive_race),
+    // F6
+    entry!(dns_nxdomain),
+    entry!(dns_servfail),
+    entry!(dns_refused),
+    entry!(dns_timeout),
+    entry!(dns_search_domain),
+    entry!(dns_stale_ip),
+    entry!(dns_partial_answer),
 ];
