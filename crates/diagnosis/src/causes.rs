@@ -10,7 +10,23 @@ mod dns_servfail;
 mod dns_stale_ip;
 mod dns_timeout;
 mod keepalive_race;
+mod mtls_policy_mismatch;
 mod process_down;
+mod tls_cert_expired;
+mod tls_cipher_mismatch;
+mod tls_client_cert_rejected;
+mod tls_client_cert_required;
+mod tls_clock_skew;
+mod tls_handshake_timeout;
+mod tls_incomplete_chain;
+mod tls_ip_without_san;
+mod tls_peer_closed;
+mod tls_self_signed;
+mod tls_sni_rejected;
+mod tls_to_plain_port;
+mod tls_unknown_ca;
+mod tls_version_mismatch;
+mod tls_wrong_hostname;
 
 macro_rules! entry {
     ($name:ident) => {
@@ -35,4 +51,21 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(dns_search_domain),
     entry!(dns_stale_ip),
     entry!(dns_partial_answer),
+    // F7
+    entry!(tls_cert_expired),
+    entry!(tls_self_signed),
+    entry!(tls_unknown_ca),
+    entry!(tls_incomplete_chain),
+    entry!(tls_wrong_hostname),
+    entry!(tls_ip_without_san),
+    entry!(tls_version_mismatch),
+    entry!(tls_cipher_mismatch),
+    entry!(tls_sni_rejected),
+    entry!(tls_client_cert_required),
+    entry!(tls_client_cert_rejected),
+    entry!(tls_to_plain_port),
+    entry!(tls_handshake_timeout),
+    entry!(tls_peer_closed),
+    entry!(tls_clock_skew),
+    entry!(mtls_policy_mismatch),
 ];
