@@ -9,9 +9,13 @@ mod dns_search_domain;
 mod dns_servfail;
 mod dns_stale_ip;
 mod dns_timeout;
+mod fastcgi_mismatch;
+mod http1_to_http2;
+mod http_to_tls_port;
 mod keepalive_race;
 mod mtls_policy_mismatch;
 mod process_down;
+mod proxy_protocol_mismatch;
 mod tls_cert_expired;
 mod tls_cipher_mismatch;
 mod tls_client_cert_rejected;
@@ -27,6 +31,9 @@ mod tls_to_plain_port;
 mod tls_unknown_ca;
 mod tls_version_mismatch;
 mod tls_wrong_hostname;
+mod unexpected_upgrade;
+mod uwsgi_mismatch;
+mod wrong_protocol_service;
 
 macro_rules! entry {
     ($name:ident) => {
@@ -68,4 +75,12 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(tls_peer_closed),
     entry!(tls_clock_skew),
     entry!(mtls_policy_mismatch),
+    // F8
+    entry!(http_to_tls_port),
+    entry!(http1_to_http2),
+    entry!(fastcgi_mismatch),
+    entry!(uwsgi_mismatch),
+    entry!(proxy_protocol_mismatch),
+    entry!(unexpected_upgrade),
+    entry!(wrong_protocol_service),
 ];
