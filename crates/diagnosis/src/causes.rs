@@ -2,6 +2,11 @@
 
 use crate::catalogue::Entry;
 
+mod bad_chunk;
+mod cl_and_te;
+mod content_length_long;
+mod content_length_short;
+mod control_char_in_header;
 mod dns_nxdomain;
 mod dns_partial_answer;
 mod dns_refused;
@@ -9,13 +14,20 @@ mod dns_search_domain;
 mod dns_servfail;
 mod dns_stale_ip;
 mod dns_timeout;
+mod duplicate_content_length;
 mod fastcgi_mismatch;
+mod header_too_big;
 mod http1_to_http2;
 mod http_to_tls_port;
+mod invalid_content_length;
+mod invalid_header_line;
 mod keepalive_race;
+mod malformed_status_line;
 mod mtls_policy_mismatch;
+mod partial_head;
 mod process_down;
 mod proxy_protocol_mismatch;
+mod request_header_too_big_for_upstream;
 mod tls_cert_expired;
 mod tls_cipher_mismatch;
 mod tls_client_cert_rejected;
@@ -31,7 +43,10 @@ mod tls_to_plain_port;
 mod tls_unknown_ca;
 mod tls_version_mismatch;
 mod tls_wrong_hostname;
+mod too_many_interim_responses;
+mod truncated_chunk;
 mod unexpected_upgrade;
+mod unknown_transfer_encoding;
 mod uwsgi_mismatch;
 mod wrong_protocol_service;
 
@@ -83,4 +98,20 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(proxy_protocol_mismatch),
     entry!(unexpected_upgrade),
     entry!(wrong_protocol_service),
+    // F9
+    entry!(malformed_status_line),
+    entry!(invalid_header_line),
+    entry!(control_char_in_header),
+    entry!(header_too_big),
+    entry!(duplicate_content_length),
+    entry!(invalid_content_length),
+    entry!(cl_and_te),
+    entry!(unknown_transfer_encoding),
+    entry!(bad_chunk),
+    entry!(truncated_chunk),
+    entry!(content_length_short),
+    entry!(content_length_long),
+    entry!(partial_head),
+    entry!(too_many_interim_responses),
+    entry!(request_header_too_big_for_upstream),
 ];
