@@ -15,7 +15,13 @@ mod dns_servfail;
 mod dns_stale_ip;
 mod dns_timeout;
 mod duplicate_content_length;
+mod ephemeral_ports_exhausted;
 mod fastcgi_mismatch;
+mod gateway_bug;
+mod gateway_config_error;
+mod gateway_draining;
+mod gateway_fd_exhausted;
+mod gateway_memory;
 mod header_too_big;
 mod http1_to_http2;
 mod http_to_tls_port;
@@ -26,6 +32,7 @@ mod malformed_status_line;
 mod mtls_policy_mismatch;
 mod partial_head;
 mod process_down;
+mod proxy_loop;
 mod proxy_protocol_mismatch;
 mod request_header_too_big_for_upstream;
 mod tls_cert_expired;
@@ -114,4 +121,12 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(partial_head),
     entry!(too_many_interim_responses),
     entry!(request_header_too_big_for_upstream),
+    // F11
+    entry!(gateway_fd_exhausted),
+    entry!(ephemeral_ports_exhausted),
+    entry!(gateway_memory),
+    entry!(gateway_config_error),
+    entry!(proxy_loop),
+    entry!(gateway_draining),
+    entry!(gateway_bug),
 ];
