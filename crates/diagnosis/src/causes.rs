@@ -4,6 +4,9 @@ use crate::catalogue::Entry;
 
 mod bad_chunk;
 mod cl_and_te;
+mod client_closed;
+mod client_header_too_large;
+mod client_slow;
 mod content_length_long;
 mod content_length_short;
 mod control_char_in_header;
@@ -28,8 +31,10 @@ mod http_to_tls_port;
 mod invalid_content_length;
 mod invalid_header_line;
 mod keepalive_race;
+mod malformed_request;
 mod malformed_status_line;
 mod mtls_policy_mismatch;
+mod no_route_matched;
 mod partial_head;
 mod process_down;
 mod proxy_loop;
@@ -54,6 +59,7 @@ mod too_many_interim_responses;
 mod truncated_chunk;
 mod unexpected_upgrade;
 mod unknown_transfer_encoding;
+mod upstream_own_5xx;
 mod uwsgi_mismatch;
 mod wrong_protocol_service;
 
@@ -129,4 +135,40 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(proxy_loop),
     entry!(gateway_draining),
     entry!(gateway_bug),
+    // F15
+    entry!(client_closed),
+    entry!(client_slow),
+    entry!(client_header_too_large),
+    entry!(upstream_own_5xx),
+    entry!(no_route_matched),
+    entry!(malformed_request),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::CATALOGUE;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_cause_has_a_page_of_the_same_shape() {
+        for entry in CATALOGUE {
+            let (id, page) = (entry.cause.id, entry.page());
+            let headings: Vec<&str> = page.lines().filter(|it| it.starts_with('#')).collect();
+            let expected = ["## What you see", "## Why it happens", "## How to tell", "## Fix"];
+            assert_eq!(headings, expected, "{id}");
+            let first = page.split("\n\n").next().unwrap_or_default();
+            assert!(first.ends_with('.'), "{id}: {first}");
+            assert!(!entry.cause.title.ends_with('.'), "{id}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_the_name_of_its_file_and_stands_once() {
+        let mut seen = HashSet::new();
+        for entry in CATALOGUE {
+            let id = entry.cause.id;
+            assert!(seen.insert(id), "{id} is there twice");
+            assert!(entry.source.contains(&format!("id: \"{id}\"")), "{id}");
+        }
+    }
+}
