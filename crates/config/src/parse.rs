@@ -45,6 +45,11 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Parsed, Complaints> {
 
 fn config(text: &str, context: &Context<'_>, complaints: &mut Complaints) -> Option<Config> {
     let tree = tree::read(text, context.env, complaints);
+    if let Some(broken) = complaints.iter().find(|it| it.code == tree::SYNTAX) {
+        let from = broken.span.as_ref().map_or(0, |it| line_start(text, it.start));
+        walk_until(from, &tree, complaints);
+        return None;
+    }
     let json = walk::walk(&tree, schema::shared(), complaints)?;
     match serde_json::from_value::<written::File>(json) {
         Ok(file) => Some(resolve::resolve(file, &tree, context.base, complaints)),
@@ -54,6 +59,21 @@ fn config(text: &str, context: &Context<'_>, complaints: &mut Complaints) -> Opt
             None
         }
     }
+}
+
+/// Where TOML ends, what follows may be misread and tables may lack what was written in them; what
+/// stands before is as it is.
+fn walk_until(end: usize, tree: &tree::Node, complaints: &mut Complaints) {
+    let mut found = Complaints::default();
+    walk::walk(tree, schema::shared(), &mut found);
+    let is_before = |it: &Complaint| it.span.as_ref().is_some_and(|span| span.end <= end);
+    let sure = found.into_vec().into_iter().filter(is_before);
+    sure.filter(|it| it.code != walk::MISSING).for_each(|it| complaints.push(it));
+}
+
+fn line_start(text: &str, byte: usize) -> usize {
+    let before = text.get(..byte).unwrap_or_default();
+    before.rfind('\n').map_or(0, |it| it + 1)
 }
 
 /// The configuration of `goodgate run URL ...`: everything goes to one upstream, `app`, by one route,

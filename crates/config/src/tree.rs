@@ -6,6 +6,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// The code of a complaint that the text is not TOML.
+pub(crate) const SYNTAX: &str = "syntax";
+
 /// Room for all expanded values together.
 const MOST_EXPANDED: usize = 4 << 20;
 
@@ -125,7 +128,7 @@ pub(crate) fn read(
 fn syntax(message: &str, span: Option<Range<usize>>, text: &str) -> Complaint {
     let end = text.trim_end().len();
     let span = span.map_or(end..end, |it| it.start.min(text.len())..it.end.min(text.len()));
-    Complaint::error("syntax", format!("this is not TOML: {}", shown(message))).at(span)
+    Complaint::error(SYNTAX, format!("this is not TOML: {}", shown(message))).at(span)
 }
 
 struct Reader<'a> {

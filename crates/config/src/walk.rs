@@ -11,6 +11,9 @@ use crate::render::shown;
 use crate::tree::{Node, Value};
 use serde_json::{Map, Value as Json};
 
+/// The code of a complaint that a table lacks a key.
+pub(crate) const MISSING: &str = "missing_key";
+
 /// The file as JSON, without what was complained about.
 pub(crate) fn walk(root: &Node, schema: &Json, complaints: &mut Complaints) -> Option<Json> {
     let mut walk = Walk { root: schema, path: Vec::new(), complaints };
@@ -160,7 +163,7 @@ impl<'a> Walk<'a> {
             if node.get(key).is_none() {
                 let message = format!("`{}` has no `{key}`", self.name());
                 let place = node.key.clone();
-                self.complaints.push(Complaint::error("missing_key", message).at(place));
+                self.complaints.push(Complaint::error(MISSING, message).at(place));
             }
         }
         is_whole.then_some(Json::Object(good))

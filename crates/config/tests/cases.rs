@@ -322,7 +322,9 @@ fn the_environment() {
 
 #[test]
 fn syntax() {
-    check("a = ", "1 unknown_key, 1 syntax");
+    check("a = ", "1 syntax");
+    check("wrkers = 1\nlog = 1\na = \nx = 1", "1 unknown_key, 2 wrong_type, 3 syntax");
+    check("[route.a]\nmatch = /x", "2 syntax");
     check("[listen", "1 syntax");
     check("workers = 1\nworkers = 2", "2 syntax");
     check("[listen]\nhttp = ':1\n[route.r]\nmatch = '/'\nto = 'x'", "2 syntax");
@@ -464,6 +466,7 @@ fn large_inputs_take_no_more_than_their_share() {
             complaints.render("f", text, false);
         }
         let took = begun.elapsed();
+        eprintln!("{index} {} {took:?}", text.len());
         assert!(
             took < Duration::from_secs(10),
             "input {index} of {} bytes took {took:?}",

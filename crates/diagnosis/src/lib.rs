@@ -4,11 +4,16 @@
 //! [`Case`]; the same case gives the same words, byte for byte.
 
 pub mod answer;
+mod alert;
 mod case;
 mod catalogue;
 mod causes;
+mod date;
+mod head;
 mod look;
 pub mod manual;
+mod opening;
+mod show;
 mod wire;
 
 #[cfg(test)]
