@@ -2,7 +2,6 @@
 
 use crate::problem::Failure;
 use config::{Complaints, Config, Context, Parsed, parse};
-
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -28,17 +27,10 @@ impl Settings {
     /// The configuration, and what is odd about it although it can be used.
     pub(crate) fn load(&self) -> Result<(Config, Warnings), Failure> {
         let (mut config, warnings) = match &self.source {
-            Source::File(path) => {
-                let file = read(path)?;
-                match file.parse() {
-                    Ok(Parsed { config, warnings }) => {
-                        (config, Warnings { file: Some(file), complaints: warnings.into() })
-                    }
-                    Err(complaints) => return Err(Failure::InvalidFile { file, complaints }),
-                }
-            }
+            Source::File(path) => from_file(path)?,
             Source::Urls(urls) => {
-                (config::for_targets(urls).map_err(Failure::InvalidUrls)?, Warnings::none())
+                let config = config::for_targets(urls).map_err(Failure::InvalidUrls)?;
+                (config, Warnings { file: None, complaints: Complaints::default() })
             }
         };
         if let Some(address) = self.overrides.listen {
@@ -50,6 +42,16 @@ impl Settings {
     }
 }
 
+fn from_file(path: &Path) -> Result<(Config, Warnings), Failure> {
+    let file = read(path)?;
+    match file.parse() {
+        Ok(Parsed { config, warnings }) => {
+            Ok((config, Warnings { file: Some(file), complaints: warnings.into() }))
+        }
+        Err(complaints) => Err(Failure::InvalidFile { file, complaints }),
+    }
+}
+
 /// Complaints that do not keep a file from being used, with the text that they point into.
 pub(crate) struct Warnings {
     file: Option<File>,
@@ -57,10 +59,6 @@ pub(crate) struct Warnings {
 }
 
 impl Warnings {
-    fn none() -> Warnings {
-        Warnings { file: None, complaints: Complaints::default() }
-    }
-
     /// As they are shown on a terminal; `None` where there are none.
     pub(crate) fn render(&self, colour: bool) -> Option<String> {
         let file = self.file.as_ref().filter(|_| !self.complaints.is_empty())?;
@@ -89,5 +87,33 @@ pub(crate) fn read(path: &Path) -> Result<File, Failure> {
 impl File {
     pub(crate) fn parse(&self) -> Result<Parsed, Complaints> {
         parse(&self.text, &Context { base: &self.base, env: &|name| std::env::var(name).ok() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(source: Source) -> Settings {
+        let listen = Some("127.0.0.1:9000".parse().unwrap());
+        Settings { source, overrides: Overrides { listen, workers: Some(3) } }
+    }
+
+    #[test]
+    fn the_command_line_has_the_last_word() {
+        let (config, warnings) =
+            settings(Source::Urls(vec!["localhost:8000".to_owned()])).load().unwrap();
+        assert_eq!(config.listen.http, ["127.0.0.1:9000".parse().unwrap()]);
+        assert!(!config.listen.assumed);
+        assert_eq!(config.workers, Some(3));
+        assert_eq!(warnings.render(false), None);
+    }
+
+    #[test]
+    fn an_unreadable_file_is_named_as_it_was_typed() {
+        let Err(failure) = settings(Source::File("no/where.toml".into())).load() else {
+            panic!("there is no such file");
+        };
+        assert!(matches!(failure, Failure::Unreadable { file, .. } if file == "no/where.toml"));
     }
 }

@@ -249,7 +249,8 @@ fn a_reader_that_has_enough_is_no_failure() {
 
 #[test]
 fn a_result_that_cannot_be_written_is_a_failure() {
-    let full = fs::File::options().write(true).open("/dev/full").expect("a full device");
+    // Only Linux has a device that is always full.
+    let Ok(full) = fs::File::options().write(true).open("/dev/full") else { return };
     let output = Command::new(env!("CARGO_BIN_EXE_goodgate"))
         .arg("causes")
         .stdout(full)
