@@ -103,12 +103,19 @@ impl Complaints {
         self.list.iter().map(|it| Located::of(it, &lines)).collect()
     }
 
-    /// The same mistake at the same place is said once.
+    /// The same mistake at the same place is said once. Where there is no room, warnings give way
+    /// to errors.
     pub(crate) fn push(&mut self, complaint: Complaint) {
-        if self.list.len() >= MOST {
-            self.left_out += 1;
-        } else if !self.list.contains(&complaint) {
-            self.list.push(complaint);
+        if self.list.contains(&complaint) {
+            return;
+        }
+        if self.list.len() < MOST {
+            return self.list.push(complaint);
+        }
+        self.left_out += 1;
+        let warning = self.list.iter().rposition(|it| it.severity == Severity::Warning);
+        if let Some(place) = warning.filter(|_| complaint.severity == Severity::Error) {
+            self.list[place] = complaint;
         }
     }
 
@@ -224,6 +231,15 @@ mod tests {
         let all = (0..150).map(|it| Complaint::error("x", it.to_string())).collect::<Vec<_>>();
         let complaints = Complaints::from(all);
         assert_eq!((complaints.iter().count(), complaints.left_out()), (100, 50));
+    }
+
+    #[test]
+    fn an_error_is_not_lost_behind_warnings() {
+        let warnings = (0..150).map(|it| Complaint::warning("x", it.to_string()));
+        let all = warnings.chain([Complaint::error("y", "z")]).collect::<Vec<_>>();
+        let complaints = Complaints::from(all);
+        assert!(complaints.has_errors());
+        assert_eq!((complaints.iter().count(), complaints.left_out()), (100, 51));
     }
 
     #[test]

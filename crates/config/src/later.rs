@@ -2,22 +2,16 @@
 
 /// Where (`*` is any name or position) and which keys.
 const KEYS: &[(&str, &[&str])] = &[
-    ("", &["data", "provider", "model", "prompt", "defaults", "consumer", "policy", "include"]),
-    ("listen", &["http2", "http3", "proxy_protocol", "unix"]),
-    ("listen.https", &["certs", "client_ca", "acme"]),
-    ("console", &["auth", "cert", "tls"]),
-    ("log", &["level", "file", "format"]),
-    ("upstream.*", &["health", "evidence", "protocol", "breaker", "hash", "queue"]),
-    ("upstream.*.timeout", &["tunnel", "total"]),
-    ("upstream.*.targets.*", &["weight", "backup"]),
-    (
-        "route.*",
-        &["limit", "auth", "ai", "cache", "compress", "cors", "fields", "mirror", "rewrite"],
-    ),
+    ("", &["data", "provider", "model", "prompt", "defaults", "consumer"]),
+    ("listen.https", &["certs"]),
+    ("upstream.*", &["health", "evidence", "protocol"]),
+    ("upstream.*.timeout", &["tunnel"]),
+    ("upstream.*.targets.*", &["weight"]),
+    ("route.*", &["limit", "auth", "ai", "cache", "max_duration"]),
     ("route.*.to.*", &["upstream", "weight"]),
     ("route.*.match", &["headers", "query", "cookies"]),
     ("route.*.timeout", &["max_duration", "tunnel"]),
-    ("route.*.retry", &["budget", "body", "key"]),
+    ("route.*.retry", &["budget", "body"]),
 ];
 
 /// Where and which words.

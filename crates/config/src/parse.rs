@@ -45,9 +45,9 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Parsed, Complaints> {
 
 fn config(text: &str, context: &Context<'_>, complaints: &mut Complaints) -> Option<Config> {
     let tree = tree::read(text, context.env, complaints);
-    if let Some(broken) = complaints.iter().find(|it| it.code == tree::SYNTAX) {
-        let from = broken.span.as_ref().map_or(0, |it| line_start(text, it.start));
-        walk_until(from, &tree, complaints);
+    let broken = complaints.iter().filter(|it| it.code == tree::SYNTAX);
+    if let Some(first) = broken.filter_map(|it| Some(it.span.as_ref()?.start)).min() {
+        walk_until(line_start(text, first), &tree, complaints);
         return None;
     }
     let json = walk::walk(&tree, schema::shared(), complaints)?;

@@ -77,10 +77,10 @@ impl Routes {
         // A path that needs no change under the safe rules needs none under any.
         if let Cow::Borrowed(plain) = safe {
             for rules in 0..self.rules.len() {
-                search.look(rules, &Cow::Borrowed(plain));
+                search.look(rules, Cow::Borrowed(plain));
             }
         } else {
-            search.look(0, &safe);
+            search.look(0, safe);
             search.with_other_rules(path);
         }
         match search.best {
@@ -175,28 +175,32 @@ impl<'a> Search<'a, '_> {
     fn with_other_rules(&mut self, path: &'a str) {
         for position in 1..self.routes.rules.len() {
             if let Ok(normal) = normal_path(path, self.routes.rules[position]) {
-                self.look(position, &normal);
+                self.look(position, normal);
             }
         }
     }
 
-    fn look(&mut self, rules: usize, path: &Cow<'a, str>) {
-        for host in self.hosts.into_iter().flatten() {
-            let Some(table) = host.get(rules) else {
-                continue;
-            };
+    /// Looks under one reading of the path; what comes first in the order of all routes stays.
+    fn look(&mut self, rules: usize, path: Cow<'a, str>) {
+        let Some(index) = self.taker(rules, &path) else {
+            return;
+        };
+        if self.best.as_ref().is_none_or(|it| index < it.0) {
+            self.best = Some((index, path));
+        }
+    }
+
+    fn taker(&mut self, rules: usize, path: &str) -> Option<usize> {
+        for table in self.hosts.into_iter().flatten().filter_map(|it| it.get(rules)) {
             for index in table.matching(path) {
                 let methods = &self.routes.all[index].methods;
-                if !methods.is_empty() && !methods.iter().any(|it| **it == *self.method) {
-                    self.allowed.push(index);
-                    continue;
+                if methods.is_empty() || methods.iter().any(|it| **it == *self.method) {
+                    return Some(index);
                 }
-                if self.best.as_ref().is_none_or(|it| index < it.0) {
-                    self.best = Some((index, path.clone()));
-                }
-                return;
+                self.allowed.push(index);
             }
         }
+        None
     }
 
     fn allowed_methods(&self) -> Vec<Arc<str>> {

@@ -27,7 +27,8 @@ fn generate() -> Value {
     value
 }
 
-/// TOML has no null, and a default that is a table or a list only repeats what stands inside it.
+/// TOML has no null; a default that is a table or a list only repeats what stands inside it; and
+/// where our lines break means nothing to a reader of the schema.
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(object) => {
@@ -45,6 +46,9 @@ fn tidy_object(object: &mut Map<String, Value>) {
     }
     if object.get("format").is_some_and(|it| it.as_str().is_some_and(|it| it.starts_with("uint"))) {
         object.shift_remove("format");
+    }
+    if let Some(Value::String(it)) = object.get_mut("description") {
+        *it = it.replace('\n', " ");
     }
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|it| it != "null");

@@ -47,6 +47,7 @@ pub(crate) struct File {
 /// One or several of the same.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(inline)]
 pub(crate) enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),

@@ -9,6 +9,7 @@ mod schema;
 
 use crate::output::Output;
 use crate::problem::Failure;
+use std::time::Instant;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// The file that is read where none is named.
@@ -58,9 +59,10 @@ enum Format {
     Json,
 }
 
-pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+/// `began` is when the process did.
+pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Result<(), Failure> {
     match arguments.command {
-        Some(Command::Run(it)) => run::run(it, output),
+        Some(Command::Run(it)) => run::run(it, output, began),
         Some(Command::Check(it)) => check::run(&it, output),
         Some(Command::Schema(it)) => schema::run(&it, output),
         Some(Command::Causes(it)) => causes::run(&it, output),

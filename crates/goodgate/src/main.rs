@@ -1,23 +1,27 @@
 //! `goodgate`: the commands, wired to the crates that do the work, and the words for what fails.
 
+mod arrival;
 mod commands;
-#[cfg_attr(not(test), expect(dead_code, reason = "asked by the part of `run` that serves"))]
 mod listening;
 mod output;
 mod problem;
 mod serve;
 mod settings;
-#[cfg_attr(not(test), expect(dead_code, reason = "asked by the part of `run` that serves"))]
 mod waiting;
 
 use clap::Parser;
 use output::Output;
 use std::process::ExitCode;
 
+/// Requests and answers are many short-lived pieces on few threads; measured 1-4 % less CPU.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
+    let began = std::time::Instant::now();
     let output = Output::of_this_process();
     let done = match commands::Arguments::try_parse() {
-        Ok(arguments) => commands::run(arguments, &output),
+        Ok(arguments) => commands::run(arguments, &output, began),
         Err(it) => Err(problem::Failure::Arguments(it)),
     };
     match done {

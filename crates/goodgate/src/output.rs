@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
 /// Where results and messages go, and whether they may be coloured there.
+#[derive(Clone)]
 pub(crate) struct Output {
     result_colour: bool,
     message_colour: bool,
@@ -22,6 +23,10 @@ impl Output {
             result_colour: wanted && io::stdout().is_terminal(),
             message_colour: wanted && io::stderr().is_terminal(),
         }
+    }
+
+    pub(crate) fn result_colour(&self) -> bool {
+        self.result_colour
     }
 
     pub(crate) fn message_colour(&self) -> bool {

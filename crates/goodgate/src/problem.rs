@@ -4,6 +4,7 @@ use crate::output::Output;
 use crate::serve;
 use crate::settings::File;
 use config::Complaints;
+use proxy::StartError;
 use std::io;
 use std::process::ExitCode;
 
@@ -91,11 +92,33 @@ pub(crate) fn report(failure: &Failure, output: &Output) -> ExitCode {
             output.failure(&format!("cannot print the result: {}", reason(why)), None);
             5
         }
-        Failure::Serve(serve::Failure::NotWired) => {
-            output.failure("not wired", None);
+        Failure::Serve(serve::Failure::Start(it)) => start(it, output),
+        Failure::Serve(serve::Failure::Signals(why)) => {
+            output.failure(&format!("cannot wait for signals: {}", reason(why)), None);
             5
         }
     })
+}
+
+/// Files are configuration; addresses and threads are the system's.
+fn start(it: &StartError, output: &Output) -> u8 {
+    let (words, hint, exit) = match it {
+        StartError::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => (
+            format!("{it}: {}", reason(source)),
+            Some(format!("see who has it: ss -ltnp 'sport = :{}'", address.port())),
+            5,
+        ),
+        StartError::Listen { address, source } => {
+            let low = source.kind() == io::ErrorKind::PermissionDenied && address.port() < 1024;
+            let hint = "ports below 1024 need the capability CAP_NET_BIND_SERVICE";
+            (format!("{it}: {}", reason(source)), low.then(|| hint.to_owned()), 5)
+        }
+        StartError::Log { source, .. } => (format!("{it}: {}", reason(source)), None, 5),
+        StartError::Thread(source) => (format!("{it}: {}", reason(source)), None, 5),
+        StartError::File { .. } | StartError::Tls(_) => (it.to_string(), None, 3),
+    };
+    output.failure(&words, hint.as_deref());
+    exit
 }
 
 /// Help and the version come as errors too; they go where results go.

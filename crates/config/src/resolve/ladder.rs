@@ -48,7 +48,6 @@ impl Resolve<'_> {
         for (key, value) in steps.into_iter().filter(|it| it.1 > total) {
             let of_upstream = ["upstream", &upstream.name, "timeout", key];
             let of_route = ["route", &route.name, "timeout", "total"];
-            // Both as they are by default, or both of a route with URLs: nobody wrote a ladder.
             let message = format!(
                 "`timeout.{key}` of upstream `{}` is {value:?}, but `route.{}` ends after {total:?}",
                 upstream.name, route.name

@@ -7,6 +7,7 @@ use crate::settings::{Overrides, Settings, Source};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Start the gateway
 ///
@@ -29,7 +30,7 @@ pub(super) struct Arguments {
     workers: Option<NonZeroUsize>,
 }
 
-pub(super) fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Result<(), Failure> {
     let overrides =
         Overrides { listen: arguments.listen, workers: arguments.workers.map(NonZeroUsize::get) };
     let source = match arguments.config {
@@ -43,7 +44,7 @@ pub(super) fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> 
     if let Some(warnings) = warnings.render(output.message_colour()) {
         output.message(&warnings);
     }
-    serve::serve(config, serve::Options { settings })?;
+    serve::serve(config, serve::Options { settings, began }, output)?;
     Ok(())
 }
 
