@@ -8,6 +8,7 @@ mod catalogue;
 mod causes;
 mod look;
 pub mod manual;
+mod signs;
 mod wire;
 
 #[cfg(test)]

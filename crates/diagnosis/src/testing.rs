@@ -287,6 +287,12 @@ fn apply(fact: &str, exchange: &mut Exchange, attempt: &mut Attempt) {
         // The target as configured, where it differs from the address: a name.
         "target" => attempt.target = value.into(),
         "unresolved" => attempt.address = None,
+        // An address tried before, with its error number: tried=[::1]:8000/111
+        "tried" => {
+            let (address, errno) = value.split_once('/').unwrap();
+            let address = Address::Inet(address.parse().unwrap());
+            attempt.tried.push((address, errno.parse().unwrap()));
+        }
         "server" => attempt.server = Some(value.into()),
         "received" => attempt.received = value.parse().unwrap(),
         "sent" => attempt.sent = value.parse().unwrap(),
@@ -297,6 +303,15 @@ fn apply(fact: &str, exchange: &mut Exchange, attempt: &mut Attempt) {
             phases.add(attempt.phase, time(value));
             attempt.phases = phases;
             attempt.since_sent = Some(time(value));
+        }
+        // Another value of the limit that ended a connect.
+        "limit" => {
+            let shorter = Fault::Connect(ConnectFault::TimedOut(Limit {
+                name: "timeout.connect",
+                value: time(value),
+            }));
+            attempt.fault = Some(shorter.clone());
+            exchange.stop = Some(Stop::Failed(shorter));
         }
         // First bytes in hexadecimal.
         "bytes" => {
