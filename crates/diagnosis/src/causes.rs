@@ -125,3 +125,127 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(selinux_denied),
     entry!(apparmor_denied),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::CATALOGUE;
+    use crate::Case;
+    use crate::testing::{CASES, exchange};
+    use std::collections::BTreeSet;
+
+    const HEADINGS: [&str; 4] =
+        ["## What you see", "## Why it happens", "## How to tell", "## Fix"];
+
+    /// What no page and no fix may tell anybody to do.
+    const FORBIDDEN: [&str; 18] = [
+        "chmod 777",
+        "chmod 0777",
+        "chmod 666",
+        "0777",
+        "setenforce 0",
+        "SELINUX=disabled",
+        "SELINUX=permissive",
+        "aa-complain",
+        "aa-disable",
+        "verify = false",
+        "verify=false",
+        "ssl_verify off",
+        "verify none",
+        "InsecureSkipVerify",
+        "--insecure",
+        "curl -k ",
+        "user root",
+        "User=root",
+    ];
+
+    #[test]
+    fn every_file_is_in_the_catalogue_and_the_catalogue_is_these_files() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/causes");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|it| it.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        let ids: BTreeSet<String> = CATALOGUE.iter().map(|it| it.cause.id.to_owned()).collect();
+        assert_eq!(ids, files);
+        assert_eq!(ids.len(), CATALOGUE.len(), "an id occurs twice");
+    }
+
+    #[test]
+    fn every_id_is_the_name_of_its_own_file() {
+        for entry in CATALOGUE {
+            let id = entry.cause.id;
+            assert!(entry.source.contains(&format!("id: \"{id}\"")), "{id} is of another file");
+            assert!(id.bytes().all(|it| matches!(it, b'a'..=b'z' | b'0'..=b'9' | b'_')), "{id}");
+        }
+    }
+
+    #[test]
+    fn the_catalogue_goes_by_family() {
+        assert!(CATALOGUE.is_sorted_by_key(|it| it.cause.family));
+    }
+
+    #[test]
+    fn every_page_opens_with_one_sentence_and_has_its_four_parts() {
+        for entry in CATALOGUE {
+            let (id, page) = (entry.cause.id, entry.page());
+            let opening = page.split("\n\n").next().unwrap().trim();
+            assert!(opening.ends_with('.') && !opening.starts_with('#'), "{id}: {opening}");
+            assert!(!opening.contains(". "), "{id} opens with more than a sentence: {opening}");
+            let headings: Vec<&str> = page.lines().filter(|it| it.starts_with('#')).collect();
+            assert_eq!(headings, HEADINGS, "{id}");
+            for part in page.split("## ").skip(1) {
+                let text = part.split_once('\n').map_or("", |(_, text)| text.trim());
+                assert!(text.len() > 40, "{id} has nothing under {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_title_is_a_headline() {
+        for entry in CATALOGUE {
+            let (id, title) = (entry.cause.id, entry.cause.title);
+            assert!(
+                !title.is_empty() && !title.ends_with('.') && title.len() <= 72,
+                "{id}: {title}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_page_tells_anybody_to_switch_off_what_protects_them() {
+        for entry in CATALOGUE {
+            let page = entry.page();
+            let advice = page.split("## Fix").nth(1).unwrap_or_default();
+            harmless(entry.cause.id, &advice.replace('\n', " "));
+        }
+    }
+
+    #[test]
+    fn no_fix_tells_anybody_to_switch_off_what_protects_them() {
+        for line in CASES {
+            let exchange = exchange(line);
+            let Some(case) = Case::of(&exchange) else { continue };
+            for entry in CATALOGUE {
+                let (id, fixes) = (entry.cause.id, (entry.cause.fix)(&case));
+                assert!((1..=4).contains(&fixes.len()), "{id}: {} fixes", fixes.len());
+                for fix in fixes {
+                    harmless(id, &fix.text);
+                    harmless(id, fix.run.as_deref().unwrap_or_default());
+                    assert!(!fix.text.ends_with('.'), "{id}: {}", fix.text);
+                }
+            }
+        }
+    }
+
+    #[track_caller]
+    fn harmless(id: &str, advice: &str) {
+        for word in FORBIDDEN {
+            assert!(!advice.contains(word), "{id} advises {word}: {advice}");
+        }
+        // A longer wait may be right, but only for who knows what it hides. Keep-alive is no wait.
+        let lower = advice.to_lowercase().replace("timeout-keep-alive", "");
+        if lower.contains("raise") && lower.contains("timeout") {
+            assert!(lower.contains("hide"), "{id} does not say what it hides: {advice}");
+        }
+    }
+}
