@@ -3,10 +3,24 @@
 //! **Invariant:** nothing here reads a file, the environment or a clock; text and a lookup come in
 //! as arguments.
 
+mod complaint;
+mod later;
+mod leaf;
+mod nearest;
+mod parse;
 pub mod path;
+mod render;
+mod resolve;
 pub mod routes;
+mod schema;
+mod tree;
 pub mod typed;
+mod walk;
+mod written;
 
+pub use complaint::{Complaint, Complaints, Located, Severity};
+pub use parse::{Context, Parsed, for_targets, parse};
 pub use path::{PathFault, normal_path};
 pub use routes::{Choice, Routes};
+pub use schema::schema;
 pub use typed::*;

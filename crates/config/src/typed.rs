@@ -189,7 +189,7 @@ pub struct Route {
     pub action: Action,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathMatch {
     /// `"/x"`.
     Exact(Arc<str>),

@@ -1,5 +1,8 @@
 //! What the engine is given to judge.
 
+mod faults;
+mod place;
+
 use exchange::{Attempt, End, Exchange, Fault, Maker, Micros, Phase, Refusal, Stop};
 
 /// One exchange that did not go well, and the questions that causes ask of it.

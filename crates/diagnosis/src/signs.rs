@@ -115,6 +115,13 @@ pub(crate) fn neighbour_silent(case: &Case) -> bool {
     connecting.is_some_and(|it| 900_000 <= it)
 }
 
+/// The target asked for a client certificate and got none, which explains its close better than
+/// any symptom does: TLS 1.3 refuses only after the handshake.
+pub(crate) fn certificate_missing(case: &Case) -> bool {
+    let tls = case.attempt().and_then(|it| it.connection.as_ref()?.tls.as_ref());
+    tls.is_some_and(|it| it.client_certificate_asked && !it.client_certificate_sent)
+}
+
 /// The dialled IP address for commands, else the target as configured.
 pub(crate) fn address(case: &Case) -> String {
     match case.attempt().and_then(|it| it.address.as_ref()) {

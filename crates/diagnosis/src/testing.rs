@@ -26,6 +26,12 @@ pub(crate) fn check_among(case: &str, cause: &str) {
     assert!(ranked(case).iter().skip(1).any(|it| *it == cause), "{case}: {:?}", ranked(case));
 }
 
+/// The cause must be among the candidates, at whatever rank: for what is only consistent with a case.
+#[track_caller]
+pub(crate) fn check_listed(case: &str, cause: &str) {
+    assert!(ranked(case).contains(&cause), "{case}: {:?}", ranked(case));
+}
+
 /// The cause must not be among the candidates at all.
 #[track_caller]
 pub(crate) fn check_not(case: &str, cause: &str) {
@@ -432,6 +438,7 @@ fn refusal(how: &str) -> Refusal {
         "no_target" => Refusal::NoTarget,
         "malformed" => Refusal::Malformed(Malformed::LengthAndCoding),
         "tls_to_plain_port" => Refusal::Malformed(Malformed::TlsToPlainPort),
+        "host_missing" => Refusal::Malformed(Malformed::HostMissing),
         "uri_too_long" => Refusal::UriTooLong,
         "head_too_large" => Refusal::HeadTooLarge,
         "head_timeout" => Refusal::HeadTimeout,
@@ -477,12 +484,6 @@ fn apply(fact: &str, exchange: &mut Exchange, attempt: &mut Attempt) {
         // The target as configured, where it differs from the address: a name.
         "target" => attempt.target = value.into(),
         "unresolved" => attempt.address = None,
-        // An address tried before, with its error number: tried=[::1]:8000/111
-        "tried" => {
-            let (address, errno) = value.split_once('/').unwrap();
-            let address = Address::Inet(address.parse().unwrap());
-            attempt.tried.push((address, errno.parse().unwrap()));
-        }
         "server" => attempt.server = Some(value.into()),
         "received" => attempt.received = value.parse().unwrap(),
         "sent" => attempt.sent = value.parse().unwrap(),
@@ -511,6 +512,20 @@ fn apply(fact: &str, exchange: &mut Exchange, attempt: &mut Attempt) {
         }
         "phase" => {
             attempt.phase = Phase::ALL.into_iter().find(|it| it.name() == value).unwrap();
+        }
+        // An address that was tried before, with the error number that it gave: 10.0.0.1:8000/111
+        "tried" => {
+            let (address, errno) = value.split_once('/').unwrap();
+            let address = Address::Inet(address.parse().unwrap());
+            attempt.tried.push((address, errno.parse().unwrap()));
+        }
+        // How long the whole exchange took.
+        "took" => exchange.took = time(value),
+        "request_head" => exchange.request.head_bytes = value.parse().unwrap(),
+        "earlier_failure" => {
+            let mut earlier = Attempt::new(attempt.target.clone());
+            earlier.fault = Some(Fault::Connect(ConnectFault::Refused));
+            exchange.attempts.push(earlier);
         }
         "method" => exchange.request.method = value.into(),
         "body" => exchange.request.body_bytes = value.parse().unwrap(),

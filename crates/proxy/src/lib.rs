@@ -1,1 +1,81 @@
+//! The data plane: what stands between clients and upstreams, and sees everything that happens
+//! between them. `serve.rs` is the spine; read it first.
 
+mod chunked;
+mod front;
+mod framing;
+mod head;
+mod listen;
+mod log;
+mod metrics;
+mod outbound;
+mod recorder;
+mod refuse;
+mod registry;
+mod reply;
+mod reports;
+mod run;
+mod seat;
+mod serve;
+mod snapshot;
+mod status;
+mod timer;
+mod upstream;
+mod worker;
+
+pub mod fuzzing;
+
+pub use log::Style;
+pub use run::{Gateway, Options, StartError, Stopped};
+
+use crate::listen::Cores;
+use crate::log::LogSink;
+use crate::metrics::{Gauges, Shard};
+use crate::registry::Registry;
+use crate::reports::Reports;
+use crate::upstream::resolve::Names;
+use http::header::{HeaderValue, InvalidHeaderValue};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// What all cores share.
+pub(crate) struct Plane {
+    /// Our name in `Proxy-Status`.
+    pub(crate) name: Arc<str>,
+    /// Our mark in `Via`: the name, and a number that is this process's alone.
+    pub(crate) via: String,
+    pub(crate) via_field: HeaderValue,
+    pub(crate) registry: Registry,
+    pub(crate) names: Names,
+    pub(crate) reports: Reports,
+    pub(crate) log: LogSink,
+    pub(crate) cores: Arc<Cores>,
+    pub(crate) shards: Vec<Arc<Shard>>,
+    pub(crate) client_errors: AtomicU64,
+    pub(crate) stopping: AtomicBool,
+}
+
+impl Plane {
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.stopping.load(Relaxed)
+    }
+
+    /// What is said of an upstream's own failure: that it was the upstream's.
+    pub(crate) fn received(&self, status: u16) -> Result<HeaderValue, InvalidHeaderValue> {
+        HeaderValue::from_str(&format!("{}; received-status={status}", self.name))
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        let targets = self.registry.all().into_iter().map(|(upstream, name, state)| {
+            let learned = state.idle_limit().map(|it| it.as_secs_f64());
+            (upstream, name, state.open(), state.idle(), learned)
+        });
+        let gauges = Gauges {
+            connections: self.cores.connections(),
+            log_dropped: self.log.dropped(),
+            front_errors: self.client_errors.load(Relaxed),
+            targets: targets.collect(),
+        };
+        metrics::render(&self.shards, &gauges)
+    }
+}

@@ -24,7 +24,7 @@
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::signs::{Loss, MUCH, YOUNG, forgotten, loss, window, worked};
+use crate::signs::{Loss, MUCH, YOUNG, certificate_missing, forgotten, loss, window, worked};
 use exchange::{ConnectFault, Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -70,8 +70,11 @@ fn reset(case: &Case, loss: Loss) -> Finding {
         Loss::OnReuse(idle) if idle < YOUNG && !after_bodyless => 0.3,
         Loss::OnReuse(_) => 0.05,
         Loss::AtWatchdog(_) => 0.15,
-        Loss::AtOnce | Loss::AtWork(_) | Loss::InAnswer if uploading => 0.15,
-        Loss::AtOnce | Loss::AtWork(_) | Loss::InAnswer => 0.35,
+        Loss::AtOnce if certificate_missing(case) => 0.05,
+        Loss::AtOnce | Loss::AtWork(_) if uploading => 0.15,
+        Loss::AtOnce | Loss::AtWork(_) => 0.35,
+        // That half a head had come says more.
+        Loss::InAnswer => 0.1,
     };
     Finding::new(
         confidence,

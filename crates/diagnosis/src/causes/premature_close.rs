@@ -22,7 +22,7 @@
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::signs::{Loss, YOUNG, loss, window, worked};
+use crate::signs::{Loss, YOUNG, certificate_missing, loss, window, worked};
 use exchange::{Fault, HeadFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -47,6 +47,7 @@ fn look(case: &Case) -> Option<Finding> {
         Loss::OnReuse(idle) if idle < YOUNG && !after_bodyless => 0.3,
         Loss::OnReuse(_) => 0.05,
         Loss::AtWatchdog(_) => 0.15,
+        Loss::AtOnce if certificate_missing(case) => 0.05,
         Loss::AtOnce | Loss::AtWork(_) => 0.4,
     };
     Some(Finding::new(

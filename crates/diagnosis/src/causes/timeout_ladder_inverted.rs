@@ -44,7 +44,7 @@ fn look(case: &Case) -> Option<Finding> {
             let waited = case.exchange.all_phases().total();
             let limit = outer(waited)?;
             Some(Finding::new(
-                0.3,
+                0.15,
                 format!(
                     "the client gave up after {limit} s, before {} had answered",
                     case.server()

@@ -1,0 +1,126 @@
+//! Upstreams and their targets.
+
+use super::Resolve;
+use crate::complaint::Complaint;
+use crate::leaf::LONGEST_SOCKET_PATH;
+use crate::typed::{HostSent, Place, Pool, Target, Upstream, UpstreamTimeouts, UpstreamTls};
+use crate::written;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+impl Resolve<'_> {
+    /// All upstreams, in the order of the file.
+    pub(super) fn upstreams(
+        &mut self,
+        written: BTreeMap<String, written::Upstream>,
+    ) -> Vec<Arc<Upstream>> {
+        let mut upstreams = Vec::with_capacity(written.len());
+        let mut written = written;
+        let tree = self.tree;
+        for (name, node) in tree.inside("upstream") {
+            let good = self.is_good_name("upstream", name);
+            let Some(it) = written.remove(name) else {
+                continue;
+            };
+            if !good {
+                continue;
+            }
+            let spans = node.at(&["targets"]).items();
+            let place = |index: usize| spans.get(index).unwrap_or(node).span.clone();
+            let targets = it.targets.into_iter().map(|it| match it {
+                written::Target::Url(url)
+                | written::Target::Table(written::TargetTable { url }) => url.means,
+            });
+            let targets = targets.enumerate().map(|(at, it)| (it, place(at))).collect();
+            let targets = self.targets(targets);
+            let rest = written::Upstream { targets: Vec::new(), ..it };
+            let upstream = Arc::new(self.upstream(name, targets, rest));
+            self.upstreams.insert(name.to_owned(), upstream.clone());
+            upstreams.push(upstream);
+        }
+        upstreams
+    }
+
+    /// Puts what is known of an upstream together; its targets come apart, as routes name some.
+    pub(super) fn upstream(
+        &mut self,
+        name: &str,
+        targets: Vec<Arc<Target>>,
+        written: written::Upstream,
+    ) -> Upstream {
+        let written::Upstream {
+            targets: _,
+            balance: written::Balance::RoundRobin,
+            timeout,
+            pool,
+            tls,
+            host,
+        } = written;
+        let written::UpstreamTimeout { connect, tls: handshake, send, first_byte, idle } = timeout;
+        let written::Pool { idle: idle_connections, connections, idle_for } = pool;
+        Upstream {
+            name: name.into(),
+            targets,
+            timeout: UpstreamTimeouts {
+                connect: connect.means,
+                tls: handshake.means,
+                send: send.means,
+                first_byte: first_byte.means,
+                idle: idle.means,
+            },
+            pool: Pool {
+                idle: idle_connections,
+                connections,
+                idle_for: idle_for.map(|it| it.means),
+            },
+            tls: self.tls(name, tls),
+            host: host.map_or(HostSent::Auto, |it| it.means),
+        }
+    }
+
+    fn tls(&mut self, name: &str, tls: written::Tls) -> UpstreamTls {
+        let written::Tls { verify, ca, server_name, cert, key } = tls;
+        for (one, other) in [("cert", "key"), ("key", "cert")] {
+            let has = |key| self.tree.has(&["upstream", name, "tls", key]);
+            if has(one) && !has(other) {
+                let message = format!("`{one}` is of use only together with `{other}`");
+                self.error("half_a_pair", &["upstream", name, "tls", one], &message);
+            }
+        }
+        UpstreamTls {
+            verify,
+            ca: ca.map(|it| self.file(it)),
+            server_name: server_name.map(|it| it.means.into()),
+            client: cert.zip(key).map(|(cert, key)| (self.file(cert), self.file(key))),
+        }
+    }
+
+    /// Targets with where they stand: socket files are counted from our folder, repeats refused.
+    pub(super) fn targets(
+        &mut self,
+        targets: Vec<(Target, std::ops::Range<usize>)>,
+    ) -> Vec<Arc<Target>> {
+        let mut seen = HashSet::new();
+        let mut good = Vec::with_capacity(targets.len());
+        for (mut target, span) in targets {
+            if let Place::Unix(path) = &target.place {
+                let path = self.base.join(&**path);
+                let Some(path) = path.to_str().filter(|it| it.len() <= LONGEST_SOCKET_PATH) else {
+                    let message = "from the folder of this file, the path of the socket is longer \
+                                   than 107 bytes or not Unicode";
+                    self.complaints.push(Complaint::error("bad_value", message).at(span));
+                    continue;
+                };
+                target.place = Place::Unix(path.into());
+            }
+            let Target { name: _, place, tls, authority: _, base_path } = &target;
+            if !seen.insert((format!("{place:?}"), *tls, base_path.clone())) {
+                let complaint = Complaint::error("same_target", "this target is listed twice");
+                self.complaints.push(complaint.at(span));
+                continue;
+            }
+            good.push(Arc::new(target));
+        }
+        good
+    }
+}

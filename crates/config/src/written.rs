@@ -1,0 +1,497 @@
+//! The file as a person types it. The sentences on the fields are the descriptions in the schema.
+//!
+//! Every setting here ends in `typed`; `resolve` takes each struct apart field by field, so that one
+//! without effect does not compile without a warning.
+
+use crate::leaf::{
+    AccessLogTo, ContentType, Destination, DnsServer, FilePath, HostMatched, HostToSend, ListenAt,
+    Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo, ServerName, Size, StatusAt,
+    TargetUrl, Token, TrustedPeer, Word,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The settings of Goodgate. Durations are a number and `ms`, `s`, `m`, `h` or `d`; sizes a number
+/// and `B`, `kB`, `KiB`, `MB`, `MiB`, `GB` or `GiB`. `${NAME}` inside a string is read from the
+/// environment, `$${` is a literal `${`. Relative paths count from the folder of the file.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct File {
+    /// Cores that serve requests. Default: one for each core of the machine.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) workers: Option<usize>,
+    /// Where clients connect.
+    pub(crate) listen: Listen,
+    /// The console. In this version it serves only `/livez`, `/readyz` and `/metrics`.
+    pub(crate) console: Console,
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    pub(crate) status: Status,
+    /// What is logged.
+    pub(crate) log: Log,
+    /// How large requests and answers may be.
+    pub(crate) limits: Limits,
+    /// How the gateway stops.
+    pub(crate) shutdown: Shutdown,
+    /// What answers say that the gateway makes itself.
+    pub(crate) answers: Answers,
+    /// How the names of targets are resolved.
+    pub(crate) dns: Dns,
+    /// The upstreams by name: groups of targets that serve the same.
+    pub(crate) upstream: BTreeMap<String, Upstream>,
+    /// The routes by name: which requests are taken and what is done with them. Their order does not
+    /// matter: the most specific one that matches is taken.
+    pub(crate) route: BTreeMap<String, Route>,
+}
+
+/// One or several of the same.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> OneOrMany<T> {
+    pub(crate) fn into_vec(self) -> Vec<T> {
+        match self {
+            Self::One(it) => vec![it],
+            Self::Many(all) => all,
+        }
+    }
+}
+
+/// Where clients connect.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Listen {
+    /// Addresses for HTTP, one or a list; `":8080"` is port 8080 of all IPv4 addresses. Default:
+    /// `127.0.0.1:8080` where `https` is not set either.
+    pub(crate) http: Option<OneOrMany<Word<ListenAt>>>,
+    /// An address for HTTPS with its certificate. Default: none.
+    pub(crate) https: Option<Https>,
+    /// Networks or addresses of proxies before us, whose `Forwarded` and `X-Forwarded-*` are
+    /// believed. Default: none.
+    pub(crate) trusted_proxies: Vec<Word<Network>>,
+    /// How long clients may take.
+    pub(crate) timeout: ListenTimeout,
+}
+
+/// An address for HTTPS with its certificate.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Https {
+    /// The address, such as `0.0.0.0:8443`.
+    pub(crate) addr: Word<ListenAt>,
+    /// A PEM file with the certificate, followed by those that lead to its root.
+    pub(crate) cert: Word<FilePath>,
+    /// A PEM file with the private key.
+    pub(crate) key: Word<FilePath>,
+}
+
+/// How long clients may take.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ListenTimeout {
+    /// From the first byte of a request's head to its last.
+    pub(crate) head: Word<Positive>,
+    /// How long a connection may wait for its next request.
+    pub(crate) idle: Word<Positive>,
+    /// The longest gap between two bytes of a request's body, and of a client that does not take
+    /// its answer.
+    pub(crate) body: Word<Positive>,
+}
+
+impl Default for ListenTimeout {
+    fn default() -> Self {
+        let [head, idle, body] = ["10s", "75s", "60s"].map(Word::default_of);
+        Self { head, idle, body }
+    }
+}
+
+/// The console. In this version it serves only `/livez`, `/readyz` and `/metrics`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Console {
+    /// The address, or `off`.
+    pub(crate) listen: Word<StatusAt>,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { listen: Word::default_of("127.0.0.1:9901") }
+    }
+}
+
+/// Where `/livez`, `/readyz` and `/metrics` are served.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Status {
+    /// The address, or `off`. Default: that of the console.
+    pub(crate) listen: Option<Word<StatusAt>>,
+}
+
+/// What is logged.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// Where the line about each request goes: `stdout`, `off`, or a file.
+    pub(crate) access: Word<AccessLogTo>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { access: Word::default_of("stdout") }
+    }
+}
+
+/// How large requests and answers may be. What is larger is refused.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// The head of a request: request line and fields.
+    pub(crate) request_head: Word<Size>,
+    /// The number of fields of a request.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) request_fields: usize,
+    /// The path and query of a request.
+    pub(crate) uri: Word<Size>,
+    /// The head of an upstream's answer: status line and fields.
+    pub(crate) response_head: Word<Size>,
+    /// The number of fields of an upstream's answer.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) response_fields: usize,
+    /// How many interim answers (1xx) an upstream may send before the final one.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) interim_responses: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_head: Word::default_of("32 KiB"),
+            request_fields: 100,
+            uri: Word::default_of("8 KiB"),
+            response_head: Word::default_of("64 KiB"),
+            response_fields: 200,
+            interim_responses: 20,
+        }
+    }
+}
+
+/// How the gateway stops.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Shutdown {
+    /// How long connections are still accepted after SIGTERM.
+    pub(crate) grace: Word<Pause>,
+    /// How long idle connections of clients stay open while stopping.
+    pub(crate) idle: Word<Pause>,
+    /// When what is still in flight is cut.
+    pub(crate) deadline: Word<Pause>,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        let [grace, idle, deadline] = ["3s", "5s", "30s"].map(Word::default_of);
+        Self { grace, idle, deadline }
+    }
+}
+
+/// What answers say that the gateway makes itself.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Answers {
+    /// Our name in `Proxy-Status` and `Via`.
+    pub(crate) name: Word<Token>,
+    /// Networks or addresses of clients that are told evidence and fixes. Default: none but those
+    /// on this host.
+    pub(crate) trusted: Vec<Word<TrustedPeer>>,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self { name: Word::default_of("goodgate"), trusted: Vec::new() }
+    }
+}
+
+/// How the names of targets are resolved.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Dns {
+    /// Addresses of DNS servers, on port 53 where no other is written. Default: those of the system.
+    pub(crate) servers: Vec<Word<DnsServer>>,
+    /// How long one name may take, over all servers and tries.
+    pub(crate) timeout: Word<Positive>,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self { servers: Vec::new(), timeout: Word::default_of("2s") }
+    }
+}
+
+/// A group of targets that serve the same.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upstream {
+    /// Where requests go: `http://host:port`, `https://host`, `unix:/run/app.sock`. A path in a URL
+    /// is put before the path of each request.
+    pub(crate) targets: Vec<Target>,
+    /// How a target is chosen.
+    #[serde(default)]
+    pub(crate) balance: Balance,
+    /// How long the steps of an attempt may take.
+    #[serde(default)]
+    pub(crate) timeout: UpstreamTimeout,
+    /// Connections that are kept for later requests.
+    #[serde(default)]
+    pub(crate) pool: Pool,
+    /// How `https` targets are verified.
+    #[serde(default)]
+    pub(crate) tls: Tls,
+    /// The `Host` that targets see: `keep` is that of the request, `target` that of the URL, or a
+    /// name. Default: `keep`, but `target` for an `https` URL with a public name.
+    #[serde(default)]
+    pub(crate) host: Option<Word<HostToSend>>,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            balance: Balance::RoundRobin,
+            timeout: UpstreamTimeout::default(),
+            pool: Pool::default(),
+            tls: Tls::default(),
+            host: None,
+        }
+    }
+}
+
+/// One place to send requests to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Target {
+    Url(Word<TargetUrl>),
+    Table(TargetTable),
+}
+
+/// One place to send requests to, as a table.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TargetTable {
+    /// The URL of the target.
+    pub(crate) url: Word<TargetUrl>,
+}
+
+/// How a target is chosen.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Balance {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+}
+
+/// How long the steps of an attempt may take.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct UpstreamTimeout {
+    /// Until the connection stands.
+    pub(crate) connect: Word<Positive>,
+    /// Until TLS stands.
+    pub(crate) tls: Word<Positive>,
+    /// The longest gap while the request is sent.
+    pub(crate) send: Word<Positive>,
+    /// From the last byte of the request to the first of the answer.
+    pub(crate) first_byte: Word<Positive>,
+    /// The longest gap between two bytes of a body.
+    pub(crate) idle: Word<Positive>,
+}
+
+impl Default for UpstreamTimeout {
+    fn default() -> Self {
+        let [connect, tls, send, first_byte, idle] =
+            ["2s", "5s", "10s", "60s", "60s"].map(Word::default_of);
+        Self { connect, tls, send, first_byte, idle }
+    }
+}
+
+/// Connections that are kept for later requests, counted for each target over all cores.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Pool {
+    /// How many idle connections are kept; 0 keeps none.
+    #[schemars(range(max = 100_000))]
+    pub(crate) idle: usize,
+    /// How many connections there may be, idle or not. Default: no limit.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) connections: Option<usize>,
+    /// How long a connection may be idle and still be used. Default: learned from when targets close
+    /// theirs.
+    pub(crate) idle_for: Option<Word<Positive>>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { idle: 64, connections: None, idle_for: None }
+    }
+}
+
+/// How `https` targets are verified.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// Whether the certificate of a target must be valid. Without it anyone on the way can read and
+    /// change what is sent.
+    pub(crate) verify: bool,
+    /// A PEM file of certificates to trust. Default: those of the system.
+    pub(crate) ca: Option<Word<FilePath>>,
+    /// The name to ask for and to verify. Default: the host of the URL.
+    pub(crate) server_name: Option<Word<ServerName>>,
+    /// A PEM file with our own certificate, for targets that ask for one; together with `key`.
+    pub(crate) cert: Option<Word<FilePath>>,
+    /// A PEM file with the private key of `cert`.
+    pub(crate) key: Option<Word<FilePath>>,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { verify: true, ca: None, server_name: None, cert: None, key: None }
+    }
+}
+
+/// Which requests are taken and what is done with them: exactly one of `to`, `redirect` and `answer`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    /// Which requests: a path, or a table of host, path and methods.
+    #[serde(rename = "match")]
+    pub(crate) matching: Match,
+    /// Send them to an upstream, to a URL or to a list of URLs.
+    #[serde(default)]
+    pub(crate) to: Option<OneOrMany<Word<Destination>>>,
+    /// Send the client elsewhere: a path or a URL, or a table of it and the status.
+    #[serde(default)]
+    pub(crate) redirect: Option<Redirect>,
+    /// Answer without an upstream.
+    #[serde(default)]
+    pub(crate) answer: Option<Answer>,
+    /// Taken off the front of the path before it is sent on; at least `/` stays.
+    #[serde(default)]
+    pub(crate) strip_prefix: Option<Word<Prefix>>,
+    /// The `Host` that targets see, if not as the upstream says.
+    #[serde(default)]
+    pub(crate) host: Option<Word<HostToSend>>,
+    /// Pass `%2F`, `%5C`, `%00` and backslashes in paths on, instead of refusing them with 400.
+    #[serde(default)]
+    pub(crate) raw_path: bool,
+    /// Read `//` in paths as `/`.
+    #[serde(default = "yes")]
+    pub(crate) merge_slashes: bool,
+    /// How long a request may take.
+    #[serde(default)]
+    pub(crate) timeout: RouteTimeout,
+    /// How often a request is tried.
+    #[serde(default)]
+    pub(crate) retry: Retry,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Which requests.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Match {
+    Path(Word<PathPattern>),
+    Table(MatchTable),
+}
+
+/// Which requests; all that is written must be so.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MatchTable {
+    /// The host, without port. Default: any.
+    pub(crate) host: Option<Word<HostMatched>>,
+    /// `/x` is exactly that, `/x/*` is `/x` and all below. Default: `/*`, every path.
+    pub(crate) path: Option<Word<PathPattern>>,
+    /// The methods. Default: every method.
+    #[schemars(length(min = 1))]
+    pub(crate) methods: Option<Vec<Word<Method>>>,
+}
+
+/// Where a redirect leads.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Redirect {
+    To(Word<RedirectTo>),
+    Table(RedirectTable),
+}
+
+/// Where a redirect leads, and how.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedirectTable {
+    /// A path (the query is kept) or a URL.
+    pub(crate) to: Word<RedirectTo>,
+    /// 301 and 308 are for good, 302, 303 and 307 for now; 307 and 308 keep the method.
+    #[serde(default = "permanently")]
+    #[schemars(extend("enum" = [301, 302, 303, 307, 308]))]
+    pub(crate) status: u16,
+}
+
+pub(crate) fn permanently() -> u16 {
+    308
+}
+
+/// An answer without an upstream.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Answer {
+    /// The status.
+    #[schemars(range(min = 200, max = 599))]
+    pub(crate) status: u16,
+    /// The body.
+    pub(crate) body: String,
+    /// The media type of the body.
+    pub(crate) content_type: Word<ContentType>,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        let content_type = Word::default_of("text/plain; charset=utf-8");
+        Self { status: 200, body: String::new(), content_type }
+    }
+}
+
+/// How long a request may take.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RouteTimeout {
+    /// Until the head of the answer, over all attempts.
+    pub(crate) total: Word<Positive>,
+}
+
+impl Default for RouteTimeout {
+    fn default() -> Self {
+        Self { total: Word::default_of("90s") }
+    }
+}
+
+/// How often a request is tried.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Retry {
+    /// All tries, the first one included; 1 is no retry.
+    #[schemars(range(min = 1, max = 10))]
+    pub(crate) attempts: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 3 }
+    }
+}

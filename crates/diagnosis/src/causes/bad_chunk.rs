@@ -1,0 +1,78 @@
+//! The target streams its answer in chunks, and one of them is not framed as HTTP says.
+//!
+//! ## What you see
+//! The answer begins well, then ends in the middle: nginx logs `upstream sent invalid chunked
+//! response`, Apache `AH01590: Error reading/parsing chunk`, Go and Caddy `invalid byte in chunk
+//! length`; clients say `IncompleteRead`, `ChunkedEncodingError` or
+//! `ERR_INCOMPLETE_CHUNKED_ENCODING`.
+//!
+//! ## Why it happens
+//! The app says `Transfer-Encoding: chunked` itself and writes the body raw, or writes chunks
+//! itself under a server that frames them again; two threads write to one answer; something prints
+//! to the connection.
+//!
+//! ## How to tell
+//! `curl --raw` shows the sizes between the data, or their absence.
+//!
+//! ## Fix
+//! Leave the framing to the server: let the app yield plain bytes and set no `Transfer-Encoding`.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::BodyFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "bad_chunk",
+    family: Family::F9,
+    title: "A chunk of the answer's body is broken",
+    side: Side::AppServer,
+    retry: RetryClass::R4,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let BodyFault::ChunkInvalid = case.body_fault()? else {
+        return None;
+    };
+    Some(Finding::new(
+        0.9,
+        format!(
+            "{} sent a chunk that is not framed as HTTP says, {} bytes into its answer",
+            case.server(),
+            case.received()
+        ),
+        "a chunk is its size in hexadecimal, a line end, so many bytes and a line end",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "See the chunks as they are sent, without the gateway",
+            format!("curl -s --raw {}/PATH | head -c 400 | cat -v", case.url()),
+        ),
+        Fix::new("Let the app yield plain bytes and set no `Transfer-Encoding`: its server frames"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn a_chunk_without_a_size() {
+        check(
+            "body: chunk_invalid | server=app received=300",
+            "bad_chunk: app sent a chunk that is not framed as HTTP says, 300 bytes into its \
+             answer",
+        );
+    }
+
+    #[test]
+    fn a_cut_stream_is_framed_well() {
+        check_not("body: chunk_cut | server=app", "bad_chunk");
+    }
+}

@@ -1,0 +1,76 @@
+//! The target's answer has both `Content-Length` and `Transfer-Encoding`.
+//!
+//! ## What you see
+//! Status 502 here and in newer nginx (`upstream sent "Content-Length" and "Transfer-Encoding"
+//! headers at the same time`). Most others pass it on and believe the chunks.
+//!
+//! ## Why it happens
+//! The app sets a length by hand on an answer that its server streams in chunks, or copies the
+//! fields of another server's answer into its own: fields of one hop that must not be passed on.
+//!
+//! ## How to tell
+//! The raw answer shows both fields.
+//!
+//! ## Fix
+//! Remove `Content-Length` from streamed answers, and `Transfer-Encoding` from copied fields. It is
+//! refused because whoever believes the other field sees another answer in the same bytes: so
+//! answers are smuggled.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::HeadFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "cl_and_te",
+    family: Family::F9,
+    title: "The answer states a length and is chunked as well",
+    side: Side::App,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let HeadFault::LengthAndCoding = case.head_fault()? else {
+        return None;
+    };
+    Some(Finding::new(
+        0.9,
+        format!("{} sent Content-Length and Transfer-Encoding in one answer", case.server()),
+        "the two contradict each other about where the answer ends",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new("Set no `Content-Length` on an answer that is streamed"),
+        Fix::new(
+            "If the app passes on another server's answer, let it drop the fields of one hop: \
+             `Transfer-Encoding`, `Connection`, `Keep-Alive`, `Upgrade`, `TE`, `Trailer`",
+        ),
+        Fix::run(
+            "See both fields, without the gateway",
+            format!("curl -sD - -o /dev/null {}/PATH", case.url()),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn a_length_beside_chunks() {
+        check(
+            "head: length_and_coding | server=app",
+            "cl_and_te: app sent Content-Length and Transfer-Encoding in one answer",
+        );
+    }
+
+    #[test]
+    fn two_lengths_are_another_matter() {
+        check_not("head: length_repeated | server=app", "cl_and_te");
+    }
+}

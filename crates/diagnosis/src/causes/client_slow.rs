@@ -1,0 +1,95 @@
+//! The caller began a request and did not finish sending it.
+//!
+//! ## What you see
+//! Status 408. HAProxy marks `cR`, `cD` or `cH`; nginx writes `client timed out (110: Connection
+//! timed out)` at level info.
+//!
+//! ## Why it happens
+//! A slow or lost mobile connection, a caller that announces more body than it sends (a wrong
+//! `Content-Length`), or someone who holds connections open on purpose (a slow-request attack).
+//!
+//! ## How to tell
+//! How far it came: a head that never ends is rarely an honest client; a body that falls short of
+//! its length is mostly a wrong length.
+//!
+//! ## Fix
+//! Correct the caller's length, or let it send again. Longer limits (`listen.timeout.head`,
+//! `listen.timeout.body`) help slow callers and attackers alike: each open request holds memory and
+//! a connection.
+
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::Refusal;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "client_slow",
+    family: Family::F15,
+    title: "The client did not send its request in time",
+    side: Side::Client,
+    retry: RetryClass::R2,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let request = &case.exchange.request;
+    let took = words(case.exchange.took);
+    let (statement, says) = match case.refusal()? {
+        Refusal::HeadTimeout => (
+            format!("the client did not finish its request's head within {took}"),
+            "`listen.timeout.head` passed before the end of the headers",
+        ),
+        Refusal::BodyTimeout => (
+            format!(
+                "the client stopped in the middle of its request's body: {} bytes had come after \
+                 {took}",
+                request.body_bytes
+            ),
+            "`listen.timeout.body` passed between two bytes of the body",
+        ),
+        _ => return None,
+    };
+    Some(Finding::new(0.9, statement, says))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let first = match case.refusal() {
+        Some(Refusal::BodyTimeout) => {
+            "Let the client send as many bytes as its `Content-Length` says, or use chunks"
+        }
+        _ => "Let the client end its headers with an empty line (CR LF CR LF)",
+    };
+    vec![
+        Fix::new(first),
+        Fix::new("If its network is slow, let it send again, or in smaller parts"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn a_head_that_does_not_end() {
+        check(
+            "refused: head_timeout | took=10s",
+            "client_slow: the client did not finish its request's head within 10 s",
+        );
+    }
+
+    #[test]
+    fn a_body_that_stops() {
+        check(
+            "refused: body_timeout | took=30s body=512",
+            "client_slow: the client stopped in the middle of its request's body: 512 bytes had \
+             come after 30 s",
+        );
+    }
+
+    #[test]
+    fn a_large_head_is_not_slow() {
+        check_not("refused: head_too_large", "client_slow");
+    }
+}

@@ -1,0 +1,73 @@
+//! The name server does not answer questions from this host, or not for this zone.
+//!
+//! ## What you see
+//! 502 at once, for every name or for all names outside one zone. nginx logs `HOST could not be
+//! resolved (5: Operation refused)`.
+//!
+//! ## Why it happens
+//! Name servers answer only the networks in their access list (`allow-query`, `allow-recursion` in
+//! BIND, views, cloud rules), and those that only host zones refuse names of others. A gateway that
+//! moved, or that leaves through another address, is suddenly a stranger.
+//!
+//! ## How to tell
+//! The same question succeeds from a host in another network, or through another name server.
+//!
+//! ## Fix
+//! Let the name server answer the gateway's network, or name another one in `dns.servers`.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::DnsFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "dns_refused",
+    family: Family::F6,
+    title: "The name server refuses to answer us",
+    side: Side::Network,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let DnsFault::Refused = case.dns_fault()? else {
+        return None;
+    };
+    Some(Finding::new(
+        0.9,
+        format!("the name server refuses to answer the gateway's question for {}", case.host()),
+        "the answer was REFUSED: a rule of the name server, not a missing name",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run("Ask it from the gateway's host", format!("dig {}", case.host())),
+        Fix::new(
+            "Allow the gateway's network in the name server's access list (`allow-query` and \
+             `allow-recursion` in BIND)",
+        ),
+        Fix::new("Or name a server in `dns.servers` that may answer this host"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn a_refusal_is_a_rule() {
+        check(
+            "resolve: refused | target=http://app.internal unresolved",
+            "dns_refused: the name server refuses to answer the gateway's question for \
+             app.internal",
+        );
+    }
+
+    #[test]
+    fn a_missing_name_is_no_refusal() {
+        check_not("resolve: no_such_name | target=http://app.internal unresolved", "dns_refused");
+    }
+}

@@ -1,0 +1,92 @@
+//! The name server was reached, and could not find out what the target's name means.
+//!
+//! ## What you see
+//! 502 within milliseconds or after a few seconds. nginx logs `HOST could not be resolved (2:
+//! Server failure)`; most programs print only that the name could not be resolved, for their system
+//! hides the answer code.
+//!
+//! ## Why it happens
+//! The name server asks others on our behalf, and those do not answer, contradict each other, or
+//! fail DNSSEC validation. Cluster name servers also say SERVFAIL when the server above them is
+//! away or when they lack memory.
+//!
+//! ## How to tell
+//! Ask the same name server again and another one. If `dig +cd NAME`, which skips validation, gets
+//! an answer, then the signatures of the zone are broken.
+//!
+//! ## Fix
+//! Repair the zone or the name server above. Two independent name servers in `dns.servers` or in
+//! `/etc/resolv.conf` keep one failure from being an outage.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::DnsFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "dns_servfail",
+    family: Family::F6,
+    title: "The name server failed to look the name up",
+    side: Side::Network,
+    retry: RetryClass::R0,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let host = case.host();
+    match case.dns_fault()? {
+        DnsFault::ServerFailure => Some(Finding::new(
+            0.9,
+            format!("the name server could not look up {host}: the answer was SERVFAIL"),
+            "the name server was reached and failed itself",
+        )),
+        DnsFault::Code(code) => Some(Finding::new(
+            0.85,
+            format!("the name server answered the question for {host} with error code {code}"),
+            "the name server was reached and gave an error instead of an address",
+        )),
+        _ => None,
+    }
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let host = case.host();
+    vec![
+        Fix::run("See whether another name server can answer", format!("dig {host} @SERVER")),
+        Fix::run(
+            "See whether the signatures of the zone are at fault: this asks without validation",
+            format!("dig +cd {host}"),
+        ),
+        Fix::new("Give the gateway a second, independent name server in `dns.servers`"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn a_name_server_that_fails() {
+        check(
+            "resolve: server_failure | target=http://app.internal unresolved",
+            "dns_servfail: the name server could not look up app.internal: the answer was \
+             SERVFAIL",
+        );
+    }
+
+    #[test]
+    fn a_rare_answer_code_is_told_as_a_number() {
+        check(
+            "resolve: code=4 | target=http://app.internal unresolved",
+            "dns_servfail: the name server answered the question for app.internal with error \
+             code 4",
+        );
+    }
+
+    #[test]
+    fn silence_is_something_else() {
+        check_not("resolve: timed_out | target=http://app.internal unresolved", "dns_servfail");
+    }
+}

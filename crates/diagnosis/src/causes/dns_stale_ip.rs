@@ -1,0 +1,96 @@
+//! The target has moved, and the gateway still dials the address from before.
+//!
+//! ## What you see
+//! Failures that begin when a container or a machine was replaced, and end when the gateway is
+//! restarted or the old answer expires. In the worst form the old address belongs to another
+//! service by now, and answers come from the wrong one.
+//!
+//! ## Why it happens
+//! An answer of DNS may be used as long as its time to live says. Many gateways look a name up
+//! once, at their start: nginx does so for every name in `proxy_pass` without a variable.
+//! Containers change their address at each new creation.
+//!
+//! ## How to tell
+//! Compare the address that was dialled with what the name means now. If it is not in the answer,
+//! it was stale.
+//!
+//! ## Fix
+//! Lower the record's time to live before a move, keep the old address serving until it has
+//! expired, or give the service a fixed address.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::{CertificateFault, ConnectFault};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "dns_stale_ip",
+    family: Family::F6,
+    title: "The name's address is out of date",
+    side: Side::Platform,
+    retry: RetryClass::R0,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let name = case.name().filter(|_| !case.loopback())?;
+    let confidence = match (case.connect_fault(), case.certificate().map(|it| it.fault)) {
+        (Some(ConnectFault::Refused), _) => 0.08,
+        (Some(ConnectFault::TimedOut(_) | ConnectFault::HostUnreachable), _) => 0.12,
+        (_, Some(CertificateFault::WrongName)) => 0.05,
+        _ => return None,
+    };
+    let address = case.attempt()?.address.as_ref()?;
+    Some(Finding::new(
+        confidence,
+        format!("{name} may have moved away from {address}, the address that was dialled"),
+        "the address came from DNS, and what is there now is not what was expected",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let host = case.host();
+    vec![
+        Fix::run(
+            format!("See whether {host} still means {}", case.dialled()),
+            format!("dig +short {host}"),
+        ),
+        Fix::new("Keep the old address serving until the record's time to live has passed"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_listed, check_not};
+
+    #[test]
+    fn a_name_whose_address_refuses() {
+        check_listed(
+            "connect: refused | to=10.0.0.7:8000 target=http://app.internal:8000",
+            "dns_stale_ip",
+        );
+    }
+
+    #[test]
+    fn a_name_whose_address_is_silent() {
+        check_listed(
+            "connect: timed_out | to=10.0.0.7:8000 target=http://app.internal:8000",
+            "dns_stale_ip",
+        );
+    }
+
+    #[test]
+    fn an_address_that_was_configured_cannot_be_stale() {
+        check_not("connect: refused | to=10.0.0.7:8000", "dns_stale_ip");
+    }
+
+    #[test]
+    fn the_own_machine_does_not_move() {
+        check_not(
+            "connect: refused | to=127.0.0.1:8000 target=http://localhost:8000",
+            "dns_stale_ip",
+        );
+    }
+}

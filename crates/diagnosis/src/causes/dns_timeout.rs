@@ -1,0 +1,91 @@
+//! No name server answered the question for the target's name in time.
+//!
+//! ## What you see
+//! 504 after the limit for names (`dns.timeout`). nginx logs `HOST could not be resolved (110:
+//! Operation timed out)` and answers 502; Go says `lookup HOST: i/o timeout`, Node `EAI_AGAIN`,
+//! Python `Temporary failure in name resolution`.
+//!
+//! ## Why it happens
+//! The name server is down or overloaded, a firewall drops UDP port 53, or packets get lost: a full
+//! table of tracked connections does that, and so does a race between the A and the AAAA question
+//! on some kernels. In Kubernetes `ndots:5` turns one name into up to ten questions.
+//!
+//! ## How to tell
+//! Ask each name server alone, over UDP and over TCP. If TCP works and UDP does not, packets are
+//! dropped on the way.
+//!
+//! ## Fix
+//! Bring the name server back or name one that is near, and use full names with a dot at the end to
+//! save questions. A longer `dns.timeout` only hides the loss: each request then waits longer.
+
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::DnsFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "dns_timeout",
+    family: Family::F6,
+    title: "No name server answered in time",
+    side: Side::Network,
+    retry: RetryClass::R0,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let host = case.host();
+    match case.dns_fault()? {
+        DnsFault::TimedOut(limit) => Some(Finding::new(
+            0.9,
+            format!(
+                "no name server answered the question for {host} within {}",
+                words(limit.value)
+            ),
+            "the question went out and nothing came back",
+        )),
+        DnsFault::NoServer => Some(Finding::new(
+            0.9,
+            format!("no name server could be asked for {host}: none is configured or reachable"),
+            "not one name server took the question",
+        )),
+        _ => None,
+    }
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let host = case.host();
+    vec![
+        Fix::run("See which name servers this host asks", "cat /etc/resolv.conf"),
+        Fix::run("Ask over TCP: if this works, UDP packets get lost", format!("dig +tcp {host}")),
+        Fix::new("Name a second server in `dns.servers`, so that one silent server is no outage"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn silence_is_a_timeout() {
+        check(
+            "resolve: timed_out | target=http://app.internal unresolved",
+            "dns_timeout: no name server answered the question for app.internal within 60 s",
+        );
+    }
+
+    #[test]
+    fn nobody_to_ask() {
+        check(
+            "resolve: no_server | target=http://app.internal unresolved",
+            "dns_timeout: no name server could be asked for app.internal: none is configured or \
+             reachable",
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer() {
+        check_not("resolve: refused | target=http://app.internal unresolved", "dns_timeout");
+    }
+}

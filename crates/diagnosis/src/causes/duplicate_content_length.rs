@@ -1,0 +1,75 @@
+//! The target's answer has two `Content-Length` fields that differ.
+//!
+//! ## What you see
+//! Status 502 here, in Caddy (`message cannot contain multiple Content-Length headers`), HAProxy
+//! (`PH--`) and newer nginx (`upstream sent duplicate header line: "Content-Length: 5"`). nginx
+//! 1.22 passes it on and cuts the body, Apache answers 200.
+//!
+//! ## Why it happens
+//! The app sets the length by hand and a middleware (compression, an ORM of templates, a proxy in
+//! between) adds its own.
+//!
+//! ## How to tell
+//! The raw answer shows both fields.
+//!
+//! ## Fix
+//! Leave the length to the server; let only one layer set it. The gateway cannot choose: whoever
+//! behind it chooses the other one takes the rest of this body for the start of the next answer.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::head;
+use crate::look::Fix;
+use exchange::HeadFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "duplicate_content_length",
+    family: Family::F9,
+    title: "The answer states two lengths",
+    side: Side::App,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let HeadFault::LengthRepeated = case.head_fault()? else {
+        return None;
+    };
+    let values = head::values(case.first_bytes(), "content-length");
+    let values = values.map_or(String::new(), |it| format!(": {it}"));
+    Some(Finding::new(
+        0.9,
+        format!("{} sent two Content-Length fields that differ{values}", case.server()),
+        "two lengths leave it open where the answer ends",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new("Let only one layer set `Content-Length`: best the server, not the app"),
+        Fix::run(
+            "See both fields, without the gateway",
+            format!("curl -sD - -o /dev/null --ignore-content-length {}/PATH", case.url()),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn two_lengths() {
+        check(
+            "head: length_repeated | server=app",
+            "duplicate_content_length: app sent two Content-Length fields that differ",
+        );
+    }
+
+    #[test]
+    fn one_length_that_is_no_number() {
+        check_not("head: length_invalid | server=app", "duplicate_content_length");
+    }
+}

@@ -1,0 +1,115 @@
+//! The gateway spoke HTTP to a server that understands FastCGI, such as PHP-FPM.
+//!
+//! ## What you see
+//! The connection ends at once without an answer, or the answer begins with the bytes 01 06 or
+//! 01 03. The reverse, FastCGI to an HTTP server, reads `upstream sent unsupported FastCGI protocol
+//! version: 72` in nginx, where 72 is the `H` of `HTTP`.
+//!
+//! ## Why it happens
+//! PHP-FPM has no HTTP. It needs a web server before it that translates, with `fastcgi_pass` in
+//! nginx or `php_fastcgi` in Caddy.
+//!
+//! ## How to tell
+//! Port 9000 or a socket such as `/run/php/php8.2-fpm.sock` belongs to `php-fpm` in the list of
+//! listening sockets.
+//!
+//! ## Fix
+//! Put a web server between, and give the gateway that server's HTTP port.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::opening::Opening;
+use crate::show;
+use exchange::HeadFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "fastcgi_mismatch",
+    family: Family::F8,
+    title: "The target speaks FastCGI",
+    side: Side::Gateway,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    if let Some(HeadFault::NotHttp | HeadFault::StatusLine) = case.head_fault() {
+        return match Opening::of(case.first_bytes()) {
+            Opening::FastCgi => Some(Finding::new(
+                0.9,
+                format!("{} speaks FastCGI, not HTTP", case.dialled()),
+                format!("the answer began with {}", show::bytes(case.first_bytes())),
+            )),
+            _ => None,
+        };
+    }
+    let path = case.unix_path().unwrap_or_default();
+    let confidence = match case.port() {
+        _ if !case.turned_away() || !case.plain() => return None,
+        Some(9000) => 0.3,
+        Some(_) => 0.02,
+        None if path.contains("php") || path.contains("fpm") => 0.6,
+        None => 0.06,
+    };
+    Some(Finding::new(
+        confidence,
+        format!("{} may speak FastCGI and have hung up on HTTP", case.dialled()),
+        "PHP-FPM ends a connection at once on which it finds no FastCGI record",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let filter = match (case.port(), case.unix_path()) {
+        (Some(port), _) => format!("ss -ltnp 'sport = :{port}'"),
+        (None, Some(path)) => format!("ss -lxp 'src = {path}'"),
+        (None, None) => "ss -ltnxp".to_owned(),
+    };
+    vec![
+        Fix::run("See which program listens there", filter),
+        Fix::new(
+            "If it is PHP-FPM, put a web server before it that speaks FastCGI (`fastcgi_pass` in \
+             nginx, `php_fastcgi` in Caddy), and give the gateway that server's address",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_listed, check_not};
+
+    #[test]
+    fn a_record_in_answer_to_a_request() {
+        check(
+            "head: not_http | fresh to=10.0.0.7:9000 bytes=0106000100400000",
+            "fastcgi_mismatch: 10.0.0.7:9000 speaks FastCGI, not HTTP",
+        );
+    }
+
+    #[test]
+    fn its_usual_port() {
+        check_listed("head: closed | fresh to=10.0.0.7:9000 after=1ms", "fastcgi_mismatch");
+    }
+
+    #[test]
+    fn a_socket_named_after_php() {
+        check_listed(
+            "head: reset | fresh to=unix:/run/php/php8.2-fpm.sock after=1ms",
+            "fastcgi_mismatch",
+        );
+    }
+
+    #[test]
+    fn a_server_that_told_its_name_speaks_http() {
+        check_not(
+            "head: closed | fresh to=10.0.0.7:9000 server=gunicorn after=1ms",
+            "fastcgi_mismatch",
+        );
+    }
+
+    #[test]
+    fn a_slow_end_means_that_it_was_understood() {
+        check_not("head: closed | fresh to=10.0.0.7:9000 after=3s", "fastcgi_mismatch");
+    }
+}

@@ -1,0 +1,70 @@
+//! The gateway's own configuration sends the request nowhere.
+//!
+//! ## What you see
+//! 500 for every request of one route, at once. Envoy marks `NC`, HAProxy writes `FRONTEND/<NOSRV>`
+//! with 503, Apache `AH01144: No protocol handler was valid for the URL`.
+//!
+//! ## Why it happens
+//! The upstream of the route has an empty list of targets: all were removed, or whatever generates
+//! the configuration found none.
+//!
+//! ## How to tell
+//! No attempt was made. The configuration shows the upstream without targets.
+//!
+//! ## Fix
+//! Give the upstream a target, and let `goodgate check` judge a configuration before it is put to
+//! use.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::Refusal;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "gateway_config_error",
+    family: Family::F11,
+    title: "The route leads to an upstream without targets",
+    side: Side::Gateway,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let Refusal::NoTarget = case.refusal()? else {
+        return None;
+    };
+    let route = case.exchange.route.as_deref().unwrap_or("this request");
+    let upstream = case.exchange.upstream.as_deref().unwrap_or("an upstream");
+    Some(Finding::new(
+        0.95,
+        format!("route {route} leads to {upstream}, which has no target"),
+        "there was nobody to send the request to",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new(format!("Write at least one target into {}", case.setting("targets"))),
+        Fix::run("See all that the configuration lacks", "goodgate check --strict"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn an_upstream_without_targets() {
+        check(
+            "refused: no_target",
+            "gateway_config_error: route orders leads to orders, which has no target",
+        );
+    }
+
+    #[test]
+    fn a_request_without_a_route_never_came_so_far() {
+        check_not("refused: no_route", "gateway_config_error");
+    }
+}

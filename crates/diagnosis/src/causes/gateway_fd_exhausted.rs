@@ -1,0 +1,92 @@
+//! The gateway could not open another connection, because its own limit of open files is reached.
+//!
+//! ## What you see
+//! 503 for many upstreams at once, under load. nginx logs `socket() failed (24: Too many open
+//! files) while connecting to upstream` and answers 500; Go says `accept4: too many open files;
+//! retrying in 5ms`; HAProxy `reached process FD limit`. The kernel's own limit shows as `VFS:
+//! file-max limit N reached`.
+//!
+//! ## Why it happens
+//! Each proxied request holds two descriptors. A limit of 1,024, the default of many systems, ends
+//! at about 500 requests; slow upstreams get there with little traffic, and a leak without any.
+//!
+//! ## How to tell
+//! Count the open files of the gateway's process against its limit.
+//!
+//! ## Fix
+//! Raise the limit of the service (`LimitNOFILE=65536` in its unit). If the count grows without
+//! traffic, look for what is left open; if it grows with slow upstreams, bound them by
+//! `pool.connections`.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::ConnectFault;
+
+/// ENFILE: the limit of the whole system.
+const SYSTEM: i32 = 23;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "gateway_fd_exhausted",
+    family: Family::F11,
+    title: "The gateway has no file descriptor left",
+    side: Side::Gateway,
+    retry: RetryClass::R0,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let ConnectFault::NoDescriptors = case.connect_fault()? else {
+        return None;
+    };
+    let whose = match case.attempt()?.errno {
+        Some(SYSTEM) => "the gateway's host",
+        _ => "the gateway's process",
+    };
+    Some(Finding::new(
+        0.95,
+        format!("{whose} has no file descriptor left for a connection to {}", case.dialled()),
+        "the gateway's own system refused to open a socket; the upstream was never asked",
+    ))
+}
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "Compare the gateway's open files with its limit",
+            "p=$(pgrep -xo goodgate); ls /proc/$p/fd | wc -l; grep 'open files' /proc/$p/limits",
+        ),
+        Fix::new("Raise the limit of its service: `LimitNOFILE=65536` in the systemd unit"),
+        Fix::new("Bound connections to slow upstreams with `pool.connections`"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn no_descriptor_left() {
+        check(
+            "connect: no_descriptors | to=10.0.0.7:8000 errno=24",
+            "gateway_fd_exhausted: the gateway's process has no file descriptor left for a \
+             connection to 10.0.0.7:8000",
+        );
+    }
+
+    #[test]
+    fn nor_in_the_whole_system() {
+        check(
+            "connect: no_descriptors | to=10.0.0.7:8000 errno=23",
+            "gateway_fd_exhausted: the gateway's host has no file descriptor left for a \
+             connection to 10.0.0.7:8000",
+        );
+    }
+
+    #[test]
+    fn a_missing_port_is_another_shortage() {
+        check_not("connect: no_local_port | to=10.0.0.7:8000", "gateway_fd_exhausted");
+    }
+}

@@ -1,0 +1,84 @@
+//! The kernel of the gateway's host had no memory left for a socket.
+//!
+//! ## What you see
+//! 503 for many upstreams at once. HAProxy logs `Out of system buffers` or `ENOMEM returned by OS`,
+//! the kernel `TCP: out of memory -- consider tuning tcp_mem`.
+//!
+//! ## Why it happens
+//! The host or the container is out of memory, or TCP's own share (`tcp_mem`) is used up by many
+//! connections whose other side reads slowly.
+//!
+//! ## How to tell
+//! The kernel's log, and the memory of TCP in `/proc/net/sockstat` against `tcp_mem`.
+//!
+//! ## Fix
+//! Find who uses the memory. Fewer slow connections (`pool.connections`) help at once; more memory,
+//! or a larger share for TCP, after.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "gateway_memory",
+    family: Family::F11,
+    title: "The gateway's host has no memory for a connection",
+    side: Side::Gateway,
+    retry: RetryClass::R0,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    case.no_memory().then(|| {
+        Finding::new(
+            0.9,
+            format!(
+                "the gateway's host has no memory left for its connection to {}",
+                case.dialled()
+            ),
+            "the gateway's own system refused; the upstream has no part in it",
+        )
+    })
+}
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "See what the kernel says about memory, and what TCP uses of its share",
+            "dmesg -T | grep -i 'out of memory' | tail; cat /proc/net/sockstat; \
+             sysctl net.ipv4.tcp_mem",
+        ),
+        Fix::run("See who uses the memory", "ps -eo rss,pid,comm --sort=-rss | head"),
+        Fix::new("Bound connections to slow upstreams with `pool.connections`"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn no_memory_for_a_socket() {
+        check(
+            "connect: no_memory | to=10.0.0.7:8000",
+            "gateway_memory: the gateway's host has no memory left for its connection to \
+             10.0.0.7:8000",
+        );
+    }
+
+    #[test]
+    fn no_memory_to_read() {
+        check(
+            "head: errno | fresh to=10.0.0.7:8000 errno=105",
+            "gateway_memory: the gateway's host has no memory left for its connection to \
+             10.0.0.7:8000",
+        );
+    }
+
+    #[test]
+    fn another_number_is_another_cause() {
+        check_not("head: errno | fresh to=10.0.0.7:8000 errno=113", "gateway_memory");
+    }
+}

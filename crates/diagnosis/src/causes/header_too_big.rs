@@ -1,0 +1,110 @@
+//! The headers of the target's answer are larger, or more, than the gateway accepts.
+//!
+//! ## What you see
+//! 502 for some users or pages only, often around a login. nginx logs `upstream sent too big header
+//! while reading response header from upstream` (its limit is `proxy_buffer_size`, 4 or 8 KiB),
+//! HAProxy marks `PH--`; Apache logs AH10124 behind a misleading `(28)No space left on device`.
+//!
+//! ## Why it happens
+//! A session that is kept in a cookie and grows, the cookies of an OpenID Connect login, a long
+//! `Content-Security-Policy` or `Link` field, an error text in a field. Cookies add up, for each
+//! `Set-Cookie` is a field of its own.
+//!
+//! ## How to tell
+//! The largest field is named in the verdict; its value is not shown.
+//!
+//! ## Fix
+//! Make that field smaller: keep sessions on the server, and put nothing into cookies that is not
+//! needed with every request. If the size is meant, raise `limits.response_head` knowingly: clients
+//! and proxies behind have limits of their own.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::show;
+use exchange::HeadFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "header_too_big",
+    family: Family::F9,
+    title: "The head of the answer is larger than the limit",
+    side: Side::App,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let server = case.server();
+    let (statement, says) = match case.head_fault()? {
+        HeadFault::TooBig { limit, largest_field: Some(field), largest_bytes } => (
+            format!(
+                "the head of {server}'s answer is larger than {} bytes: its largest field is {} \
+                 with {largest_bytes} bytes",
+                limit.value,
+                show::text(field)
+            ),
+            format!("`{}` allows {} bytes", limit.name, limit.value),
+        ),
+        HeadFault::TooBig { limit, .. } => (
+            format!("the head of {server}'s answer is larger than {} bytes", limit.value),
+            format!("`{}` allows {} bytes", limit.name, limit.value),
+        ),
+        HeadFault::TooManyFields(limit) => (
+            format!("the head of {server}'s answer has more than {} fields", limit.value),
+            format!("`{}` allows {} fields", limit.name, limit.value),
+        ),
+        _ => return None,
+    };
+    Some(Finding::new(0.9, statement, says))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let (what, setting) = match case.head_fault() {
+        Some(HeadFault::TooManyFields(limit)) => ("send fewer fields", limit.name),
+        Some(HeadFault::TooBig { limit, .. }) => ("make that field smaller", limit.name),
+        _ => ("make the head smaller", "limits.response_head"),
+    };
+    vec![
+        Fix::new(format!("Let the app {what}: keep session data on the server, not in cookies")),
+        Fix::run(
+            "See how large each field is, without the gateway",
+            format!(
+                "curl -sD - -o /dev/null {}/PATH | awk '{{print length, $1}}' | sort -rn",
+                case.url()
+            ),
+        ),
+        Fix::new(format!(
+            "If that size is meant, raise `{setting}`; clients and proxies behind the gateway have \
+             limits too, and will be the next to refuse"
+        )),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn the_largest_field_is_named() {
+        check(
+            "head: too_big | server=gunicorn",
+            "header_too_big: the head of gunicorn's answer is larger than 65536 bytes: its \
+             largest field is set-cookie with 70000 bytes",
+        );
+    }
+
+    #[test]
+    fn too_many_fields_are_counted() {
+        check(
+            "head: too_many_fields | server=gunicorn",
+            "header_too_big: the head of gunicorn's answer has more than 200 fields",
+        );
+    }
+
+    #[test]
+    fn half_a_head_is_not_too_much() {
+        check_not("head: slow | server=gunicorn", "header_too_big");
+    }
+}

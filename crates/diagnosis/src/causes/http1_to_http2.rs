@@ -1,0 +1,93 @@
+//! The gateway spoke HTTP/1.1, and the target understands HTTP/2 only.
+//!
+//! ## What you see
+//! Every request fails at once. The answer begins with the bytes 00 00 12 04 00: Go says `malformed
+//! HTTP response "\x00\x00\x12\x04..."`, HAProxy `PH--`, Apache AH01102 with end of file. Over TLS
+//! it may be alert 120, no application protocol.
+//!
+//! ## Why it happens
+//! gRPC servers and some others take HTTP/2 without any upgrade ("prior knowledge", h2c) and
+//! nothing else.
+//!
+//! ## How to tell
+//! `curl --http2-prior-knowledge` gets an answer where `curl --http1.1` gets none.
+//!
+//! ## Fix
+//! Let the server accept HTTP/1.1 beside HTTP/2 on that port, or put one before it that translates.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::opening::Opening;
+use crate::show;
+use exchange::{HeadFault, TlsFault};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "http1_to_http2",
+    family: Family::F8,
+    title: "The target speaks HTTP/2 only",
+    side: Side::Gateway,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    if let Some(TlsFault::Alert(120)) = case.tls_fault() {
+        return Some(Finding::new(
+            0.8,
+            "the target accepts no protocol that the gateway offers, which is HTTP/1.1",
+            "alert 120, no application protocol, ended the handshake",
+        ));
+    }
+    let (HeadFault::NotHttp | HeadFault::StatusLine) = case.head_fault()? else {
+        return None;
+    };
+    let Opening::Http2 = Opening::of(case.first_bytes()) else {
+        return None;
+    };
+    Some(Finding::new(
+        0.95,
+        format!("{} speaks HTTP/2 only: it answered with a SETTINGS frame", case.dialled()),
+        format!("the answer began with {}", show::bytes(case.first_bytes())),
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let scheme = if case.plain() { "http" } else { "https" };
+    vec![
+        Fix::run(
+            "See whether the target answers over HTTP/2",
+            format!("curl -v --http2-prior-knowledge {scheme}://{}/", case.endpoint()),
+        ),
+        Fix::new("Let the server accept HTTP/1.1 on that port too"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn settings_in_answer_to_a_request() {
+        check(
+            "head: not_http | fresh to=10.0.0.7:50051 bytes=000012040000000000",
+            "http1_to_http2: 10.0.0.7:50051 speaks HTTP/2 only: it answered with a SETTINGS frame",
+        );
+    }
+
+    #[test]
+    fn no_protocol_in_common() {
+        check(
+            "tls: alert=120 | to=10.0.0.7:443",
+            "http1_to_http2: the target accepts no protocol that the gateway offers, which is \
+             HTTP/1.1",
+        );
+    }
+
+    #[test]
+    fn a_greeting_of_mysql_begins_with_zeros_too() {
+        check_not("head: not_http | fresh bytes=4a0000000a382e30", "http1_to_http2");
+    }
+}

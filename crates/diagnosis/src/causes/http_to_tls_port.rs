@@ -1,0 +1,105 @@
+//! The gateway sent a plain request to a port that speaks TLS.
+//!
+//! ## What you see
+//! Every request fails at once, with one of three faces: the connection is reset or closed (servers
+//! with OpenSSL), seven bytes come back that begin with 15 03 (a TLS alert; Go: `malformed HTTP
+//! response "\x15\x03\x01..."`, nginx: `upstream sent no valid HTTP/1.0 header`), or an answer 400
+//! with `The plain HTTP request was sent to HTTPS port` (nginx) or `Client sent an HTTP request to
+//! an HTTPS server.` (Go).
+//!
+//! ## Why it happens
+//! `http://` in the target and a server that was given a certificate, or the wrong one of two
+//! ports.
+//!
+//! ## How to tell
+//! The same port answers over TLS.
+//!
+//! ## Fix
+//! Write `https://` in the target.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::opening::Opening;
+use crate::show;
+use exchange::HeadFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "http_to_tls_port",
+    family: Family::F8,
+    title: "The target speaks TLS on this port, and the gateway does not",
+    side: Side::Gateway,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    if let Some(HeadFault::NotHttp | HeadFault::StatusLine) = case.head_fault() {
+        return match Opening::of(case.first_bytes()) {
+            Opening::Tls => Some(Finding::new(
+                0.95,
+                format!("{} answered a plain request with TLS", case.dialled()),
+                format!("the answer began with {}, a TLS record", show::bytes(case.first_bytes())),
+            )),
+            _ => None,
+        };
+    }
+    let port = case.port().filter(|_| case.turned_away() && case.plain())?;
+    // 443, 8443, 6443: the ports that people give to TLS.
+    let telling = port % 1_000 == 443;
+    Some(Finding::new(
+        if telling { 0.6 } else { 0.05 },
+        format!("port {port} may speak TLS and have hung up on a plain request"),
+        "a TLS server that cannot read the first bytes may end the connection without a word",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run("See whether the port speaks TLS", format!("{} </dev/null", case.handshake())),
+        Fix::new(format!(
+            "If it does, write `https://` instead of `http://` in {}",
+            case.setting("targets")
+        )),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_listed, check_not};
+
+    #[test]
+    fn an_alert_in_answer_to_a_request() {
+        check(
+            "head: not_http | fresh to=10.0.0.7:8443 bytes=15030100020246",
+            "http_to_tls_port: 10.0.0.7:8443 answered a plain request with TLS",
+        );
+    }
+
+    #[test]
+    fn a_port_for_tls_that_hangs_up() {
+        check_listed("head: closed | fresh to=10.0.0.7:8443 after=1ms", "http_to_tls_port");
+    }
+
+    #[test]
+    fn any_port_that_hangs_up_may_speak_tls() {
+        check_listed("head: reset | fresh to=10.0.0.7:8000 after=1ms", "http_to_tls_port");
+    }
+
+    #[test]
+    fn over_tls_it_cannot_be() {
+        check_not("head: closed | fresh tls to=10.0.0.7:8443 after=1ms", "http_to_tls_port");
+    }
+
+    #[test]
+    fn a_server_that_worked_for_a_while_has_read_the_request() {
+        check_not("head: closed | fresh to=10.0.0.7:8443 after=3s", "http_to_tls_port");
+    }
+
+    #[test]
+    fn another_protocol_is_no_tls() {
+        check_not("head: not_http | fresh bytes=5353482d322e30", "http_to_tls_port");
+    }
+}

@@ -1,0 +1,94 @@
+//! The target is part of a service mesh that demands mutual TLS, and the gateway does not take
+//! part.
+//!
+//! ## What you see
+//! Connections stand and are reset or closed at once, with TLS as with plain HTTP. Behind Envoy it
+//! reads `upstream connect error or disconnect/reset before headers. reset reason: connection
+//! termination`; requests from inside the mesh work.
+//!
+//! ## Why it happens
+//! Beside the app runs a proxy (Istio with `PeerAuthentication` in mode STRICT, Linkerd, Consul)
+//! that accepts only the mesh's own certificates. A gateway outside the mesh has none; one whose
+//! rule says plain towards a strict workload, or mesh TLS towards one without the proxy, is turned
+//! away as well.
+//!
+//! ## How to tell
+//! The app answers on its own port from inside its own container, and the log of the proxy beside
+//! it shows a refused peer.
+//!
+//! ## Fix
+//! Take the gateway into the mesh, go through the mesh's ingress, or let the policy accept plain
+//! connections on the one port that the gateway needs.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::TlsFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "mtls_policy_mismatch",
+    family: Family::F7,
+    title: "A service mesh lets only its own members in",
+    side: Side::Platform,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let confidence = match case.tls_fault() {
+        Some(TlsFault::Closed | TlsFault::Reset) if !case.loopback() => 0.1,
+        Some(_) => return None,
+        None if case.turned_away() && case.plain() && !case.loopback() => 0.04,
+        None => return None,
+    };
+    // A mesh stands in front of addresses, not of socket files.
+    let port = case.port()?;
+    Some(Finding::new(
+        confidence,
+        format!(
+            "a service mesh may be turning the gateway away from port {port} of {}",
+            case.host()
+        ),
+        "the connection stood and was ended at once, as a strict mesh does with strangers",
+    ))
+}
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run("With Istio, see which policies apply", "kubectl get peerauthentication -A"),
+        Fix::new(
+            "Take the gateway into the mesh or go through its ingress; or let the policy accept \
+             plain connections on this one port (`portLevelMtls` in Istio)",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_listed, check_not};
+
+    #[test]
+    fn a_handshake_that_a_mesh_ends() {
+        check_listed("tls: reset | to=10.0.0.7:443", "mtls_policy_mismatch");
+    }
+
+    #[test]
+    fn a_plain_request_that_a_mesh_ends() {
+        check_listed("head: reset | fresh to=10.0.0.7:8000 after=1ms", "mtls_policy_mismatch");
+    }
+
+    #[test]
+    fn the_own_machine_is_no_mesh() {
+        check_not("tls: reset | to=127.0.0.1:443", "mtls_policy_mismatch");
+    }
+
+    #[test]
+    fn a_target_that_answered_before_lets_us_in() {
+        check_not(
+            "head: reset | fresh to=10.0.0.7:8000 server=gunicorn after=1ms",
+            "mtls_policy_mismatch",
+        );
+    }
+}

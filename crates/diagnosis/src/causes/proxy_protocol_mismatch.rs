@@ -1,0 +1,87 @@
+//! The target wants each connection to begin with a PROXY header, and the gateway sends none.
+//!
+//! ## What you see
+//! Connections are ended at once, with TLS and without. HAProxy as the target logs `Received
+//! something which does not look like a PROXY protocol header`, nginx `broken header: "GET /..."
+//! while reading PROXY protocol`.
+//!
+//! ## Why it happens
+//! A balancer that sends the header (an AWS NLB, HAProxy with `send-proxy`) stood before that port,
+//! and its listener demands it: `accept-proxy` in HAProxy, `proxy_protocol` in nginx's `listen`.
+//! Whoever comes without it is turned away.
+//!
+//! ## How to tell
+//! The target's log has such a line, or its configuration such a word; `curl --haproxy-protocol`
+//! gets an answer where plain `curl` gets none.
+//!
+//! ## Fix
+//! Open a port without the demand for the gateway. Taking it from the existing port needs the
+//! balancer changed at the same time.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::TlsFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "proxy_protocol_mismatch",
+    family: Family::F8,
+    title: "The target expects the PROXY header",
+    side: Side::Gateway,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let confidence = match case.tls_fault() {
+        Some(TlsFault::Closed | TlsFault::Reset) => 0.04,
+        Some(_) => return None,
+        None if case.turned_away() && case.plain() => 0.03,
+        None => return None,
+    };
+    Some(Finding::new(
+        confidence,
+        format!("{} may expect a PROXY header at the start of each connection", case.dialled()),
+        "a listener that demands the header ends every connection that begins without it",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let place = case.place();
+    let scheme = if place.is_some_and(|it| it.https) { "https" } else { "http" };
+    vec![
+        Fix::run(
+            "See whether the header makes the difference",
+            format!("curl -v --haproxy-protocol {scheme}://{}/", case.endpoint()),
+        ),
+        Fix::new(
+            "If it does, open a port on the target without `accept-proxy` (HAProxy) or \
+             `proxy_protocol` (nginx), and give the gateway that one",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_listed, check_not};
+
+    #[test]
+    fn a_plain_request_that_is_turned_away() {
+        check_listed("head: closed | fresh to=10.0.0.7:8000 after=1ms", "proxy_protocol_mismatch");
+    }
+
+    #[test]
+    fn a_handshake_that_is_turned_away() {
+        check_listed("tls: closed | to=10.0.0.7:443", "proxy_protocol_mismatch");
+    }
+
+    #[test]
+    fn a_target_that_answered_before_needs_no_header() {
+        check_not(
+            "head: closed | fresh to=10.0.0.7:8000 server=nginx after=1ms",
+            "proxy_protocol_mismatch",
+        );
+    }
+}

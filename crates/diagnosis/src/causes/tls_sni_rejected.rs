@@ -1,0 +1,102 @@
+//! The target serves several names over TLS, and the one that the gateway asked for is none of
+//! them.
+//!
+//! ## What you see
+//! Every request fails in the handshake. nginx logs `tlsv1 unrecognized name:SSL alert number 112`
+//! at level crit, Go `remote error: tls: unrecognized name`. Other servers end the connection, send
+//! alert 80 (internal error), or present the certificate of somebody else.
+//!
+//! ## Why it happens
+//! The gateway asks for the target's host as configured, such as an inner name or nothing at all
+//! for an address, while the server knows its public name only. nginx sends no name unless
+//! `proxy_ssl_server_name on` is set.
+//!
+//! ## How to tell
+//! The handshake succeeds with the public name and fails with the one in use.
+//!
+//! ## Fix
+//! Set `upstream.X.tls.server_name` to the name that the server has.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::show;
+use exchange::{CertificateFault, TlsFault};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "tls_sni_rejected",
+    family: Family::F7,
+    title: "The target does not know the name that it was asked for",
+    side: Side::Gateway,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let wrong_name = case.certificate().is_some_and(|it| it.fault == CertificateFault::WrongName);
+    let (confidence, how) = match case.tls_fault()? {
+        TlsFault::Alert(112) => (0.95, "alert 112, unrecognized name"),
+        TlsFault::Alert(80) => (0.5, "alert 80, with which some servers refuse unknown names"),
+        TlsFault::Alert(40) => (0.15, "alert 40, which may mean an unknown name"),
+        TlsFault::Closed => (0.15, "closing the connection"),
+        TlsFault::Reset => (0.12, "resetting the connection"),
+        _ if wrong_name => (0.1, "the certificate of another name"),
+        _ => return None,
+    };
+    let asked = case.certificate().map(|it| show::text(&it.asked));
+    let asked = asked.unwrap_or_else(|| case.host().to_owned());
+    Some(Finding::new(
+        confidence,
+        format!("the target does not serve {asked} over TLS: it answered with {how}"),
+        "the name that a client sends decides which certificate a server uses",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new(format!(
+            "Ask for the name that the server knows: {}",
+            case.setting("tls.server_name")
+        )),
+        Fix::run("See what this name gets", format!("{} </dev/null", case.handshake())),
+        Fix::run(
+            "And what the server does without a name",
+            format!("openssl s_client -connect {} -noservername </dev/null", case.endpoint()),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_listed, check_not};
+
+    #[test]
+    fn a_name_that_the_server_refuses() {
+        check(
+            "tls: alert=112 | to=10.0.0.7:443 target=https://app.internal",
+            "tls_sni_rejected: the target does not serve app.internal over TLS: it answered \
+             with alert 112, unrecognized name",
+        );
+    }
+
+    #[test]
+    fn an_internal_error_is_often_a_missing_certificate() {
+        check(
+            "tls: alert=80 | to=10.0.0.7:443 target=https://app.internal",
+            "tls_sni_rejected: the target does not serve app.internal over TLS: it answered \
+             with alert 80, with which some servers refuse unknown names",
+        );
+    }
+
+    #[test]
+    fn a_default_certificate_may_be_the_answer_to_an_unknown_name() {
+        check_listed("tls: wrong_name | to=10.0.0.7:443", "tls_sni_rejected");
+    }
+
+    #[test]
+    fn an_expired_certificate_is_for_the_right_name() {
+        check_not("tls: expired | to=10.0.0.7:443", "tls_sni_rejected");
+    }
+}

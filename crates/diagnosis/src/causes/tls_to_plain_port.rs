@@ -1,0 +1,111 @@
+//! The gateway spoke TLS to a port that serves plain HTTP.
+//!
+//! ## What you see
+//! Every request fails in the handshake. nginx logs `wrong version number`, Go `tls: first record
+//! does not look like a TLS handshake` or `http: server gave HTTP response to HTTPS client`. A
+//! server that waits for the end of a line never answers at all, so it may look like a slow
+//! handshake instead.
+//!
+//! ## Why it happens
+//! `https://` in the target and a server that listens without TLS, such as Gunicorn or Uvicorn
+//! without a certificate, or the wrong one of two ports.
+//!
+//! ## How to tell
+//! The same port answers a plain request.
+//!
+//! ## Fix
+//! Write `http://` in the target, or the port that has TLS.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::opening::Opening;
+use exchange::TlsFault;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "tls_to_plain_port",
+    family: Family::F7,
+    title: "The target does not speak TLS on this port",
+    side: Side::Gateway,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let (confidence, statement, says) = match case.tls_fault()? {
+        TlsFault::PlainHttp => (
+            0.95,
+            format!("{} answered the TLS handshake with plain HTTP", case.dialled()),
+            "the first bytes that came back were an HTTP status line",
+        ),
+        TlsFault::NotTls if Opening::of(case.first_bytes()) == Opening::Http1 => (
+            0.95,
+            format!("{} answered the TLS handshake with plain HTTP", case.dialled()),
+            "the first bytes that came back were an HTTP status line",
+        ),
+        TlsFault::NotTls if Opening::of(case.first_bytes()) == Opening::Http2 => (
+            0.9,
+            format!("{} answered the TLS handshake with plain HTTP/2", case.dialled()),
+            "the first bytes that came back were an HTTP/2 SETTINGS frame",
+        ),
+        TlsFault::TimedOut(_) => (
+            0.3,
+            format!("{} may speak plain HTTP and be waiting for the end of a line", case.dialled()),
+            "a plain HTTP server takes a TLS hello for the start of a request",
+        ),
+        TlsFault::Closed | TlsFault::Reset => (
+            0.12,
+            format!("{} may speak plain HTTP and have hung up on the TLS hello", case.dialled()),
+            "a plain HTTP server cannot read a TLS hello",
+        ),
+        _ => return None,
+    };
+    Some(Finding::new(confidence, statement, says))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let endpoint = case.endpoint();
+    vec![
+        Fix::run(
+            "See whether the port answers a plain request",
+            format!("curl -v http://{endpoint}/"),
+        ),
+        Fix::new(format!(
+            "If it does, write `http://` in {}, or the port that serves TLS",
+            case.setting("targets")
+        )),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_among, check_not};
+
+    #[test]
+    fn http_in_answer_to_a_hello() {
+        check(
+            "tls: plain_http | to=10.0.0.7:8000",
+            "tls_to_plain_port: 10.0.0.7:8000 answered the TLS handshake with plain HTTP",
+        );
+    }
+
+    #[test]
+    fn http2_in_answer_to_a_hello() {
+        check(
+            "tls: not_tls | to=10.0.0.7:8000 bytes=000012040000000000",
+            "tls_to_plain_port: 10.0.0.7:8000 answered the TLS handshake with plain HTTP/2",
+        );
+    }
+
+    #[test]
+    fn a_silent_plain_port_looks_like_a_slow_handshake() {
+        check_among("tls: timed_out | to=10.0.0.7:8000", "tls_to_plain_port");
+    }
+
+    #[test]
+    fn an_alert_is_spoken_by_tls_only() {
+        check_not("tls: alert=40 | to=10.0.0.7:8000", "tls_to_plain_port");
+    }
+}

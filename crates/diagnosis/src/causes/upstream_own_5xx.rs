@@ -1,0 +1,76 @@
+//! The app behind the gateway answered 5xx, and the gateway passed that on unchanged.
+//!
+//! ## What you see
+//! A 500, 502, 503 or 504 with a body that the gateway did not write. nginx has no line in its
+//! error log for it and the same number in `$upstream_status`; HAProxy marks `----`; Envoy says
+//! `via_upstream`.
+//!
+//! ## Why it happens
+//! An exception in the app (500), an app that is overloaded or in maintenance (503), or another
+//! proxy before the app, which has a failure of its own to tell (502, 504).
+//!
+//! ## How to tell
+//! The answer came from there: its `Server` field and its body say who wrote it. The app's log has
+//! the reason at that moment.
+//!
+//! ## Fix
+//! What the app's log shows. The gateway has nothing to correct.
+
+use crate::case::{Case, Subject};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "upstream_own_5xx",
+    family: Family::F15,
+    title: "The upstream itself answered with an error",
+    side: Side::App,
+    retry: RetryClass::R4,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let Subject::UpstreamStatus(status) = case.subject else {
+        return None;
+    };
+    let says = match status {
+        502 | 504 => "a proxy before the app may have written it: apps rarely answer so",
+        503 => "the app, or a proxy before it, says that it cannot serve now",
+        _ => "a whole answer came from the upstream, so the way there is fine",
+    };
+    Some(Finding::new(
+        0.6,
+        format!("{} itself answered {status}, and the gateway passed it on", case.server()),
+        says,
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new(format!(
+            "Look in the log of {} at the time of this request: the reason stands there",
+            case.server()
+        )),
+        Fix::run("Ask it without the gateway", format!("curl -v {}/PATH", case.url())),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn an_app_that_fails() {
+        check(
+            "status: 503 | server=gunicorn",
+            "upstream_own_5xx: gunicorn itself answered 503, and the gateway passed it on",
+        );
+    }
+
+    #[test]
+    fn an_answer_that_never_came_is_not_its_own() {
+        check_not("head: closed | fresh server=gunicorn", "upstream_own_5xx");
+    }
+}

@@ -1,0 +1,116 @@
+//! The port of the target belongs to a server that does not speak HTTP: a database, a mail server,
+//! SSH.
+//!
+//! ## What you see
+//! Every request fails at once, and what came back is not HTTP. Go says `malformed HTTP response
+//! "SSH-2.0-..."`, nginx `upstream sent no valid HTTP/1.0 header`.
+//!
+//! ## Why it happens
+//! A wrong port in the target, or another service took the port on that machine. Some servers greet
+//! first (SSH, MySQL, SMTP), others complain about the request (Redis, PostgreSQL).
+//!
+//! ## How to tell
+//! The first bytes tell most protocols apart; the list of listening sockets on the target names the
+//! program.
+//!
+//! ## Fix
+//! Correct the port in the target.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::opening::Opening;
+use crate::show;
+use exchange::{HeadFault, TlsFault};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "wrong_protocol_service",
+    family: Family::F8,
+    title: "Another kind of server listens on that port",
+    side: Side::Gateway,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let opening = Opening::of(case.first_bytes());
+    let (spoken, confidence) = match (case.head_fault(), case.tls_fault()) {
+        (Some(HeadFault::NotHttp), _) => ("HTTP", 0.9),
+        (Some(HeadFault::StatusLine), _) if opening.name().is_some() => ("HTTP", 0.9),
+        (None, Some(TlsFault::NotTls)) => ("TLS", 0.9),
+        (None, Some(TlsFault::Protocol)) => ("TLS", 0.15),
+        _ => return None,
+    };
+    // Right services, spoken to in the wrong way: they have causes of their own.
+    let elsewhere = match opening {
+        Opening::Http1 | Opening::Http2 => true,
+        Opening::Tls | Opening::FastCgi => spoken == "HTTP",
+        _ => false,
+    };
+    let dialled = case.dialled();
+    let (confidence, statement) = match opening.name() {
+        _ if elsewhere => return None,
+        Some(name) => (confidence, format!("{dialled} speaks {name}, not {spoken}")),
+        None => (confidence * 0.8, format!("what {dialled} answered is not {spoken}")),
+    };
+    let says = match case.first_bytes() {
+        [] => "the bytes that came back were not kept".to_owned(),
+        bytes => format!("the answer began with {}", show::bytes(bytes)),
+    };
+    Some(Finding::new(confidence, statement, says))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let port = case.port().unwrap_or(80);
+    vec![
+        Fix::run(
+            "On the target, see which program has that port",
+            format!("ss -ltnp 'sport = :{port}'"),
+        ),
+        Fix::new(format!("Correct the port in {}", case.setting("targets"))),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn a_port_of_ssh() {
+        check(
+            "head: not_http | fresh to=10.0.0.7:22 bytes=5353482d322e302d4f70656e535348",
+            "wrong_protocol_service: 10.0.0.7:22 speaks SSH, not HTTP",
+        );
+    }
+
+    #[test]
+    fn a_port_of_a_database() {
+        check(
+            "head: not_http | fresh to=10.0.0.7:3306 bytes=4a0000000a382e302e3336",
+            "wrong_protocol_service: 10.0.0.7:3306 speaks MySQL, not HTTP",
+        );
+    }
+
+    #[test]
+    fn tls_to_a_port_of_a_mail_server() {
+        check(
+            "tls: not_tls | to=10.0.0.7:25 bytes=323230206d61696c",
+            "wrong_protocol_service: 10.0.0.7:25 speaks SMTP or FTP, not TLS",
+        );
+    }
+
+    #[test]
+    fn bytes_that_nobody_knows() {
+        check(
+            "head: not_http | fresh to=10.0.0.7:7 bytes=68656c6c6f",
+            "wrong_protocol_service: what 10.0.0.7:7 answered is not HTTP",
+        );
+    }
+
+    #[test]
+    fn tls_is_the_right_service_in_the_wrong_way() {
+        check_not("head: not_http | fresh bytes=15030100020246", "wrong_protocol_service");
+    }
+}

@@ -1,0 +1,89 @@
+//! The commands: one file each, with its arguments and what it does.
+
+mod causes;
+mod check;
+mod completions;
+mod explain;
+mod run;
+mod schema;
+
+use crate::output::Output;
+use crate::problem::Failure;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// The file that is read where none is named.
+const DEFAULT_FILE: &str = "goodgate.toml";
+
+/// A gateway that explains every failed request.
+#[derive(Parser)]
+#[command(name = "goodgate", version, after_help = EXAMPLES)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  goodgate run http://localhost:8000    put the gateway in front of an app
+  goodgate check goodgate.toml          find every mistake in a file at once
+  goodgate explain process_down         read what is known about a cause";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  fine
+  1  a failure was found
+  2  the command line cannot be understood
+  3  the configuration is not valid
+  4  an input or the other side could not be read or reached
+  5  the work itself failed";
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Check(check::Arguments),
+    Schema(schema::Arguments),
+    Causes(causes::Arguments),
+    Explain(explain::Arguments),
+    Completions(completions::Arguments),
+}
+
+/// How a command that reads prints what it found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+    match arguments.command {
+        Some(Command::Run(it)) => run::run(it, output),
+        Some(Command::Check(it)) => check::run(&it, output),
+        Some(Command::Schema(it)) => schema::run(&it, output),
+        Some(Command::Causes(it)) => causes::run(&it, output),
+        Some(Command::Explain(it)) => explain::run(&it, output),
+        Some(Command::Completions(it)) => completions::run(&it, output),
+        None => Ok(output.styled(&Arguments::command().render_help())?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_can_be_typed() {
+        for line in EXAMPLES.lines().skip(1) {
+            let words = line.split("    ").next().unwrap_or_default().split_whitespace();
+            assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Why a command failed: the one match from failures to an exit code, words and a hint.
+
+use crate::output::Output;
+use crate::serve;
+use crate::settings::File;
+use config::Complaints;
+use std::io;
+use std::process::ExitCode;
+
+/// How a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The arguments cannot be understood, or ask for help.
+    Arguments(clap::Error),
+    UnknownCause {
+        id: String,
+        nearest: Option<&'static str>,
+    },
+    /// Neither a URL nor a file says what to serve.
+    NothingToServe,
+    Unreadable {
+        file: String,
+        why: io::Error,
+    },
+    InvalidFile {
+        file: File,
+        complaints: Complaints,
+    },
+    InvalidUrls(Complaints),
+    /// The result is a failure, and it was printed as the result.
+    Shown {
+        exit: u8,
+    },
+    /// The result could not be printed.
+    Output(io::Error),
+    Serve(serve::Failure),
+}
+
+impl From<io::Error> for Failure {
+    fn from(it: io::Error) -> Failure {
+        Failure::Output(it)
+    }
+}
+
+impl From<serve::Failure> for Failure {
+    fn from(it: serve::Failure) -> Failure {
+        Failure::Serve(it)
+    }
+}
+
+/// Says what failed, and ends with: 0 fine, 1 a failure was found, 2 usage, 3 configuration, 4 an
+/// input or the other side could not be read or reached, 5 the work itself failed.
+pub(crate) fn report(failure: &Failure, output: &Output) -> ExitCode {
+    ExitCode::from(match failure {
+        Failure::Arguments(it) => arguments(it, output),
+        Failure::UnknownCause { id, nearest } => {
+            let hint = match nearest {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "`goodgate causes` lists them all".to_owned(),
+            };
+            output.failure(&format!("there is no cause called `{id}`"), Some(&hint));
+            2
+        }
+        Failure::NothingToServe => {
+            output.failure(
+                "there is nothing to serve: no URL was given, and this folder has no \
+                 `goodgate.toml`",
+                Some("name your app, such as `goodgate run http://localhost:8000`"),
+            );
+            2
+        }
+        Failure::Unreadable { file, why } => {
+            let why = reason(why);
+            output.failure(&format!("cannot read `{file}`: {why}"), unreadable_hint(file));
+            4
+        }
+        Failure::InvalidFile { file, complaints } => {
+            output.message(&complaints.render(&file.name, &file.text, output.message_colour()));
+            3
+        }
+        Failure::InvalidUrls(complaints) => {
+            for complaint in complaints.iter() {
+                output.failure(&complaint.message, complaint.help.as_deref());
+            }
+            2
+        }
+        Failure::Shown { exit } => *exit,
+        // Whoever read our output had enough of it, as `head` does.
+        Failure::Output(why) if why.kind() == io::ErrorKind::BrokenPipe => 0,
+        Failure::Output(why) => {
+            output.failure(&format!("cannot print the result: {}", reason(why)), None);
+            5
+        }
+        Failure::Serve(serve::Failure::NotWired) => {
+            output.failure("not wired", None);
+            5
+        }
+    })
+}
+
+/// Help and the version come as errors too; they go where results go.
+fn arguments(it: &clap::Error, output: &Output) -> u8 {
+    match it.use_stderr() {
+        true => {
+            output.styled_message(&it.render());
+            2
+        }
+        false => match output.styled(&it.render()) {
+            Ok(()) => 0,
+            Err(why) if why.kind() == io::ErrorKind::BrokenPipe => 0,
+            Err(_) => 5,
+        },
+    }
+}
+
+/// The system's words without its number, which says nothing more.
+fn reason(why: &io::Error) -> String {
+    let text = why.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|it| it.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn unreadable_hint(file: &str) -> Option<&'static str> {
+    (file == "goodgate.toml").then_some("name the file, such as `goodgate check path/to/file.toml`")
+}

@@ -1,0 +1,471 @@
+//! The strict front: what a client's connection passes before hyper's server reads it.
+//!
+//! hyper repairs some malformed requests and answers others by itself, without a call to the
+//! service and so without a record. The front finds each message's head and framing first, lets
+//! only whole and unambiguous heads through, and turns a refused one into a stand-in request, so
+//! that the refusal is answered, in order, by the same code that answers everything else.
+
+use crate::chunked::{Chunked, Piece};
+use crate::framing::{BodyFraming, Progress, request_head};
+use crate::timer::{Alarm, Timer};
+use bytes::{Buf, BytesMut};
+use config::{Limits, Listen};
+use exchange::{Malformed, Refusal};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::poll_read_buf;
+
+/// What front, service and body know of one client connection together.
+pub(crate) struct Link {
+    heads: RefCell<VecDeque<HeadNote>>,
+    /// Heads let through whose answers have not ended.
+    in_flight: Cell<usize>,
+    /// When the last answer ended.
+    idle_since: Cell<Instant>,
+    /// Why the body that is being read was ended by us.
+    body_refused: Cell<Option<Refusal>>,
+    /// The answer must not look whole: reset the connection instead of closing it.
+    pub(crate) abort: Cell<bool>,
+    /// The client may still be sending what nobody will read.
+    pub(crate) unread: Cell<bool>,
+    /// A head that had begun when the connection ended.
+    pub(crate) cut_head: RefCell<Option<CutHead>>,
+}
+
+/// A request that was never whole.
+pub(crate) struct CutHead {
+    pub(crate) began: Instant,
+    pub(crate) bytes: usize,
+    pub(crate) method: String,
+    pub(crate) target: String,
+}
+
+/// What the front saw of a head.
+pub(crate) struct HeadNote {
+    pub(crate) began: Instant,
+    pub(crate) bytes: usize,
+    pub(crate) refused: Option<Refused>,
+}
+
+/// A head that was not let through, as far as it could be read.
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    pub(crate) method: String,
+    pub(crate) target: String,
+}
+
+impl Link {
+    pub(crate) fn new() -> Rc<Link> {
+        Rc::new(Link {
+            heads: RefCell::new(VecDeque::with_capacity(1)),
+            in_flight: Cell::new(0),
+            idle_since: Cell::new(Instant::now()),
+            body_refused: Cell::new(None),
+            abort: Cell::new(false),
+            unread: Cell::new(false),
+            cut_head: RefCell::new(None),
+        })
+    }
+
+    /// The note of the next request that the service is called with.
+    pub(crate) fn next_head(&self) -> Option<HeadNote> {
+        self.heads.borrow_mut().pop_front()
+    }
+
+    /// Why reading the request's body failed, if it was our doing.
+    pub(crate) fn body_refused(&self) -> Option<Refusal> {
+        self.body_refused.get()
+    }
+
+    pub(crate) fn answer_ended(&self) {
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+        self.idle_since.set(Instant::now());
+    }
+}
+
+/// How long a client may take, and how we are told that we stop.
+pub(crate) struct Patience {
+    pub(crate) head: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) body: Duration,
+    /// While stopping: when idle connections are closed.
+    pub(crate) leave_at: Rc<Cell<Option<Instant>>>,
+}
+
+impl Patience {
+    pub(crate) fn new(listen: &Listen, leave_at: Rc<Cell<Option<Instant>>>) -> Patience {
+        Patience { head: listen.head, idle: listen.idle, body: listen.body, leave_at }
+    }
+}
+
+/// What the front stands on.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
+    /// When it is dropped, the other end sees a reset instead of an end.
+    fn reset_on_drop(&self);
+}
+
+/// A client's connection, read and checked ahead of the server.
+pub(crate) struct Front<S: Transport> {
+    io: S,
+    link: Rc<Link>,
+    limits: Rc<Limits>,
+    patience: Patience,
+    state: State,
+    /// Read from the client, not yet handed on.
+    held: BytesMut,
+    /// How much of `held` may be handed on.
+    cleared: usize,
+    /// When the first byte of the head that is being read came.
+    began: Option<Instant>,
+    reading: Alarm,
+    writing: Alarm,
+    /// What may still be swallowed after the last answer.
+    swallow: usize,
+}
+
+enum State {
+    Head,
+    Length(u64),
+    Chunked(Chunked),
+    /// The stand-in is being handed on; nothing follows it.
+    Refused,
+}
+
+/// After an answer that did not read its request: how long and how much is still swallowed.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// One read for a head; most heads are a fraction of it.
+const READ: usize = 8 * 1024;
+
+impl<S: Transport> Front<S> {
+    pub(crate) fn new(
+        io: S,
+        link: Rc<Link>,
+        limits: Rc<Limits>,
+        patience: Patience,
+        timer: &Timer,
+    ) -> Front<S> {
+        Front {
+            io,
+            link,
+            limits,
+            patience,
+            state: State::Head,
+            held: BytesMut::new(),
+            cleared: 0,
+            began: None,
+            reading: timer.alarm(),
+            writing: timer.alarm(),
+            swallow: LINGER_BYTES,
+        }
+    }
+
+    fn hand_on(&mut self, buf: &mut ReadBuf<'_>) {
+        let amount = self.cleared.min(buf.remaining());
+        buf.put_slice(&self.held[..amount]);
+        self.held.advance(amount);
+        self.cleared -= amount;
+    }
+
+    /// Reads at the start of `held`, where a head begins.
+    fn head(&mut self) {
+        while self.cleared == 0 && self.held.starts_with(b"\r\n") && self.held.len() < 1024 {
+            // RFC 9112 2.2: an empty line before a request is to be ignored.
+            self.held.advance(2);
+        }
+        match request_head(&self.held, &self.limits) {
+            Ok(Progress::Partial) => {}
+            Ok(Progress::Head { len, body }) => {
+                self.note(len, None);
+                self.cleared = len;
+                self.began = None;
+                self.state = match body {
+                    BodyFraming::None => State::Head,
+                    BodyFraming::Length(length) => State::Length(length),
+                    BodyFraming::Chunked => {
+                        State::Chunked(Chunked::new(self.limits.request_head))
+                    }
+                };
+                self.link.body_refused.set(None);
+            }
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    fn note(&self, bytes: usize, refused: Option<Refused>) {
+        let began = self.began.unwrap_or_else(Instant::now);
+        self.link.heads.borrow_mut().push_back(HeadNote { began, bytes, refused });
+        self.link.in_flight.set(self.link.in_flight.get() + 1);
+    }
+
+    /// Puts a request in the place of the refused one that hyper is sure to take.
+    fn refuse(&mut self, refusal: Refusal) {
+        let (method, target) = match refusal {
+            // These bytes are no text.
+            Refusal::Malformed(Malformed::TlsToPlainPort) => (String::new(), String::new()),
+            _ => first_words(&self.held),
+        };
+        let refused = Refused { refusal, method, target };
+        let method = if refused.method == "HEAD" { "HEAD" } else { "GET" };
+        self.note(self.held.len(), Some(refused));
+        self.held.clear();
+        self.held.extend_from_slice(method.as_bytes());
+        self.held.extend_from_slice(b" / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n");
+        self.cleared = self.held.len();
+        self.state = State::Refused;
+        self.link.unread.set(true);
+    }
+
+    /// Clears what of the held bytes belongs to the chunked body.
+    fn chunks(&mut self) -> io::Result<()> {
+        let State::Chunked(chunked) = &mut self.state else {
+            return Ok(());
+        };
+        loop {
+            match chunked.next(&self.held[self.cleared..]) {
+                Ok(Piece::Need) => return Ok(()),
+                Ok(Piece::Framing(n) | Piece::Data(n)) => self.cleared += n,
+                Ok(Piece::End(n)) => {
+                    self.cleared += n;
+                    self.state = State::Head;
+                    return Ok(());
+                }
+                Err(_) => {
+                    self.link.body_refused.set(Some(Refusal::Malformed(Malformed::Chunk)));
+                    self.link.unread.set(true);
+                    self.state = State::Refused;
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+            }
+        }
+    }
+
+    /// More bytes for `held`; `Ok(false)` at the end of the stream.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        self.held.reserve(READ);
+        let read = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.held))?;
+        self.reading.clear();
+        if matches!(self.state, State::Head) && self.began.is_none() && 0 < read {
+            self.began = Some(Instant::now());
+        }
+        Poll::Ready(Ok(0 < read))
+    }
+
+    /// Nothing came. Ready when patience has run out, with what to do then.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let idle = matches!(self.state, State::Head) && self.began.is_none();
+        if idle {
+            return self.wait_for_head(cx);
+        }
+        let limit = match self.state {
+            State::Head => self.patience.head,
+            _ => self.patience.body,
+        };
+        self.reading.set_if_clear(limit);
+        ready!(self.reading.poll(cx));
+        self.reading.clear();
+        match self.state {
+            State::Head => {
+                self.refuse(Refusal::HeadTimeout);
+                Poll::Ready(Ok(()))
+            }
+            _ => {
+                self.link.body_refused.set(Some(Refusal::BodyTimeout));
+                self.link.unread.set(true);
+                self.state = State::Refused;
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    /// Between requests: the connection may be idle only so long, but never while an answer of
+    /// ours is on its way.
+    fn wait_for_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let busy = 0 < self.link.in_flight.get();
+            let mut at = match busy {
+                true => Instant::now() + self.patience.idle,
+                false => self.link.idle_since.get() + self.patience.idle,
+            };
+            if let Some(leave) = self.patience.leave_at.get().filter(|_| !busy) {
+                at = at.min(leave);
+            }
+            self.reading.set(at);
+            ready!(self.reading.poll(cx));
+            if !busy {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+    }
+}
+
+/// Method and target of a head, as far as it goes.
+fn first_words(head: &[u8]) -> (String, String) {
+    let end = memchr::memchr2(b'\r', b'\n', head).unwrap_or(head.len());
+    let mut words = head[..end].split(|it| *it == b' ').map(printable);
+    (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+}
+
+/// What of a refused head may be shown: printable ASCII, and not much of it.
+fn printable(bytes: &[u8]) -> String {
+    let shown = bytes.iter().take(256).map(|it| match it {
+        b' '..=b'~' => char::from(*it),
+        _ => '?',
+    });
+    shown.collect()
+}
+
+impl<S: Transport> AsyncRead for Front<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            if 0 < this.cleared {
+                this.hand_on(buf);
+                return Poll::Ready(Ok(()));
+            }
+            match &mut this.state {
+                State::Head if !this.held.is_empty() => {
+                    this.began.get_or_insert_with(Instant::now);
+                    this.head();
+                }
+                State::Head => {}
+                State::Length(0) => {
+                    this.state = State::Head;
+                    continue;
+                }
+                State::Length(left) if !this.held.is_empty() => {
+                    this.cleared = this.held.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= this.cleared as u64;
+                }
+                State::Length(left) if buf.remaining() as u64 <= *left => {
+                    // Straight into the server's buffer, which this message will fill.
+                    let before = buf.filled().len();
+                    match Pin::new(&mut this.io).poll_read(cx, buf) {
+                        Poll::Ready(Ok(())) => {
+                            *left -= (buf.filled().len() - before) as u64;
+                            this.reading.clear();
+                            return Poll::Ready(Ok(()));
+                        }
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                        Poll::Pending => {
+                            ready!(this.wait(cx))?;
+                            continue;
+                        }
+                    }
+                }
+                State::Length(_) => {}
+                State::Chunked(_) => this.chunks()?,
+                // The server closes after the stand-in; until then there is nothing to read.
+                State::Refused => return Poll::Pending,
+            }
+            if 0 < this.cleared {
+                continue;
+            }
+            match this.fill(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => ready!(this.wait(cx))?,
+            }
+        }
+    }
+}
+
+impl<S: Transport> Front<S> {
+    /// A client that does not take its answer is given up after a while.
+    fn wrote<T>(&self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match written {
+            Poll::Ready(it) => {
+                self.writing.clear();
+                Poll::Ready(it)
+            }
+            Poll::Pending => {
+                self.writing.set_if_clear(self.patience.body);
+                ready!(self.writing.poll(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+}
+
+impl<S: Transport> AsyncWrite for Front<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.wrote(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.wrote(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.wrote(cx, flushed)
+    }
+
+    /// Says goodbye, and where the client may still be sending, listens for a while: closing a
+    /// socket with unread bytes resets it, and the reset may overtake the answer.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let said = Pin::new(&mut this.io).poll_shutdown(cx);
+        if !this.link.unread.get() || this.link.abort.get() {
+            return said;
+        }
+        ready!(said)?;
+        this.reading.set_if_clear(LINGER);
+        while 0 < this.swallow {
+            this.held.clear();
+            this.held.reserve(READ);
+            match poll_read_buf(Pin::new(&mut this.io), cx, &mut this.held) {
+                Poll::Ready(Ok(0) | Err(_)) => break,
+                Poll::Ready(Ok(amount)) => this.swallow = this.swallow.saturating_sub(amount),
+                Poll::Pending => {
+                    ready!(this.reading.poll(cx));
+                    break;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Transport> Drop for Front<S> {
+    fn drop(&mut self) {
+        if self.link.abort.get() {
+            self.io.reset_on_drop();
+        }
+        let began = self.began.filter(|_| matches!(self.state, State::Head));
+        if let Some(began) = began {
+            let (method, target) = first_words(&self.held);
+            let bytes = self.held.len();
+            *self.link.cut_head.borrow_mut() = Some(CutHead { began, bytes, method, target });
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Accepts connections on every core, and serves each on the core that has the most room.
+
+use crate::front::{Front, Link, Patience, Transport};
+use crate::seat::Seat;
+use crate::serve::serve;
+use crate::worker::Worker;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpStream as StdStream};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: i32 = 4096;
+
+/// Connections on their way from one core to another.
+const HANDED_OVER: usize = 1024;
+
+/// When no descriptor is left, accepting again at once would only burn the core.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(50);
+
+/// Opens a listening socket; each core opens its own on the same address.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// One listening socket of one core.
+pub(crate) struct Door {
+    pub(crate) socket: Socket,
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
+/// A connection that was accepted on another core.
+pub(crate) struct Guest {
+    stream: StdStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+}
+
+/// How full the cores are, and how to give one a connection.
+pub(crate) struct Cores {
+    counts: Vec<AtomicUsize>,
+    ways: Vec<mpsc::Sender<Guest>>,
+}
+
+impl Cores {
+    pub(crate) fn new(count: usize) -> (Arc<Cores>, Vec<mpsc::Receiver<Guest>>) {
+        let (ways, arrivals) = (0..count).map(|_| mpsc::channel(HANDED_OVER)).unzip();
+        let counts = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        (Arc::new(Cores { counts, ways }), arrivals)
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.counts.iter().map(|it| it.load(Relaxed)).sum()
+    }
+
+    /// The emptiest core, where `here` has two connections more than it.
+    fn emptier(&self, here: usize) -> Option<usize> {
+        let mine = self.counts[here].load(Relaxed);
+        let (at, least) =
+            self.counts.iter().map(|it| it.load(Relaxed)).enumerate().min_by_key(|(_, it)| *it)?;
+        (least + 2 <= mine).then_some(at)
+    }
+}
+
+/// Counts one connection of a core.
+struct Counted {
+    cores: Arc<Cores>,
+    here: usize,
+}
+
+impl Counted {
+    fn new(cores: &Arc<Cores>, here: usize) -> Counted {
+        cores.counts[here].fetch_add(1, Relaxed);
+        Counted { cores: cores.clone(), here }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.cores.counts[self.here].fetch_sub(1, Relaxed);
+    }
+}
+
+/// Accepts at one door until the core stops accepting.
+pub(crate) async fn accept(worker: Rc<Worker>, door: Door, here: usize) -> io::Result<()> {
+    let listener = TcpListener::from_std(door.socket.into())?;
+    let cores = worker.plane.cores.clone();
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                worker.plane.client_errors.fetch_add(1, Relaxed);
+                if is_exhaustion(&error) {
+                    tokio::time::sleep(NO_DESCRIPTOR).await;
+                }
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        match cores.emptier(here) {
+            None => receive(&worker, stream, peer, door.tls.clone(), here),
+            Some(there) => {
+                let Ok(stream) = stream.into_std() else {
+                    continue;
+                };
+                let guest = Guest { stream, peer, tls: door.tls.clone() };
+                if let Err(error) = cores.ways[there].try_send(guest) {
+                    let (mpsc::error::TrySendError::Full(guest)
+                    | mpsc::error::TrySendError::Closed(guest)) = error;
+                    welcome(&worker, guest, here);
+                }
+            }
+        }
+    }
+}
+
+/// Serves what other cores accepted.
+pub(crate) async fn take_over(worker: Rc<Worker>, mut guests: mpsc::Receiver<Guest>, here: usize) {
+    while let Some(guest) = guests.recv().await {
+        welcome(&worker, guest, here);
+    }
+}
+
+fn welcome(worker: &Rc<Worker>, guest: Guest, here: usize) {
+    if let Ok(stream) = TcpStream::from_std(guest.stream) {
+        receive(worker, stream, guest.peer, guest.tls, here);
+    }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
+
+fn receive(
+    worker: &Rc<Worker>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    here: usize,
+) {
+    let counted = Counted::new(&worker.plane.cores, here);
+    let worker = worker.clone();
+    tokio::task::spawn_local(async move {
+        let _counted = counted;
+        match tls {
+            None => converse(worker, ClientIo::Plain(stream), peer, false).await,
+            Some(acceptor) => {
+                let limit = worker.snapshot().config.listen.head;
+                match tokio::time::timeout(limit, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => {
+                        converse(worker, ClientIo::Tls(Box::new(stream)), peer, true).await;
+                    }
+                    Ok(Err(_)) | Err(_) => {
+                        worker.plane.client_errors.fetch_add(1, Relaxed);
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// One client's connection, from its first byte to its last.
+async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr, tls: bool) {
+    let link = Link::new();
+    let seat = Seat::new(worker.clone(), link.clone(), peer, tls);
+    let listen = &worker.snapshot().config.listen;
+    let patience = Patience::new(listen, worker.leave_at.clone());
+    let front = Front::new(io, link.clone(), worker.limits(), patience, &worker.timer);
+    let service = {
+        let seat = seat.clone();
+        service_fn(move |request| {
+            let seat = seat.clone();
+            async move { Ok::<_, std::convert::Infallible>(serve(seat, request).await) }
+        })
+    };
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).pipeline_flush(true);
+    if 100 < worker.limits().request_fields {
+        builder.max_headers(worker.limits().request_fields + 1);
+    }
+    builder.max_buf_size(HYPER_BUFFER.max(worker.limits().request_head * 2));
+    // An error here is a client that left or broke off; its exchanges are recorded by themselves.
+    let _ = builder.serve_connection(TokioIo::new(front), service).await;
+    if let Some(cut) = link.cut_head.take() {
+        crate::serve::cut_head(&seat, cut);
+    }
+}
+
+/// hyper's own bound for what it buffers of a connection; answers are streamed through it.
+const HYPER_BUFFER: usize = 128 * 1024;
+
+/// A client's connection, plain or under TLS.
+pub(crate) enum ClientIo {
+    Plain(TcpStream),
+    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+}
+
+impl Transport for ClientIo {
+    fn reset_on_drop(&self) {
+        let socket = match self {
+            ClientIo::Plain(it) => it,
+            ClientIo::Tls(it) => it.get_ref().0,
+        };
+        // If even this fails the connection ends without its last chunk, which shows as well.
+        let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            ClientIo::Plain(it) => Pin::new(it).poll_read(cx, buf),
+            ClientIo::Tls(it) => Pin::new(&mut **it).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            ClientIo::Plain(it) => Pin::new(it).poll_write(cx, buf),
+            ClientIo::Tls(it) => Pin::new(&mut **it).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            ClientIo::Plain(it) => Pin::new(it).poll_write_vectored(cx, bufs),
+            ClientIo::Tls(it) => Pin::new(&mut **it).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            ClientIo::Plain(it) => Pin::new(it).poll_flush(cx),
+            ClientIo::Tls(it) => Pin::new(&mut **it).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            ClientIo::Plain(it) => Pin::new(it).poll_shutdown(cx),
+            ClientIo::Tls(it) => Pin::new(&mut **it).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The access log: one line for each finished exchange, gathered on its core and written by one
+//! thread of its own. The proxy never waits for it; what does not fit is dropped and counted.
+
+use config::AccessLog;
+use diagnosis::answer::block;
+use diagnosis::{Case, first_look};
+use exchange::{End, Exchange, Maker, Micros};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+/// A core hands over its lines when it has gathered so much, or once a second.
+const BATCH: usize = 64 * 1024;
+/// Batches that may wait for the disk or the pipe, over all cores.
+const WAITING: usize = 64;
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// One JSON object a line.
+    Json,
+    /// Short lines for people; a failure is followed by its report.
+    Terminal { colour: bool },
+}
+
+/// Where all cores hand their lines over.
+#[derive(Clone)]
+pub(crate) struct LogSink {
+    batches: Option<SyncSender<Vec<u8>>>,
+    dropped: Arc<AtomicU64>,
+    style: Style,
+}
+
+/// The thread that writes. Joined when the last sink is gone.
+pub(crate) struct LogWriter(Option<JoinHandle<()>>);
+
+impl LogWriter {
+    pub(crate) fn join(mut self) {
+        if let Some(thread) = self.0.take() {
+            // A panic of the writer has been printed already; there is nothing left to write.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Opens the log. `reopen` is set when a file is to be opened anew, after it was rotated.
+pub(crate) fn open(
+    access: &AccessLog,
+    style: Style,
+    reopen: Arc<AtomicBool>,
+) -> io::Result<(LogSink, LogWriter)> {
+    let dropped = Arc::new(AtomicU64::new(0));
+    let out = match access {
+        AccessLog::Off => {
+            return Ok((LogSink { batches: None, dropped, style }, LogWriter(None)));
+        }
+        AccessLog::Stdout => Out::Stdout,
+        AccessLog::File(path) => Out::file(path.clone(), reopen)?,
+    };
+    let style = if matches!(out, Out::Stdout) { style } else { Style::Json };
+    let (batches, waiting) = sync_channel(WAITING);
+    let lost = dropped.clone();
+    let thread = std::thread::Builder::new()
+        .name("access-log".to_owned())
+        .spawn(move || write_all(out, &waiting, &lost))?;
+    Ok((LogSink { batches: Some(batches), dropped, style }, LogWriter(Some(thread))))
+}
+
+enum Out {
+    Stdout,
+    File { path: PathBuf, file: File, reopen: Arc<AtomicBool> },
+}
+
+impl Out {
+    fn file(path: PathBuf, reopen: Arc<AtomicBool>) -> io::Result<Out> {
+        let file = append(&path)?;
+        Ok(Out::File { path, file, reopen })
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self {
+            Out::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(lines)?;
+                out.flush()
+            }
+            Out::File { path, file, reopen } => {
+                if reopen.swap(false, Relaxed) || moved(path, file) {
+                    *file = append(path)?;
+                }
+                file.write_all(lines)
+            }
+        }
+    }
+}
+
+fn append(path: &PathBuf) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Somebody renamed or removed the file that we write to.
+fn moved(path: &PathBuf, file: &File) -> bool {
+    let here = std::fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    let ours = file.metadata().map(|it| (it.dev(), it.ino()));
+    !matches!((here, ours), (Ok(here), Ok(ours)) if here == ours)
+}
+
+fn write_all(mut out: Out, waiting: &Receiver<Vec<u8>>, dropped: &AtomicU64) {
+    for batch in waiting {
+        if out.write(&batch).is_err() {
+            dropped.fetch_add(lines_in(&batch), Relaxed);
+        }
+    }
+}
+
+fn lines_in(batch: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', batch).count() as u64
+}
+
+impl LogSink {
+    /// Lines that were never written: the queue was full, or the disk was.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
+    /// The buffer of one core.
+    pub(crate) fn buffer(&self) -> LogBuffer {
+        LogBuffer { sink: self.clone(), lines: Vec::new(), clock: Clock::default() }
+    }
+}
+
+/// Lines of one core that are not handed over yet.
+pub(crate) struct LogBuffer {
+    sink: LogSink,
+    lines: Vec<u8>,
+    clock: Clock,
+}
+
+impl LogBuffer {
+    pub(crate) fn write(&mut self, exchange: &Exchange) {
+        if self.sink.batches.is_none() {
+            return;
+        }
+        match self.sink.style {
+            Style::Json => {
+                self.lines.reserve(1024);
+                json(&mut self.lines, exchange, &mut self.clock);
+                if BATCH - 2048 < self.lines.len() {
+                    self.flush();
+                }
+            }
+            Style::Terminal { colour } => {
+                terminal(&mut self.lines, exchange, colour, &mut self.clock);
+                self.flush();
+            }
+        }
+    }
+
+    pub(crate) fn flush(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let Some(batches) = &self.sink.batches else {
+            return;
+        };
+        let batch = std::mem::take(&mut self.lines);
+        let room = batch.capacity().min(BATCH);
+        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) =
+            batches.try_send(batch)
+        {
+            self.sink.dropped.fetch_add(lines_in(&batch), Relaxed);
+        }
+        self.lines.reserve(room);
+    }
+}
+
+/// Dates are made once a second.
+#[derive(Default)]
+struct Clock {
+    second: u64,
+    text: String,
+}
+
+impl Clock {
+    /// `2026-01-02T03:04:05.678Z`.
+    fn put(&mut self, out: &mut Vec<u8>, micros: Micros) {
+        let second = micros / 1_000_000;
+        if second != self.second || self.text.is_empty() {
+            self.second = second;
+            let (year, month, day) = date(second / 86_400);
+            let clock = second % 86_400;
+            let (h, m, s) = (clock / 3_600, clock / 60 % 60, clock % 60);
+            self.text = format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}");
+        }
+        out.extend_from_slice(self.text.as_bytes());
+        let ms = micros / 1_000 % 1_000;
+        let digit = |it: u64| b'0' + (it % 10) as u8;
+        out.extend([b'.', digit(ms / 100), digit(ms / 10), digit(ms), b'Z']);
+    }
+}
+
+/// Days since 1970 to year, month, day (Howard Hinnant's algorithm).
+fn date(days: u64) -> (u64, u64, u64) {
+    let z = days + 719_468;
+    let era = z / 146_097;
+    let doe = z % 146_097;
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (yoe + era * 400 + u64::from(month <= 2), month, day)
+}
+
+fn end_word(end: End) -> &'static str {
+    match end {
+        End::Complete => "complete",
+        End::ClientClosed(_) => "client_closed",
+        End::Cut => "cut",
+    }
+}
+
+/// The status a log shows: 499 for a client that left before there was one.
+fn status(exchange: &Exchange) -> u16 {
+    match (&exchange.answer, exchange.end) {
+        (Some(answer), _) => answer.status,
+        (None, _) => 499,
+    }
+}
+
+fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
+    let request = &exchange.request;
+    out.extend_from_slice(b"{\"time\":\"");
+    clock.put(out, exchange.began);
+    out.extend_from_slice(b"\",\"id\":\"");
+    out.extend_from_slice(&exchange.id.hex());
+    out.extend_from_slice(b"\",\"client\":\"");
+    let _ = write!(out, "{}", exchange.client.ip);
+    out.push(b'"');
+    text(out, "method", &request.method);
+    text(out, "host", &request.host);
+    text(out, "path", &request.path);
+    number(out, "status", u64::from(status(exchange)));
+    if let Some(it) = &exchange.route {
+        text(out, "route", it);
+    }
+    if let Some(it) = &exchange.upstream {
+        text(out, "upstream", it);
+    }
+    if let Some(attempt) = exchange.last_attempt() {
+        text(out, "target", &attempt.target);
+        if let Some(it) = attempt.status {
+            number(out, "upstream_status", u64::from(it));
+        }
+        let reused = if attempt.reused() { b",\"reused\":true".as_slice() } else { b"" };
+        out.extend_from_slice(reused);
+    }
+    if let Some(it) = exchange.cause {
+        text(out, "cause", it);
+    }
+    if let Some(it) = exchange.side {
+        text(out, "side", it);
+    }
+    if let Some(fault) = exchange.last_attempt().and_then(|it| it.fault.as_ref()) {
+        text(out, "fault", fault.name());
+    }
+    if let Some(it) = &request.caller_id {
+        text(out, "caller_id", it);
+    }
+    text(out, "end", end_word(exchange.end));
+    number(out, "attempts", exchange.attempts.len() as u64);
+    number(out, "bytes_in", request.head_bytes + request.body_bytes);
+    number(out, "bytes_out", exchange.answer.as_ref().map_or(0, |it| it.body_bytes));
+    out.extend_from_slice(b",\"took_ms\":");
+    ms(out, exchange.took);
+    out.extend_from_slice(b",\"phases_ms\":{");
+    for (at, (phase, spent)) in exchange.all_phases().iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
+        out.extend_from_slice(phase.name().as_bytes());
+        out.extend_from_slice(b"\":");
+        ms(out, spent);
+    }
+    out.extend_from_slice(b"}}\n");
+}
+
+fn text(out: &mut Vec<u8>, key: &str, value: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+    let plain = value.bytes().all(|it| matches!(it, b' '..=b'~') && it != b'"' && it != b'\\');
+    if plain {
+        out.push(b'"');
+        out.extend_from_slice(value.as_bytes());
+        out.push(b'"');
+    } else {
+        // Writing into memory does not fail.
+        let _ = serde_json::to_writer(out, value);
+    }
+}
+
+fn number(out: &mut Vec<u8>, key: &str, value: u64) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+    digits(out, value);
+}
+
+fn digits(out: &mut Vec<u8>, mut value: u64) {
+    let mut text = [0; 20];
+    let mut at = text.len();
+    loop {
+        at -= 1;
+        text[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&text[at..]);
+}
+
+/// Microseconds as milliseconds with three places.
+fn ms(out: &mut Vec<u8>, micros: Micros) {
+    digits(out, micros / 1_000);
+    let rest = micros % 1_000;
+    if rest != 0 {
+        let digit = |it: u64| b'0' + (it % 10) as u8;
+        out.extend([b'.', digit(rest / 100), digit(rest / 10), digit(rest)]);
+    }
+}
+
+/// `12:01:02 GET /orders 502 31 ms  process_down`.
+fn terminal(out: &mut Vec<u8>, exchange: &Exchange, colour: bool, clock: &mut Clock) {
+    let mut time = Vec::new();
+    clock.put(&mut time, exchange.began);
+    let time = String::from_utf8_lossy(&time[11..19]).into_owned();
+    let paint = |code: &str, word: &str| match colour {
+        true => format!("\x1b[{code}m{word}\x1b[0m"),
+        false => word.to_owned(),
+    };
+    let status = status(exchange);
+    let code = match status {
+        200..300 => "32",
+        300..400 => "36",
+        400..500 => "33",
+        _ => "31",
+    };
+    let took = exchange.took as f64 / 1e3;
+    let request = &exchange.request;
+    let path: String = request.path.chars().map(|it| if it.is_control() { '?' } else { it }).collect();
+    let mut line = format!(
+        "{} {} {} {path} {took:.1} ms",
+        paint("2", &time),
+        paint(code, &status.to_string()),
+        request.method,
+    );
+    let phases: Vec<String> = exchange
+        .all_phases()
+        .iter()
+        .filter(|(_, spent)| 1_000 <= *spent)
+        .map(|(phase, spent)| format!("{} {} ms", phase.name(), spent / 1_000))
+        .collect();
+    if !phases.is_empty() {
+        line += &paint("2", &format!("  ({})", phases.join(", ")));
+    }
+    line += &paint("2", &format!("  {}", exchange.id));
+    if let Some(cause) = exchange.cause {
+        line += &format!("  {}", paint(code, cause));
+    }
+    out.extend_from_slice(line.as_bytes());
+    out.push(b'\n');
+    let explained = exchange.failed()
+        && exchange.answer.as_ref().is_none_or(|it| {
+            500 <= it.status || it.made_by == Maker::Upstream
+        });
+    if let Some(case) = Case::of(exchange).filter(|_| explained) {
+        for line in block(&first_look(&case), exchange, colour).lines() {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_time(micros: u64, expected: &str) {
+        let mut out = Vec::new();
+        Clock::default().put(&mut out, micros);
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn times_are_read_by_everyone() {
+        check_time(0, "1970-01-01T00:00:00.000Z");
+        check_time(951_782_400_000_000, "2000-02-29T00:00:00.000Z");
+        check_time(1_767_323_045_678_901, "2026-01-02T03:04:05.678Z");
+        check_time(4_102_444_799_999_999, "2099-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn milliseconds_keep_their_microseconds() {
+        let check = |micros, expected: &str| {
+            let mut out = Vec::new();
+            ms(&mut out, micros);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        };
+        check(0, "0");
+        check(7, "0.007");
+        check(1_000, "1");
+        check(1_234_056, "1234.056");
+    }
+
+    #[test]
+    fn what_a_client_sends_cannot_end_a_string() {
+        let mut out = Vec::new();
+        text(&mut out, "path", "/a\"b\\c\n\u{1b}é");
+        let json = format!("{{\"x\":1{}}}", String::from_utf8_lossy(&out));
+        let read: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+        assert_eq!(read["path"], "/a\"b\\c\n\u{1b}é");
+    }
+}

@@ -1,0 +1,298 @@
+//! Numbers for Prometheus, recorded from the finished exchange, so that they and the records cannot
+//! disagree. Each core keeps its own; they are added up when they are read.
+
+use crate::refuse::answer_row;
+use exchange::{End, Exchange, Maker, Phase};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Upper bounds in seconds: those that OpenTelemetry's HTTP conventions advise, and longer ones for
+/// routes that stream.
+const BOUNDS: [f64; 18] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0,
+    120.0, 300.0,
+];
+
+/// The numbers of one core.
+#[derive(Default)]
+pub(crate) struct Shard(Mutex<Numbers>);
+
+#[derive(Default)]
+struct Numbers {
+    requests: HashMap<Series, Histogram>,
+    failures: HashMap<Failure, u64>,
+    phases: [Histogram; Phase::ALL.len()],
+    attempts: u64,
+    retries: u64,
+    reused: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Series {
+    route: Option<Arc<str>>,
+    method: &'static str,
+    status: u16,
+    error: Option<&'static str>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Failure {
+    route: Option<Arc<str>>,
+    upstream: Option<Arc<str>>,
+    cause: &'static str,
+    side: &'static str,
+}
+
+#[derive(Clone, Default)]
+struct Histogram {
+    counts: [u64; BOUNDS.len() + 1],
+    micros: u64,
+}
+
+impl Histogram {
+    fn add(&mut self, micros: u64) {
+        let seconds = micros as f64 / 1e6;
+        let at = BOUNDS.partition_point(|bound| *bound < seconds);
+        self.counts[at] += 1;
+        self.micros += micros;
+    }
+
+    fn absorb(&mut self, other: &Histogram) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(mine, theirs)| *mine += theirs);
+        self.micros += other.micros;
+    }
+}
+
+impl Shard {
+    pub(crate) fn record(&self, exchange: &Exchange) {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let series = Series {
+            route: exchange.route.clone(),
+            method: known_method(&exchange.request.method),
+            status: exchange.answer.as_ref().map_or(499, |it| it.status),
+            error: error_type(exchange),
+        };
+        numbers.requests.entry(series).or_default().add(exchange.took);
+        if let (true, Some(cause), Some(side)) = (counts(exchange), exchange.cause, exchange.side) {
+            let (route, upstream) = (exchange.route.clone(), exchange.upstream.clone());
+            *numbers.failures.entry(Failure { route, upstream, cause, side }).or_default() += 1;
+        }
+        for (phase, spent) in exchange.all_phases().iter() {
+            numbers.phases[phase as usize].add(spent);
+        }
+        numbers.attempts += exchange.attempts.len() as u64;
+        numbers.retries += exchange.attempts.len().saturating_sub(1) as u64;
+        numbers.reused += exchange.attempts.iter().filter(|it| it.reused()).count() as u64;
+        numbers.bytes_in += exchange.request.head_bytes + exchange.request.body_bytes;
+        numbers.bytes_out += exchange.answer.as_ref().map_or(0, |it| it.body_bytes);
+    }
+}
+
+/// Everything with a cause counts, except an answer that was whole all the same.
+fn counts(exchange: &Exchange) -> bool {
+    exchange.failed()
+        || matches!(exchange.end, End::ClientClosed(_))
+        || exchange.answer.as_ref().is_some_and(|it| {
+            it.made_by == Maker::Upstream && 500 <= it.status
+        })
+}
+
+/// `error.type` of OpenTelemetry: the RFC 9209 type of a failure of ours, the status of one that
+/// is the upstream's.
+fn error_type(exchange: &Exchange) -> Option<&'static str> {
+    match (&exchange.stop, exchange.end) {
+        (Some(stop), _) => Some(answer_row(stop).error),
+        (None, End::ClientClosed(_)) => Some("client_closed"),
+        (None, _) => None,
+    }
+}
+
+/// Methods that are not known would be series without end.
+fn known_method(method: &str) -> &'static str {
+    match method {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "PATCH" => "PATCH",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        "TRACE" => "TRACE",
+        _ => "_OTHER",
+    }
+}
+
+/// What is read besides the shards.
+pub(crate) struct Gauges {
+    pub(crate) connections: usize,
+    pub(crate) log_dropped: u64,
+    pub(crate) front_errors: u64,
+    /// Upstream, target, open and idle connections, learned idle limit in seconds.
+    pub(crate) targets: Vec<(Arc<str>, Arc<str>, usize, usize, Option<f64>)>,
+}
+
+/// The text format of Prometheus, version 0.0.4.
+pub(crate) fn render(shards: &[Arc<Shard>], gauges: &Gauges) -> String {
+    let mut all = Numbers::default();
+    for shard in shards {
+        let numbers = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.absorb(&numbers);
+    }
+    let mut out = String::with_capacity(16 * 1024);
+    all.render(&mut out);
+    gauges.render(&mut out);
+    out
+}
+
+impl Numbers {
+    fn absorb(&mut self, other: &Numbers) {
+        for (series, histogram) in &other.requests {
+            self.requests.entry(series.clone()).or_default().absorb(histogram);
+        }
+        for (failure, count) in &other.failures {
+            *self.failures.entry(failure.clone()).or_default() += count;
+        }
+        for (mine, theirs) in self.phases.iter_mut().zip(&other.phases) {
+            mine.absorb(theirs);
+        }
+        self.attempts += other.attempts;
+        self.retries += other.retries;
+        self.reused += other.reused;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+    }
+
+    fn render(&self, out: &mut String) {
+        about(out, "http_server_request_duration_seconds", "histogram",
+            "Time from the first byte of a request to the last of its answer.");
+        let mut requests: Vec<_> = self.requests.iter().collect();
+        requests.sort_by(|a, b| a.0.cmp(b.0));
+        for (series, histogram) in requests {
+            let mut labels = format!(
+                "http_request_method=\"{}\",http_response_status_code=\"{}\"",
+                series.method, series.status
+            );
+            label(&mut labels, "http_route", series.route.as_deref());
+            label(&mut labels, "error_type", series.error);
+            histogram.render(out, "http_server_request_duration_seconds", &labels);
+        }
+        about(out, "goodgate_phase_duration_seconds", "histogram",
+            "Time that requests spent in each phase, over all their attempts.");
+        for phase in Phase::ALL {
+            let labels = format!("phase=\"{}\"", phase.name());
+            self.phases[phase as usize].render(out, "goodgate_phase_duration_seconds", &labels);
+        }
+        about(out, "goodgate_failures_total", "counter",
+            "Requests that did not end well, by their cause.");
+        let mut failures: Vec<_> = self.failures.iter().collect();
+        failures.sort();
+        for (failure, count) in failures {
+            let mut labels = format!("cause=\"{}\",side=\"{}\"", failure.cause, failure.side);
+            label(&mut labels, "route", failure.route.as_deref());
+            label(&mut labels, "upstream", failure.upstream.as_deref());
+            let _ = writeln!(out, "goodgate_failures_total{{{labels}}} {count}");
+        }
+        let totals = [
+            ("goodgate_attempts_total", "Tries at targets.", self.attempts),
+            ("goodgate_retries_total", "Tries after the first of a request.", self.retries),
+            ("goodgate_reused_total", "Tries on a connection that had served before.", self.reused),
+            ("goodgate_received_bytes_total", "Bytes of requests.", self.bytes_in),
+            ("goodgate_sent_bytes_total", "Bytes of answers' bodies.", self.bytes_out),
+        ];
+        for (name, help, value) in totals {
+            about(out, name, "counter", help);
+            let _ = writeln!(out, "{name} {value}");
+        }
+    }
+}
+
+impl Histogram {
+    fn render(&self, out: &mut String, name: &str, labels: &str) {
+        let mut sum = 0;
+        for (bound, count) in BOUNDS.iter().zip(self.counts) {
+            sum += count;
+            let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {sum}");
+        }
+        sum += self.counts[BOUNDS.len()];
+        let seconds = self.micros as f64 / 1e6;
+        let _ = writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {sum}");
+        let _ = writeln!(out, "{name}_sum{{{labels}}} {seconds}");
+        let _ = writeln!(out, "{name}_count{{{labels}}} {sum}");
+    }
+}
+
+impl Gauges {
+    fn render(&self, out: &mut String) {
+        about(out, "goodgate_connections", "gauge", "Open connections of clients.");
+        let _ = writeln!(out, "goodgate_connections {}", self.connections);
+        about(out, "goodgate_client_errors_total", "counter",
+            "Connections of clients that ended before a request could be read.");
+        let _ = writeln!(out, "goodgate_client_errors_total {}", self.front_errors);
+        about(out, "goodgate_log_dropped_total", "counter",
+            "Lines of the access log that were not written, because it was too slow.");
+        let _ = writeln!(out, "goodgate_log_dropped_total {}", self.log_dropped);
+        about(out, "goodgate_upstream_connections", "gauge", "Connections to a target.");
+        for (upstream, target, open, idle, _) in &self.targets {
+            for (state, count) in [("busy", open.saturating_sub(*idle)), ("idle", *idle)] {
+                let mut labels = format!("state=\"{state}\"");
+                label(&mut labels, "upstream", Some(upstream));
+                label(&mut labels, "target", Some(target));
+                let _ = writeln!(out, "goodgate_upstream_connections{{{labels}}} {count}");
+            }
+        }
+        about(out, "goodgate_upstream_idle_learned_seconds", "gauge",
+            "How long a target is known to keep idle connections.");
+        for (upstream, target, _, _, learned) in &self.targets {
+            if let Some(seconds) = learned {
+                let mut labels = String::new();
+                label(&mut labels, "upstream", Some(upstream));
+                label(&mut labels, "target", Some(target));
+                let name = "goodgate_upstream_idle_learned_seconds";
+                let _ = writeln!(out, "{name}{{{labels}}} {seconds}");
+            }
+        }
+    }
+}
+
+fn about(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+/// Adds a label where there is a value, escaped as the text format wants it.
+fn label(labels: &mut String, name: &str, value: Option<&str>) {
+    let Some(value) = value else {
+        return;
+    };
+    let comma = if labels.is_empty() { "" } else { "," };
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let _ = write!(labels, "{comma}{name}=\"{value}\"");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_belong_to_their_bucket() {
+        let mut histogram = Histogram::default();
+        for micros in [5_000, 5_001, 400_000_000] {
+            histogram.add(micros);
+        }
+        let mut out = String::new();
+        histogram.render(&mut out, "x", "a=\"b\"");
+        assert!(out.contains("x_bucket{a=\"b\",le=\"0.005\"} 1\n"), "{out}");
+        assert!(out.contains("x_bucket{a=\"b\",le=\"0.01\"} 2\n"), "{out}");
+        assert!(out.contains("x_bucket{a=\"b\",le=\"300\"} 2\n"), "{out}");
+        assert!(out.contains("x_bucket{a=\"b\",le=\"+Inf\"} 3\n"), "{out}");
+    }
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut labels = String::from("a=\"b\"");
+        label(&mut labels, "c", Some("d\"e\\f\n"));
+        assert_eq!(labels, r#"a="b",c="d\"e\\f\n""#);
+    }
+}

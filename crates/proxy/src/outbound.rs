@@ -1,0 +1,383 @@
+//! The request as an upstream sees it: its head, what is added and taken off, and its body on the
+//! way from the client.
+
+use crate::front::Link;
+use crate::seat::Seat;
+use crate::upstream::wire::Outgoing;
+use bytes::{Bytes, BytesMut};
+use config::{HostSent, Place, Target};
+use exchange::{ExchangeId, TraceParent};
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Method, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use tokio::io::AsyncWrite;
+
+/// A request that is to be sent, perhaps more than once until its first byte has left.
+pub(crate) struct Outbound {
+    pub(crate) method: Method,
+    /// Normal form, prefix stripped, query kept.
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    /// As the client wrote it, port included.
+    pub(crate) authority: String,
+    pub(crate) pump: Pump,
+}
+
+/// What is told to the upstream about where the request came from.
+pub(crate) struct Origin<'a> {
+    pub(crate) seat: &'a Seat,
+    pub(crate) id: ExchangeId,
+    pub(crate) trace: TraceParent,
+    pub(crate) version: Version,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SentAs {
+    Nothing,
+    Length,
+    Chunked,
+}
+
+impl Outbound {
+    pub(crate) fn new(
+        method: Method,
+        target: String,
+        headers: HeaderMap,
+        authority: String,
+        body: Incoming,
+    ) -> Outbound {
+        let waits = headers
+            .get(header::EXPECT)
+            .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Outbound { method, target, headers, authority, pump: Pump::new(body, waits) }
+    }
+
+    /// The head for one target, ready to be written.
+    pub(crate) fn head(&self, target: &Target, host: &HostSent, origin: &Origin) -> Bytes {
+        let mut head = BytesMut::with_capacity(1024);
+        let mut put = |parts: &[&[u8]]| parts.iter().for_each(|it| head.extend_from_slice(it));
+        let path = self.target.as_bytes();
+        put(&[self.method.as_str().as_bytes(), b" ", target.base_path.as_bytes(), path]);
+        put(&[b" HTTP/1.1\r\nhost: ", self.host(target, host).as_bytes(), b"\r\n"]);
+
+        let listed = connection_options(&self.headers);
+        let mut via = None;
+        for (name, value) in &self.headers {
+            if *name == header::VIA {
+                via = Some(value.as_bytes());
+            } else if goes_on(name, origin.seat) && !listed.iter().any(|it| *name == it.as_str()) {
+                put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+            }
+        }
+        if keeps_trailers(&self.headers) {
+            put(&[b"te: trailers\r\n"]);
+        }
+        if self.pump.sent_as == SentAs::Chunked {
+            put(&[b"transfer-encoding: chunked\r\n"]);
+        }
+        let (before, comma): (&[u8], &[u8]) = via.map_or((b"", b""), |it| (it, b", "));
+        put(&[b"via: ", before, comma, origin.via().as_bytes(), b"\r\n"]);
+        origin.put_forwarded(&mut put, &self.headers, &self.authority);
+        put(&[b"traceparent: ", &origin.trace.field(), b"\r\n"]);
+        if !self.headers.contains_key("x-request-id") {
+            put(&[b"x-request-id: ", &origin.id.hex(), b"\r\n"]);
+        }
+        put(&[b"\r\n"]);
+        head.freeze()
+    }
+
+    fn host<'a>(&'a self, target: &'a Target, host: &'a HostSent) -> &'a str {
+        match host {
+            HostSent::Name(name) => name,
+            HostSent::Target => &target.authority,
+            HostSent::Auto if target.tls && is_public(target) => &target.authority,
+            HostSent::Auto | HostSent::Keep if self.authority.is_empty() => &target.authority,
+            HostSent::Auto | HostSent::Keep => &self.authority,
+        }
+    }
+}
+
+/// A name that means the same everywhere: not an address, not a single label, not `.internal`.
+fn is_public(target: &Target) -> bool {
+    let Place::Name { host, .. } = &target.place else {
+        return false;
+    };
+    let host = host.trim_end_matches('.');
+    let private = [".internal", ".local", ".localhost", ".lan", ".home.arpa", ".test"];
+    host.contains('.') && !private.iter().any(|it| host.ends_with(it))
+}
+
+/// The names that `Connection` lists: theirs end here (RFC 9110 7.6.1).
+fn connection_options(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|it| it.to_str().ok());
+    let options = values.flat_map(|it| it.split(',')).map(|it| it.trim().to_ascii_lowercase());
+    // What carries our own meaning is not a client's to take away.
+    options
+        .filter(|it| !matches!(it.as_str(), "" | "close" | "keep-alive" | "host" | "content-length"))
+        .collect()
+}
+
+fn keeps_trailers(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::TE).iter().filter_map(|it| it.to_str().ok());
+    values.flat_map(|it| it.split(',')).any(|it| it.trim().eq_ignore_ascii_case("trailers"))
+}
+
+/// Fields that are the client's own to send through us.
+fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
+    match *name {
+        header::HOST
+        | header::CONNECTION
+        | header::TRANSFER_ENCODING
+        | header::TE
+        | header::UPGRADE
+        | header::PROXY_AUTHORIZATION => false,
+        _ => match name.as_str() {
+            "keep-alive" | "proxy-connection" | "http2-settings" | "traceparent" => false,
+            // What a client says of its own origin is believed from trusted proxies only, and
+            // then told anew with ours.
+            "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => false,
+            "x-forwarded-port" | "x-forwarded-server" | "x-forwarded-prefix" | "x-real-ip" => {
+                seat.trusted_proxy
+            }
+            _ => true,
+        },
+    }
+}
+
+impl Origin<'_> {
+    fn via(&self) -> String {
+        let version = if self.version == Version::HTTP_10 { "1.0" } else { "1.1" };
+        format!("{version} {}", self.seat.worker.plane.via)
+    }
+
+    fn put_forwarded(&self, put: &mut impl FnMut(&[&[u8]]), headers: &HeaderMap, authority: &str) {
+        let believed = |name: &str| {
+            let value = headers.get(name).filter(|_| self.seat.trusted_proxy);
+            value.map(http::HeaderValue::as_bytes)
+        };
+        let proto: &[u8] = if self.seat.tls { b"https" } else { b"http" };
+        let peer = self.seat.peer.ip().to_canonical();
+        let ip = peer.to_string();
+        let chain = believed("x-forwarded-for");
+        let (before, comma): (&[u8], &[u8]) = chain.map_or((b"", b""), |it| (it, b", "));
+        put(&[b"x-forwarded-for: ", before, comma, ip.as_bytes(), b"\r\n"]);
+        let proto = believed("x-forwarded-proto").unwrap_or(proto);
+        put(&[b"x-forwarded-proto: ", proto, b"\r\n"]);
+        let host = believed("x-forwarded-host").unwrap_or(authority.as_bytes());
+        if !host.is_empty() {
+            put(&[b"x-forwarded-host: ", host, b"\r\n"]);
+        }
+        let chain = believed("forwarded");
+        let (before, comma): (&[u8], &[u8]) = chain.map_or((b"", b""), |it| (it, b", "));
+        let ours = forwarded(peer, authority, self.seat.tls);
+        put(&[b"forwarded: ", before, comma, ours.as_bytes(), b"\r\n"]);
+    }
+}
+
+/// One element of `Forwarded` (RFC 7239).
+fn forwarded(peer: IpAddr, authority: &str, tls: bool) -> String {
+    let node = match peer {
+        IpAddr::V4(it) => it.to_string(),
+        IpAddr::V6(it) => format!("\"[{it}]\""),
+    };
+    let proto = if tls { "https" } else { "http" };
+    match authority {
+        "" => format!("for={node};proto={proto}"),
+        host => format!("for={node};host=\"{host}\";proto={proto}"),
+    }
+}
+
+/// Moves a request from memory and the client to the upstream, in constant memory: the next piece
+/// is asked for when the last one has been taken.
+pub(crate) struct Pump {
+    body: Option<Incoming>,
+    sent_as: SentAs,
+    out: Outgoing,
+    head_left: usize,
+    /// The body is not asked for until `100 Continue`, an answer, or patience says so.
+    pub(crate) waits: bool,
+    /// Body bytes taken from the client.
+    pub(crate) taken: u64,
+    /// Bytes that the system took from us.
+    pub(crate) sent: u64,
+    unflushed: bool,
+}
+
+/// What the pump is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pumped {
+    /// Everything is sent.
+    All,
+    /// The upstream takes no more at the moment.
+    Upstream,
+    /// The client has sent no more yet, or is not asked yet.
+    Client,
+}
+
+/// Why it cannot go on.
+pub(crate) enum PumpFault {
+    /// Writing failed.
+    Upstream(io::Error),
+    /// Reading the client's body failed.
+    Client,
+}
+
+impl Pump {
+    fn new(body: Incoming, waits: bool) -> Pump {
+        let sent_as = match (body.is_end_stream(), body.size_hint().exact()) {
+            (true, _) | (_, Some(0)) => SentAs::Nothing,
+            (false, Some(_)) => SentAs::Length,
+            (false, None) => SentAs::Chunked,
+        };
+        let waits = waits && sent_as != SentAs::Nothing;
+        let body = (sent_as != SentAs::Nothing).then_some(body);
+        let out = Outgoing::default();
+        Pump { body, sent_as, out, head_left: 0, waits, taken: 0, sent: 0, unflushed: false }
+    }
+
+    /// Puts a head before whatever of the body is already here. Only while nothing is sent.
+    pub(crate) fn start(&mut self, head: Bytes) {
+        if 0 < self.head_left {
+            self.out.replace_first(head.clone());
+        } else {
+            self.out.push(head.clone());
+        }
+        self.head_left = head.len();
+    }
+
+    pub(crate) fn has_body(&self) -> bool {
+        self.sent_as != SentAs::Nothing
+    }
+
+    /// The head has left us as a whole.
+    pub(crate) fn head_is_sent(&self) -> bool {
+        self.head_left == 0
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.body.is_none() && self.out.is_empty() && !self.unflushed
+    }
+
+    /// Writes and reads as much as goes without waiting.
+    pub(crate) fn poll<W: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Result<Pumped, PumpFault> {
+        loop {
+            if self.poll_write(io, cx).map_err(PumpFault::Upstream)?.is_pending() {
+                return Ok(Pumped::Upstream);
+            }
+            if self.body.is_none() {
+                return Ok(Pumped::All);
+            }
+            if self.waits || self.poll_body(cx)?.is_pending() {
+                return Ok(Pumped::Client);
+            }
+        }
+    }
+
+    fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Poll<()>> {
+        while !self.out.is_empty() {
+            match self.out.poll_write(io, cx)? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(amount) => {
+                    self.sent += amount as u64;
+                    self.head_left = self.head_left.saturating_sub(amount);
+                    self.unflushed = true;
+                }
+                Poll::Pending => return Ok(Poll::Pending),
+            }
+        }
+        if self.unflushed {
+            match Pin::new(io).poll_flush(cx)? {
+                Poll::Ready(()) => self.unflushed = false,
+                Poll::Pending => return Ok(Poll::Pending),
+            }
+        }
+        Ok(Poll::Ready(()))
+    }
+
+    /// The next piece of the body goes into the queue.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, PumpFault> {
+        let Some(body) = &mut self.body else {
+            return Ok(Poll::Ready(()));
+        };
+        let frame = match Pin::new(body).poll_frame(cx) {
+            Poll::Pending => return Ok(Poll::Pending),
+            Poll::Ready(None) => {
+                self.end(None);
+                return Ok(Poll::Ready(()));
+            }
+            Poll::Ready(Some(Err(_))) => return Err(PumpFault::Client),
+            Poll::Ready(Some(Ok(frame))) => frame,
+        };
+        match frame.into_data() {
+            Ok(data) => self.data(data),
+            Err(frame) => self.end(frame.into_trailers().ok()),
+        }
+        Ok(Poll::Ready(()))
+    }
+
+    fn data(&mut self, data: Bytes) {
+        self.taken += data.len() as u64;
+        if data.is_empty() {
+            return;
+        }
+        if self.sent_as != SentAs::Chunked {
+            self.out.push(data);
+            // A known length is over with its last byte; nobody need be asked again.
+            if self.body.as_ref().is_some_and(Body::is_end_stream) {
+                self.body = None;
+            }
+            return;
+        }
+        self.out.push(Bytes::from(format!("{:x}\r\n", data.len())));
+        self.out.push(data);
+        self.out.push(Bytes::from_static(b"\r\n"));
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>) {
+        self.body = None;
+        if self.sent_as != SentAs::Chunked {
+            return;
+        }
+        match trailers {
+            None => self.out.push(Bytes::from_static(b"0\r\n\r\n")),
+            Some(trailers) => {
+                let mut end = BytesMut::from(&b"0\r\n"[..]);
+                for (name, value) in &trailers {
+                    for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                        end.extend_from_slice(part);
+                    }
+                }
+                end.extend_from_slice(b"\r\n");
+                self.out.push(end.freeze());
+            }
+        }
+    }
+
+    /// Runs to the end by itself, when the answer came before the upload was over.
+    pub(crate) async fn finish<W: AsyncWrite + Unpin>(mut self, mut io: W, link: Rc<Link>) {
+        let pumped = std::future::poll_fn(|cx| {
+            ready!(match self.poll(&mut io, cx) {
+                Ok(Pumped::All) => Poll::Ready(()),
+                Ok(_) => Poll::Pending,
+                Err(_) => Poll::Ready(()),
+            });
+            Poll::Ready(())
+        });
+        pumped.await;
+        link.unread.set(true);
+    }
+}

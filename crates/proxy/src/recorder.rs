@@ -1,0 +1,314 @@
+//! Keeps the record of one exchange while it happens, and offers it when it is over: when the last
+//! byte of the answer is handed on, when the answer is cut, or when the client is gone.
+//!
+//! A recorder that is dropped unfinished is a client that left: hyper drops the service's future,
+//! or the body, and nothing else does.
+
+use crate::seat::Seat;
+use crate::worker::Worker;
+use config::{Action, Route};
+use diagnosis::answer::{Audience, Form, body};
+use diagnosis::{Case, Look, first_look};
+use exchange::{
+    Answer, Attempt, Client, End, Exchange, Fault, Maker, Phase, Request, Stop, TraceParent,
+};
+use http::header::{self, HeaderMap, HeaderValue};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Fields that say: this request is somebody else's.
+const SPEAKS_FOR: [&str; 6] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+pub(crate) struct Recorder {
+    /// `None` once it has been offered.
+    exchange: Option<Box<Exchange>>,
+    seat: Rc<Seat>,
+    began: Instant,
+    /// When the phase that it is in began.
+    mark: Instant,
+    phase: Phase,
+    /// An answer of unknown length to HTTP/1.0 ends with the connection.
+    old_client: bool,
+    audience: Audience,
+    /// What is written when there is no attempt; nobody reads it.
+    spare: Option<Box<Attempt>>,
+}
+
+impl Recorder {
+    /// `began` is when the first byte of the request came.
+    pub(crate) fn begin(seat: &Rc<Seat>, request: Request, began: Instant) -> Recorder {
+        let now = Instant::now();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let began_at = since.saturating_sub(now - began);
+        let id = seat.worker.new_id(began_at);
+        let ip = seat.peer.ip().to_canonical();
+        let old_client = request.version == "HTTP/1.0";
+        let exchange = Exchange {
+            id,
+            began: began_at.as_micros() as u64,
+            took: 0,
+            trace: None,
+            client: Client {
+                ip,
+                peer: ip,
+                port: seat.peer.port(),
+                tls: seat.tls,
+                ordinal: seat.next_ordinal(),
+            },
+            request,
+            route: None,
+            upstream: None,
+            phases: exchange::Phases::default(),
+            attempts: Vec::new(),
+            answer: None,
+            end: End::Complete,
+            stop: None,
+            cause: None,
+            side: None,
+        };
+        Recorder {
+            exchange: Some(Box::new(exchange)),
+            seat: seat.clone(),
+            began,
+            mark: now,
+            phase: Phase::Route,
+            old_client,
+            audience: Audience::Public,
+            spare: None,
+        }
+    }
+
+    pub(crate) fn worker(&self) -> Rc<Worker> {
+        self.seat.worker.clone()
+    }
+
+    pub(crate) fn seat(&self) -> &Rc<Seat> {
+        &self.seat
+    }
+
+    /// The record so far. Only before it is offered.
+    pub(crate) fn exchange(&mut self) -> &mut Exchange {
+        self.exchange.as_mut().expect("a recorder is asked only while it records")
+    }
+
+    /// Decides how much this caller is told when something fails.
+    pub(crate) fn trust(&mut self, headers: &HeaderMap) {
+        let config = &self.seat.worker.snapshot().config;
+        let ip = self.seat.peer.ip().to_canonical();
+        // A loopback peer is this machine, unless it speaks for somebody else.
+        let direct = ip.is_loopback() && !SPEAKS_FOR.iter().any(|it| headers.contains_key(*it));
+        let named = config.answers.trusted.iter().any(|it| it.contains(&ip));
+        self.audience = if direct || named { Audience::Trusted } else { Audience::Public };
+    }
+
+    pub(crate) fn audience(&self) -> Audience {
+        self.audience
+    }
+
+    /// Who really called, where a trusted proxy says so, and the caller's own name for the request.
+    pub(crate) fn caller(&mut self, headers: &HeaderMap) {
+        let seat = self.seat.clone();
+        let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
+        let exchange = self.exchange();
+        exchange.request.caller_id =
+            text("x-request-id").filter(|it| it.len() <= 200).map(Box::from);
+        if !seat.trusted_proxy {
+            return;
+        }
+        let trusted = &seat.worker.snapshot().config.listen.trusted_proxies;
+        let hops = headers.get_all("x-forwarded-for").iter().filter_map(|it| it.to_str().ok());
+        let hops: Vec<IpAddr> =
+            hops.flat_map(|it| it.split(',')).map_while(|it| it.trim().parse().ok()).collect();
+        // From the right: the first that is no proxy of ours is the caller.
+        let caller = hops.iter().rev().find(|ip| !trusted.iter().any(|it| it.contains(*ip)));
+        if let Some(caller) = caller.or(hops.first()) {
+            exchange.client.ip = *caller;
+        }
+    }
+
+    pub(crate) fn routed(&mut self, route: &Route, path: &str) {
+        let exchange = self.exchange();
+        exchange.route = Some(route.name.clone());
+        if &*exchange.request.path != path {
+            exchange.request.path = path.into();
+        }
+        if let Action::Forward(forward) = &route.action {
+            exchange.upstream = Some(forward.upstream.name.clone());
+        }
+    }
+
+    /// Adds the fields that every answer has.
+    pub(crate) fn mark_answer(&mut self, headers: &mut HeaderMap) {
+        let draining = self.seat.worker.is_draining();
+        let exchange = self.exchange();
+        let id = exchange.id.hex();
+        let id = HeaderValue::from_bytes(&id).expect("hexadecimal digits are a field value");
+        match exchange.request.caller_id.as_deref().and_then(|it| it.parse().ok()) {
+            None => {
+                headers.insert("x-request-id", id);
+            }
+            Some(callers) => {
+                headers.insert("x-request-id", callers);
+                headers.insert("x-goodgate-id", id);
+            }
+        }
+        if draining {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
+    pub(crate) fn continue_trace(&mut self, received: Option<TraceParent>) -> TraceParent {
+        let span = self.seat.worker.random() as u64;
+        let exchange = self.exchange();
+        let trace = match received {
+            Some(it) => it.child(span),
+            None => TraceParent::start(exchange.id, span),
+        };
+        exchange.trace = Some(trace);
+        trace
+    }
+
+    /// Ends the phase that it is in and begins the next.
+    pub(crate) fn enter(&mut self, phase: Phase) {
+        let now = Instant::now();
+        self.settle(now);
+        self.phase = phase;
+        if Phase::Resolve <= phase {
+            self.attempt_mut().phase = phase;
+        }
+    }
+
+    /// The same, unless it is there already or further on.
+    pub(crate) fn enter_once(&mut self, phase: Phase) {
+        if self.phase < phase {
+            self.enter(phase);
+        }
+    }
+
+    fn settle(&mut self, now: Instant) {
+        let spent = (now - self.mark).as_micros() as u64;
+        self.mark = now;
+        let phase = self.phase;
+        let Some(exchange) = &mut self.exchange else {
+            return;
+        };
+        match exchange.attempts.last_mut() {
+            Some(attempt) if Phase::Resolve <= phase => attempt.phases.add(phase, spent),
+            _ => exchange.phases.add(phase, spent),
+        }
+    }
+
+    pub(crate) fn begin_attempt(&mut self, target: &Arc<str>, server: Option<Arc<str>>) {
+        let mut attempt = Attempt::new(target.clone());
+        attempt.server = server;
+        self.exchange().attempts.push(attempt);
+    }
+
+    /// The attempt that is being made.
+    pub(crate) fn attempt_mut(&mut self) -> &mut Attempt {
+        let attempt = self.exchange.as_mut().and_then(|it| it.attempts.last_mut());
+        attempt.unwrap_or_else(|| {
+            self.spare.get_or_insert_with(|| Box::new(Attempt::new("".into())))
+        })
+    }
+
+    pub(crate) fn failed(&mut self, fault: Fault) {
+        self.settle(Instant::now());
+        let phase = self.phase;
+        let attempt = self.attempt_mut();
+        attempt.phase = phase;
+        attempt.fault = Some(fault);
+    }
+
+    pub(crate) fn body_taken(&mut self, bytes: u64) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.request.body_bytes = bytes;
+        }
+    }
+
+    pub(crate) fn body_sent(&mut self, bytes: usize) {
+        if let Some(Answer { body_bytes, .. }) =
+            self.exchange.as_mut().and_then(|it| it.answer.as_mut())
+        {
+            *body_bytes += bytes as u64;
+        }
+    }
+
+    pub(crate) fn answered(&mut self, status: u16, made_by: Maker) {
+        self.exchange().answer = Some(Answer { status, made_by, body_bytes: 0 });
+    }
+
+    /// Judges what stopped the exchange. The look is for the answer; the record keeps its cause.
+    pub(crate) fn stopped(&mut self, stop: Stop) -> Look {
+        self.settle(Instant::now());
+        let exchange = self.exchange();
+        exchange.stop = Some(stop);
+        let case = Case::of(exchange).expect("a stopped exchange is a case");
+        let look = first_look(&case);
+        exchange.cause = Some(look.cause().id);
+        exchange.side = Some(look.side().name());
+        look
+    }
+
+    /// The last byte has been handed on.
+    pub(crate) fn complete(&mut self) {
+        self.offer(End::Complete);
+    }
+
+    /// The body broke off; the client's stream is ended so that it shows.
+    pub(crate) fn cut(&mut self, fault: Fault, close_delimited: bool) {
+        if close_delimited && self.old_client {
+            self.seat.link.abort.set(true);
+        }
+        self.failed(fault.clone());
+        if let Some(exchange) = &mut self.exchange {
+            exchange.stop = Some(Stop::Failed(fault));
+        }
+        self.offer(End::Cut);
+    }
+
+    /// The client left, and we noticed by ourselves.
+    pub(crate) fn client_gone(&mut self) {
+        let phase = self.phase;
+        self.offer(End::ClientClosed(phase));
+    }
+
+    fn offer(&mut self, end: End) {
+        let now = Instant::now();
+        self.settle(now);
+        let Some(mut exchange) = self.exchange.take() else {
+            return;
+        };
+        exchange.end = end;
+        exchange.took = (now - self.began).as_micros() as u64;
+        // What was answered well has no case, and costs nothing here.
+        if let Some(look) = Case::of(&exchange).map(|it| first_look(&it)) {
+            exchange.cause = Some(look.cause().id);
+            exchange.side = Some(look.side().name());
+            if exchange.failed() {
+                let status = exchange.answer.as_ref().map_or(0, |it| it.status);
+                let text = body(Form::Problem, &look, &exchange, status, self.audience);
+                self.seat.worker.plane.reports.keep(exchange.id, text);
+            }
+        }
+        self.seat.link.answer_ended();
+        self.seat.worker.record(&exchange);
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if self.exchange.is_some() {
+            self.client_gone();
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What all cores know of a target together, outside of any configuration: it keeps its counters
+//! when the settings around it change.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The targets that have ever been configured, by upstream and name.
+#[derive(Default)]
+pub(crate) struct Registry {
+    targets: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<TargetState>>>,
+    next: AtomicU64,
+}
+
+impl Registry {
+    pub(crate) fn target(&self, upstream: &Arc<str>, name: &Arc<str>) -> Arc<TargetState> {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || Arc::new(TargetState::new(self.next.fetch_add(1, Relaxed)));
+        targets.entry((upstream.clone(), name.clone())).or_insert_with(made).clone()
+    }
+
+    /// All states with the names they go by, for metrics.
+    pub(crate) fn all(&self) -> Vec<(Arc<str>, Arc<str>, Arc<TargetState>)> {
+        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = targets
+            .iter()
+            .map(|((upstream, name), it)| (upstream.clone(), name.clone(), it.clone()))
+            .collect();
+        all.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        all
+    }
+}
+
+/// What is known of one target, over all cores.
+pub(crate) struct TargetState {
+    /// Stands for the target in the keys of pools.
+    pub(crate) id: u64,
+    /// Connections open or being opened.
+    open: AtomicUsize,
+    /// Of those, the ones that wait in a pool.
+    idle: AtomicUsize,
+    /// How long the target keeps idle connections, in microseconds; 0 while it is not known.
+    idle_limit: AtomicU64,
+    /// The `Server` field of its last answer.
+    server: Mutex<Option<Arc<str>>>,
+}
+
+impl TargetState {
+    fn new(id: u64) -> TargetState {
+        TargetState {
+            id,
+            open: AtomicUsize::new(0),
+            idle: AtomicUsize::new(0),
+            idle_limit: AtomicU64::new(0),
+            server: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Relaxed)
+    }
+
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.load(Relaxed)
+    }
+
+    /// A place for one more connection, `None` where `limit` of them are open.
+    pub(crate) fn place(self: &Arc<TargetState>, limit: Option<usize>) -> Option<Place> {
+        let before = self.open.fetch_add(1, Relaxed);
+        let place = Place(self.clone());
+        (limit.is_none_or(|limit| before < limit)).then_some(place)
+    }
+
+    /// A place in the pool, `None` where `limit` of them are taken.
+    pub(crate) fn rest(self: &Arc<TargetState>, limit: usize) -> Option<Resting> {
+        let before = self.idle.fetch_add(1, Relaxed);
+        let resting = Resting(self.clone());
+        (before < limit).then_some(resting)
+    }
+
+    pub(crate) fn idle_limit(&self) -> Option<Duration> {
+        Some(self.idle_limit.load(Relaxed)).filter(|it| *it != 0).map(Duration::from_micros)
+    }
+
+    pub(crate) fn server(&self) -> Option<Arc<str>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Learns from an answer: what `Keep-Alive` promises, else what servers of that name do when
+    /// nobody configured them otherwise.
+    pub(crate) fn answered(&self, server: Option<&str>, promised: Option<Duration>) {
+        if let Some(name) = server {
+            let mut known = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.as_deref() != Some(name) {
+                *known = Some(name.into());
+            }
+        }
+        let by_name = || server.and_then(usual_idle_limit);
+        if let Some(limit) = promised.or_else(by_name) {
+            let micros = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX).max(1);
+            if self.idle_limit.load(Relaxed) != micros {
+                self.idle_limit.store(micros, Relaxed);
+            }
+        }
+    }
+}
+
+/// How long servers keep idle connections by default, by the first word of their `Server` field.
+fn usual_idle_limit(server: &str) -> Option<Duration> {
+    let seconds = match server.split(['/', ' ']).next()? {
+        "gunicorn" => 2,
+        "uvicorn" | "hypercorn-h11" => 5,
+        _ => return None,
+    };
+    Some(Duration::from_secs(seconds))
+}
+
+/// One open connection; dropping it counts it out.
+pub(crate) struct Place(Arc<TargetState>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// One connection in a pool; dropping it counts it out.
+pub(crate) struct Resting(Arc<TargetState>);
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        self.0.idle.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,89 @@
+//! What the service gives to the client's connection: a head, and a body that ends the record.
+
+use crate::recorder::Recorder;
+use crate::upstream::body::{Cut, UpstreamBody};
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pub(crate) type Reply = Response<AnswerBody>;
+
+pub(crate) enum AnswerBody {
+    Upstream(Box<UpstreamBody>),
+    Fixed {
+        bytes: Bytes,
+        record: Box<Recorder>,
+    },
+    /// Everything is said, and recorded.
+    Empty,
+}
+
+/// An answer of our own. The record ends when its body is handed on.
+pub(crate) fn fixed(
+    status: u16,
+    mut headers: HeaderMap,
+    bytes: Bytes,
+    mut record: Recorder,
+) -> Reply {
+    record.mark_answer(&mut headers);
+    // Nothing of the body will be asked for where it is empty or the client asked for the head.
+    let head_only = &*record.exchange().request.method == "HEAD";
+    let body = if bytes.is_empty() || head_only {
+        record.complete();
+        match head_only {
+            true if !bytes.is_empty() => {
+                let length = http::HeaderValue::from(bytes.len());
+                headers.insert(http::header::CONTENT_LENGTH, length);
+                AnswerBody::Empty
+            }
+            _ => AnswerBody::Empty,
+        }
+    } else {
+        AnswerBody::Fixed { bytes, record: Box::new(record) }
+    };
+    let mut reply = Response::new(body);
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    *reply.headers_mut() = headers;
+    reply
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let this = self.get_mut();
+        match this {
+            AnswerBody::Upstream(body) => body.poll_frame(cx),
+            AnswerBody::Fixed { bytes, record } => {
+                let bytes = std::mem::take(bytes);
+                record.body_sent(bytes.len());
+                record.complete();
+                *this = AnswerBody::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            AnswerBody::Empty => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            AnswerBody::Upstream(body) => body.is_end_stream(),
+            AnswerBody::Fixed { .. } => false,
+            AnswerBody::Empty => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            AnswerBody::Upstream(body) => body.size_hint(),
+            AnswerBody::Fixed { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            AnswerBody::Empty => SizeHint::with_exact(0),
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Starts the data plane, and stops it without losing what is in flight.
+
+use crate::Plane;
+use crate::listen::{Cores, Door, Guest, accept, bind, take_over};
+use crate::log::{LogWriter, Style, open};
+use crate::metrics::Shard;
+use crate::registry::Registry;
+use crate::reports::Reports;
+use crate::snapshot::Snapshot;
+use crate::upstream::resolve::Names;
+use crate::upstream::tls::certified;
+use crate::worker::Worker;
+use config::{Config, Https, Listen};
+use http::header::HeaderValue;
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+use rustls::server::ServerConfig;
+use rustls::sign::SingleCertAndKey;
+use socket2::Socket;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, LocalOptions, Runtime};
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+
+/// How many ports after the wished one are tried when nobody wrote which to take.
+const NEXT_PORTS: u16 = 20;
+
+/// What the caller of the data plane decides.
+pub struct Options {
+    pub style: Style,
+    /// Nobody wrote a port: another one will do where the usual is taken.
+    pub any_port: bool,
+    /// Set to have file logs opened anew.
+    pub reopen: Arc<AtomicBool>,
+}
+
+/// Why the data plane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot use {}: {why}", path.display())]
+    File { path: PathBuf, why: String },
+    #[error("cannot open the access log {}", path.display())]
+    Log { path: PathBuf, source: io::Error },
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// A running data plane.
+pub struct Gateway {
+    plane: Arc<Plane>,
+    http: Vec<SocketAddr>,
+    https: Option<SocketAddr>,
+    status: Option<SocketAddr>,
+    phase: watch::Sender<StopPhase>,
+    threads: Vec<JoinHandle<()>>,
+    background: Runtime,
+    writer: LogWriter,
+    shutdown: config::Shutdown,
+}
+
+/// How far stopping has come; each core follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum StopPhase {
+    Running,
+    /// Still accepting; every answer ends its connection.
+    Draining,
+    /// No longer accepting.
+    Closed,
+    /// What is left is cut.
+    Cut,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every client had its answer.
+    Clean,
+    /// The deadline passed, or somebody was in a hurry, with so many connections open.
+    Cut { connections: usize },
+}
+
+impl Gateway {
+    /// Reads files, binds, and serves. Returns when connections are accepted.
+    pub fn start(config: Config, options: Options) -> Result<Gateway, StartError> {
+        let config = Arc::new(config);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let background = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("background")
+            .enable_all()
+            .build()
+            .map_err(StartError::Thread)?;
+        let (log, writer) = open(&config.log.access, options.style, options.reopen)
+            .map_err(|source| StartError::Log { path: log_path(&config), source })?;
+
+        let count = config.workers.unwrap_or_else(cores_here);
+        let (cores, arrivals) = Cores::new(count);
+        let shards: Vec<_> = (0..count).map(|_| Arc::new(Shard::default())).collect();
+        let via = format!("{} ({:016x})", config.answers.name, rand::random::<u64>());
+        let via_field = HeaderValue::from_str(&format!("1.1 {via}"))
+            .map_err(|it| StartError::Tls(it.to_string()))?;
+        let plane = Arc::new(Plane {
+            name: config.answers.name.clone(),
+            via,
+            via_field,
+            registry: Registry::default(),
+            names: Names::new(&config.dns, background.handle().clone()),
+            reports: Reports::default(),
+            log,
+            cores,
+            shards,
+            client_errors: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+        });
+        let doors = Doors::open(&config.listen, count, options.any_port, &provider)?;
+        let roots = roots(&config);
+        let status = start_status(&config, &background, &plane, options.any_port)?;
+        let (phase, phases) = watch::channel(StopPhase::Running);
+        let (http, https) = (doors.http.clone(), doors.https);
+        let mut threads = Vec::with_capacity(count);
+        for ((here, guests), doors) in arrivals.into_iter().enumerate().zip(doors.by_core) {
+            let snapshot =
+                Snapshot::new(config.clone(), &plane.registry, &roots, &provider, 1)?;
+            let core = Core { plane: plane.clone(), here, snapshot, doors, guests };
+            let phases = phases.clone();
+            let thread = std::thread::Builder::new()
+                .name(format!("core-{here}"))
+                .spawn(move || core.run(phases))
+                .map_err(StartError::Thread)?;
+            threads.push(thread);
+        }
+        let shutdown = config.shutdown.clone();
+        Ok(Gateway { plane, http, https, status, phase, threads, background, writer, shutdown })
+    }
+
+    #[must_use]
+    pub fn http(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    #[must_use]
+    pub fn https(&self) -> Option<SocketAddr> {
+        self.https
+    }
+
+    #[must_use]
+    pub fn status(&self) -> Option<SocketAddr> {
+        self.status
+    }
+
+    /// Finishes what is in flight and ends. Blocks; `hurry` cuts it short.
+    pub fn stop(self, hurry: &AtomicBool) -> Stopped {
+        let began = Instant::now();
+        let open = || self.plane.cores.connections();
+        self.plane.stopping.store(true, Relaxed);
+        self.to(StopPhase::Draining);
+        let wait = |until: Instant| {
+            while Instant::now() < until && 0 < open() && !hurry.load(Relaxed) {
+                std::thread::sleep(STOP_LOOK);
+            }
+        };
+        wait(began + self.shutdown.grace.min(self.shutdown.deadline));
+        self.to(StopPhase::Closed);
+        wait(began + self.shutdown.deadline);
+        let connections = open();
+        self.to(StopPhase::Cut);
+        for thread in self.threads {
+            // A panic has been printed where it happened.
+            let _ = thread.join();
+        }
+        self.background.shutdown_timeout(Duration::from_millis(100));
+        drop(self.plane);
+        self.writer.join();
+        match connections {
+            0 => Stopped::Clean,
+            connections => Stopped::Cut { connections },
+        }
+    }
+
+    fn to(&self, phase: StopPhase) {
+        // Without a receiver every core has ended already.
+        let _ = self.phase.send(phase);
+    }
+}
+
+/// How often stopping looks whether it is done.
+const STOP_LOOK: Duration = Duration::from_millis(5);
+
+fn log_path(config: &Config) -> PathBuf {
+    match &config.log.access {
+        config::AccessLog::File(path) => path.clone(),
+        config::AccessLog::Off | config::AccessLog::Stdout => PathBuf::from("stdout"),
+    }
+}
+
+fn cores_here() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// One core's thread.
+struct Core {
+    plane: Arc<Plane>,
+    here: usize,
+    snapshot: Snapshot,
+    doors: Vec<Door>,
+    guests: mpsc::Receiver<Guest>,
+}
+
+impl Core {
+    fn run(self, mut phases: watch::Receiver<StopPhase>) {
+        let built = Builder::new_current_thread()
+            .enable_all()
+            .event_interval(31)
+            .build_local(LocalOptions::default());
+        let Ok(runtime) = built else {
+            return;
+        };
+        let shard = self.plane.shards[self.here].clone();
+        let worker = Worker::new(self.plane, self.snapshot, shard);
+        runtime.block_on(async {
+            tokio::task::spawn_local(worker.timer.clone().run());
+            tokio::task::spawn_local(worker.clone().keep_house());
+            tokio::task::spawn_local(take_over(worker.clone(), self.guests, self.here));
+            let doors: Vec<_> = self
+                .doors
+                .into_iter()
+                .map(|door| tokio::task::spawn_local(accept(worker.clone(), door, self.here)))
+                .collect();
+            while let Ok(()) = phases.changed().await {
+                let phase = *phases.borrow_and_update();
+                match phase {
+                    StopPhase::Running => {}
+                    StopPhase::Draining => worker.drain(),
+                    StopPhase::Closed => doors.iter().for_each(|it| it.abort()),
+                    StopPhase::Cut => break,
+                }
+            }
+        });
+        // Dropping the runtime drops every connection, and each dropped exchange is recorded.
+        drop(runtime);
+        worker.flush();
+    }
+}
+
+/// The listening sockets, one set for each core.
+struct Doors {
+    http: Vec<SocketAddr>,
+    https: Option<SocketAddr>,
+    by_core: Vec<Vec<Door>>,
+}
+
+impl Doors {
+    fn open(
+        listen: &Listen,
+        count: usize,
+        any_port: bool,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Doors, StartError> {
+        let mut by_core: Vec<Vec<Door>> = (0..count).map(|_| Vec::new()).collect();
+        let mut add = |address: SocketAddr, tls: Option<&TlsAcceptor>, any: bool| {
+            let (first, address) = open_first(address, any)?;
+            let mut first = Some(first);
+            for doors in &mut by_core {
+                let socket = match first.take() {
+                    Some(socket) => socket,
+                    None => bind(address)
+                        .map_err(|source| StartError::Listen { address, source })?,
+                };
+                doors.push(Door { socket, tls: tls.cloned() });
+            }
+            Ok::<SocketAddr, StartError>(address)
+        };
+        let mut http = Vec::new();
+        for address in &listen.http {
+            http.push(add(*address, None, any_port && listen.assumed)?);
+        }
+        let https = match &listen.https {
+            Some(https) => Some(add(https.addr, Some(&acceptor(https, provider)?), false)?),
+            None => None,
+        };
+        Ok(Doors { http, https, by_core })
+    }
+}
+
+/// Binds exclusively first: two gateways that share a port by accident would each get half of the
+/// requests, and nobody would understand why.
+fn open_first(address: SocketAddr, any: bool) -> Result<(Socket, SocketAddr), StartError> {
+    let tries = if any { NEXT_PORTS } else { 1 };
+    let mut last = None;
+    for offset in 0..tries {
+        let mut address = address;
+        if address.port() != 0 {
+            address.set_port(address.port().saturating_add(offset));
+        }
+        match is_free(address).and_then(|()| bind(address)) {
+            Ok(socket) => {
+                let bound = socket.local_addr().ok().and_then(|it| it.as_socket());
+                return Ok((socket, bound.unwrap_or(address)));
+            }
+            Err(source) => last = Some(StartError::Listen { address, source }),
+        }
+    }
+    Err(last.unwrap_or_else(|| StartError::Tls("no port was tried".to_owned())))
+}
+
+fn is_free(address: SocketAddr) -> io::Result<()> {
+    use socket2::{Domain, Protocol, Type};
+    if address.port() == 0 {
+        return Ok(());
+    }
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
+
+fn acceptor(https: &Https, provider: &Arc<CryptoProvider>) -> Result<TlsAcceptor, StartError> {
+    let certified = certified(&https.cert, &https.key, provider)?;
+    let mut config = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|it| StartError::Tls(it.to_string()))?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The system's roots, else a built-in set. Nothing is read where nothing is verified by them.
+fn roots(config: &Config) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let needed = config
+        .upstreams
+        .iter()
+        .any(|it| it.tls.ca.is_none() && it.tls.verify && it.targets.iter().any(|it| it.tls));
+    if !needed {
+        return roots;
+    }
+    let (added, _) =
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if added == 0 {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
+}
+
+fn start_status(
+    config: &Config,
+    background: &Runtime,
+    plane: &Arc<Plane>,
+    any_port: bool,
+) -> Result<Option<SocketAddr>, StartError> {
+    let Some(wished) = config.status else {
+        return Ok(None);
+    };
+    let any = any_port && config.listen.assumed;
+    let (socket, address) = open_first(wished, any)?;
+    let plane = plane.clone();
+    let listener = {
+        let _entered = background.enter();
+        tokio::net::TcpListener::from_std(socket.into())
+            .map_err(|source| StartError::Listen { address, source })?
+    };
+    background.spawn(crate::status::serve(listener, plane));
+    Ok(Some(address))
+}

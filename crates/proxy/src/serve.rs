@@ -1,0 +1,357 @@
+//! Serves one request, from its head to its record. Read this file first.
+
+use crate::front::{CutHead, Refused};
+use crate::outbound::{Origin, Outbound};
+use crate::recorder::Recorder;
+use crate::refuse::{self, Asked};
+use crate::reply::{AnswerBody, Reply, fixed};
+use crate::seat::Seat;
+use crate::snapshot::Snapshot;
+use crate::upstream::body::UpstreamBody;
+use crate::upstream::{Answered, Halt, Turn, attempt};
+use bytes::Bytes;
+use config::{Action, Choice, Forward, PathFault, Route};
+use exchange::{
+    ExchangeId, Fault, Limit, Maker, Malformed, Phase, Refusal, SendFault, Stop, TraceParent,
+};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One request of one client.
+pub(crate) async fn serve(seat: Rc<Seat>, request: Request<Incoming>) -> Reply {
+    let note = seat.link.next_head();
+    let began = note.as_ref().map_or_else(Instant::now, |it| it.began);
+    let head_bytes = note.as_ref().map_or(0, |it| it.bytes as u64);
+    if let Some(refused) = note.and_then(|it| it.refused) {
+        return refuse_head(&seat, refused, began, head_bytes);
+    }
+    let snapshot = seat.worker.snapshot();
+    let (parts, body) = request.into_parts();
+    let head = Head::read(&parts);
+    let mut record = Recorder::begin(&seat, head.recorded(head_bytes), began);
+    record.trust(&parts.headers);
+    record.caller(&parts.headers);
+    let mut asked = Asked { accept: head.accept(&parts.headers), allowed: Vec::new() };
+    if seat.worker.is_report(&head.path) {
+        return report(record, &head.path);
+    }
+    let choice = snapshot.config.routes.choose(parts.method.as_str(), &head.host, &head.path);
+    let (route, path) = match route(choice, &parts.headers, &seat, &mut asked) {
+        Ok(found) => found,
+        Err(refusal) => return refuse::answer(Stop::Refused(refusal), record, &asked),
+    };
+    record.routed(&route, &path);
+    match &route.action {
+        Action::Redirect { status, to } => redirect(record, *status, to, &parts.uri),
+        Action::Answer { status, content_type, body } => {
+            record.answered(*status, Maker::Route);
+            let mut headers = HeaderMap::new();
+            if let Ok(kind) = HeaderValue::from_str(content_type) {
+                headers.insert(header::CONTENT_TYPE, kind);
+            }
+            fixed(*status, headers, Bytes::copy_from_slice(body.as_bytes()), record)
+        }
+        Action::Forward(forward) => {
+            let target = upstream_target(forward, &path, parts.uri.query());
+            let (method, headers) = (parts.method, parts.headers);
+            let mut outbound = Outbound::new(method, target, headers, head.authority, body);
+            let sent = send(&snapshot, &route, forward, &mut outbound, &mut record, parts.version);
+            match sent.await {
+                Ok((turn, answered)) => hand_on(&turn, answered, outbound, record),
+                Err(Halt::Stop(stop)) => refuse::answer(stop, record, &asked),
+                Err(Halt::ClientGone) => {
+                    record.client_gone();
+                    let mut nobody = Response::new(AnswerBody::Empty);
+                    *nobody.status_mut() = StatusCode::BAD_REQUEST;
+                    let close = HeaderValue::from_static("close");
+                    nobody.headers_mut().insert(header::CONNECTION, close);
+                    nobody
+                }
+            }
+        }
+    }
+}
+
+/// Attempts until one answers or none may follow.
+async fn send<'a>(
+    snapshot: &'a Snapshot,
+    route: &'a Route,
+    forward: &'a Forward,
+    outbound: &mut Outbound,
+    record: &mut Recorder,
+    version: Version,
+) -> Result<(Turn<'a>, Answered), Halt> {
+    let seat = record.seat().clone();
+    let received = outbound.headers.get("traceparent").and_then(|it| it.to_str().ok());
+    let trace = record.continue_trace(received.and_then(TraceParent::parse));
+    let id = record.exchange().id;
+    let value = u64::try_from(forward.total.as_micros()).unwrap_or(u64::MAX);
+    let total = Limit { name: "timeout.total", value };
+    let deadline = Instant::now() + forward.total;
+    let Some(upstream) = snapshot.upstream(route.index) else {
+        return Err(Stop::Refused(Refusal::NoTarget).into());
+    };
+    let mut tried = Vec::new();
+    for ordinal in 1.. {
+        record.enter(Phase::Select);
+        let Some(index) = upstream.next_target(&tried) else {
+            return Err(Stop::Refused(Refusal::NoTarget).into());
+        };
+        let limits = &snapshot.config.limits;
+        let turn = Turn { seat: seat.clone(), limits, upstream, index, deadline, total };
+        record.begin_attempt(&turn.target().name, turn.state().server());
+        let origin = Origin { seat: &seat, id, trace, version };
+        let host = forward.host.as_ref().unwrap_or(&upstream.settings.host);
+        let head = outbound.head(turn.target(), host, &origin);
+        let halt = match attempt(&turn, outbound, head, record).await {
+            Ok(answered) => return Ok((turn, answered)),
+            Err(halt) => halt,
+        };
+        let Halt::Stop(stop) = &halt else {
+            return Err(halt);
+        };
+        match again(stop, outbound) {
+            Again::Elsewhere => tried.push(index),
+            Again::SameTarget => {}
+            Again::No => return Err(halt),
+        }
+        let left = ordinal < forward.attempts && Instant::now() < deadline;
+        if !left || upstream.states.len() <= tried.len() {
+            return Err(halt);
+        }
+    }
+    Err(Stop::Refused(Refusal::NoTarget).into())
+}
+
+enum Again {
+    /// No byte left us; another target may be in better health.
+    Elsewhere,
+    /// A pooled connection was dead before the first byte went into it.
+    SameTarget,
+    No,
+}
+
+/// Only what has not left us may be sent again.
+fn again(stop: &Stop, outbound: &Outbound) -> Again {
+    if 0 < outbound.pump.sent {
+        return Again::No;
+    }
+    match stop {
+        Stop::Failed(Fault::Resolve(_) | Fault::Connect(_) | Fault::Tls(_)) => Again::Elsewhere,
+        Stop::Failed(Fault::Send(SendFault::Reset | SendFault::Closed)) => Again::SameTarget,
+        Stop::Refused(Refusal::ConnectionLimit) => Again::Elsewhere,
+        _ => Again::No,
+    }
+}
+
+/// The answer of an upstream goes to the client; the record goes with its body.
+fn hand_on(
+    turn: &Turn<'_>,
+    mut answered: Answered,
+    outbound: Outbound,
+    mut record: Recorder,
+) -> Reply {
+    let status = answered.head.status;
+    let mut headers = std::mem::take(&mut answered.head.fields);
+    let server = headers.get(header::SERVER).and_then(|it| it.to_str().ok());
+    turn.state().answered(server, answered.head.idle_limit);
+    record.enter(Phase::ReadBody);
+    record.attempt_mut().status = Some(status);
+    record.answered(status, Maker::Upstream);
+    record.mark_answer(&mut headers);
+    headers.append(header::VIA, record.worker().plane.via_field.clone());
+    if 500 <= status {
+        if let Ok(value) = record.worker().plane.received(status) {
+            headers.append(refuse::PROXY_STATUS, value);
+        }
+    }
+    if !outbound.pump.is_done() {
+        turn.seat.link.unread.set(true);
+    }
+    let trailer_limit = turn.limits.response_head;
+    let body = UpstreamBody::new(turn, answered, outbound.pump, record, trailer_limit);
+    let mut reply = Response::new(AnswerBody::Upstream(Box::new(body)));
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    *reply.headers_mut() = headers;
+    reply
+}
+
+/// The route of a request and the path it has there.
+fn route<'a>(
+    choice: Choice<'a>,
+    headers: &HeaderMap,
+    seat: &Seat,
+    asked: &mut Asked,
+) -> Result<(Arc<Route>, Cow<'a, str>), Refusal> {
+    if passed_before(headers, &seat.worker.plane.via) {
+        return Err(Refusal::Loop);
+    }
+    match choice {
+        Choice::Route { route, path } => Ok((route.clone(), path)),
+        Choice::NoRoute => Err(Refusal::NoRoute),
+        Choice::MethodNotAllowed(allowed) => {
+            asked.allowed = allowed;
+            Err(Refusal::MethodNotAllowed)
+        }
+        Choice::Path(PathFault::Invalid) => Err(Refusal::Malformed(Malformed::Target)),
+        Choice::Path(PathFault::Ambiguous | PathFault::LeavesRoot) => {
+            Err(Refusal::Malformed(Malformed::PathAmbiguous))
+        }
+    }
+}
+
+/// Our own mark is in `Via`: the request went through here and came back.
+fn passed_before(headers: &HeaderMap, via: &str) -> bool {
+    let values = headers.get_all(header::VIA).iter().filter_map(|it| it.to_str().ok());
+    values.into_iter().any(|it| it.contains(via))
+}
+
+/// Path without prefix, with its query.
+fn upstream_target(forward: &Forward, path: &str, query: Option<&str>) -> String {
+    let rest = path.strip_prefix(&*forward.strip_prefix).unwrap_or(path);
+    let slash = if rest.starts_with('/') { "" } else { "/" };
+    match query {
+        None => format!("{slash}{rest}"),
+        Some(query) => format!("{slash}{rest}?{query}"),
+    }
+}
+
+fn redirect(mut record: Recorder, status: u16, to: &str, uri: &Uri) -> Reply {
+    record.answered(status, Maker::Route);
+    let place = match uri.query().filter(|_| to.starts_with('/') && !to.contains('?')) {
+        Some(query) => format!("{to}?{query}"),
+        None => to.to_owned(),
+    };
+    let mut headers = HeaderMap::new();
+    if let Ok(place) = HeaderValue::from_str(&place) {
+        headers.insert(header::LOCATION, place);
+    }
+    fixed(status, headers, Bytes::new(), record)
+}
+
+/// The report of an earlier failed exchange, as its caller may see it.
+fn report(mut record: Recorder, path: &str) -> Reply {
+    let id: Option<ExchangeId> = path.rsplit('/').next().and_then(|it| it.parse().ok());
+    let found = id.and_then(|id| record.worker().plane.reports.find(id));
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match found {
+        Some(text) => {
+            record.answered(200, Maker::Route);
+            let kind = HeaderValue::from_static("application/problem+json");
+            headers.insert(header::CONTENT_TYPE, kind);
+            fixed(200, headers, Bytes::from(text.to_string()), record)
+        }
+        None => {
+            let asked = Asked { accept: None, allowed: Vec::new() };
+            refuse::answer(Stop::Refused(Refusal::NoRoute), record, &asked)
+        }
+    }
+}
+
+/// A head that the front did not let through.
+fn refuse_head(seat: &Rc<Seat>, refused: Refused, began: Instant, head_bytes: u64) -> Reply {
+    let path = refused.target.split('?').next().unwrap_or_default();
+    let request = exchange::Request {
+        method: refused.method.as_str().into(),
+        path: path.into(),
+        version: "HTTP/1.1",
+        head_bytes,
+        ..exchange::Request::default()
+    };
+    let mut record = Recorder::begin(seat, request, began);
+    record.trust(&HeaderMap::new());
+    let asked = Asked { accept: None, allowed: Vec::new() };
+    refuse::answer(Stop::Refused(refused.refusal), record, &asked)
+}
+
+/// A client that left before its head was whole: nobody is answered, and it is recorded.
+pub(crate) fn cut_head(seat: &Rc<Seat>, cut: CutHead) {
+    let path = cut.target.split('?').next().unwrap_or_default();
+    let request = exchange::Request {
+        method: cut.method.as_str().into(),
+        path: path.into(),
+        version: "HTTP/1.1",
+        head_bytes: cut.bytes as u64,
+        ..exchange::Request::default()
+    };
+    Recorder::begin(seat, request, cut.began).client_gone();
+}
+
+/// The parts of a request head that decide where it goes.
+struct Head {
+    method: Arc<str>,
+    /// As the client wrote it.
+    authority: String,
+    /// Lower-case, without port and trailing dot.
+    host: String,
+    /// As the client wrote it, without the query.
+    path: String,
+    version: &'static str,
+}
+
+impl Head {
+    fn read(parts: &http::request::Parts) -> Head {
+        let field = || parts.headers.get(header::HOST).and_then(|it| it.to_str().ok());
+        // The authority of an absolute form wins (RFC 9112 3.2.2); the front has seen that both
+        // are the same.
+        let authority = match parts.uri.authority() {
+            Some(it) => it.as_str().to_owned(),
+            None => field().unwrap_or_default().to_owned(),
+        };
+        Head {
+            method: method_word(&parts.method),
+            host: host_of(&authority).trim_end_matches('.').to_ascii_lowercase(),
+            authority,
+            path: parts.uri.path().to_owned(),
+            version: if parts.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
+        }
+    }
+
+    fn recorded(&self, head_bytes: u64) -> exchange::Request {
+        exchange::Request {
+            method: self.method.clone(),
+            host: self.host.as_str().into(),
+            path: self.path.as_str().into(),
+            version: self.version,
+            caller_id: None,
+            head_bytes,
+            body_bytes: 0,
+        }
+    }
+
+    fn accept(&self, headers: &HeaderMap) -> Option<String> {
+        let mut all = headers.get_all(header::ACCEPT).iter().filter_map(|it| it.to_str().ok());
+        let first = all.next()?;
+        Some(all.fold(first.to_owned(), |list, it| list + "," + it))
+    }
+}
+
+/// The host of an authority, without its port.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|it| it.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+thread_local! {
+    /// Shared words for the methods that nearly all requests have.
+    static METHODS: [(Method, Arc<str>); 7] = [
+        Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD,
+        Method::OPTIONS,
+    ]
+    .map(|it| (it.clone(), Arc::from(it.as_str())));
+}
+
+fn method_word(method: &Method) -> Arc<str> {
+    METHODS.with(|all| {
+        let known = all.iter().find(|(it, _)| it == method);
+        known.map_or_else(|| method.as_str().into(), |(_, word)| word.clone())
+    })
+}

@@ -1,0 +1,509 @@
+//! One attempt at one target: resolve, connect, shake hands, send, and read the head of the answer.
+//!
+//! Everything that is learned on the way goes into the attempt, whose phase is always true: the
+//! client may leave at any moment, and the record then says where.
+
+pub(crate) mod body;
+mod connect;
+pub(crate) mod pool;
+pub(crate) mod resolve;
+mod tap;
+pub(crate) mod tls;
+mod verify;
+pub(crate) mod wire;
+
+use crate::front::Link;
+use crate::head::{Head, answer_head};
+use crate::outbound::{Outbound, Pump, PumpFault, Pumped};
+use crate::recorder::Recorder;
+use crate::registry::TargetState;
+use crate::seat::Seat;
+use crate::snapshot::Ready;
+use crate::timer::Alarm;
+use bytes::{Buf, Bytes, BytesMut};
+use config::{Limits, Place, Target};
+use connect::Opened;
+use exchange::{
+    Address, Attempt, Connection, ConnectFault, DnsFault, Fault, HeadFault, Limit, Phase, Refusal,
+    SendFault, Stop, TlsFault,
+};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use wire::{Io, Wire};
+
+/// How long a client that asked for `100 Continue` is kept waiting for it (RFC 9110 10.1.1).
+const CONTINUE: Duration = Duration::from_secs(1);
+
+/// Why there is no answer to hand on.
+pub(crate) enum Halt {
+    Stop(Stop),
+    /// The client left in the middle of its own request.
+    ClientGone,
+}
+
+impl From<Stop> for Halt {
+    fn from(stop: Stop) -> Halt {
+        Halt::Stop(stop)
+    }
+}
+
+/// What an attempt needs to know besides its target.
+pub(crate) struct Turn<'a> {
+    pub(crate) seat: Rc<Seat>,
+    pub(crate) limits: &'a Limits,
+    pub(crate) upstream: &'a Arc<Ready>,
+    /// Which of the upstream's targets.
+    pub(crate) index: usize,
+    /// When `timeout.total` of the route is over.
+    pub(crate) deadline: Instant,
+    pub(crate) total: Limit,
+}
+
+impl Turn<'_> {
+    pub(crate) fn target(&self) -> &Arc<Target> {
+        &self.upstream.settings.targets[self.index]
+    }
+
+    pub(crate) fn state(&self) -> &Arc<TargetState> {
+        &self.upstream.states[self.index]
+    }
+
+    /// A limit that starts now, cut to the deadline; with the fault of whichever fires.
+    fn limit(&self, name: &'static str, length: Duration) -> (Instant, Limit) {
+        let value = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        let at = Instant::now() + length;
+        match self.deadline < at {
+            true => (self.deadline, self.total),
+            false => (at, Limit { name, value }),
+        }
+    }
+
+    /// The deadline fired under another limit's name: it is told as what it is.
+    fn fired(&self, limit: Limit, fault: impl FnOnce(Limit) -> Fault) -> Fault {
+        if limit == self.total { Fault::Deadline(limit) } else { fault(limit) }
+    }
+}
+
+/// An answer whose head is read and whose body is still on the connection.
+pub(crate) struct Answered {
+    pub(crate) head: Head,
+    pub(crate) wire: Wire,
+    /// The alarm of the attempt, for the body to go on with.
+    pub(crate) alarm: Alarm,
+}
+
+/// One attempt. What went wrong is also in the record's last attempt.
+pub(crate) async fn attempt(
+    turn: &Turn<'_>,
+    outbound: &mut Outbound,
+    head: Bytes,
+    record: &mut Recorder,
+) -> Result<Answered, Halt> {
+    let alarm = turn.seat.worker.timer.alarm();
+    let mut wire = match reused(turn, record) {
+        Some(wire) => wire,
+        None => fresh(turn, &alarm, record).await?,
+    };
+    wire.ordinal += 1;
+    outbound.pump.start(head);
+    record.enter(Phase::SendHead);
+    let bodyless = outbound.method == http::Method::HEAD;
+    let answer = Conversation {
+        turn,
+        alarm: &alarm,
+        pump: &mut outbound.pump,
+        record,
+        bodyless,
+        write_failed: None,
+        interim: 0,
+        limit: None,
+        sent_at: None,
+    };
+    match answer.head(&mut wire).await {
+        Ok(head) => {
+            alarm.clear();
+            Ok(Answered { head, wire, alarm })
+        }
+        Err(halt) => {
+            if let Halt::Stop(Stop::Failed(fault)) = &halt {
+                record.failed(fault.clone());
+            }
+            Err(halt)
+        }
+    }
+}
+
+/// A connection from the pool, where one may serve this request.
+///
+/// How long one may be idle is strict enough for requests that may not be repeated, so there is
+/// no second rule for those that may.
+fn reused(turn: &Turn<'_>, record: &mut Recorder) -> Option<Wire> {
+    let worker = &turn.seat.worker;
+    let key = turn.upstream.pool_key(turn.index);
+    let (wire, idle) = worker.pool.take(key, Instant::now())?;
+    let attempt = record.attempt_mut();
+    attempt.address = Some(wire.address.clone());
+    attempt.after_bodyless = wire.after_bodyless;
+    attempt.connection = Some(Connection {
+        ordinal: wire.ordinal + 1,
+        idle_for: idle.as_micros() as u64,
+        local_port: wire.local_port,
+        tls: wire.tls.clone(),
+    });
+    Some(wire)
+}
+
+/// A new connection, ready for its first request.
+async fn fresh(turn: &Turn<'_>, alarm: &Alarm, record: &mut Recorder) -> Result<Wire, Halt> {
+    let Some(place) = turn.state().place(turn.upstream.settings.pool.connections) else {
+        return Err(Stop::Refused(Refusal::ConnectionLimit).into());
+    };
+    let addresses = addresses(turn, alarm, record).await?;
+    record.enter(Phase::Connect);
+    let (address, opened) = open_one(turn, alarm, &addresses, record).await?;
+    let local_port = match &opened {
+        Opened::Tcp(tap) => tap.socket().local_addr().ok().map(|it| it.port()),
+        Opened::Unix(_) => None,
+    };
+    let (io, tls) = match (opened, &turn.upstream.tls) {
+        (Opened::Tcp(tap), Some(settings)) if turn.target().tls => {
+            record.enter(Phase::Tls);
+            let (until, limit) = turn.limit("timeout.tls", turn.upstream.settings.timeout.tls);
+            let target = turn.target().clone();
+            let shaking = tls::shake_hands(tap, &target, settings, record.attempt_mut());
+            match alarm.until(until, shaking).await {
+                Some(Ok((stream, facts))) => (Io::Tls(Box::new(stream)), Some(facts)),
+                Some(Err(fault)) => return Err(failed(record, Fault::Tls(fault))),
+                None => {
+                    let fault = turn.fired(limit, |it| Fault::Tls(TlsFault::TimedOut(it)));
+                    return Err(failed(record, fault));
+                }
+            }
+        }
+        (Opened::Tcp(mut tap), _) => {
+            tap.rest();
+            (Io::Tcp(tap), None)
+        }
+        (Opened::Unix(stream), _) => (Io::Unix(stream), None),
+    };
+    let connection = Connection { ordinal: 1, idle_for: 0, local_port, tls: tls.clone() };
+    record.attempt_mut().connection = Some(connection);
+    Ok(Wire {
+        io,
+        held: BytesMut::new(),
+        address,
+        tls,
+        local_port,
+        ordinal: 0,
+        after_bodyless: false,
+        _place: place,
+    })
+}
+
+fn failed(record: &mut Recorder, fault: Fault) -> Halt {
+    record.failed(fault.clone());
+    Stop::Failed(fault).into()
+}
+
+/// Where the target may be dialled.
+async fn addresses(
+    turn: &Turn<'_>,
+    alarm: &Alarm,
+    record: &mut Recorder,
+) -> Result<Vec<Address>, Halt> {
+    let (host, port) = match &turn.target().place {
+        Place::Inet(address) => return Ok(vec![Address::Inet(*address)]),
+        Place::Unix(path) => return Ok(vec![Address::Unix(path.clone())]),
+        Place::Name { host, port } => (host, *port),
+    };
+    record.enter(Phase::Resolve);
+    let names = &turn.seat.worker.plane.names;
+    let found = match names.known(host) {
+        Some(found) => Ok(found),
+        None => {
+            let (until, limit) = turn.limit("dns.timeout", names.timeout());
+            match alarm.until(until, names.ask(host.clone())).await {
+                Some(Ok(found)) => Ok(found),
+                Some(Err(DnsFault::TimedOut(_))) => {
+                    Err(Fault::Resolve(DnsFault::TimedOut(names.limit())))
+                }
+                Some(Err(fault)) => Err(Fault::Resolve(fault)),
+                None => Err(turn.fired(limit, |it| Fault::Resolve(DnsFault::TimedOut(it)))),
+            }
+        }
+    };
+    match found {
+        Ok(found) => {
+            Ok(found.iter().map(|ip| Address::Inet(SocketAddr::new(*ip, port))).collect())
+        }
+        Err(fault) => Err(failed(record, fault)),
+    }
+}
+
+/// The first address that opens. All of them share `timeout.connect`.
+async fn open_one(
+    turn: &Turn<'_>,
+    alarm: &Alarm,
+    addresses: &[Address],
+    record: &mut Recorder,
+) -> Result<(Address, Opened), Halt> {
+    let (until, limit) = turn.limit("timeout.connect", turn.upstream.settings.timeout.connect);
+    let mut last = ConnectFault::Errno;
+    for (at, address) in addresses.iter().enumerate() {
+        record.attempt_mut().address = Some(address.clone());
+        match connect::open(address, alarm, until, limit).await {
+            Ok(opened) => return Ok((address.clone(), opened)),
+            Err(not) => {
+                let attempt = record.attempt_mut();
+                attempt.errno = not.errno;
+                last = not.fault;
+                if at + 1 < addresses.len() {
+                    attempt.tried.push((address.clone(), not.errno.unwrap_or(0)));
+                }
+            }
+        }
+        if until <= Instant::now() {
+            break;
+        }
+    }
+    let fault = match last {
+        ConnectFault::TimedOut(limit) => {
+            turn.fired(limit, |it| Fault::Connect(ConnectFault::TimedOut(it)))
+        }
+        other => Fault::Connect(other),
+    };
+    Err(failed(record, fault))
+}
+
+/// A request on its way out and the head of its answer on its way in, both at once: an answer may
+/// come before the upload is over.
+struct Conversation<'a, 'b> {
+    turn: &'a Turn<'a>,
+    alarm: &'a Alarm,
+    pump: &'a mut Pump,
+    record: &'b mut Recorder,
+    bodyless: bool,
+    /// Writing failed, which may still be explained by an answer that is on its way.
+    write_failed: Option<io::Error>,
+    interim: usize,
+    /// The limit that the alarm is set to.
+    limit: Option<(Waiting, Limit)>,
+    sent_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// The upstream to take bytes.
+    Take,
+    /// `100 Continue`.
+    Continue,
+    /// The first byte, and then the rest, of the head.
+    Answer,
+    /// The client to go on with its body: its own limits hold, and the deadline.
+    Client,
+}
+
+impl Conversation<'_, '_> {
+    async fn head(mut self, wire: &mut Wire) -> Result<Head, Halt> {
+        let outcome = poll_fn(|cx| self.poll(wire, cx)).await;
+        let attempt = self.record.attempt_mut();
+        attempt.sent += self.pump.sent;
+        if outcome.is_err() {
+            attempt.since_sent = self.sent_at.map(|it| it.elapsed().as_micros() as u64);
+        }
+        outcome
+    }
+
+    fn poll(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<Result<Head, Halt>> {
+        if self.write_failed.is_none() {
+            if let Err(stop) = self.write(wire, cx) {
+                return Poll::Ready(Err(stop));
+            }
+        }
+        loop {
+            match wire.poll_more(cx, false) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.ended(HeadFault::Closed))),
+                Poll::Ready(Ok(amount)) => {
+                    self.arrived(amount);
+                    match self.parse(wire) {
+                        Ok(None) => {}
+                        Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                        Err(fault) => {
+                            self.keep_first_bytes(wire);
+                            return Poll::Ready(Err(Stop::Failed(Fault::Head(fault)).into()));
+                        }
+                    }
+                    // An interim answer may have let the body go.
+                    if self.write_failed.is_none() {
+                        if let Err(stop) = self.write(wire, cx) {
+                            return Poll::Ready(Err(stop));
+                        }
+                    }
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broke(&error))),
+            }
+        }
+        match self.alarm.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => self.rang(wire, cx),
+        }
+    }
+
+    fn write(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Result<(), Halt> {
+        if self.pump.is_done() && self.sent_at.is_some() {
+            return Ok(());
+        }
+        let before = self.pump.sent;
+        let pumped = self.pump.poll(&mut wire.io, cx);
+        self.record.body_taken(self.pump.taken);
+        if self.pump.head_is_sent() && self.pump.has_body() {
+            self.record.enter_once(Phase::SendBody);
+        }
+        match pumped {
+            Ok(Pumped::All) => {
+                self.record.enter_once(Phase::WaitFirstByte);
+                self.sent_at.get_or_insert_with(Instant::now);
+                self.wait(Waiting::Answer, false);
+            }
+            Ok(Pumped::Upstream) => self.wait(Waiting::Take, before < self.pump.sent),
+            Ok(Pumped::Client) if self.pump.waits => self.wait(Waiting::Continue, false),
+            Ok(Pumped::Client) => self.wait(Waiting::Client, false),
+            Err(PumpFault::Upstream(error)) => {
+                self.write_failed = Some(error);
+                self.wait(Waiting::Answer, false);
+            }
+            Err(PumpFault::Client) => {
+                // Without a reason of ours the client has simply gone.
+                return Err(match self.turn.seat.link.body_refused() {
+                    Some(refusal) => Stop::Refused(refusal).into(),
+                    None => Halt::ClientGone,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the alarm for what is being waited for now.
+    fn wait(&mut self, what: Waiting, again: bool) {
+        if !again && self.limit.is_some_and(|(before, _)| before == what) {
+            return;
+        }
+        let timeout = &self.turn.upstream.settings.timeout;
+        let (at, limit) = match what {
+            Waiting::Take => self.turn.limit("timeout.send", timeout.send),
+            Waiting::Continue => self.turn.limit("100-continue", CONTINUE),
+            Waiting::Answer => self.turn.limit("timeout.first_byte", timeout.first_byte),
+            Waiting::Client => (self.turn.deadline, self.turn.total),
+        };
+        self.limit = Some((what, limit));
+        self.alarm.set(at);
+    }
+
+    fn rang(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<Result<Head, Halt>> {
+        let Some((what, limit)) = self.limit else {
+            return Poll::Pending;
+        };
+        let began = 0 < self.record.attempt_mut().received;
+        let fault = match what {
+            _ if limit == self.turn.total => Fault::Deadline(limit),
+            Waiting::Continue => {
+                self.pump.waits = false;
+                self.limit = None;
+                return self.poll(wire, cx);
+            }
+            Waiting::Take => Fault::Send(SendFault::TimedOut(limit)),
+            Waiting::Answer | Waiting::Client if began => Fault::Head(HeadFault::Slow(limit)),
+            Waiting::Answer | Waiting::Client => Fault::Head(HeadFault::TimedOut(limit)),
+        };
+        Poll::Ready(Err(Stop::Failed(fault).into()))
+    }
+
+    fn arrived(&mut self, amount: usize) {
+        let attempt = self.record.attempt_mut();
+        attempt.received += amount as u64;
+        self.record.enter_once(Phase::ReadHead);
+    }
+
+    fn parse(&mut self, wire: &mut Wire) -> Result<Option<Head>, HeadFault> {
+        loop {
+            let head = match answer_head(&wire.held, self.turn.limits, self.bodyless)? {
+                None => return Ok(None),
+                Some(head) => head,
+            };
+            match head.status {
+                101 => return Err(HeadFault::UnaskedUpgrade),
+                100..200 => {
+                    wire.held.advance(head.len);
+                    self.pump.waits = false;
+                    self.interim += 1;
+                    let most = self.turn.limits.interim_responses;
+                    if most < self.interim {
+                        let value = most as u64;
+                        let limit = Limit { name: "limits.interim_responses", value };
+                        return Err(HeadFault::TooManyInterim(limit));
+                    }
+                    if wire.held.is_empty() {
+                        return Ok(None);
+                    }
+                }
+                _ => {
+                    wire.held.advance(head.len);
+                    return Ok(Some(head));
+                }
+            }
+        }
+    }
+
+    fn keep_first_bytes(&mut self, wire: &Wire) {
+        let first = &wire.held[..wire.held.len().min(Attempt::FIRST_BYTES)];
+        self.record.attempt_mut().first_bytes = first.to_vec();
+    }
+
+    /// The stream ended where a head should have been.
+    fn ended(&mut self, fault: HeadFault) -> Halt {
+        let nothing_came = self.record.attempt_mut().received == 0;
+        match self.write_failed.take() {
+            Some(error) if nothing_came => self.send_failed(&error),
+            _ => Stop::Failed(Fault::Head(fault)).into(),
+        }
+    }
+
+    fn send_failed(&mut self, error: &io::Error) -> Halt {
+        self.record.attempt_mut().errno = error.raw_os_error();
+        Stop::Failed(Fault::Send(match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => SendFault::Reset,
+            io::ErrorKind::BrokenPipe => SendFault::Closed,
+            _ => SendFault::Errno,
+        }))
+        .into()
+    }
+
+    /// Reading failed.
+    fn broke(&mut self, error: &io::Error) -> Halt {
+        self.record.attempt_mut().errno = error.raw_os_error();
+        if let Some(rustls::Error::AlertReceived(alert)) = tls::tls_error(error) {
+            return Stop::Failed(Fault::Tls(TlsFault::LateAlert(u8::from(*alert)))).into();
+        }
+        match error.kind() {
+            io::ErrorKind::ConnectionReset => self.ended(HeadFault::Reset),
+            // TLS without its goodbye.
+            io::ErrorKind::UnexpectedEof => self.ended(HeadFault::Closed),
+            _ => Stop::Failed(Fault::Head(HeadFault::Errno)).into(),
+        }
+    }
+}
+
+/// The rest of an upload runs on its own while the answer is read.
+pub(crate) fn pump_on(
+    pump: Pump,
+    io: tokio::io::WriteHalf<Io>,
+    link: Rc<Link>,
+) -> tokio::task::JoinHandle<()> {
+    tokio::task::spawn_local(pump.finish(io, link))
+}

@@ -1,0 +1,340 @@
+//! The body of an upstream's answer on its way to the client, and the end of the record with it.
+
+use super::wire::{Io, Wire, poll_more};
+use super::{Answered, Turn, pump_on};
+use crate::chunked::{BadChunk, Chunked, Piece};
+use crate::head::AnswerFraming;
+use crate::outbound::Pump;
+use crate::recorder::Recorder;
+use crate::snapshot::Ready;
+use crate::timer::Alarm;
+use bytes::{Buf, Bytes, BytesMut};
+use exchange::{BodyFault, Fault, Limit};
+use http::HeaderMap;
+use http_body::{Frame, SizeHint};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::ReadHalf;
+
+/// The client's stream must end visibly short: the upstream's did.
+#[derive(Debug)]
+pub(crate) struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the upstream's answer ended before its body did")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+pub(crate) struct UpstreamBody {
+    source: Option<Source>,
+    reading: Reading,
+    alarm: Alarm,
+    idle: Duration,
+    upstream: Arc<Ready>,
+    index: usize,
+    keep: bool,
+    record: Recorder,
+}
+
+enum Source {
+    Whole(Wire),
+    /// The upload is still going on through the other half.
+    Half { io: ReadHalf<Io>, held: BytesMut, _wire: Pumping },
+}
+
+/// Ends the upload with the answer: nobody will wait for it.
+struct Pumping(tokio::task::JoinHandle<()>);
+
+impl Drop for Pumping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+enum Reading {
+    Length(u64),
+    Chunked(Chunked),
+    Close,
+    /// The last data is given; these follow it.
+    Trailers(HeaderMap),
+    Done,
+}
+
+impl UpstreamBody {
+    /// `pump` is the upload, over or not.
+    pub(crate) fn new(
+        turn: &Turn<'_>,
+        answered: Answered,
+        pump: Pump,
+        record: Recorder,
+        trailer_limit: usize,
+    ) -> UpstreamBody {
+        let Answered { head, mut wire, alarm } = answered;
+        let whole = pump.is_done();
+        let reading = match head.body {
+            AnswerFraming::None | AnswerFraming::Length(0) => Reading::Done,
+            AnswerFraming::Length(length) => Reading::Length(length),
+            AnswerFraming::Chunked => Reading::Chunked(Chunked::new(trailer_limit)),
+            AnswerFraming::Close => Reading::Close,
+        };
+        wire.after_bodyless = matches!(reading, Reading::Done);
+        let source = if whole {
+            Source::Whole(wire)
+        } else {
+            let Wire { io, held, .. } = wire;
+            let (read, write) = tokio::io::split(io);
+            let pumping = pump_on(pump, write, turn.seat.link.clone());
+            Source::Half { io: read, held, _wire: Pumping(pumping) }
+        };
+        let mut body = UpstreamBody {
+            source: Some(source),
+            reading,
+            alarm,
+            idle: turn.upstream.settings.timeout.idle,
+            upstream: turn.upstream.clone(),
+            index: turn.index,
+            keep: head.keep_alive && whole,
+            record,
+        };
+        if matches!(body.reading, Reading::Done) {
+            body.complete();
+        }
+        body
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        matches!(self.reading, Reading::Done)
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match self.reading {
+            Reading::Length(left) => SizeHint::with_exact(left),
+            Reading::Done => SizeHint::with_exact(0),
+            _ => SizeHint::default(),
+        }
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        loop {
+            match self.next() {
+                Next::Data(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Next::Trailers(trailers) => {
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                Next::Done => return Poll::Ready(None),
+                Next::Fault(fault) => return self.fail(fault, None),
+                Next::More => {}
+            }
+            let (io, held): (&mut (dyn tokio::io::AsyncRead + Unpin), _) = match &mut self.source {
+                Some(Source::Whole(wire)) => (&mut wire.io, &mut wire.held),
+                Some(Source::Half { io, held, .. }) => (io, held),
+                None => return Poll::Ready(None),
+            };
+            let large = 8 * 1024 < held.capacity();
+            match poll_more(&mut &mut *io, held, cx, large) {
+                Poll::Ready(Ok(0)) => match self.ended() {
+                    None => return Poll::Ready(None),
+                    Some(fault) => return self.fail(fault, None),
+                },
+                Poll::Ready(Ok(amount)) => {
+                    self.alarm.clear();
+                    self.record.attempt_mut().received += amount as u64;
+                }
+                Poll::Ready(Err(error)) => return self.fail(broke(&error), error.raw_os_error()),
+                Poll::Pending => {
+                    self.alarm.set_if_clear(self.idle);
+                    if self.alarm.poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    let value = u64::try_from(self.idle.as_micros()).unwrap_or(u64::MAX);
+                    let limit = Limit { name: "timeout.idle", value };
+                    return self.fail(BodyFault::Stalled(limit), None);
+                }
+            }
+        }
+    }
+
+    /// What the bytes at hand give.
+    fn next(&mut self) -> Next {
+        let held = match &mut self.source {
+            Some(Source::Whole(wire)) => &mut wire.held,
+            Some(Source::Half { held, .. }) => held,
+            None => return Next::Done,
+        };
+        match &mut self.reading {
+            Reading::Done => Next::Done,
+            Reading::Trailers(trailers) => {
+                let trailers = std::mem::take(trailers);
+                self.complete();
+                Next::Trailers(trailers)
+            }
+            _ if held.is_empty() => Next::More,
+            Reading::Close => {
+                let data = held.split().freeze();
+                self.give(data)
+            }
+            Reading::Length(left) => {
+                let amount = held.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let data = held.split_to(amount).freeze();
+                *left -= amount as u64;
+                let last = *left == 0;
+                let next = self.give(data);
+                if last {
+                    self.complete();
+                }
+                next
+            }
+            Reading::Chunked(chunked) => match chunks(chunked, held) {
+                Ok((Gathered::Nothing, false)) => Next::More,
+                Ok((data, false)) => self.give(data.bytes().unwrap_or_default()),
+                Ok((data, true)) => self.last_chunk(data.bytes()),
+                Err(BadChunk::Framing) => Next::Fault(BodyFault::ChunkInvalid),
+                Err(BadChunk::Trailer) => Next::Fault(BodyFault::Trailer),
+            },
+        }
+    }
+
+    /// The last chunk has been read; data that came with it goes first, trailers after it.
+    fn last_chunk(&mut self, data: Option<Bytes>) -> Next {
+        let Reading::Chunked(chunked) = &self.reading else {
+            return Next::Done;
+        };
+        let Ok(trailers) = chunked.trailers() else {
+            return Next::Fault(BodyFault::Trailer);
+        };
+        let next = data.map(|it| self.give(it));
+        match (trailers, next) {
+            (Some(trailers), next) => {
+                self.reading = Reading::Trailers(trailers);
+                next.unwrap_or_else(|| self.next())
+            }
+            (None, next) => {
+                self.complete();
+                next.unwrap_or(Next::Done)
+            }
+        }
+    }
+
+    fn give(&mut self, data: Bytes) -> Next {
+        self.record.body_sent(data.len());
+        Next::Data(data)
+    }
+
+    /// Everything is read: the record ends, and the connection goes back where it may.
+    fn complete(&mut self) {
+        self.reading = Reading::Done;
+        let worker = self.record.worker();
+        if let Some(Source::Whole(wire)) = self.source.take() {
+            let state = &self.upstream.states[self.index];
+            let pool = &self.upstream.settings.pool;
+            if !wire.held.is_empty() {
+                self.record.attempt_mut().fault = Some(Fault::Body(BodyFault::Surplus));
+            } else if self.keep {
+                let key = self.upstream.pool_key(self.index);
+                worker.pool.put(key, wire, state, pool.idle, pool.idle_for);
+            }
+        }
+        self.record.complete();
+    }
+
+    /// The stream ended; where that is not the end of the body it is a fault.
+    fn ended(&mut self) -> Option<BodyFault> {
+        match self.reading {
+            Reading::Length(left) => Some(BodyFault::LengthShort { left }),
+            Reading::Chunked(_) => Some(BodyFault::ChunkCut),
+            Reading::Close | Reading::Trailers(_) | Reading::Done => {
+                self.complete();
+                None
+            }
+        }
+    }
+
+    fn fail(
+        &mut self,
+        fault: BodyFault,
+        errno: Option<i32>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.source = None;
+        let close_delimited = !matches!(self.reading, Reading::Length(_));
+        self.reading = Reading::Done;
+        self.record.attempt_mut().errno = errno;
+        self.record.cut(Fault::Body(fault), close_delimited);
+        Poll::Ready(Some(Err(Cut)))
+    }
+}
+
+enum Next {
+    Data(Bytes),
+    Trailers(HeaderMap),
+    Done,
+    Fault(BodyFault),
+    More,
+}
+
+/// Data of as many chunks as lie together, and whether the last one was among them. Each piece
+/// costs a write to the client, so small neighbours become one.
+fn chunks(chunked: &mut Chunked, held: &mut BytesMut) -> Result<(Gathered, bool), BadChunk> {
+    let mut data = Gathered::Nothing;
+    loop {
+        match chunked.next(held) {
+            Ok(Piece::Need) => return Ok((data, false)),
+            Ok(Piece::Framing(n)) => held.advance(n),
+            Ok(Piece::Data(n)) => data = data.and(held.split_to(n), held.len()),
+            Ok(Piece::End(n)) => {
+                held.advance(n);
+                return Ok((data, true));
+            }
+            // What was right goes first; the same bytes are found wrong again.
+            Err(bad) if matches!(data, Gathered::Nothing) => return Err(bad),
+            Err(_) => return Ok((data, false)),
+        }
+    }
+}
+
+enum Gathered {
+    Nothing,
+    One(BytesMut),
+    Copied(BytesMut),
+}
+
+impl Gathered {
+    /// `more` is how much may still follow.
+    fn and(self, piece: BytesMut, more: usize) -> Gathered {
+        let mut all = match self {
+            Gathered::Nothing => return Gathered::One(piece),
+            Gathered::Copied(all) => all,
+            Gathered::One(first) => {
+                let mut all = BytesMut::with_capacity(first.len() + piece.len() + more);
+                all.extend_from_slice(&first);
+                all
+            }
+        };
+        all.extend_from_slice(&piece);
+        Gathered::Copied(all)
+    }
+
+    fn bytes(self) -> Option<Bytes> {
+        match self {
+            Gathered::Nothing => None,
+            Gathered::One(it) | Gathered::Copied(it) => Some(it.freeze()),
+        }
+    }
+}
+
+fn broke(error: &io::Error) -> BodyFault {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => BodyFault::Reset,
+        io::ErrorKind::UnexpectedEof => BodyFault::Tls,
+        _ if super::tls::tls_error(error).is_some() => BodyFault::Tls,
+        _ => BodyFault::Errno,
+    }
+}

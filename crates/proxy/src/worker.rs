@@ -1,0 +1,105 @@
+//! One core: its connections, its pool, its log lines, its numbers. Nothing here is shared.
+
+use crate::Plane;
+use crate::log::LogBuffer;
+use crate::metrics::Shard;
+use crate::snapshot::Snapshot;
+use crate::timer::Timer;
+use crate::upstream::pool::Pool;
+use config::Limits;
+use exchange::{Exchange, ExchangeId};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Where the report of a failed exchange is to be had.
+const REPORTS: &str = "/.well-known/goodgate/reports/";
+
+/// How often lines are handed over and old connections closed.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+pub(crate) struct Worker {
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) timer: Timer,
+    pub(crate) pool: Pool,
+    /// While stopping: when idle client connections are closed.
+    pub(crate) leave_at: Rc<Cell<Option<Instant>>>,
+    snapshot: Rc<Snapshot>,
+    limits: Rc<Limits>,
+    log: RefCell<LogBuffer>,
+    shard: Arc<Shard>,
+    random: RefCell<SmallRng>,
+}
+
+impl Worker {
+    pub(crate) fn new(plane: Arc<Plane>, snapshot: Snapshot, shard: Arc<Shard>) -> Rc<Worker> {
+        let limits = snapshot.limits();
+        Rc::new(Worker {
+            timer: Timer::new(),
+            pool: Pool::default(),
+            leave_at: Rc::default(),
+            snapshot: Rc::new(snapshot),
+            limits,
+            log: RefCell::new(plane.log.buffer()),
+            shard,
+            random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
+            plane,
+        })
+    }
+
+    /// What a request that begins now is served by, to its end.
+    pub(crate) fn snapshot(&self) -> Rc<Snapshot> {
+        self.snapshot.clone()
+    }
+
+    pub(crate) fn limits(&self) -> Rc<Limits> {
+        self.limits.clone()
+    }
+
+    pub(crate) fn random(&self) -> u128 {
+        self.random.borrow_mut().random()
+    }
+
+    /// `began` is the time since 1970.
+    pub(crate) fn new_id(&self, began: Duration) -> ExchangeId {
+        ExchangeId::new(began.as_millis() as u64, self.random())
+    }
+
+    pub(crate) fn is_report(&self, path: &str) -> bool {
+        path.starts_with(REPORTS)
+    }
+
+    /// We are asked to stop: answers say that their connection ends.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.leave_at.get().is_some()
+    }
+
+    /// A finished exchange goes to everything that keeps it.
+    pub(crate) fn record(&self, exchange: &Exchange) {
+        self.shard.record(exchange);
+        self.log.borrow_mut().write(exchange);
+    }
+
+    pub(crate) fn flush(&self) {
+        self.log.borrow_mut().flush();
+    }
+
+    /// Runs beside the connections for as long as the core does.
+    pub(crate) async fn keep_house(self: Rc<Worker>) {
+        loop {
+            tokio::time::sleep(HOUSEKEEPING).await;
+            self.flush();
+            self.pool.sweep(Instant::now());
+        }
+    }
+
+    /// From now on answers close their connections, and idle ones may stay only a little.
+    pub(crate) fn drain(&self) {
+        let idle = self.snapshot.config.shutdown.idle;
+        self.leave_at.set(Some(Instant::now() + idle));
+        self.timer.wake_all();
+    }
+}
