@@ -2,14 +2,26 @@
 
 use crate::catalogue::Entry;
 
+mod accept_backlog_full;
+mod app_concurrency_limit;
+mod apparmor_denied;
 mod bad_chunk;
+mod body_stall;
+mod bound_to_loopback;
 mod cl_and_te;
 mod client_closed;
 mod client_header_too_large;
 mod client_slow;
+mod client_upload_rejected;
+mod connect_timeout_too_short;
+mod connection_reset;
 mod content_length_long;
 mod content_length_short;
 mod control_char_in_header;
+mod cpu_throttled;
+mod crash_at_start;
+mod crash_loop;
+mod deploy_in_progress;
 mod dns_nxdomain;
 mod dns_partial_answer;
 mod dns_refused;
@@ -18,28 +30,52 @@ mod dns_servfail;
 mod dns_stale_ip;
 mod dns_timeout;
 mod duplicate_content_length;
+mod egress_policy_denied;
 mod ephemeral_ports_exhausted;
 mod fastcgi_mismatch;
+mod firewall_drop;
+mod firewall_reject;
 mod gateway_bug;
 mod gateway_config_error;
 mod gateway_draining;
 mod gateway_fd_exhausted;
 mod gateway_memory;
+mod gc_or_loop_pause;
+mod head_fin_race;
 mod header_too_big;
+mod host_down;
 mod http1_to_http2;
 mod http_to_tls_port;
+mod idle_drop_by_middlebox;
 mod invalid_content_length;
 mod invalid_header_line;
+mod ip_family_mismatch;
 mod keepalive_race;
+mod load_shed;
+mod localhost_in_container;
+mod long_request_needs_async;
 mod malformed_request;
 mod malformed_status_line;
 mod mtls_policy_mismatch;
+mod mtu_blackhole;
+mod no_route;
 mod no_route_matched;
 mod partial_head;
+mod port_in_use;
+mod premature_close;
 mod process_down;
+mod process_hung;
 mod proxy_loop;
 mod proxy_protocol_mismatch;
 mod request_header_too_big_for_upstream;
+mod request_send_timeout;
+mod response_header_timeout;
+mod response_truncated;
+mod runtime_heap_exhausted;
+mod selinux_denied;
+mod slow_headers;
+mod startup_not_ready;
+mod timeout_ladder_inverted;
 mod tls_cert_expired;
 mod tls_cipher_mismatch;
 mod tls_client_cert_rejected;
@@ -56,11 +92,25 @@ mod tls_unknown_ca;
 mod tls_version_mismatch;
 mod tls_wrong_hostname;
 mod too_many_interim_responses;
+mod total_deadline_exceeded;
 mod truncated_chunk;
 mod unexpected_upgrade;
+mod unix_backlog_full;
+mod unix_socket_missing;
+mod unix_socket_permission;
+mod unix_socket_stale;
 mod unknown_transfer_encoding;
+mod upstream_connection_limit;
 mod upstream_own_5xx;
 mod uwsgi_mismatch;
+mod worker_crashed;
+mod worker_oom_killed_cgroup;
+mod worker_oom_killed_global;
+mod worker_pool_exhausted;
+mod worker_recycled;
+mod worker_timeout_killed;
+mod wrong_network;
+mod wrong_port;
 mod wrong_protocol_service;
 
 macro_rules! entry {
@@ -76,8 +126,56 @@ macro_rules! entry {
 pub static CATALOGUE: &[Entry] = &[
     // F1
     entry!(process_down),
+    entry!(crash_at_start),
+    entry!(crash_loop),
+    entry!(port_in_use),
+    entry!(worker_crashed),
+    entry!(worker_oom_killed_cgroup),
+    entry!(worker_oom_killed_global),
+    entry!(runtime_heap_exhausted),
+    entry!(worker_timeout_killed),
+    entry!(worker_recycled),
+    entry!(startup_not_ready),
+    entry!(deploy_in_progress),
+    entry!(process_hung),
+    // F2
+    entry!(accept_backlog_full),
+    entry!(unix_backlog_full),
+    entry!(worker_pool_exhausted),
+    entry!(app_concurrency_limit),
+    entry!(upstream_connection_limit),
+    entry!(cpu_throttled),
+    entry!(gc_or_loop_pause),
+    entry!(load_shed),
+    // F3
+    entry!(wrong_port),
+    entry!(bound_to_loopback),
+    entry!(localhost_in_container),
+    entry!(wrong_network),
+    entry!(ip_family_mismatch),
+    entry!(no_route),
+    entry!(host_down),
+    entry!(firewall_drop),
+    entry!(firewall_reject),
+    entry!(egress_policy_denied),
+    entry!(mtu_blackhole),
+    entry!(connect_timeout_too_short),
     // F4
+    entry!(connection_reset),
+    entry!(premature_close),
     entry!(keepalive_race),
+    entry!(head_fin_race),
+    entry!(idle_drop_by_middlebox),
+    entry!(response_truncated),
+    entry!(client_upload_rejected),
+    // F5
+    entry!(response_header_timeout),
+    entry!(slow_headers),
+    entry!(body_stall),
+    entry!(request_send_timeout),
+    entry!(total_deadline_exceeded),
+    entry!(timeout_ladder_inverted),
+    entry!(long_request_needs_async),
     // F6
     entry!(dns_nxdomain),
     entry!(dns_servfail),
@@ -127,6 +225,12 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(partial_head),
     entry!(too_many_interim_responses),
     entry!(request_header_too_big_for_upstream),
+    // F10
+    entry!(unix_socket_missing),
+    entry!(unix_socket_stale),
+    entry!(unix_socket_permission),
+    entry!(selinux_denied),
+    entry!(apparmor_denied),
     // F11
     entry!(gateway_fd_exhausted),
     entry!(ephemeral_ports_exhausted),
@@ -147,28 +251,125 @@ pub static CATALOGUE: &[Entry] = &[
 #[cfg(test)]
 mod tests {
     use super::CATALOGUE;
-    use std::collections::HashSet;
+    use crate::Case;
+    use crate::testing::{CASES, exchange};
+    use std::collections::BTreeSet;
+
+    const HEADINGS: [&str; 4] =
+        ["## What you see", "## Why it happens", "## How to tell", "## Fix"];
+
+    /// What no page and no fix may tell anybody to do.
+    const FORBIDDEN: [&str; 18] = [
+        "chmod 777",
+        "chmod 0777",
+        "chmod 666",
+        "0777",
+        "setenforce 0",
+        "SELINUX=disabled",
+        "SELINUX=permissive",
+        "aa-complain",
+        "aa-disable",
+        "verify = false",
+        "verify=false",
+        "ssl_verify off",
+        "verify none",
+        "InsecureSkipVerify",
+        "--insecure",
+        "curl -k ",
+        "user root",
+        "User=root",
+    ];
 
     #[test]
-    fn every_cause_has_a_page_of_the_same_shape() {
+    fn every_file_is_in_the_catalogue_and_the_catalogue_is_these_files() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/causes");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|it| it.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        let ids: BTreeSet<String> = CATALOGUE.iter().map(|it| it.cause.id.to_owned()).collect();
+        assert_eq!(ids, files);
+        assert_eq!(ids.len(), CATALOGUE.len(), "an id occurs twice");
+    }
+
+    #[test]
+    fn every_id_is_the_name_of_its_own_file() {
         for entry in CATALOGUE {
-            let (id, page) = (entry.cause.id, entry.page());
-            let headings: Vec<&str> = page.lines().filter(|it| it.starts_with('#')).collect();
-            let expected = ["## What you see", "## Why it happens", "## How to tell", "## Fix"];
-            assert_eq!(headings, expected, "{id}");
-            let first = page.split("\n\n").next().unwrap_or_default();
-            assert!(first.ends_with('.'), "{id}: {first}");
-            assert!(!entry.cause.title.ends_with('.'), "{id}");
+            let id = entry.cause.id;
+            assert!(entry.source.contains(&format!("id: \"{id}\"")), "{id} is of another file");
+            assert!(id.bytes().all(|it| matches!(it, b'a'..=b'z' | b'0'..=b'9' | b'_')), "{id}");
         }
     }
 
     #[test]
-    fn an_id_is_the_name_of_its_file_and_stands_once() {
-        let mut seen = HashSet::new();
+    fn the_catalogue_goes_by_family() {
+        assert!(CATALOGUE.is_sorted_by_key(|it| it.cause.family));
+    }
+
+    #[test]
+    fn every_page_opens_with_one_sentence_and_has_its_four_parts() {
         for entry in CATALOGUE {
-            let id = entry.cause.id;
-            assert!(seen.insert(id), "{id} is there twice");
-            assert!(entry.source.contains(&format!("id: \"{id}\"")), "{id}");
+            let (id, page) = (entry.cause.id, entry.page());
+            let opening = page.split("\n\n").next().unwrap().trim();
+            assert!(opening.ends_with('.') && !opening.starts_with('#'), "{id}: {opening}");
+            assert!(!opening.contains(". "), "{id} opens with more than a sentence: {opening}");
+            let headings: Vec<&str> = page.lines().filter(|it| it.starts_with('#')).collect();
+            assert_eq!(headings, HEADINGS, "{id}");
+            for part in page.split("## ").skip(1) {
+                let text = part.split_once('\n').map_or("", |(_, text)| text.trim());
+                assert!(text.len() > 20, "{id} has nothing under {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_title_is_a_headline() {
+        for entry in CATALOGUE {
+            let (id, title) = (entry.cause.id, entry.cause.title);
+            assert!(
+                !title.is_empty() && !title.ends_with('.') && title.len() <= 80,
+                "{id}: {title}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_page_tells_anybody_to_switch_off_what_protects_them() {
+        for entry in CATALOGUE {
+            let page = entry.page();
+            let advice = page.split("## Fix").nth(1).unwrap_or_default();
+            harmless(entry.cause.id, &advice.replace('\n', " "));
+        }
+    }
+
+    #[test]
+    fn no_fix_tells_anybody_to_switch_off_what_protects_them() {
+        for line in CASES {
+            let exchange = exchange(line);
+            let Some(case) = Case::of(&exchange) else { continue };
+            for entry in CATALOGUE {
+                let (id, fixes) = (entry.cause.id, (entry.cause.fix)(&case));
+                // What is asked for is worded for cases in which the cause speaks.
+                let speaks = (entry.cause.look)(&case).is_some();
+                assert!(!speaks || (1..=4).contains(&fixes.len()), "{id}: {} fixes", fixes.len());
+                for fix in fixes {
+                    harmless(id, &fix.text);
+                    harmless(id, fix.run.as_deref().unwrap_or_default());
+                    assert!(!fix.text.ends_with('.'), "{id}: {}", fix.text);
+                }
+            }
+        }
+    }
+
+    #[track_caller]
+    fn harmless(id: &str, advice: &str) {
+        for word in FORBIDDEN {
+            assert!(!advice.contains(word), "{id} advises {word}: {advice}");
+        }
+        // A longer wait may be right, but only for who knows what it hides. Keep-alive is no wait.
+        let lower = advice.to_lowercase().replace("timeout-keep-alive", "");
+        if lower.contains("raise") && lower.contains("timeout") {
+            assert!(lower.contains("hide"), "{id} does not say what it hides: {advice}");
         }
     }
 }

@@ -3,8 +3,8 @@
 //! **Invariant:** nothing here has a clock, a disk, a socket or async. What is judged comes in as a
 //! [`Case`]; the same case gives the same words, byte for byte.
 
-pub mod answer;
 mod alert;
+pub mod answer;
 mod case;
 mod catalogue;
 mod causes;
@@ -14,6 +14,7 @@ mod look;
 pub mod manual;
 mod opening;
 mod show;
+mod signs;
 mod wire;
 
 #[cfg(test)]

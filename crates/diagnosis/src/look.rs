@@ -212,3 +212,62 @@ fn attempt_line(attempt: &Attempt) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{CASES, exchange};
+
+    /// Every case of the list, with whatever its look is asked for.
+    fn each(check: impl Fn(&str, &Look)) {
+        for line in CASES {
+            let exchange = exchange(line);
+            let Some(case) = Case::of(&exchange) else { continue };
+            check(line, &first_look(&case));
+        }
+    }
+
+    #[test]
+    fn there_is_always_something_to_say() {
+        each(|line, look| {
+            assert!(!look.candidates.is_empty(), "{line}");
+            assert!(!look.evidence.is_empty(), "{line}");
+            assert!(!look.fix.is_empty(), "{line}: nothing to do about {}", look.cause().id);
+        });
+    }
+
+    #[test]
+    fn candidates_are_ranked_and_share_at_most_one() {
+        each(|line, look| {
+            assert!(look.candidates.is_sorted_by(|a, b| b.confidence <= a.confidence), "{line}");
+            assert!(look.candidates.iter().all(|it| 0.0 < it.confidence), "{line}");
+            let sum: f32 = look.candidates.iter().map(|it| it.confidence).sum();
+            assert!(sum <= 1.001, "{line}: {sum}");
+        });
+    }
+
+    #[test]
+    fn what_is_said_is_a_sentence_without_a_full_stop() {
+        each(|line, look| {
+            let evidence = look.evidence.iter().map(|it| it.says.as_str());
+            for text in evidence.chain([look.statement.as_str()]) {
+                assert!(!text.is_empty() && !text.ends_with('.'), "{line}: {text}");
+                assert!(!text.contains('\n') && !text.contains("  "), "{line}: {text}");
+            }
+        });
+    }
+
+    #[test]
+    fn the_wire_fault_is_a_cause_of_the_catalogue() {
+        each(|line, look| assert!(crate::entry(look.wire).is_some(), "{line}: {}", look.wire));
+    }
+
+    #[test]
+    fn an_answer_that_has_begun_is_never_repeated() {
+        each(|line, look| {
+            if line.starts_with("body: ") {
+                assert_eq!((look.retry.class, look.retryable), (RetryClass::R4, false), "{line}");
+            }
+        });
+    }
+}

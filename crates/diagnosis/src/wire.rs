@@ -43,7 +43,7 @@ fn failed(fault: &Fault, case: &Case) -> &'static str {
             DnsFault::Refused => "dns_refused",
             DnsFault::TimedOut(_) | DnsFault::NoServer => "dns_timeout",
         },
-        Fault::Connect(it) => connect(*it),
+        Fault::Connect(it) => connect(*it, case),
         Fault::Tls(it) => tls(it, case),
         Fault::Send(it) => match it {
             SendFault::Reset | SendFault::Closed | SendFault::Errno => "connection_reset",
@@ -63,11 +63,13 @@ fn failed(fault: &Fault, case: &Case) -> &'static str {
     }
 }
 
-fn connect(fault: ConnectFault) -> &'static str {
+fn connect(fault: ConnectFault, case: &Case) -> &'static str {
     match fault {
         ConnectFault::Refused => "process_down",
         ConnectFault::TimedOut(_) => "firewall_drop",
         ConnectFault::HostUnreachable | ConnectFault::NetworkUnreachable => "no_route",
+        // A network address has no mode that could deny.
+        ConnectFault::PermissionDenied if case.unix_path().is_none() => "selinux_denied",
         ConnectFault::PermissionDenied => "unix_socket_permission",
         ConnectFault::NotPermitted => "egress_policy_denied",
         ConnectFault::NoLocalPort => "ephemeral_ports_exhausted",
@@ -179,7 +181,8 @@ mod tests {
         ("connect: timed_out", "firewall_drop"),
         ("connect: host_unreachable", "no_route"),
         ("connect: network_unreachable", "no_route"),
-        ("connect: permission_denied", "unix_socket_permission"),
+        ("connect: permission_denied", "selinux_denied"),
+        ("connect: permission_denied | to=unix:/run/app.sock", "unix_socket_permission"),
         ("connect: not_permitted", "egress_policy_denied"),
         ("connect: no_local_port", "ephemeral_ports_exhausted"),
         ("connect: no_descriptors", "gateway_fd_exhausted"),

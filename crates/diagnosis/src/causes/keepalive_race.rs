@@ -22,10 +22,8 @@
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::signs::{Loss, YOUNG, forgotten, loss};
 use exchange::{Fault, HeadFault, SendFault};
-
-/// Below this age a race is unlikely: no server closes that fast.
-const YOUNG: u64 = 500_000;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "keepalive_race",
@@ -39,16 +37,23 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 fn look(case: &Case) -> Option<Finding> {
-    let (Fault::Head(HeadFault::Closed | HeadFault::Reset)
-    | Fault::Send(SendFault::Reset | SendFault::Closed)) = case.fault()?
-    else {
+    let reset = match case.fault()? {
+        Fault::Head(HeadFault::Closed) | Fault::Send(SendFault::Closed) => false,
+        Fault::Head(HeadFault::Reset) | Fault::Send(SendFault::Reset) => true,
+        _ => return None,
+    };
+    let after_bodyless = case.attempt()?.after_bodyless;
+    // A server that had worked on the request for a while was not closing an idle connection.
+    let Loss::OnReuse(idle) = loss(case)? else {
         return None;
     };
-    let idle = case.idle_for().filter(|_| case.received() == 0)?;
-    if case.attempt()?.after_bodyless && idle < YOUNG {
-        return None;
-    }
-    let confidence = if YOUNG <= idle { 0.85 } else { 0.4 };
+    let confidence = match idle {
+        _ if reset && forgotten(case).is_some() => 0.25,
+        YOUNG.. => 0.85,
+        _ if after_bodyless => return None,
+        // Sooner than any limit: a server that closes after each answer and does not say so.
+        _ => 0.2,
+    };
     Some(Finding::new(
         confidence,
         format!(
@@ -86,6 +91,17 @@ mod tests {
     #[test]
     fn a_fresh_connection_cannot_race() {
         check_not("head: closed | fresh", "keepalive_race");
+    }
+
+    #[test]
+    fn a_request_that_was_worked_on_did_not_race() {
+        check_not("head: closed | reused idle=5s after=4s", "keepalive_race");
+    }
+
+    #[test]
+    fn a_reset_after_minutes_is_rather_a_firewalls() {
+        let case = "head: reset | to=10.0.0.7:80 reused idle=400s";
+        crate::testing::check_among(case, "keepalive_race");
     }
 
     #[test]

@@ -1,0 +1,91 @@
+//! A firewall on the way drops the connection without a word.
+//!
+//! ## What you see
+//! Connecting times out, every time, from this gateway, and works from elsewhere. nginx answers 504
+//! and logs `upstream timed out (110: Connection timed out) while connecting to upstream`; HAProxy
+//! 503 with `sC--`; Caddy 502 with `dial tcp A:P: i/o timeout`.
+//!
+//! ## Why it happens
+//! A security group, network policy or packet filter has no rule for this path and drops, which is
+//! the default of the clouds. Nobody answers, so the SYN is repeated until a limit ends it.
+//!
+//! ## How to tell
+//! From the target itself the port answers. A capture on the target sees no SYN. If it sees them
+//! and the listen queue is full, it is `accept_backlog_full`; if no port of that machine answers to
+//! anybody, `host_down`.
+//!
+//! ## Fix
+//! Allow the gateway's address on that port where the rule is missing: security group of the
+//! target, network ACL in both directions, NetworkPolicy, `nft list ruleset`. A longer connect
+//! timeout only makes each failure take longer.
+
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::{address, remote};
+use exchange::{ConnectFault, Fault};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "firewall_drop",
+    family: Family::F3,
+    title: "A firewall drops connections to the upstream",
+    side: Side::Network,
+    retry: RetryClass::R0,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let Fault::Connect(ConnectFault::TimedOut(limit)) = case.fault()? else {
+        return None;
+    };
+    let dialled = case.dialled();
+    Some(Finding::new(
+        if remote(case) { 0.4 } else { 0.03 },
+        format!(
+            "nothing came back from {dialled} within {}: something on the way drops it",
+            words(limit.value)
+        ),
+        "a closed port would have been refused at once; silence is a drop",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let (address, port) = (address(case), case.port().unwrap_or(80));
+    vec![
+        Fix::run(
+            "On the target, see whether anything arrives while you try",
+            format!("tcpdump -ni any 'tcp port {port} and tcp[tcpflags] & tcp-syn != 0'"),
+        ),
+        Fix::run("See where on the way it ends", format!("tracepath -n {address}")),
+        Fix::new(format!(
+            "Allow this gateway to reach port {port} of {address}: security group, network ACL, \
+             NetworkPolicy, packet filter"
+        )),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_among, check_not};
+
+    #[test]
+    fn silence_across_a_network_is_a_drop() {
+        check(
+            "connect: timed_out | to=10.0.0.7:8000",
+            "firewall_drop: nothing came back from 10.0.0.7:8000 within 60 s: something on the \
+             way drops it",
+        );
+    }
+
+    #[test]
+    fn a_firewall_rarely_stands_on_loopback() {
+        check_among("connect: timed_out | to=127.0.0.1:8000", "firewall_drop");
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer() {
+        check_not("connect: refused | to=10.0.0.7:8000", "firewall_drop");
+    }
+}

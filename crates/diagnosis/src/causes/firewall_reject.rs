@@ -1,0 +1,76 @@
+//! A firewall on the way refuses the connection, although the app listens.
+//!
+//! ## What you see
+//! Refusals or `No route to host` within a millisecond or two from this gateway, while the app
+//! answers on its own machine. It looks like `process_down` or `no_route`.
+//!
+//! ## Why it happens
+//! The packet filter is set to reject, not to drop: with a TCP reset or `icmp-port-unreachable`
+//! (seen as ECONNREFUSED), or with `icmp-host-prohibited` (EHOSTUNREACH), the default of firewalld.
+//!
+//! ## How to tell
+//! `ss -ltnp` on the target shows the listener, and a connect there works. A rule with `reject`
+//! stands in `nft list ruleset` or `iptables -S`, and its counter grows.
+//!
+//! ## Fix
+//! Allow the gateway's address on that port, as narrowly as that (`firewall-cmd --permanent
+//! --add-rich-rule`), and reload.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::{neighbour_silent, remote};
+use exchange::{ConnectFault, Fault};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "firewall_reject",
+    family: Family::F3,
+    title: "A firewall refuses connections to the upstream",
+    side: Side::Network,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let confidence = match case.fault()? {
+        Fault::Connect(ConnectFault::Refused) if remote(case) => 0.03,
+        Fault::Connect(ConnectFault::HostUnreachable) if !neighbour_silent(case) => 0.25,
+        _ => return None,
+    };
+    Some(Finding::new(
+        confidence,
+        format!("a firewall before {} may refuse this gateway", case.dialled()),
+        "a filter that rejects answers in the target's place, and fast",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "On the target, look for a rule that rejects, and whether its counter grows",
+            "nft list ruleset | grep -n reject",
+        ),
+        Fix::new(format!(
+            "Allow this gateway's address on port {} there, and no more than that",
+            case.port().unwrap_or(80)
+        )),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_among, check_not};
+
+    #[test]
+    fn an_answer_in_the_targets_place() {
+        check_among("connect: host_unreachable | to=10.0.0.7:80 after=1ms", "firewall_reject");
+        check_among("connect: refused | to=10.0.0.7:80", "firewall_reject");
+    }
+
+    #[test]
+    fn a_firewall_does_not_take_seconds_to_refuse() {
+        check_not("connect: host_unreachable | to=10.0.0.7:80 after=3s", "firewall_reject");
+    }
+}

@@ -1,0 +1,76 @@
+//! The whole process stood still for a moment: a garbage collection, or a blocked event loop.
+//!
+//! ## What you see
+//! All requests of one process, cheap ones too, stall over the same seconds and then go on. Java's
+//! log shows `Pause Full ... ms`; in Node the delay of the event loop jumps; async Python shows
+//! nothing unless it runs in debug mode, which logs `Executing ... took N seconds`.
+//!
+//! ## Why it happens
+//! A heap that is too small is collected again and again, or synchronous work (a large JSON, an
+//! image, a query without `await`) sits on the one thread that serves everybody.
+//!
+//! ## How to tell
+//! The stalls of different requests begin and end together, per process. A slow dependency hits
+//! only the routes that use it.
+//!
+//! ## Fix
+//! Move synchronous work off the loop (`asyncio.to_thread`, worker threads); size the heap so that
+//! a full collection is rare. Several processes keep one pause from stopping all.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::waited_in_vain;
+use exchange::{BodyFault, Fault, HeadFault, SendFault};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "gc_or_loop_pause",
+    family: Family::F2,
+    title: "The app stood still: a collection or a blocked event loop",
+    side: Side::App,
+    retry: RetryClass::R2,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let confidence = match case.fault()? {
+        _ if waited_in_vain(case) => 0.04,
+        Fault::Send(SendFault::TimedOut(_)) => 0.05,
+        Fault::Head(HeadFault::Slow(_)) | Fault::Body(BodyFault::Stalled(_)) => 0.1,
+        _ => return None,
+    };
+    Some(Finding::new(
+        confidence,
+        format!("{} may have stood still for a while", case.server()),
+        "a process that stands still neither reads nor writes on any connection",
+    ))
+}
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new("See whether other requests of the same process stalled over the same seconds"),
+        Fix::run(
+            "Take the stack of the Python process while it stands still",
+            "py-spy dump -p PID",
+        ),
+        Fix::new("Move synchronous work off the event loop, or size the heap"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_among, check_not};
+
+    #[test]
+    fn a_stall_may_be_a_pause() {
+        check_among("body: stalled | fresh received=400", "gc_or_loop_pause");
+        check_among("head: slow | fresh received=40", "gc_or_loop_pause");
+    }
+
+    #[test]
+    fn a_pause_closes_nothing() {
+        check_not("head: closed | fresh after=3s", "gc_or_loop_pause");
+    }
+}

@@ -1,0 +1,84 @@
+//! The target's machine is off, or gone from its network.
+//!
+//! ## What you see
+//! 502 after one to three seconds (`No route to host`), if the machine is on the gateway's own
+//! network; connect timeouts, if a router lies between. All ports of that address fail alike.
+//!
+//! ## Why it happens
+//! Before the first packet the system asks the network who has that address (ARP, or neighbour
+//! discovery with IPv6). Nobody answers, so after about a second to three it gives up with
+//! EHOSTUNREACH. The machine is off, restarting, moved, or its address has changed.
+//!
+//! ## How to tell
+//! `ip neigh` shows the address as `FAILED` or `INCOMPLETE`; `ping` gets no answer either. An error
+//! within milliseconds comes from a route or a firewall instead: `no_route`, `firewall_reject`.
+//!
+//! ## Fix
+//! Start the machine, or correct the address: a name in place of a number survives a move.
+
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::{address, neighbour_silent, remote};
+use exchange::{ConnectFault, Fault, Phase};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "host_down",
+    family: Family::F3,
+    title: "The upstream's machine is off or gone",
+    side: Side::Platform,
+    retry: RetryClass::R0,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let confidence = match case.fault()? {
+        Fault::Connect(ConnectFault::HostUnreachable) if neighbour_silent(case) => 0.6,
+        Fault::Connect(ConnectFault::HostUnreachable) => 0.1,
+        Fault::Connect(ConnectFault::TimedOut(_)) if remote(case) => 0.13,
+        _ => return None,
+    };
+    let after = words(case.attempt()?.phases.get(Phase::Connect).unwrap_or(0));
+    Some(Finding::new(
+        confidence,
+        format!("the machine of {} does not answer: it is off or gone", case.dialled()),
+        format!("for {after} nobody on the network said that the address is theirs"),
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let address = address(case);
+    vec![
+        Fix::run(
+            "See whether the network knows the address: `FAILED` means that nobody has it",
+            format!("ip neigh show {address}"),
+        ),
+        Fix::run("See whether the machine answers at all", format!("ping -c 3 {address}")),
+        Fix::new("Start the machine, or name its new address in `targets`"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_among, check_not};
+
+    #[test]
+    fn a_neighbour_that_nobody_knows() {
+        check(
+            "connect: host_unreachable | to=10.9.0.7:80 after=3s",
+            "host_down: the machine of 10.9.0.7:80 does not answer: it is off or gone",
+        );
+    }
+
+    #[test]
+    fn behind_a_router_it_only_times_out() {
+        check_among("connect: timed_out | to=10.9.0.7:80", "host_down");
+    }
+
+    #[test]
+    fn this_machine_is_not_down() {
+        check_not("connect: timed_out | to=127.0.0.1:80", "host_down");
+    }
+}

@@ -1,0 +1,127 @@
+//! The name leads to an IPv6 address, and the app listens on IPv4 only, or the other way round.
+//!
+//! ## What you see
+//! The app answers `curl http://127.0.0.1:3000` and refuses through `localhost`. Other gateways log
+//! refusals by `[::1]:3000`, or alternate between good and bad requests as they take turns with
+//! the addresses of a name.
+//!
+//! ## Why it happens
+//! `localhost` and many names have an address of each family. Node since 17 and many resolvers put
+//! `::1` first; an app bound to `0.0.0.0` or `127.0.0.1` is not there. Or the gateway's machine has
+//! no IPv6 at all and the name has an AAAA record.
+//!
+//! ## How to tell
+//! `ss -ltn` shows the listener under one family only, and the dialled address is of the other.
+//! `curl -4` works where `curl -6` does not.
+//!
+//! ## Fix
+//! Dial the address that the app listens on instead of a name, or bind the app to both families
+//! (`[::]` does, unless `net.ipv6.bindv6only` is set).
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::listener;
+use exchange::{Address, ConnectFault, Fault};
+use std::net::IpAddr;
+
+/// ECONNREFUSED, as Linux numbers it.
+const REFUSED: i32 = 111;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "ip_family_mismatch",
+    family: Family::F3,
+    title: "The app listens on the other IP family",
+    side: Side::Gateway,
+    retry: RetryClass::R0,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let fault = match case.fault()? {
+        Fault::Connect(it) => *it,
+        _ => return None,
+    };
+    let Some(Address::Inet(dialled)) = case.attempt()?.address.as_ref() else {
+        return None;
+    };
+    let other_family = other_family(case, dialled.ip());
+    let confidence = match (fault, dialled.ip()) {
+        // Both families refused: nothing listens on either.
+        (ConnectFault::Refused, _) if other_family == Some(REFUSED) => return None,
+        (ConnectFault::Refused, _) if other_family.is_some() => 0.15,
+        (ConnectFault::Refused, IpAddr::V6(ip)) if ip.is_loopback() => 0.25,
+        (ConnectFault::Refused, IpAddr::V6(_)) => 0.1,
+        (ConnectFault::Refused, IpAddr::V4(_)) => 0.02,
+        // The machine has no IPv6, which matters only because a name led there.
+        (ConnectFault::NetworkUnreachable, IpAddr::V6(ip)) if named(case, ip.into()) => 0.3,
+        (ConnectFault::TimedOut(_), IpAddr::V6(_)) => 0.06,
+        _ => return None,
+    };
+    Some(Finding::new(
+        confidence,
+        format!("the app may listen on the other IP family than {}", dialled.ip()),
+        match dialled.ip() {
+            IpAddr::V6(_) => "an app that is bound to an IPv4 address is not there on IPv6",
+            IpAddr::V4(_) => "an app that is bound to an IPv6 address may not be there on IPv4",
+        },
+    ))
+}
+
+/// The error of an address of the other family that was tried before this one.
+fn other_family(case: &Case, dialled: IpAddr) -> Option<i32> {
+    case.attempt()?.tried.iter().find_map(|(address, errno)| match address {
+        Address::Inet(it) if it.is_ipv4() != dialled.is_ipv4() => Some(*errno),
+        _ => None,
+    })
+}
+
+/// The target is configured by a name, not by this address.
+fn named(case: &Case, ip: IpAddr) -> bool {
+    case.attempt().is_some_and(|it| !it.target.contains(&ip.to_string()))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "On the target, see whether the listener is IPv4 (`0.0.0.0`, `127.0.0.1`) or IPv6 \
+             (`*`, `[::]`, `[::1]`)",
+            listener(case),
+        ),
+        Fix::new("Name that address in `targets` instead of a name such as `localhost`"),
+        Fix::new("Or bind the app to both families, `[::]`"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_among, check_not, ranked};
+
+    #[test]
+    fn a_refusal_by_the_sixth_loopback_is_suspicious() {
+        let case = "connect: refused | to=[::1]:3000 target=http://localhost:3000";
+        assert_eq!(ranked(case)[1], "ip_family_mismatch");
+    }
+
+    #[test]
+    fn the_other_family_may_be_where_it_listens() {
+        check_among(
+            "connect: refused | to=10.0.0.7:80 tried=[2001:db8::7]:80/101",
+            "ip_family_mismatch",
+        );
+    }
+
+    #[test]
+    fn nothing_listens_where_both_families_refused() {
+        check_not("connect: refused | to=127.0.0.1:80 tried=[::1]:80/111", "ip_family_mismatch");
+    }
+
+    #[test]
+    fn a_machine_without_ipv6_is_sent_there_by_a_name() {
+        let unreachable = "connect: network_unreachable | to=[2001:db8::7]:80";
+        check_among(&format!("{unreachable} target=http://app:80"), "ip_family_mismatch");
+        check_not(unreachable, "ip_family_mismatch");
+    }
+}

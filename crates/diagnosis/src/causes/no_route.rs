@@ -1,0 +1,91 @@
+//! No way leads to the address: a system on the path said that it is unreachable.
+//!
+//! ## What you see
+//! 502 at once, on every request to that target. nginx logs `connect() to A:80 failed (113: No
+//! route to host) while connecting to upstream`; Apache `(113)No route to host: AH00957`; Go
+//! `connect: no route to host` or `connect: network is unreachable`; HAProxy 503 with `SC--`.
+//!
+//! ## Why it happens
+//! The gateway's machine has no route to that network (a VPN is down, an interface lost its
+//! address, IPv6 is not set up), or a router on the way has none and says so.
+//!
+//! ## How to tell
+//! `ip route get ADDRESS` fails, or names a router that answers `Destination unreachable`. An
+//! answer after one to three seconds is `host_down` instead: the neighbour was asked for in vain.
+//!
+//! ## Fix
+//! Correct the address, or bring back the route: the interface, the VPN, the peering. Look at the
+//! return path too.
+
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::{address, neighbour_silent};
+use exchange::{ConnectFault, Fault, Phase};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "no_route",
+    family: Family::F3,
+    title: "No route leads to the upstream's address",
+    side: Side::Network,
+    retry: RetryClass::R0,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let (confidence, what) = match case.fault()? {
+        Fault::Connect(ConnectFault::NetworkUnreachable) => {
+            (0.6, "this machine has no route to its network")
+        }
+        Fault::Connect(ConnectFault::HostUnreachable) if neighbour_silent(case) => {
+            (0.2, "a router on the way may have no route to it")
+        }
+        Fault::Connect(ConnectFault::HostUnreachable) => (0.5, "no route leads to it"),
+        _ => return None,
+    };
+    let after = case.attempt()?.phases.get(Phase::Connect).unwrap_or(0);
+    Some(Finding::new(
+        confidence,
+        format!("{} cannot be reached: {what}", case.dialled()),
+        format!("the system gave up within {}, without an answer of the target", words(after)),
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run("Ask this machine for its route there", format!("ip route get {}", address(case))),
+        Fix::new(
+            "If the address is right, bring back what carries the route: an interface, a VPN, a \
+             peering",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_among, check_not};
+
+    #[test]
+    fn a_network_without_a_route() {
+        check(
+            "connect: network_unreachable | to=10.9.0.7:80",
+            "no_route: 10.9.0.7:80 cannot be reached: this machine has no route to its network",
+        );
+    }
+
+    #[test]
+    fn a_host_that_is_unreachable_at_once() {
+        check(
+            "connect: host_unreachable | to=10.9.0.7:80 after=1ms",
+            "no_route: 10.9.0.7:80 cannot be reached: no route leads to it",
+        );
+    }
+
+    #[test]
+    fn a_neighbour_that_was_asked_in_vain_is_down() {
+        check_among("connect: host_unreachable | to=10.9.0.7:80 after=3s", "no_route");
+        check_not("connect: timed_out | to=10.9.0.7:80", "no_route");
+    }
+}

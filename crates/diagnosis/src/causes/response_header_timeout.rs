@@ -1,0 +1,85 @@
+//! The upstream got the whole request and did not begin to answer in time.
+//!
+//! ## What you see
+//! 504 after a constant time. nginx logs `upstream timed out (110: Connection timed out) while
+//! reading response header from upstream` (its own timer, not the system's); HAProxy `sH--`; Envoy
+//! the flag `UT` with the body `upstream request timeout`; Caddy, Go and Traefik `net/http: timeout
+//! awaiting response headers`; Kong `The upstream server is timing out`. Apache answers 502 with
+//! `(70007)The timeout specified has expired: AH01102`.
+//!
+//! ## Why it happens
+//! The app is still at work or waiting: for a database, another service, a lock, a free worker, CPU
+//! time. The limit that fired says only that somebody's patience ended.
+//!
+//! ## How to tell
+//! One route: its own work. All routes of one target: that process. All targets: something that
+//! they share. Since when: a deploy, a growth of data, a dependency that slowed down.
+//!
+//! ## Fix
+//! Find where the time goes, with a trace or the stack of a worker. Give each call to a dependency
+//! a limit below this one. A longer limit hides the slowness, and keeps workers and callers busy
+//! for longer.
+
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::{forgotten, listener};
+use exchange::{Fault, HeadFault};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "response_header_timeout",
+    family: Family::F5,
+    title: "The upstream did not begin to answer in time",
+    side: Side::App,
+    retry: RetryClass::R2,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let Fault::Head(HeadFault::TimedOut(limit)) = case.fault()? else {
+        return None;
+    };
+    Some(Finding::new(
+        if forgotten(case).is_some() { 0.3 } else { 0.5 },
+        format!("{} did not begin to answer within {}", case.server(), words(limit.value)),
+        format!("the request was out, not one byte came back, and `{}` ended the wait", limit.name),
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run("Find the process, and whether others wait for it too (`Recv-Q`)", listener(case)),
+        Fix::run("Take its stack while it hangs, here for Python", "py-spy dump -p PID"),
+        Fix::new("Give each of its calls to a database or service a limit below this one"),
+        Fix::new(
+            "Raise `timeout.first_byte` only if the work is meant to take that long: it hides \
+             slowness and keeps callers waiting",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_among, check_not};
+
+    #[test]
+    fn a_wait_that_our_limit_ended() {
+        check(
+            "head: timed_out | fresh after=60s | server=gunicorn",
+            "response_header_timeout: gunicorn did not begin to answer within 60 s",
+        );
+    }
+
+    #[test]
+    fn on_a_forgotten_connection_the_request_never_arrived() {
+        let case = "head: timed_out | to=10.0.0.7:80 reused idle=400s after=60s";
+        check_among(case, "response_header_timeout");
+    }
+
+    #[test]
+    fn a_head_that_began_is_slow() {
+        check_not("head: slow | fresh received=40", "response_header_timeout");
+    }
+}

@@ -1,0 +1,81 @@
+//! The language runtime ran out of its own heap and ended the process.
+//!
+//! ## What you see
+//! 502s in the middle of requests, while the machine has memory to spare. Node prints `FATAL
+//! ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory` and exits with
+//! 134; Java `java.lang.OutOfMemoryError: Java heap space` (or `GC overhead limit exceeded`,
+//! `Metaspace`, `unable to create native thread`); Go `fatal error: runtime: out of memory`; PHP
+//! `Allowed memory size of N bytes exhausted (tried to allocate M bytes)`; uWSGI `!!! tried memory
+//! allocation of N bytes !!!`.
+//!
+//! ## Why it happens
+//! The runtime's limit is below what the requests need: a leak, a large answer built in memory, or
+//! a default that does not know of the container's size.
+//!
+//! ## How to tell
+//! The line above in the app's own log, exit code 134 (SIGABRT), and no line of the kernel. Before
+//! it, garbage collection takes ever more of the time.
+//!
+//! ## Fix
+//! Find the leak with a heap dump. Set the heap to about three quarters of the container's limit
+//! (`node --max-old-space-size`, `java -XX:MaxRAMPercentage=75`), and stream large answers.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::{Loss, loss, window};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "runtime_heap_exhausted",
+    family: Family::F1,
+    title: "The app's runtime ran out of its heap",
+    side: Side::App,
+    retry: RetryClass::R2,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let confidence = match loss(case)? {
+        Loss::AtWork(_) | Loss::InAnswer => 0.03,
+        Loss::OnReuse(_) | Loss::AtOnce | Loss::AtWatchdog(_) => return None,
+    };
+    Some(Finding::new(
+        confidence,
+        format!("the runtime of {} may have run out of its heap", case.server()),
+        "a runtime without heap ends its process in the middle of a request",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "Look for the runtime's last words",
+            format!(
+                "journalctl {} --grep 'heap out of memory|OutOfMemoryError|runtime: out of memory'",
+                window(case)
+            ),
+        ),
+        Fix::new(
+            "Take a heap dump before raising anything; then set the heap to about 75 % of the \
+             container's limit",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_among, check_not};
+
+    #[test]
+    fn a_heap_may_end_while_an_answer_is_built() {
+        check_among("head: closed | fresh after=4s", "runtime_heap_exhausted");
+        check_among("body: chunk_cut | fresh received=90000", "runtime_heap_exhausted");
+    }
+
+    #[test]
+    fn a_refused_connection_is_not_about_heaps() {
+        check_not("connect: refused | to=127.0.0.1:8000", "runtime_heap_exhausted");
+    }
+}

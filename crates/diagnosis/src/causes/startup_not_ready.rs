@@ -1,0 +1,75 @@
+//! The app is being started and cannot serve yet.
+//!
+//! ## What you see
+//! Refusals or 503 for some seconds after a start or a deploy, and then none. Uvicorn has logged
+//! `Waiting for application startup.` and not yet `Application startup complete.`; Spring Boot
+//! `Starting ...` and not yet `Started ... in N seconds`; Kubernetes records `Readiness probe
+//! failed: ...`.
+//!
+//! ## Why it happens
+//! Migrations, caches, models or a just-in-time compiler take their time, and traffic is sent
+//! before they are done.
+//!
+//! ## How to tell
+//! The process is younger than a start usually takes, and the failures end by themselves. If they
+//! do not, it is `crash_at_start`.
+//!
+//! ## Fix
+//! Let the gateway ask a readiness path before it sends traffic (`health` of the upstream), keep
+//! the old instance until the new one is ready, and give Kubernetes a `startupProbe`.
+
+use crate::case::{Case, Subject};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::{ConnectFault, Fault};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "startup_not_ready",
+    family: Family::F1,
+    title: "The app is starting and not ready yet",
+    side: Side::AppServer,
+    retry: RetryClass::R0,
+    passing: true,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let confidence = match case.subject {
+        Subject::UpstreamStatus(503) => 0.06,
+        Subject::Failed(Fault::Connect(ConnectFault::Refused)) => 0.07,
+        Subject::Failed(Fault::Connect(ConnectFault::SocketMissing)) => 0.04,
+        _ => return None,
+    };
+    Some(Finding::new(
+        confidence,
+        format!("the app behind {} may still be starting", case.dialled()),
+        "an app that prepares itself does not serve until it is done",
+    ))
+}
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new("Wait for its start to end; if it does not within a minute, read its log"),
+        Fix::new(
+            "Set `health` of this upstream to a path that answers 200 only when the app is \
+             ready, so that no traffic comes before",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_among, check_not};
+
+    #[test]
+    fn a_refusal_or_a_503_may_be_a_start() {
+        check_among("connect: refused | to=127.0.0.1:8000", "startup_not_ready");
+        check_among("connect: socket_missing | to=unix:/run/app.sock", "startup_not_ready");
+    }
+
+    #[test]
+    fn a_timeout_is_no_start() {
+        check_not("head: timed_out | fresh", "startup_not_ready");
+    }
+}

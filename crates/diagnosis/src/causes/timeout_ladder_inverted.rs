@@ -1,0 +1,115 @@
+//! Somebody further out gives up before those further in, so work goes on that nobody waits for.
+//!
+//! ## What you see
+//! The caller gets 504 or leaves after T1, and the app's log shows the same request succeed at T2,
+//! later. Access logs show 499 (nginx), `CD` (HAProxy), `DC` (Envoy) or 460 (AWS) at one constant
+//! time. uWSGI logs `SIGPIPE: writing to a closed pipe/socket/fd (probably the client
+//! disconnected)`. Callers try again, and the work is done twice.
+//!
+//! ## Why it happens
+//! The limits of the chain do not fall from the outside in. Outer ones are often fixed: 29 s at AWS
+//! API Gateway, 60 s at AWS balancers, 100 s at Cloudflare.
+//!
+//! ## How to tell
+//! List them: client, CDN or balancer, gateway, app server, dependency. Each must be longer than
+//! the next one further in.
+//!
+//! ## Fix
+//! Shorten the inner limits until each lies below the one outside it. Lengthening the outer ones
+//! instead hides slow work, and can go only as far as the first one that is fixed.
+
+use crate::case::{Case, Subject, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::{GUNICORN, waited_in_vain};
+use exchange::{Micros, Phase};
+
+/// Limits of clients, CDNs and balancers in front of us, in seconds.
+const OUTER: [Micros; 9] = [5, 10, 15, 20, 29, 30, 60, 100, 120];
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "timeout_ladder_inverted",
+    family: Family::F5,
+    title: "An outer time limit is shorter than an inner one",
+    side: Side::Gateway,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    match case.subject {
+        Subject::ClientClosed(Phase::WaitFirstByte | Phase::ReadHead) => {
+            let waited = case.exchange.all_phases().total();
+            let limit = outer(waited)?;
+            Some(Finding::new(
+                0.15,
+                format!(
+                    "the client gave up after {limit} s, before {} had answered",
+                    case.server()
+                ),
+                format!(
+                    "{} is a limit that callers and balancers use, not a chance",
+                    words(waited)
+                ),
+            ))
+        }
+        Subject::Failed(fault) if waited_in_vain(case) => {
+            let limit = fault.limit()?;
+            Some(Finding::new(
+                if limit.value <= GUNICORN { 0.08 } else { 0.02 },
+                format!(
+                    "`{}` of {} may be shorter than what {} allows itself",
+                    limit.name,
+                    words(limit.value),
+                    case.server()
+                ),
+                "the app was not told that we gave up, and may be working on",
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// The outer limit that a wait fits, in seconds.
+fn outer(waited: Micros) -> Option<Micros> {
+    OUTER.into_iter().find(|seconds| {
+        let limit = seconds * 1_000_000;
+        waited.abs_diff(limit) <= (limit / 50).clamp(200_000, 600_000)
+    })
+}
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new(
+            "List the limits from the client to the dependency, and find the one that is longer \
+ than the one outside it",
+        ),
+        Fix::new(
+            "Shorten the inner one: the app server's `--timeout`, the driver's statement limit, \
+             `timeout.first_byte` of this upstream",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_among, check_not, ranked};
+
+    #[test]
+    fn a_client_that_leaves_at_a_round_time_has_a_limit() {
+        let case = "client_closed | fresh after=29s | server=gunicorn";
+        assert!(ranked(case).contains(&"timeout_ladder_inverted"));
+    }
+
+    #[test]
+    fn a_client_that_leaves_at_another_time_has_lost_patience() {
+        check_not("client_closed | fresh after=17s", "timeout_ladder_inverted");
+    }
+
+    #[test]
+    fn a_wait_in_vain_may_have_been_too_short() {
+        check_among("head: timed_out | fresh after=60s", "timeout_ladder_inverted");
+    }
+}

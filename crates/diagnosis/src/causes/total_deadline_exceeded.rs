@@ -1,0 +1,108 @@
+//! All attempts together took longer than the route allows.
+//!
+//! ## What you see
+//! 504 after the same total time, whatever each attempt was doing. Envoy has such a limit by
+//! default (15 s, retries included); most others count each attempt alone.
+//!
+//! ## Why it happens
+//! One slow attempt, or several that each failed after a while: a connect that timed out, then a
+//! second target that was slow. The limit protects the caller from the sum.
+//!
+//! ## How to tell
+//! Look at the attempts: where most of the time went is the true cause. A limit for the whole that
+//! is below the limit for one step never lets that step's own limit speak.
+//!
+//! ## Fix
+//! Cure what took the time. Set the limits of the steps well below the total (`timeout.connect`,
+//! `timeout.first_byte`), so that a second attempt has time left. A longer total hides all of this
+//! from you, though not from those who wait.
+
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use exchange::{Fault, Phase};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "total_deadline_exceeded",
+    family: Family::F5,
+    title: "All attempts together took longer than the route allows",
+    side: Side::App,
+    retry: RetryClass::R2,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let Fault::Deadline(limit) = case.fault()? else {
+        return None;
+    };
+    let attempt = case.attempt()?;
+    let attempts = match case.exchange.attempts.len() {
+        1 => "the first attempt".to_owned(),
+        all => format!("attempt {all}"),
+    };
+    Some(Finding::new(
+        0.55,
+        format!(
+            "the route's {} passed while {attempts} was {} {}",
+            words(limit.value),
+            doing(attempt.phase),
+            case.dialled()
+        ),
+        format!("`{}` counts over all attempts, and ended this one", limit.name),
+    ))
+}
+
+fn doing(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Route | Phase::Admit | Phase::Select | Phase::Queue => "waiting for",
+        Phase::Resolve => "resolving the name of",
+        Phase::Connect => "connecting to",
+        Phase::Tls => "in the TLS handshake with",
+        Phase::SendHead | Phase::SendBody => "sending to",
+        Phase::WaitFirstByte => "waiting for the first byte of",
+        Phase::ReadHead | Phase::ReadBody => "reading the answer of",
+    }
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let slowest = case.exchange.all_phases().iter().max_by_key(|(_, spent)| *spent);
+    let mut fixes = Vec::new();
+    if let Some((phase, spent)) = slowest {
+        fixes.push(Fix::new(format!(
+            "Begin where the time went: {} in phase {}",
+            words(spent),
+            phase.name()
+        )));
+    }
+    fixes.push(Fix::new(
+        "Set `timeout.connect` and `timeout.first_byte` of the upstream well below the route's \
+         `timeout.total`, so that a second attempt has time left",
+    ));
+    fixes
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn the_sum_was_too_long() {
+        check(
+            "deadline | fresh after=60s",
+            "total_deadline_exceeded: the route's 60 s passed while the first attempt was \
+             waiting for the first byte of 127.0.0.1:8000",
+        );
+        check(
+            "deadline | to=10.0.0.7:80 phase=connect",
+            "total_deadline_exceeded: the route's 60 s passed while the first attempt was \
+             connecting to 10.0.0.7:80",
+        );
+    }
+
+    #[test]
+    fn the_limit_of_a_step_is_not_the_sum() {
+        check_not("head: timed_out | fresh after=60s", "total_deadline_exceeded");
+    }
+}

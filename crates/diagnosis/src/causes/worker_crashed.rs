@@ -1,0 +1,87 @@
+//! The process that was answering died in the middle of it.
+//!
+//! ## What you see
+//! A 502 after a time that differs from one failure to the next. nginx logs `upstream prematurely
+//! closed connection while reading response header from upstream` or `recv() failed (104:
+//! Connection reset by peer)`. The app server tells more: Gunicorn `Worker (pid:N) was sent
+//! SIGSEGV!`, Uvicorn `Child process [N] died`, uWSGI `DAMN ! worker 1 (pid: N) died, killed by
+//! signal 11 :( trying respawn ...`, PHP-FPM `[pool www] child N exited on signal 11 (SIGSEGV)
+//! after T seconds from start`, Apache `AH00052: child pid N exit signal Segmentation fault (11)`.
+//! Hypercorn says nothing at all.
+//!
+//! ## Why it happens
+//! A native extension faults, the code calls `exit`, or somebody sends the process a signal. The
+//! kernel closes its connections: with FIN if everything had been read, with RST otherwise.
+//!
+//! ## How to tell
+//! An exit code or signal of the worker within a second of the failure; a kernel line `segfault at
+//! ... in LIBRARY`; an entry in `coredumpctl list`. The same URL each time means that a request
+//! kills it. SIGKILL is somebody else's act: see `worker_oom_killed_cgroup` and
+//! `worker_timeout_killed`.
+//!
+//! ## Fix
+//! Take the stack from the core dump; upgrade or replace the library in which it faulted. Until
+//! then turn the request that triggers it away at the gateway.
+
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::{Loss, YOUNG, loss, window, worked};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "worker_crashed",
+    family: Family::F1,
+    title: "The worker died while it handled the request",
+    side: Side::App,
+    retry: RetryClass::R2,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let confidence = match loss(case)? {
+        Loss::OnReuse(idle) if idle < YOUNG => 0.2,
+        Loss::OnReuse(_) => 0.04,
+        Loss::AtOnce => 0.12,
+        Loss::AtWork(_) | Loss::InAnswer => 0.2,
+        Loss::AtWatchdog(_) => 0.08,
+    };
+    Some(Finding::new(
+        confidence,
+        format!("{} may have lost the worker that had this request", case.server()),
+        format!(
+            "a process that dies closes its connections; this one ended after {}",
+            words(worked(case))
+        ),
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    let window = window(case);
+    vec![
+        Fix::run(
+            "Look for the death of a worker at that time",
+            format!("journalctl {window} --grep 'died|SIG|segfault|exited'"),
+        ),
+        Fix::run("If there is a core dump, take its stack", format!("coredumpctl {window} list")),
+        Fix::new("If it is the same request each time, turn that request away until it is cured"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_among, check_not};
+
+    #[test]
+    fn a_connection_that_ends_during_work_may_be_a_death() {
+        check_among("head: closed | fresh after=1300ms", "worker_crashed");
+        check_among("body: reset | fresh received=4000 after=2s", "worker_crashed");
+    }
+
+    #[test]
+    fn silence_is_no_death() {
+        check_not("head: timed_out | fresh", "worker_crashed");
+        check_not("body: stalled | fresh received=4000", "worker_crashed");
+    }
+}

@@ -1,0 +1,139 @@
+//! The app server's own watchdog killed the worker, because it took too long.
+//!
+//! ## What you see
+//! Slow requests fail with 502 after always the same time, 30 s with Gunicorn's default. Gunicorn
+//! logs `[CRITICAL] WORKER TIMEOUT (pid:N)`; uWSGI `*** HARAKIRI ON WORKER N (pid: P, try: T,
+//! graceful: yes|no) ***`; PHP-FPM `[pool www] child N, script 'X' (request: "GET /y") execution
+//! timed out (T sec), terminating`. Gunicorn 27 answers such a request with 500 and logs `Error
+//! handling request GET /slow`; earlier ones just close the connection.
+//!
+//! ## Why it happens
+//! A worker that does not report for a while is taken for dead. A synchronous worker cannot report
+//! while it waits for a slow query or a call to another service, so the request dies with it.
+//!
+//! ## How to tell
+//! The time at which the connection ended equals the limit of the app server, to within the
+//! second in which its master looks. A crash (`worker_crashed`) has no favourite time.
+//!
+//! ## Fix
+//! Find the slow call and give it a limit of its own below the worker's. Move long work out of the
+//! request. Raise `--timeout` only after that, and stay below the gateway's: a higher one hides
+//! the slow call and lets a hung worker block for longer.
+
+use crate::case::{Case, Subject, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::{GUNICORN, Loss, loss, watchdog, window, worked};
+use exchange::{Micros, Phase};
+
+/// Work shorter than this is no watchdog's business.
+const SHORTEST: Micros = 1_000_000;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "worker_timeout_killed",
+    family: Family::F1,
+    title: "The app server killed the worker because it took too long",
+    side: Side::App,
+    retry: RetryClass::R2,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    if let Subject::UpstreamStatus(500) = case.subject {
+        return answered_500(case);
+    }
+    let worked = worked(case);
+    match loss(case)? {
+        Loss::AtWatchdog(GUNICORN) => Some(Finding::new(
+            0.65,
+            format!(
+                "{} killed the worker after {}, the usual limit for one request",
+                case.server(),
+                words(GUNICORN)
+            ),
+            format!("the connection ended after {}, when app servers end slow work", words(worked)),
+        )),
+        Loss::AtWatchdog(limit) => Some(Finding::new(
+            0.45,
+            format!(
+                "{} seems to have killed the worker at a limit of {}",
+                case.server(),
+                words(limit)
+            ),
+            format!("the connection ended after {}, a time that is set as a limit", words(worked)),
+        )),
+        Loss::AtWork(_) | Loss::InAnswer if SHORTEST <= worked => Some(Finding::new(
+            0.1,
+            format!("{} may have killed the worker after {}", case.server(), words(worked)),
+            "an app server ends workers that take too long; the time fits no common limit",
+        )),
+        _ => None,
+    }
+}
+
+/// Gunicorn since 27 still answers for the worker that it stops.
+fn answered_500(case: &Case) -> Option<Finding> {
+    let waited = case.attempt()?.phases.get(Phase::WaitFirstByte)?;
+    let limit = watchdog(waited)?;
+    let gunicorn = case.server() == "gunicorn";
+    Some(Finding::new(
+        if gunicorn { 0.7 } else { 0.3 },
+        format!("{} stopped the worker after {} and answered 500", case.server(), words(limit)),
+        format!("the answer came after {}, which is a known worker timeout", words(waited)),
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "Look for the watchdog's line",
+            format!("journalctl {} --grep 'WORKER TIMEOUT|HARAKIRI|timed out'", window(case)),
+        ),
+        Fix::new("Find the slow call in that request, and give it a limit of its own"),
+        Fix::new(
+            "If the work is meant to take that long, move it out of the request, or raise \
+             `gunicorn --timeout` for these routes: that hides a slow call and lets a hung \
+             worker block for longer",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_among, check_not};
+
+    #[test]
+    fn thirty_seconds_are_gunicorns() {
+        check(
+            "head: closed | fresh after=30400ms | server=gunicorn",
+            "worker_timeout_killed: gunicorn killed the worker after 30 s, the usual limit \
+             for one request",
+        );
+    }
+
+    #[test]
+    fn a_reused_connection_that_worked_so_long_did_not_race() {
+        check(
+            "head: reset | reused idle=5s after=60s",
+            "worker_timeout_killed: the upstream seems to have killed the worker at a limit of \
+             60 s",
+        );
+    }
+
+    #[test]
+    fn a_500_at_that_time_is_the_newer_gunicorn() {
+        check(
+            "status: 500 | phase=wait_first_byte after=30s | server=gunicorn",
+            "worker_timeout_killed: gunicorn stopped the worker after 30 s and answered 500",
+        );
+        check_not("status: 500 | phase=wait_first_byte after=2s", "worker_timeout_killed");
+    }
+
+    #[test]
+    fn another_time_is_a_possibility_only() {
+        check_among("head: closed | fresh after=17s", "worker_timeout_killed");
+        check_not("head: closed | fresh after=300ms", "worker_timeout_killed");
+    }
+}

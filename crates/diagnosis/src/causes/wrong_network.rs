@@ -1,0 +1,95 @@
+//! The address is one of a network in which the gateway is not.
+//!
+//! ## What you see
+//! Connecting times out or is unreachable on an address that is right for others. Traefik logs
+//! `'504 Gateway Timeout' caused by: dial tcp 172.19.0.3:80: i/o timeout`.
+//!
+//! ## Why it happens
+//! A container is on several networks and the address of the wrong one was picked, or the gateway
+//! was never joined to the app's network. Docker keeps its bridge networks apart by dropping.
+//!
+//! ## How to tell
+//! `docker inspect` shows no network that both containers share, or the dialled address belongs to
+//! one that the gateway is not on.
+//!
+//! ## Fix
+//! Put both on one network and dial the app by its service name there. Where a provider picks the
+//! address, name the network (`traefik.docker.network=NAME`).
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::signs::remote;
+use exchange::{Address, ConnectFault, Fault};
+use std::net::IpAddr;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "wrong_network",
+    family: Family::F3,
+    title: "The gateway is not on the network of that address",
+    side: Side::Platform,
+    retry: RetryClass::R3,
+    passing: false,
+    look,
+    fix,
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let Fault::Connect(
+        ConnectFault::TimedOut(_)
+        | ConnectFault::HostUnreachable
+        | ConnectFault::NetworkUnreachable,
+    ) = case.fault()?
+    else {
+        return None;
+    };
+    remote(case).then(|| {
+        Finding::new(
+            if of_a_bridge(case) { 0.2 } else { 0.04 },
+            format!("the gateway may not be on the network of {}", case.dialled()),
+            "networks of containers are kept apart by dropping what comes from another one",
+        )
+    })
+}
+
+/// The block from which Docker takes its bridge networks first.
+fn of_a_bridge(case: &Case) -> bool {
+    match case.attempt().and_then(|it| it.address.as_ref()) {
+        Some(Address::Inet(address)) => match address.ip() {
+            IpAddr::V4(ip) => ip.octets()[0] == 172 && (17..32).contains(&ip.octets()[1]),
+            IpAddr::V6(_) => false,
+        },
+        _ => false,
+    }
+}
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "See on which networks the two containers are",
+            "docker inspect -f '{{.Name}} {{json .NetworkSettings.Networks}}' GATEWAY APP",
+        ),
+        Fix::run("Join the gateway to the app's network", "docker network connect NETWORK GATEWAY"),
+        Fix::new("Dial the app by its service name on that network, not by an address"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_among, check_not};
+
+    #[test]
+    fn an_address_of_a_bridge_may_be_out_of_reach() {
+        check_among("connect: timed_out | to=172.19.0.3:80", "wrong_network");
+    }
+
+    #[test]
+    fn a_refusal_came_from_that_network() {
+        check_not("connect: refused | to=172.19.0.3:80", "wrong_network");
+    }
+
+    #[test]
+    fn loopback_is_always_the_right_network() {
+        check_not("connect: timed_out | to=127.0.0.1:80", "wrong_network");
+    }
+}
