@@ -1,0 +1,152 @@
+//! What may be asked for on the command line.
+
+use crate::cases::Case;
+use crate::proxies::Kind;
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// CPU time per request of the gateway beside nginx, on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "bench", args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) requests: Requests,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Large bodies down and up while the proxy's memory is watched
+    Transfer(Transfer),
+    /// Time from the start of a proxy to its first answer, and its memory then
+    Ready(Ready),
+    /// Memory with many idle client connections
+    Idle(Idle),
+    /// The responder that the proxies forward to; started by the other commands
+    #[command(hide = true)]
+    Upstream,
+    /// Becomes another program that ends when the benchmark does
+    #[command(hide = true)]
+    Leash(Leash),
+    /// Removes the working folder when the benchmark is gone
+    #[command(hide = true)]
+    Janitor(Janitor),
+}
+
+/// What every measurement takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The gateway's binary, or `none`; by default the `goodgate` beside this program
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gateway: Option<PathBuf>,
+    /// Measure only these
+    #[arg(long, value_delimiter = ',', value_name = "PROXY,...")]
+    pub(crate) only: Vec<Kind>,
+    /// Add nginx and HAProxy without an access log
+    #[arg(long)]
+    pub(crate) extra: bool,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The core that the proxy under test has to itself
+    #[arg(long, default_value_t = 0, value_name = "CORE")]
+    pub(crate) proxy_core: usize,
+    /// The core that the load generator and the upstream share
+    #[arg(long, default_value_t = 1, value_name = "CORE")]
+    pub(crate) load_core: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Requests {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How often each proxy gets its turn in each case
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) rounds: u32,
+    /// How long a turn lasts
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub(crate) seconds: u32,
+    /// Measure only these cases
+    #[arg(long, value_delimiter = ',', value_name = "CASE,...")]
+    pub(crate) cases: Vec<Case>,
+    /// Fail if the gateway's CPU time is more than this many times nginx's in any case
+    #[arg(long, value_name = "RATIO", value_parser = positive)]
+    pub(crate) bound: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Transfer {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Size of the body in each direction
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub(crate) mib: u64,
+    /// Fail if the gateway's memory peaks this many MiB above where it began
+    #[arg(long, value_name = "MIB", value_parser = positive)]
+    pub(crate) bound: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ready {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How often each proxy is started
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) starts: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Idle {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How many connections are held, each after one request
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=16_000))]
+    pub(crate) connections: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Leash {
+    /// The process to end with
+    #[arg(long)]
+    pub(crate) parent: i32,
+    #[arg(long)]
+    pub(crate) core: usize,
+    /// Where the moment of the start is written
+    #[arg(long)]
+    pub(crate) stamp: PathBuf,
+    pub(crate) program: PathBuf,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Janitor {
+    pub(crate) folder: PathBuf,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(it) if it.is_finite() && it > 0.0 => Ok(it),
+        _ => Err("a number above 0 is wanted".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn cases_and_proxies_come_as_lists() {
+        let it = Arguments::parse_from(["bench", "--cases", "small,sse", "--only", "nginx"]);
+        assert_eq!(it.requests.cases, [Case::Small, Case::Sse]);
+        assert_eq!(it.requests.common.only, [Kind::Nginx]);
+    }
+}

@@ -1,0 +1,153 @@
+//! Processes that end when we do, however we end.
+//!
+//! A child is started through this program itself: the child asks the kernel for a signal at its
+//! parent's death, takes its core, and then becomes the program that was wanted. So nothing is left
+//! behind even where no destructor runs.
+
+use crate::arguments::Leash;
+use crate::workplace::Workplace;
+use crate::{Verdict, cores, process};
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal};
+use rustix::time::{ClockId, clock_gettime};
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a child may take to end by itself.
+const GRACE: Duration = Duration::from_secs(3);
+
+pub(crate) struct Child {
+    name: String,
+    inner: std::process::Child,
+    output: PathBuf,
+    errors: PathBuf,
+    stamp: PathBuf,
+}
+
+impl Child {
+    pub(crate) fn start(
+        place: &Workplace,
+        name: &str,
+        core: usize,
+        program: &Path,
+        arguments: &[OsString],
+    ) -> Result<Child> {
+        let output = place.file(&format!("{name}.stdout"));
+        let errors = place.file(&format!("{name}.stderr"));
+        let stamp = place.file(&format!("{name}.started"));
+        let inner = Command::new(std::env::current_exe()?)
+            .arg("leash")
+            .args(["--parent", &std::process::id().to_string()])
+            .args(["--core", &core.to_string()])
+            .arg("--stamp")
+            .arg(&stamp)
+            .arg("--")
+            .arg(program)
+            .args(arguments)
+            .current_dir(place.path())
+            .stdin(Stdio::null())
+            .stdout(File::create(&output)?)
+            .stderr(File::create(&errors)?)
+            .spawn()
+            .with_context(|| format!("starting {name}"))?;
+        Ok(Child { name: name.to_owned(), inner, output, errors, stamp })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.inner.id()
+    }
+
+    /// All that it wrote to standard output so far.
+    pub(crate) fn said(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.output)?)
+    }
+
+    /// Time since the program that was wanted began, without what starting through us took.
+    pub(crate) fn age(&self) -> Result<Duration> {
+        let text = std::fs::read_to_string(&self.stamp)?;
+        let began = Duration::from_nanos(text.trim().parse()?);
+        Ok(now().saturating_sub(began))
+    }
+
+    pub(crate) fn check_running(&mut self) -> Result<()> {
+        match self.inner.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("{} ended with {status}{}", self.name, self.last_words()),
+        }
+    }
+
+    /// What it said on standard error, the last lines of it.
+    pub(crate) fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(&self.errors).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let last = &lines[lines.len().saturating_sub(5)..];
+        if last.is_empty() { String::new() } else { format!(": {}", last.join("\n")) }
+    }
+
+    /// Waits for it to end by itself.
+    pub(crate) fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        match self.ended_within(limit)? {
+            Some(status) => Ok(status),
+            None => bail!("{} did not end within {} s", self.name, limit.as_secs()),
+        }
+    }
+
+    fn ended_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        let until = Instant::now() + limit;
+        loop {
+            let status = self.inner.try_wait()?;
+            if status.is_some() || Instant::now() >= until {
+                return Ok(status);
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !matches!(self.inner.try_wait(), Ok(None)) {
+            return;
+        }
+        // Its own children are found now: after its death nothing tells that they were its.
+        let family = process::family(self.pid());
+        signal(self.pid(), Signal::TERM);
+        if matches!(self.ended_within(GRACE), Ok(Some(_))) {
+            return;
+        }
+        family.into_iter().for_each(|pid| signal(pid, Signal::KILL));
+        // Killed, so this returns at once; it only takes the entry from the process table.
+        let _ = self.inner.wait();
+    }
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended in between, which is what we want.
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+/// The child's side: becomes the program.
+pub(crate) fn run_leashed(leash: &Leash) -> Result<Verdict> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    if rustix::process::getppid() != Pid::from_raw(leash.parent) {
+        bail!("the benchmark ended before its child began");
+    }
+    cores::move_to(leash.core)?;
+    std::fs::write(&leash.stamp, now().as_nanos().to_string())?;
+    let error = Command::new(&leash.program).args(&leash.arguments).exec();
+    Err(error).with_context(|| format!("starting `{}`", leash.program.display()))
+}
+
+/// The one clock that reads the same in parent and child.
+fn now() -> Duration {
+    let it = clock_gettime(ClockId::Monotonic);
+    Duration::new(it.tv_sec.unsigned_abs(), it.tv_nsec.unsigned_abs() as u32)
+}

@@ -1,0 +1,177 @@
+//! The proxies under test: how each is configured, started and asked.
+
+mod goodgate;
+mod haproxy;
+mod nginx;
+
+use crate::cases::Plan;
+use crate::child::Child;
+use crate::client::Connection;
+use crate::log::AccessLog;
+use crate::process::{self, CpuTime};
+use crate::setting::{Setting, find_program};
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a proxy may take until it answers.
+const START: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    Goodgate,
+    Nginx,
+    NginxWithoutLog,
+    HaproxyWithoutLog,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Goodgate => "goodgate",
+            Kind::Nginx => "nginx",
+            Kind::NginxWithoutLog => "nginx_without_log",
+            Kind::HaproxyWithoutLog => "haproxy_without_log",
+        }
+    }
+
+    /// What has to be installed for it.
+    pub(crate) fn program(self) -> Option<&'static str> {
+        match self {
+            Kind::Goodgate => None,
+            Kind::Nginx | Kind::NginxWithoutLog => Some("nginx"),
+            Kind::HaproxyWithoutLog => Some("haproxy"),
+        }
+    }
+
+    fn logs(self) -> bool {
+        matches!(self, Kind::Goodgate | Kind::Nginx)
+    }
+}
+
+/// What a configuration names.
+struct Names {
+    plain: SocketAddr,
+    tls: SocketAddr,
+    upstream: SocketAddr,
+    /// The folder that holds the certificate, and files of the proxy's own.
+    folder: PathBuf,
+    /// `None`: no access log.
+    log: Option<PathBuf>,
+    /// A start of file names that no other proxy here has.
+    prefix: &'static str,
+}
+
+/// A proxy that runs and has answered.
+pub(crate) struct Proxy {
+    pub(crate) kind: Kind,
+    child: Child,
+    plain: SocketAddr,
+    tls: SocketAddr,
+    pub(crate) log: Option<AccessLog>,
+    /// From its start to its first answer.
+    pub(crate) ready_after: Duration,
+}
+
+impl Proxy {
+    pub(crate) fn start(kind: Kind, setting: &Setting) -> Result<Proxy> {
+        let (plain, tls) = free_addresses()?;
+        let log = kind.logs().then(|| setting.place.file(&format!("{}.log", kind.name())));
+        let names = Names {
+            plain,
+            tls,
+            upstream: setting.upstream_addr,
+            folder: setting.place.path().to_owned(),
+            log: log.clone(),
+            prefix: kind.name(),
+        };
+        let (program, arguments) = prepare(kind, setting, &names)?;
+        let place = &setting.place;
+        let mut child = Child::start(place, kind.name(), setting.proxy_core, &program, &arguments)?;
+        let ready_after = first_answer(&mut child, plain)
+            .with_context(|| format!("waiting for the first answer of {}", kind.name()))?;
+        Ok(Proxy { kind, child, plain, tls, log: log.map(AccessLog::new), ready_after })
+    }
+
+    pub(crate) fn addr(&self, plan: &Plan) -> SocketAddr {
+        if plan.tls { self.tls } else { self.plain }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    pub(crate) fn cpu_time(&self) -> Result<CpuTime> {
+        process::cpu_time(self.pid())
+    }
+
+    pub(crate) fn check_running(&mut self) -> Result<()> {
+        self.child.check_running()
+    }
+
+    pub(crate) fn connect(&self) -> Result<Connection> {
+        Connection::open(self.plain)
+    }
+
+    /// One request of the case, so that a proxy that answers something else is not measured.
+    pub(crate) fn check_answer(&self, plan: &Plan) -> Result<()> {
+        let mut connection = self.connect()?;
+        let answer = match plan.upload {
+            0 => connection.get(plan.path)?,
+            bytes => connection.post(plan.path, bytes as u64)?,
+        };
+        ensure!(answer.status == 200, "the answer has status {}", answer.status);
+        ensure!(answer.length >= plan.answer as u64, "the answer has {} bytes", answer.length);
+        Ok(())
+    }
+}
+
+fn prepare(kind: Kind, setting: &Setting, names: &Names) -> Result<(PathBuf, Vec<OsString>)> {
+    let (file, text) = match kind {
+        Kind::Goodgate => ("goodgate.toml", goodgate::configuration(names)),
+        Kind::Nginx => ("nginx.conf", nginx::configuration(names)),
+        Kind::NginxWithoutLog => ("nginx_without_log.conf", nginx::configuration(names)),
+        Kind::HaproxyWithoutLog => ("haproxy.cfg", haproxy::configuration(names)),
+    };
+    let file = setting.place.write(file, &text)?;
+    let arguments = match kind {
+        Kind::Goodgate => goodgate::arguments(file),
+        Kind::Nginx | Kind::NginxWithoutLog => nginx::arguments(names, file),
+        Kind::HaproxyWithoutLog => haproxy::arguments(file),
+    };
+    let program = match (kind.program(), &setting.gateway) {
+        (Some(name), _) => find_program(name, "on Debian: apt-get install nginx haproxy")?,
+        (None, Some(gateway)) => gateway.clone(),
+        (None, None) => bail!("no gateway was given"),
+    };
+    Ok((program, arguments))
+}
+
+/// Two addresses that nothing listens on now.
+fn free_addresses() -> Result<(SocketAddr, SocketAddr)> {
+    // Both are held at once, or the kernel may give the same port twice.
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok((first.local_addr()?, second.local_addr()?))
+}
+
+fn first_answer(child: &mut Child, addr: SocketAddr) -> Result<Duration> {
+    let until = Instant::now() + START;
+    loop {
+        let answer = Connection::open(addr).and_then(|mut it| it.get("/small"));
+        match answer {
+            Ok(answer) if answer.status == 200 => return child.age(),
+            Ok(answer) if Instant::now() > until => bail!("its status was {}", answer.status),
+            Err(error) if Instant::now() > until => return Err(error),
+            Ok(_) | Err(_) => child.check_running()?,
+        }
+        sleep(Duration::from_micros(200));
+    }
+}
