@@ -276,7 +276,7 @@ impl Conditions {
             tls.push(format!("server_name = \"{name}\""));
         }
         if let Some((certificate, key)) = &self.client {
-            tls.push(format!("client = {{ cert = {certificate:?}, key = {key:?} }}"));
+            tls.push(format!("cert = {certificate:?}, key = {key:?}"));
         }
         match tls.is_empty() {
             true => format!("timeout = {{ {times} }}\n"),

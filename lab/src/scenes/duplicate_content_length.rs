@@ -8,6 +8,6 @@ pub(super) static SCENE: Scene = Scene {
     expects: &[Expect::fails(Ask::Get, 502, "duplicate_content_length", "http_protocol_error")],
     play: Play::Writes(
         &[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 2\r\n\r\nok"],
-        Ending::Stay,
+        Ending::End,
     ),
 };
