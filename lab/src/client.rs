@@ -167,7 +167,7 @@ impl Client {
 
     /// Everything up to the end of the stream, and how that ended.
     pub async fn rest(&mut self) -> (Vec<u8>, End) {
-        let end = self.reader.to_end().await;
+        let end = self.reader.drain().await;
         (std::mem::take(&mut self.reader.read), end)
     }
 }
@@ -214,7 +214,7 @@ impl Reader {
 
     /// All that came, since none of it can be told apart.
     async fn no_head(&mut self, head: String, interim: Vec<u16>, end: End) -> Answer {
-        let end = if end == End::Whole { self.to_end().await } else { end };
+        let end = if end == End::Whole { self.drain().await } else { end };
         let mut body = head.into_bytes();
         body.append(&mut self.read);
         let (head, trailers) = (String::new(), String::new());
@@ -226,7 +226,7 @@ impl Reader {
             return self.chunks(answer).await;
         }
         let Some(length) = answer.field("content-length").and_then(|it| it.parse().ok()) else {
-            let end = self.to_end().await;
+            let end = self.drain().await;
             answer.body = std::mem::take(&mut self.read);
             // Without a length, FIN is the end of the answer.
             return if end == End::Closed { Ok(()) } else { Err(end) };
@@ -284,7 +284,7 @@ impl Reader {
         }
     }
 
-    async fn to_end(&mut self) -> End {
+    async fn drain(&mut self) -> End {
         loop {
             if let Err(end) = self.fill().await {
                 return end;

@@ -23,6 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub struct Gateway {
     /// Where it serves.
     pub listen: SocketAddr,
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    pub status: SocketAddr,
     process: Process,
     scratch: Scratch,
 }
@@ -72,7 +74,7 @@ impl Gateway {
         let mut process = Process::start("goodgate", command, &scratch)?;
         process.until_it_listens(status).await?;
         until_ready(status).await?;
-        Ok(Gateway { listen, process, scratch })
+        Ok(Gateway { listen, status, process, scratch })
     }
 
     pub async fn client(&self) -> io::Result<Client> {

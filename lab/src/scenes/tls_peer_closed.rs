@@ -15,6 +15,8 @@ pub(super) static SCENE: Scene = Scene {
 
 async fn play(mut stream: TcpStream) -> io::Result<()> {
     let mut hello = [0; 4096];
-    stream.read(&mut hello).await?;
+    if stream.read(&mut hello).await? == 0 {
+        return Ok(());
+    }
     stage::end(stream).await
 }

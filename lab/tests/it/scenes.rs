@@ -1,0 +1,121 @@
+//! Every scene through a real goodgate: what the client sees, what the record says, and that the
+//! two agree.
+
+use lab::client::{Answer, End};
+use lab::gateway::Gateway;
+use lab::{Expect, SCENES, Scene, table};
+use serde_json::Value;
+use std::fmt::Write;
+use std::io;
+
+#[tokio::test]
+async fn every_scene_is_explained() {
+    let mut wrong = String::new();
+    for scene in SCENES {
+        let complaints = match play(scene).await {
+            Ok(complaints) => complaints,
+            Err(error) => vec![error.to_string()],
+        };
+        for it in complaints {
+            writeln!(wrong, "{:<28} {it}", scene.id).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn every_scene_is_about_a_cause_of_the_catalogue() {
+    let causes = SCENES.iter().flat_map(|it| it.expects).filter_map(|it| it.cause);
+    let unknown: Vec<&str> = causes.filter(|it| diagnosis::entry(it).is_none()).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// Plays one scene; what was not as expected.
+async fn play(scene: &Scene) -> io::Result<Vec<String>> {
+    let playing = scene.start()?;
+    let gateway = Gateway::before(&playing).await?;
+    let answers = table::ask(scene.expects, gateway.listen).await?;
+    // A record is written when its exchange is over, which may be a moment after the last byte.
+    gateway.records_soon(scene.expects.len()).await;
+    let mut records = gateway.stopped().await?;
+    if scene.id == "proxy_loop" {
+        // The request came through here twice; the second time is the one that is about the loop.
+        records.retain(|it| it["cause"] == "proxy_loop");
+    }
+
+    let mut wrong = Vec::new();
+    same(&mut wrong, "records", scene.expects.len(), records.len());
+    for (at, expect) in scene.expects.iter().enumerate() {
+        let mut complaints = Vec::new();
+        check_answer(&mut complaints, expect, &answers[at]);
+        if let Some(record) = records.get(at) {
+            check_record(&mut complaints, expect, &answers[at], record);
+        }
+        wrong.extend(complaints.iter().map(|it| format!("request {}: {it}", at + 1)));
+    }
+    Ok(wrong)
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(wrong: &mut Vec<String>, what: &str, expected: T, is: T) {
+    if expected != is {
+        wrong.push(format!("{what}: {is:?} instead of {expected:?}"));
+    }
+}
+
+fn check_answer(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer) {
+    same(wrong, "status", Some(expect.status), answer.status);
+    same(wrong, "cut", expect.cut, answer.cut());
+    if expect.error.is_some() {
+        check_explanation(wrong, expect, answer);
+    } else if !expect.cut {
+        same(wrong, "type of error", None, parameter(answer, "error"));
+    }
+    // A silent client would wait for ever; cutting must be visible.
+    if expect.cut {
+        same(wrong, "hangs", false, answer.end == End::Silent);
+    }
+}
+
+/// An answer that the gateway made.
+fn check_explanation(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer) {
+    same(wrong, "cause in Proxy-Status", expect.cause, parameter(answer, "cause"));
+    same(wrong, "error in Proxy-Status", expect.error, parameter(answer, "error"));
+    same(wrong, "type", Some("application/problem+json"), answer.field("content-type"));
+    let problem: Value = match serde_json::from_slice(&answer.body) {
+        Ok(problem) => problem,
+        Err(error) => return wrong.push(format!("body is no JSON ({error}): {}", answer.text())),
+    };
+    same(wrong, "status in the body", Some(u64::from(expect.status)), problem["status"].as_u64());
+    same(wrong, "cause in the body", expect.cause, problem["cause"].as_str());
+    same(wrong, "id in the body", answer.field("x-request-id"), problem["request_id"].as_str());
+    for text in ["type", "title", "detail", "wire", "side"] {
+        same(wrong, text, true, problem[text].as_str().is_some_and(|it| !it.is_empty()));
+    }
+    same(wrong, "retryable", true, problem["retryable"].is_boolean());
+    // The client is on this host, so it is told why and what to do.
+    for list in ["/evidence", "/fix/now"] {
+        let entries = problem.pointer(list).and_then(Value::as_array);
+        same(wrong, list, true, entries.is_some_and(|it| !it.is_empty()));
+    }
+}
+
+/// A parameter of the member of `Proxy-Status` that is nearest the origin.
+fn parameter<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    let parameters = answer.field("proxy-status")?.split(';').map(str::trim);
+    parameters.filter_map(|it| it.split_once('=')).find(|(it, _)| *it == name).map(|(_, it)| it)
+}
+
+fn check_record(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer, record: &Value) {
+    same(wrong, "cause in the record", expect.cause, record["cause"].as_str());
+    same(wrong, "status in the record", Some(u64::from(expect.status)), record["status"].as_u64());
+    let end = if expect.cut { "cut" } else { "complete" };
+    same(wrong, "end in the record", Some(end), record["end"].as_str());
+    same(wrong, "id in the record", answer.field("x-request-id"), record["id"].as_str());
+    for word in ["time", "client", "method", "host", "path", "route", "upstream"] {
+        same(wrong, word, true, record[word].as_str().is_some_and(|it| !it.is_empty()));
+    }
+    for number in ["attempts", "took_ms"] {
+        same(wrong, number, true, record[number].is_number());
+    }
+    same(wrong, "phases_ms", true, record["phases_ms"].is_object());
+}
