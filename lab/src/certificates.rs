@@ -1,8 +1,8 @@
 //! Certificates made as a scene starts, good and bad.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -132,11 +132,19 @@ pub(crate) struct Leaf {
     /// First and last year.
     valid: (i32, i32),
     usage: ExtendedKeyUsagePurpose,
+    /// It says where its authority's own certificate is to be had.
+    says_where: bool,
 }
 
 impl Leaf {
     pub(crate) fn named(name: &'static str) -> Leaf {
-        Leaf { name, valid: (2020, 2100), usage: ExtendedKeyUsagePurpose::ServerAuth }
+        let usage = ExtendedKeyUsagePurpose::ServerAuth;
+        Leaf { name, valid: (2020, 2100), usage, says_where: false }
+    }
+
+    /// As all authorities of the public web do.
+    pub(crate) fn public(self) -> Leaf {
+        Leaf { says_where: true, ..self }
     }
 
     /// Valid from the first of January of one year to that of another.
@@ -150,8 +158,28 @@ impl Leaf {
         params.not_before = date_time_ymd(self.valid.0, 1, 1);
         params.not_after = date_time_ymd(self.valid.1, 1, 1);
         params.extended_key_usages = vec![self.usage];
+        if self.says_where {
+            params.custom_extensions.push(authority_access(b"http://authority.test/issuer.der"));
+        }
         params
     }
+}
+
+/// Authority Information Access (RFC 5280 4.2.2.1): a list of one entry, "issuers at this URL".
+fn authority_access(url: &[u8]) -> CustomExtension {
+    const ACCESS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
+    const ISSUERS: &[u8] = &[0x06, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 2];
+    const URL: u8 = 0x86;
+    let place = der(URL, url);
+    let entry = der(0x30, &[ISSUERS, &place].concat());
+    CustomExtension::from_oid_content(ACCESS, der(0x30, &entry))
+}
+
+/// One value in DER, short enough for a length of one byte.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).ok().filter(|it| *it < 0x80);
+    let length = length.expect("what the lab writes is short");
+    [&[tag, length], content].concat()
 }
 
 fn new_key() -> KeyPair {

@@ -13,5 +13,5 @@ pub(super) static SCENE: Scene = Scene {
 fn identity() -> Identity {
     let root = Authority::new("Lab Root");
     let intermediate = root.intermediate("Lab Intermediate");
-    Identity::signed(&intermediate, Leaf::named(NAME)).trusting(&root)
+    Identity::signed(&intermediate, Leaf::named(NAME).public()).trusting(&root)
 }
