@@ -183,7 +183,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub const SHORT: Limits = Limits { patience: Duration::from_millis(600), total: None };
+    pub const SHORT: Limits = Limits { patience: Duration::from_millis(800), total: None };
 }
 
 /// A scene as its file sets it: where it is, what it needs, what must live as long as it plays.

@@ -14,7 +14,7 @@ pub(super) static SCENE: Scene = Scene {
 };
 
 const LIMITS: Limits =
-    Limits { patience: Duration::from_millis(900), total: Some(Duration::from_millis(400)) };
+    Limits { patience: Duration::from_millis(1_000), total: Some(Duration::from_millis(400)) };
 
 fn set() -> io::Result<Set> {
     let mut set = Set::http(stage::stay::<TcpStream>)?;
