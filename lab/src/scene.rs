@@ -190,7 +190,7 @@ impl Limits {
 pub(crate) struct Set {
     pub(crate) url: String,
     pub(crate) conditions: Conditions,
-    keeps: Vec<Box<dyn Any + Send>>,
+    keeps: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl Set {
@@ -246,7 +246,7 @@ impl Set {
         Ok(self.keeps(scratch))
     }
 
-    pub(crate) fn keeps(mut self, it: impl Any + Send) -> Set {
+    pub(crate) fn keeps(mut self, it: impl Any + Send + Sync) -> Set {
         self.keeps.push(Box::new(it));
         self
     }
@@ -312,7 +312,7 @@ pub struct Playing {
     pub file_extra: String,
     /// The same as values, for gateways with another configuration.
     pub conditions: Conditions,
-    _guard: Vec<Box<dyn Any + Send>>,
+    _guard: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl Playing {

@@ -7,6 +7,7 @@ mod bad_chunk;
 mod body_stall;
 mod cl_and_te;
 mod client_upload_rejected;
+mod client_upload_rejected_silent;
 mod connection_reset;
 mod content_length_long;
 mod content_length_short;
@@ -83,6 +84,7 @@ pub static SCENES: &[&Scene] = &[
     &head_fin_race::SCENE,
     &response_truncated::SCENE,
     &client_upload_rejected::SCENE,
+    &client_upload_rejected_silent::SCENE,
     &response_header_timeout::SCENE,
     &slow_headers::SCENE,
     &body_stall::SCENE,
