@@ -27,6 +27,7 @@ mod healthy_tls;
 mod healthy_unix;
 mod http1_to_http2;
 mod http_to_tls_port;
+mod http_to_tls_port_silent;
 mod invalid_content_length;
 mod invalid_header_line;
 mod keepalive_race;
@@ -114,6 +115,7 @@ pub static SCENES: &[&Scene] = &[
     &http1_to_http2::SCENE,
     &wrong_protocol_service::SCENE,
     &unexpected_upgrade::SCENE,
+    &http_to_tls_port_silent::SCENE,
     &partial_head::SCENE,
     &malformed_status_line::SCENE,
     &invalid_header_line::SCENE,
