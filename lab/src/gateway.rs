@@ -1,0 +1,154 @@
+//! A real goodgate in a process of its own.
+
+use crate::process::{self, Process};
+use crate::scene::Playing;
+use crate::scratch::Scratch;
+use crate::stage;
+use serde_json::Value;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+use crate::client::{Client, End};
+
+/// For something that happens right after what we saw.
+const SOON: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// A running goodgate, killed when dropped.
+pub struct Gateway {
+    /// Where it serves.
+    pub listen: SocketAddr,
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    pub status: SocketAddr,
+    process: Process,
+    scratch: Scratch,
+}
+
+impl Gateway {
+    /// With `config` below the tables that say where to listen and to log. `config` may begin with
+    /// keys of no table.
+    pub async fn start(config: &str) -> io::Result<Gateway> {
+        Gateway::start_as(|_| config.to_owned(), false).await
+    }
+
+    /// With one route that leads to a scene.
+    pub async fn before(playing: &Playing) -> io::Result<Gateway> {
+        let Playing { upstream_extra, route_extra, file_extra, .. } = playing;
+        let config = |listen| {
+            let url = playing.url_for(listen);
+            format!(
+                "{file_extra}\
+                 [upstream.scene]\ntargets = [\"{url}\"]\n{upstream_extra}\n\
+                 [route.scene]\nmatch = \"/*\"\nto = \"scene\"\n{route_extra}"
+            )
+        };
+        Gateway::start_as(config, playing.conditions.ordinary_user).await
+    }
+
+    async fn start_as(
+        config: impl Fn(SocketAddr) -> String,
+        ordinary_user: bool,
+    ) -> io::Result<Gateway> {
+        let binary = binary()?;
+        let scratch = Scratch::new("goodgate")?;
+        process::open_to_all(&scratch)?;
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
+        let status = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
+        let access = scratch.path().join("access.jsonl");
+        // One worker, so that requests meet the connections of those before them.
+        let text = format!(
+            "workers = 1\n\
+             [listen]\nhttp = \"{listen}\"\n\
+             [status]\nlisten = \"{status}\"\n\
+             [log]\naccess = {access:?}\n{}",
+            config(listen)
+        );
+        let file = scratch.write("goodgate.toml", &text)?;
+        let mut command = process::command(&binary, ordinary_user);
+        command.arg("run").arg("--config").arg(file);
+        let mut process = Process::start("goodgate", command, &scratch)?;
+        process.until_it_listens(status).await?;
+        until_ready(status).await?;
+        Ok(Gateway { listen, status, process, scratch })
+    }
+
+    pub async fn client(&self) -> io::Result<Client> {
+        Client::connect(self.listen).await
+    }
+
+    /// The access log as it is now. A line that is still being written does not count.
+    #[must_use]
+    pub fn records(&self) -> Vec<Value> {
+        let path = self.scratch.path().join("access.jsonl");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(|it| serde_json::from_str(it).unwrap_or(Value::Null)).collect()
+    }
+
+    /// Waits for this many records; gives what there are if they do not come.
+    pub async fn records_soon(&self, count: usize) -> Vec<Value> {
+        let began = Instant::now();
+        while self.records().len() < count && began.elapsed() < SOON {
+            sleep(LOOK_EVERY).await;
+        }
+        self.records()
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Waits for the process to end by itself.
+    pub async fn ended(&mut self, within: Duration) -> io::Result<ExitStatus> {
+        self.process.ended(within).await
+    }
+
+    /// Stops it, and gives its records, which are all there then.
+    pub async fn stopped(mut self) -> io::Result<Vec<Value>> {
+        self.terminate();
+        self.ended(SOON).await?;
+        Ok(self.records())
+    }
+
+    /// What it said on its output.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.process.said()
+    }
+}
+
+async fn until_ready(status: SocketAddr) -> io::Result<()> {
+    let ask = b"GET /readyz HTTP/1.1\r\nHost: status\r\nConnection: close\r\n\r\n";
+    let began = Instant::now();
+    loop {
+        let answer = Client::connect(status).await?.exchange(ask).await;
+        if answer.status == Some(200) && answer.end == End::Whole {
+            return Ok(());
+        }
+        if began.elapsed() > SOON {
+            return Err(io::Error::other(format!("/readyz still answers {}", answer.words())));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// `GOODGATE_BIN`, else the one that was built beside this program.
+fn binary() -> io::Result<PathBuf> {
+    if let Some(path) = std::env::var_os("GOODGATE_BIN") {
+        return Ok(path.into());
+    }
+    let this = std::env::current_exe()?;
+    // A test lies in `deps`, one folder below the binaries.
+    let beside = this.ancestors().skip(1).take(2).map(|it| it.join("goodgate"));
+    beside.into_iter().find(|it| it.is_file()).ok_or_else(|| {
+        let hint = "there is no goodgate beside this program\n\n\
+                    hint: run `cargo build -p goodgate`, or say where it is with GOODGATE_BIN";
+        io::Error::new(io::ErrorKind::NotFound, hint)
+    })
+}

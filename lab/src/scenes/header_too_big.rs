@@ -1,0 +1,25 @@
+//! Sends a header of 200 kB.
+
+use crate::scene::{Ask, Expect, Play, Scene};
+use crate::stage;
+use std::io;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+pub(super) static SCENE: Scene = Scene {
+    id: "header_too_big",
+    about: "it sends a header of 200 kB",
+    expects: &[Expect::fails(Ask::Get, 502, "header_too_big", "http_response_header_section_size")],
+    play: Play::Talks(|stream| Box::pin(play(stream))),
+};
+
+const BYTES: usize = 200_000;
+
+async fn play(mut stream: TcpStream) -> io::Result<()> {
+    stage::read_request(&mut stream).await?;
+    let big = "x".repeat(BYTES);
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nSet-Cookie: session={big}\r\nContent-Length: 2\r\n\r\nok");
+    stream.write_all(answer.as_bytes()).await?;
+    stage::stay(stream).await
+}

@@ -1,0 +1,10 @@
+//! End to end: a real goodgate on real sockets.
+
+mod bodies;
+mod front;
+mod neighbours;
+mod records;
+mod routes;
+mod scenes;
+mod shutdown;
+mod world;
