@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use config::parse::{Context, parse};
+use config::{Context, parse};
 use std::path::Path;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
