@@ -137,23 +137,17 @@ struct Graph {
 
 impl Graph {
     fn read() -> Graph {
-        let words = ["metadata", "--format-version=1", "--locked"];
-        let output = Command::new(env!("CARGO"))
-            .args(words)
-            .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
-            .current_dir(root())
-            .output()
-            .expect("cargo can be started");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "cargo metadata failed: {said}");
-        Graph::of(&serde_json::from_slice(&output.stdout).expect("cargo metadata writes JSON"))
+        let platform = ["--locked", "--filter-platform", "x86_64-unknown-linux-gnu"];
+        let metadata = cargo(&[&["metadata", "--format-version=1"], &platform[..]].concat());
+        Graph::of(&serde_json::from_str(&metadata).expect("cargo metadata writes JSON"), &built())
     }
 
-    fn of(metadata: &Value) -> Graph {
-        let members: Vec<String> = list(&metadata["workspace_members"]).map(text).collect();
-        let nodes = || list(&metadata["resolve"]["nodes"]);
-        let used: BTreeSet<String> = nodes().map(|it| text(&it["id"])).collect();
-        let packages = list(&metadata["packages"])
+    fn of(metadata: &Value, built: &BTreeSet<String>) -> Graph {
+        let members: BTreeSet<String> = list(&metadata["workspace_members"]).map(text).collect();
+        let packages: BTreeMap<String, Package> = list(&metadata["packages"])
+            .filter(|it| {
+                built.contains(&format!("{} v{}", text(&it["name"]), text(&it["version"])))
+            })
             .map(|it| Package {
                 id: text(&it["id"]),
                 name: text(&it["name"]),
@@ -161,17 +155,19 @@ impl Graph {
                 manifest: PathBuf::from(text(&it["manifest_path"])),
                 ours: members.contains(&text(&it["id"])),
             })
-            .filter(|it| used.contains(&it.id))
             .map(|it| (it.id.clone(), it))
             .collect();
         let edges = |kept: fn(&Value) -> bool| {
-            let below = move |it: &Value| {
-                let deps = list(&it["deps"]).filter(|it| list(&it["dep_kinds"]).any(kept));
-                deps.map(|it| text(&it["pkg"])).collect()
+            let below = |node: &Value| {
+                let deps = list(&node["deps"]).filter(|it| list(&it["dep_kinds"]).any(kept));
+                let ids = deps.map(|it| text(&it["pkg"]));
+                ids.filter(|it| packages.contains_key(it)).collect()
             };
-            nodes().map(|it| (text(&it["id"]), below(it))).collect()
+            let nodes = list(&metadata["resolve"]["nodes"]).map(|it| (text(&it["id"]), below(it)));
+            nodes.filter(|(id, _)| packages.contains_key(id)).collect()
         };
-        Graph { packages, normal: edges(|it| it["kind"].is_null()), all: edges(|_| true) }
+        let (normal, all) = (edges(|it| it["kind"].is_null()), edges(|_| true));
+        Graph { packages, normal, all }
     }
 
     fn ours(&self) -> impl Iterator<Item = &Package> {
@@ -203,6 +199,23 @@ impl Graph {
         let users = self.all.iter().filter(move |(_, below)| uses(below));
         users.map(|(id, _)| self.packages[id].name.as_str())
     }
+}
+
+/// Names and versions of what is really built. The metadata also hold packages that some feature
+/// merely mentions (`ring?/std`).
+fn built() -> BTreeSet<String> {
+    let words = ["tree", "--workspace", "--prefix=none", "--format={p}", "--locked"];
+    let tree = cargo(&[&words[..], &["--target", "x86_64-unknown-linux-gnu"]].concat());
+    let name = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    tree.lines().map(name).collect()
+}
+
+fn cargo(words: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO"));
+    let output = command.args(words).current_dir(root()).output().expect("cargo can be started");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo {} failed: {said}", words.join(" "));
+    String::from_utf8(output.stdout).expect("cargo writes UTF-8")
 }
 
 struct Ban {
