@@ -1,1 +1,47 @@
-fn main() {}
+//! The project's own tasks: everything that CI and developers run goes through here.
+
+mod docs;
+mod features;
+mod fuzz;
+mod gate;
+mod install;
+mod new;
+mod run;
+mod say;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  test                       install what is missing, then every check and test
+  docs [--check]             write (or compare) the generated pages
+  new cause <name> <family>  start a cause from the template, such as `new cause stale_dns F6`
+  peers                      install nginx, haproxy and wrk, for comparisons
+  fuzz [target] [--seconds N]";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match task(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            say::problem(&problem);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn task(words: &[&str]) -> Result<()> {
+    match words {
+        ["test"] => gate::run(),
+        ["docs"] => docs::write(),
+        ["docs", "--check"] => docs::check(),
+        ["new", "cause", name] => new::cause(name, ""),
+        ["new", "cause", name, family] => new::cause(name, family),
+        ["peers"] => install::peers(),
+        ["fuzz", order @ ..] => fuzz::run(&fuzz::Order::read(order)?),
+        _ => bail!("{USAGE}"),
+    }
+}

@@ -1,0 +1,61 @@
+"""The same app as the Flask one, for FastAPI."""
+
+import asyncio
+import hashlib
+import os
+
+from fastapi import Body, FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+app = FastAPI()
+released = asyncio.Event()
+
+
+@app.get("/")
+async def index():
+    return {"app": "fastapi", "pid": os.getpid()}
+
+
+@app.post("/echo")
+async def echo(body: dict = Body()):
+    return body
+
+
+@app.post("/digest")
+async def digest(request: Request):
+    body = await request.body()
+    return {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+
+
+@app.get("/download/{size}")
+async def download(size: int):
+    return Response(bytes(size), media_type="application/octet-stream")
+
+
+@app.get("/status/{status}")
+async def status(status: int):
+    return JSONResponse({"said": "by the app"}, status)
+
+
+@app.post("/exit")
+async def leave():
+    os._exit(1)
+
+
+@app.get("/events")
+async def events():
+    """Sends one event, and the second only once somebody asks for `/release`."""
+    released.clear()
+
+    async def pieces():
+        yield "data: first\n\n"
+        await asyncio.wait_for(released.wait(), 20)
+        yield "data: second\n\n"
+
+    return StreamingResponse(pieces(), media_type="text/event-stream")
+
+
+@app.post("/release")
+async def release():
+    released.set()
+    return {}

@@ -1,0 +1,110 @@
+//! `cargo xtask fuzz`: runs the targets of `fuzz/`, each for a limited time.
+
+use crate::{run, say};
+use anyhow::{Context, Result, bail};
+
+/// What to fuzz, and for how long.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Order {
+    /// `None` is all of them, one after another.
+    target: Option<String>,
+    /// For each target.
+    seconds: u32,
+}
+
+impl Order {
+    pub(crate) fn read(words: &[&str]) -> Result<Order> {
+        let mut order = Order { target: None, seconds: 60 };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match (*word, &order.target) {
+                ("--seconds", _) => {
+                    let number = words.next().context("`--seconds` wants a number")?;
+                    order.seconds = number
+                        .parse()
+                        .with_context(|| format!("`{number}` is not a number of seconds"))?;
+                }
+                (target, None) if !target.starts_with('-') => order.target = Some(target.into()),
+                (other, _) => bail!("`{other}` is one word too many"),
+            }
+        }
+        Ok(order)
+    }
+}
+
+pub(crate) fn run(order: &Order) -> Result<()> {
+    let targets = match &order.target {
+        Some(one) => vec![known(one)?],
+        None => targets()?,
+    };
+    tools()?;
+    for target in targets {
+        let limit = format!("-max_total_time={}", order.seconds);
+        run::show(&mut nightly(&["cargo", "fuzz", "run", &target, "--", &limit]))?;
+    }
+    Ok(())
+}
+
+/// The fuzzer needs a nightly compiler for its instrumentation.
+fn tools() -> Result<()> {
+    if !run::works(&mut nightly(&["cargo", "--version"])) {
+        bail!("fuzzing needs a nightly compiler: run `rustup toolchain install nightly`");
+    }
+    if run::works(&mut nightly(&["cargo", "fuzz", "--version"])) {
+        return Ok(());
+    }
+    say::note("cargo-fuzz is missing");
+    run::show(&mut run::cargo(&["install", "--locked", "cargo-fuzz"]))
+}
+
+fn nightly(words: &[&str]) -> std::process::Command {
+    let mut command = run::command("rustup", &["run", "nightly"]);
+    command.args(words);
+    command
+}
+
+fn known(target: &str) -> Result<String> {
+    let targets = targets()?;
+    match targets.iter().find(|it| *it == target) {
+        Some(it) => Ok(it.clone()),
+        None => bail!("there is no target `{target}`; there are {}", targets.join(", ")),
+    }
+}
+
+/// One file in `fuzz/fuzz_targets/` is one target.
+fn targets() -> Result<Vec<String>> {
+    let folder = run::root().join("fuzz/fuzz_targets");
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(&folder).context("cannot list fuzz/fuzz_targets")? {
+        let path = file?.path();
+        names.extend(path.file_stem().map(|it| it.to_string_lossy().into_owned()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(target: Option<&str>, seconds: u32) -> Order {
+        Order { target: target.map(str::to_owned), seconds }
+    }
+
+    #[test]
+    fn an_order_is_a_target_and_a_time_in_either_order() {
+        assert_eq!(Order::read(&[]).unwrap(), order(None, 60));
+        assert_eq!(Order::read(&["tap"]).unwrap(), order(Some("tap"), 60));
+        assert_eq!(Order::read(&["tap", "--seconds", "5"]).unwrap(), order(Some("tap"), 5));
+        assert_eq!(Order::read(&["--seconds", "5", "tap"]).unwrap(), order(Some("tap"), 5));
+    }
+
+    #[test]
+    fn an_order_that_cannot_be_read_says_why() {
+        let complaint = |words: &[&str]| Order::read(words).unwrap_err().to_string();
+        assert_eq!(complaint(&["--seconds"]), "`--seconds` wants a number");
+        assert_eq!(complaint(&["--seconds", "soon"]), "`soon` is not a number of seconds");
+        assert_eq!(complaint(&["tap", "front"]), "`front` is one word too many");
+        assert_eq!(complaint(&["--forever"]), "`--forever` is one word too many");
+    }
+}
