@@ -92,7 +92,7 @@ fn server_of(head: &[u8]) -> Option<String> {
 fn answers(target: &Target, took: Duration, server: Option<&str>) -> String {
     let ms = took.as_secs_f64() * 1e3;
     let server = server.map(|it| format!(", server: {it}")).unwrap_or_default();
-    format!("{} answers, {ms:.1} ms{server}", target.name)
+    format!("{} answers, {ms:.1} ms{server}\n", target.name)
 }
 
 #[cfg(test)]

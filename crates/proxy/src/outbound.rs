@@ -270,6 +270,10 @@ impl Pump {
         io: &mut W,
         cx: &mut Context<'_>,
     ) -> Result<Pumped, PumpFault> {
+        if self.sent == 0 && !self.waits && self.taken == 0 {
+            // What of the body is here already leaves with the head, in one write.
+            let _ = self.poll_body(cx)?;
+        }
         loop {
             if self.poll_write(io, cx).map_err(PumpFault::Upstream)?.is_pending() {
                 return Ok(Pumped::Upstream);
