@@ -9,8 +9,8 @@ mod schema;
 
 use crate::output::Output;
 use crate::problem::Failure;
-use std::time::Instant;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use std::time::Instant;
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "goodgate.toml";

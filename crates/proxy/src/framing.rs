@@ -318,8 +318,10 @@ mod tests {
         check("GET / HTTP/1.0\r\n\r\n", BodyFraming::None);
         check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", BodyFraming::Length(5));
         check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", BodyFraming::None);
-        check("PUT / HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: Chunked\r\n\r\n",
-            BodyFraming::Chunked);
+        check(
+            "PUT / HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: Chunked\r\n\r\n",
+            BodyFraming::Chunked,
+        );
         check("GET http://a:1/x HTTP/1.1\r\nHost: A:1\r\n\r\n", BodyFraming::None);
         check("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", BodyFraming::None);
     }
@@ -351,8 +353,10 @@ mod tests {
         for (fields, what) in table {
             check_malformed(&with(fields), what);
         }
-        check_malformed("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
-            Malformed::CodingUnknown);
+        check_malformed(
+            "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+            Malformed::CodingUnknown,
+        );
     }
 
     #[test]

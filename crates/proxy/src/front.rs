@@ -195,9 +195,7 @@ impl<S: Transport> Front<S> {
                         self.cleared += taken as usize;
                         State::Length(length - taken)
                     }
-                    BodyFraming::Chunked => {
-                        State::Chunked(Chunked::new(self.limits.request_head))
-                    }
+                    BodyFraming::Chunked => State::Chunked(Chunked::new(self.limits.request_head)),
                 };
                 self.link.body_refused.set(None);
             }
@@ -359,7 +357,8 @@ impl<S: Transport> AsyncRead for Front<S> {
                     continue;
                 }
                 State::Length(left) if !this.held.is_empty() => {
-                    this.cleared = this.held.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    this.cleared =
+                        this.held.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= this.cleared as u64;
                 }
                 State::Length(left) if buf.remaining() as u64 <= *left => {

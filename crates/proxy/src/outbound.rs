@@ -119,7 +119,9 @@ fn connection_options(headers: &HeaderMap) -> Vec<String> {
     let options = values.flat_map(|it| it.split(',')).map(|it| it.trim().to_ascii_lowercase());
     // What carries our own meaning is not a client's to take away.
     options
-        .filter(|it| !matches!(it.as_str(), "" | "close" | "keep-alive" | "host" | "content-length"))
+        .filter(|it| {
+            !matches!(it.as_str(), "" | "close" | "keep-alive" | "host" | "content-length")
+        })
         .collect()
 }
 

@@ -165,10 +165,10 @@ fn hand_on(
     record.answered(status, Maker::Upstream);
     record.mark_answer(&mut headers);
     headers.append(header::VIA, record.worker().plane.via_field.clone());
-    if 500 <= status {
-        if let Ok(value) = record.worker().plane.received(status) {
-            headers.append(refuse::PROXY_STATUS, value);
-        }
+    if 500 <= status
+        && let Ok(value) = record.worker().plane.received(status)
+    {
+        headers.append(refuse::PROXY_STATUS, value);
     }
     if !outbound.pump.is_done() {
         turn.seat.link.unread.set(true);
