@@ -198,7 +198,7 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr, tls: bool)
         })
     };
     let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None).pipeline_flush(true);
+    builder.header_read_timeout(None);
     if 100 < worker.limits().request_fields {
         builder.max_headers(worker.limits().request_fields + 1);
     }
