@@ -134,7 +134,8 @@ fn request_line<'a>(with_end: &'a [u8], limits: &Limits) -> Result<RequestLine<'
 
 /// Checks the target; gives its authority where it has one.
 fn target_authority<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<&'a [u8]>, Refusal> {
-    if method == b"CONNECT" {
+    // A fragment is for the client alone (RFC 9110 4.2.5); readers differ on whether it counts.
+    if method == b"CONNECT" || target.contains(&b'#') {
         return malformed(Malformed::Target);
     }
     if target[0] == b'/' || target == b"*" {
@@ -151,7 +152,7 @@ fn target_authority<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<&'a [u
         return malformed(Malformed::Target);
     };
     let rest = &target[scheme.len()..];
-    let end = rest.iter().position(|it| matches!(it, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let end = rest.iter().position(|it| matches!(it, b'/' | b'?')).unwrap_or(rest.len());
     match &rest[..end] {
         authority if is_host(authority) => Ok(Some(authority)),
         _ => malformed(Malformed::Target),
@@ -382,6 +383,7 @@ mod tests {
         check_malformed("GET / HTTP/1.1\n", Malformed::BareLineEnd);
         check_malformed("GET x HTTP/1.1\r\n", Malformed::Target);
         check_malformed("CONNECT a:443 HTTP/1.1\r\n", Malformed::Target);
+        check_malformed("GET /a#b HTTP/1.1\r\n", Malformed::Target);
         check_malformed("GET http://u@a/ HTTP/1.1\r\n", Malformed::Target);
     }
 
