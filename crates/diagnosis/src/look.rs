@@ -160,7 +160,7 @@ fn evidence(case: &Case, says: String) -> Vec<Evidence> {
 
 fn request_line(case: &Case) -> String {
     match case.subject {
-        Subject::Refused(refusal) => format!("refused before any attempt: {refusal:?}"),
+        Subject::Refused(refusal) => format!("refused before any attempt: {}", refusal.name()),
         _ => format!("no attempt was made; phase {}", case.exchange.phase().name()),
     }
 }

@@ -88,6 +88,19 @@ impl Attempt {
         }
     }
 
+    /// Where all addresses of a name failed with one error number, the first one stands for them:
+    /// it is the one that people write, such as 127.0.0.1 for `localhost`.
+    pub fn tell_first_of_equals(&mut self) {
+        let (Some(address), Some(errno)) = (&mut self.address, self.errno) else {
+            return;
+        };
+        if self.tried.iter().all(|(_, it)| *it == errno)
+            && let Some((first, _)) = self.tried.first_mut()
+        {
+            std::mem::swap(first, address);
+        }
+    }
+
     /// The connection had served a request before.
     #[must_use]
     pub fn reused(&self) -> bool {

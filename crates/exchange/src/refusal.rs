@@ -77,3 +77,52 @@ pub enum Malformed {
     /// The path holds `%2F`, `%5C`, `%00`, a backslash, or leaves the root.
     PathAmbiguous,
 }
+
+impl Refusal {
+    /// A word for logs and evidence.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Refusal::NoRoute => "no_route",
+            Refusal::MethodNotAllowed => "method_not_allowed",
+            Refusal::NoTarget => "no_target",
+            Refusal::Malformed(it) => it.name(),
+            Refusal::UriTooLong => "uri_too_long",
+            Refusal::HeadTooLarge => "head_too_large",
+            Refusal::HeadTimeout => "head_timeout",
+            Refusal::BodyTimeout => "body_timeout",
+            Refusal::ConnectionLimit => "connection_limit",
+            Refusal::Loop => "loop",
+            Refusal::Draining => "draining",
+            Refusal::Bug => "bug",
+        }
+    }
+}
+
+impl Malformed {
+    /// A word for logs and evidence.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Malformed::RequestLine => "request_line",
+            Malformed::Version => "version",
+            Malformed::TlsToPlainPort => "tls_to_plain_port",
+            Malformed::Http2Preface => "http2_preface",
+            Malformed::BareLineEnd => "bare_line_end",
+            Malformed::FieldLine => "field_line",
+            Malformed::ObsoleteFold => "obsolete_fold",
+            Malformed::ControlCharacter => "control_character",
+            Malformed::HostMissing => "host_missing",
+            Malformed::HostRepeated => "host_repeated",
+            Malformed::HostInvalid => "host_invalid",
+            Malformed::HostMismatch => "host_mismatch",
+            Malformed::LengthAndCoding => "length_and_coding",
+            Malformed::LengthRepeated => "length_repeated",
+            Malformed::LengthInvalid => "length_invalid",
+            Malformed::CodingUnknown => "coding_unknown",
+            Malformed::Chunk => "chunk",
+            Malformed::Target => "target",
+            Malformed::PathAmbiguous => "path_ambiguous",
+        }
+    }
+}

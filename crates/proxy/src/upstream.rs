@@ -269,6 +269,7 @@ async fn open_one(
             break;
         }
     }
+    record.attempt_mut().tell_first_of_equals();
     let fault = match last {
         ConnectFault::TimedOut(limit) => {
             turn.fired(limit, |it| Fault::Connect(ConnectFault::TimedOut(it)))

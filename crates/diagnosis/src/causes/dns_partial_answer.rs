@@ -33,9 +33,10 @@ pub(super) static CAUSE: Cause = Cause {
 
 fn look(case: &Case) -> Option<Finding> {
     let (name, attempt) = (case.name()?, case.attempt()?);
-    let (first, _) = attempt.tried.first()?;
+    let (first, errno) = attempt.tried.first()?;
     let confidence = match case.fault()? {
-        // All that was tried failed: rather the service than one address.
+        // All of them failed in the same way: that is the service, not one address.
+        Fault::Connect(_) if attempt.errno == Some(*errno) => return None,
         Fault::Connect(_) => 0.1,
         Fault::Deadline(_) => 0.3,
         _ => return None,

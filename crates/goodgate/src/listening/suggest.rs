@@ -42,8 +42,9 @@ fn likeness(listener: &Listener, wanted: SocketAddr) -> u8 {
         _ if listener.address.port() == wanted.port() => 5,
         (Some(Kind::AppServer), true) => 4,
         (Some(Kind::AppServer), false) => 3,
-        (Some(Kind::Unknown) | None, true) => 2,
-        (Some(Kind::Unknown) | None, false) => {
+        (Some(Kind::Unknown), true) => 2,
+        // Nothing is known of it but its port.
+        (Some(Kind::Unknown), false) | (None, _) => {
             u8::from(DEV_PORTS.contains(&listener.address.port()))
         }
     }
