@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     /// Where to listen [default: 127.0.0.1:8080, or the next free port]
     #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
-    /// End after the tour, with exit code 1 if a target was not explained as it should be
+    /// End after the tour; exit code 1 if an explanation is not the expected one
     #[arg(long)]
     once: bool,
 }

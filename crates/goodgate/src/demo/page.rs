@@ -37,7 +37,7 @@ fn card(target: &Target, open: bool) -> String {
     format!(
         "<details class=\"card {mark}\"{open}>\n\
          <summary><code>{path}</code> <span class=\"does\">{does}</span>\
-         <span class=\"bare\">{bare}</span></summary>\n\
+         <span class=\"bare\">others: {bare}</span></summary>\n\
          <div class=\"sides\">\n<section>\n<h2>What others say</h2>\n{others}</section>\n\
          <section>\n<h2>What Goodgate says</h2>\n\
          <div class=\"answer\" data-path=\"{path}\" data-steps=\"{steps}\"></div>\n\

@@ -43,7 +43,8 @@ async function ask(path, method) {
 function show(answer, seen, all) {
   const cut = seen.cut ? ', cut' : '';
   const cause = seen.report ? ' ' + seen.report.cause : ' OK';
-  put(answer, 'p', 'status', seen.status + cut + cause + ' after ' + seen.ms + ' ms');
+  const status = put(answer, 'p', 'status', seen.status + cut + cause);
+  put(status, 'span', 'took', 'after ' + seen.ms + ' ms');
   if (all.length > 1) {
     const words = all.map((it) => it.method + ' ' + it.status);
     put(answer, 'p', 'steps', 'Asked: ' + words.join(', then '));
