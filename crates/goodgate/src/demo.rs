@@ -21,6 +21,8 @@ use tokio::runtime::Builder;
 
 /// Exit code of a tour on which a target was not explained as it should be.
 const FOUND: u8 = 1;
+/// Exit code of a tour that was to be whole and was ended before.
+const UNFINISHED: u8 = 5;
 
 pub(crate) struct Options {
     pub(crate) listen: Option<SocketAddr>,
@@ -47,8 +49,11 @@ pub(crate) fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let at = gateway.http().first().copied().ok_or_else(stage::nowhere).map_err(Failure::Demo)?;
     let toured = front.block_on(signals.unless_asked_to_stop(tour(at, output)));
     match toured.transpose()? {
-        // Asked to stop before the end.
-        None => drop(gateway.stop(&AtomicBool::new(true))),
+        // Asked to stop before the end, which is no success for who wanted the whole tour.
+        None => {
+            gateway.stop(&AtomicBool::new(true));
+            return if options.once { Err(Failure::Shown { exit: UNFINISHED }) } else { Ok(()) };
+        }
         Some(wrong) if options.once => {
             gateway.stop(&AtomicBool::new(true));
             return conclude(wrong, output);

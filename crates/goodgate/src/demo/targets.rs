@@ -66,7 +66,7 @@ impl Others {
             Others::Fine => "200 OK",
             Others::BadGateway => "502 Bad Gateway",
             Others::GatewayTimeout => "504 Gateway Time-out",
-            Others::Cut => "200 OK, and then half of a body",
+            Others::Cut => "200 OK, then half of a body",
         }
     }
 
@@ -107,6 +107,31 @@ mod tests {
     #[test]
     fn the_bare_page_has_the_size_that_everybody_knows_from_the_logs() {
         assert_eq!(Others::BadGateway.page().map(|it| it.len()), Some(157));
+    }
+
+    #[tokio::test]
+    async fn nginx_answers_as_it_is_quoted() {
+        if !std::path::Path::new("/usr/sbin/nginx").exists() {
+            // Nobody to compare with on this machine.
+            return;
+        }
+        for target in TARGETS {
+            let playing = target.scene().start().unwrap();
+            let nginx = lab::neighbours::nginx(&playing).await.unwrap();
+            let answers = lab::table::ask(target.expects(), nginx.listen).await.unwrap();
+            let last = answers.last().expect("something was asked");
+            let status = last.status.map(|it| it.to_string()).unwrap_or_default();
+            assert!(target.others.words().starts_with(&status), "{}: {last:?}", target.name);
+            assert_eq!(last.cut(), target.others == Others::Cut, "{}: {last:?}", target.name);
+            if let Some(page) = target.others.page() {
+                assert_eq!(without_version(&last.text()), without_version(&page));
+            }
+        }
+    }
+
+    fn without_version(page: &str) -> (&str, &str) {
+        let (before, after) = page.split_once("nginx/").expect("it says who it is");
+        (before, after.trim_start_matches(|it: char| it.is_ascii_digit() || it == '.'))
     }
 
     #[test]

@@ -41,7 +41,7 @@ async function ask(path, method) {
 }
 
 function show(answer, seen, all) {
-  const cut = seen.cut ? ', cut' : '';
+  const cut = seen.cut ? ', cut:' : '';
   const cause = seen.report ? ' ' + seen.report.cause : ' OK';
   const status = put(answer, 'p', 'status', seen.status + cut + cause);
   put(status, 'span', 'took', 'after ' + seen.ms + ' ms');
