@@ -27,7 +27,6 @@ mod healthy_tls;
 mod healthy_unix;
 mod http1_to_http2;
 mod http_to_tls_port;
-mod http_to_tls_port_silent;
 mod invalid_content_length;
 mod invalid_header_line;
 mod keepalive_race;
@@ -36,6 +35,7 @@ mod malformed_status_line;
 mod no_route;
 mod partial_head;
 mod premature_close;
+mod premature_close_at_once;
 mod process_down;
 mod proxy_loop;
 mod request_send_timeout;
@@ -79,6 +79,7 @@ pub static SCENES: &[&Scene] = &[
     &no_route::SCENE,
     &accept_backlog_full::SCENE,
     &premature_close::SCENE,
+    &premature_close_at_once::SCENE,
     &connection_reset::SCENE,
     &keepalive_race::SCENE,
     &keepalive_race_get::SCENE,
@@ -115,7 +116,6 @@ pub static SCENES: &[&Scene] = &[
     &http1_to_http2::SCENE,
     &wrong_protocol_service::SCENE,
     &unexpected_upgrade::SCENE,
-    &http_to_tls_port_silent::SCENE,
     &partial_head::SCENE,
     &malformed_status_line::SCENE,
     &invalid_header_line::SCENE,

@@ -37,10 +37,14 @@ async fn goodgate(scene: &Scene) -> io::Result<String> {
     let playing = scene.start()?;
     let gateway = Gateway::before(&playing).await?;
     let answers = ask(scene.expects, gateway.listen).await?;
+    // The answer's own word comes first: after a loop the last record is that of the first round.
     let record = gateway.records_soon(answers.len()).await.pop();
-    let cause = record.as_ref().and_then(|it| it["cause"].as_str()).map(|it| format!(", {it}"));
-    let error = proxy_status(&answers).map(|it| format!(", {it}"));
-    Ok(outcome(&answers) + &cause.unwrap_or_default() + &error.unwrap_or_default())
+    let recorded = record.as_ref().and_then(|it| it["cause"].as_str());
+    let answer = answers.last();
+    let cause = answer.and_then(|it| proxy_status(it, "cause")).or(recorded);
+    let error = answer.and_then(|it| proxy_status(it, "error"));
+    let words = [Some(outcome(&answers)), cause.map(str::to_owned), error.map(str::to_owned)];
+    Ok(words.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 async fn nginx(scene: &Scene) -> io::Result<String> {
@@ -77,11 +81,11 @@ fn outcome(answers: &[Answer]) -> String {
     answers.last().map_or_else(String::new, Answer::words)
 }
 
-/// The error type of the first member of `Proxy-Status`.
+/// A parameter of the member of `Proxy-Status` that is nearest the origin.
 #[must_use]
-pub fn proxy_status(answers: &[Answer]) -> Option<&str> {
-    let member = answers.last()?.field("proxy-status")?;
-    member.split(';').find_map(|it| it.trim().strip_prefix("error="))
+pub fn proxy_status<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    let parameters = answer.field("proxy-status")?.split(';').map(str::trim);
+    parameters.filter_map(|it| it.split_once('=')).find(|(it, _)| *it == name).map(|(_, it)| it)
 }
 
 fn words(error: &io::Error) -> String {

@@ -11,7 +11,10 @@ const FAMILIES: u32 = 15;
 
 pub(crate) fn cause(name: &str, family: &str) -> Result<()> {
     ensure!(is_id(name), "`{name}` is no id: lower case, digits and `_`, a letter first");
-    ensure!(is_family(family), "`{family}` is no family: F1 to F{FAMILIES}, see docs/causes/");
+    ensure!(
+        is_family(family),
+        "say the family, F1 to F{FAMILIES} (see docs/causes/), not `{family}`"
+    );
     let path = format!("crates/diagnosis/src/causes/{name}.rs");
     if Path::new(&run::root().join(&path)).exists() {
         bail!("{path} is there already");

@@ -92,7 +92,7 @@ fn server_of(head: &[u8]) -> Option<String> {
 fn answers(target: &Target, took: Duration, server: Option<&str>) -> String {
     let ms = took.as_secs_f64() * 1e3;
     let server = server.map(|it| format!(", server: {it}")).unwrap_or_default();
-    format!("{} answers, {ms:.1} ms{server}", target.name)
+    format!("{} answers, {ms:.1} ms{server}\n", target.name)
 }
 
 #[cfg(test)]
@@ -104,6 +104,9 @@ mod tests {
         let head = b"HTTP/1.1 200 OK\r\nDate: x\r\nSERVER: gunicorn\r\n\r\nServer: body";
         assert_eq!(server_of(head).as_deref(), Some("gunicorn"));
         assert_eq!(server_of(b"HTTP/1.1 200 OK\r\n\r\nServer: body"), None);
-        assert_eq!(server_of(b"HTTP/1.1 200 OK\r\nServer: a\x1b[31mb\r\n\r\n").as_deref(), Some("a[31mb"));
+        assert_eq!(
+            server_of(b"HTTP/1.1 200 OK\r\nServer: a\x1b[31mb\r\n\r\n").as_deref(),
+            Some("a[31mb")
+        );
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn ready(gateway: &Gateway, began: Instant) -> String {
     places.extend(gateway.https().map(|it| format!("https://{it}")));
     let status = gateway.status().map(|it| format!(", metrics on http://{it}/metrics"));
     let took = began.elapsed().as_millis();
-    format!("ready in {took} ms on {}{}", places.join(", "), status.unwrap_or_default())
+    format!("ready in {took} ms on {}{}\n", places.join(", "), status.unwrap_or_default())
 }
 
 pub(crate) struct Signals {
@@ -107,7 +107,7 @@ impl Signals {
                 }
             }
         });
-        output.message("stopping: finishing what is in flight; once more to stop at once");
+        output.message("stopping: finishing what is in flight; once more to stop at once\n");
         let hurry = Arc::new(AtomicBool::new(false));
         let asked_again = hurry.clone();
         let listening = std::thread::spawn(move || {
@@ -123,7 +123,7 @@ impl Signals {
         // It waits for a signal that may never come; the process ends without it.
         drop(listening);
         if let Stopped::Cut { connections } = stopped {
-            output.message(&format!("stopped with {connections} connections still open"));
+            output.message(&format!("stopped with {connections} connections still open\n"));
         }
     }
 }

@@ -17,14 +17,28 @@ pub(crate) struct Chunked {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Size { digits: u8, value: u64, line: usize },
-    Extension { value: u64, line: usize },
-    SizeEnd { value: u64 },
-    Data { left: u64 },
+    Size {
+        digits: u8,
+        value: u64,
+        line: usize,
+    },
+    Extension {
+        value: u64,
+        line: usize,
+    },
+    SizeEnd {
+        value: u64,
+    },
+    Data {
+        left: u64,
+    },
     DataCr,
     DataLf,
     /// In the trailer section; `blank` when the line has no byte yet.
-    Trailer { blank: bool, cr: bool },
+    Trailer {
+        blank: bool,
+        cr: bool,
+    },
     Done,
 }
 

@@ -134,7 +134,8 @@ fn request_line<'a>(with_end: &'a [u8], limits: &Limits) -> Result<RequestLine<'
 
 /// Checks the target; gives its authority where it has one.
 fn target_authority<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<&'a [u8]>, Refusal> {
-    if method == b"CONNECT" {
+    // A fragment is for the client alone (RFC 9110 4.2.5); readers differ on whether it counts.
+    if method == b"CONNECT" || target.contains(&b'#') {
         return malformed(Malformed::Target);
     }
     if target[0] == b'/' || target == b"*" {
@@ -151,7 +152,7 @@ fn target_authority<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<&'a [u
         return malformed(Malformed::Target);
     };
     let rest = &target[scheme.len()..];
-    let end = rest.iter().position(|it| matches!(it, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let end = rest.iter().position(|it| matches!(it, b'/' | b'?')).unwrap_or(rest.len());
     match &rest[..end] {
         authority if is_host(authority) => Ok(Some(authority)),
         _ => malformed(Malformed::Target),
@@ -318,8 +319,10 @@ mod tests {
         check("GET / HTTP/1.0\r\n\r\n", BodyFraming::None);
         check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", BodyFraming::Length(5));
         check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", BodyFraming::None);
-        check("PUT / HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: Chunked\r\n\r\n",
-            BodyFraming::Chunked);
+        check(
+            "PUT / HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: Chunked\r\n\r\n",
+            BodyFraming::Chunked,
+        );
         check("GET http://a:1/x HTTP/1.1\r\nHost: A:1\r\n\r\n", BodyFraming::None);
         check("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", BodyFraming::None);
     }
@@ -351,8 +354,10 @@ mod tests {
         for (fields, what) in table {
             check_malformed(&with(fields), what);
         }
-        check_malformed("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
-            Malformed::CodingUnknown);
+        check_malformed(
+            "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+            Malformed::CodingUnknown,
+        );
     }
 
     #[test]
@@ -378,6 +383,7 @@ mod tests {
         check_malformed("GET / HTTP/1.1\n", Malformed::BareLineEnd);
         check_malformed("GET x HTTP/1.1\r\n", Malformed::Target);
         check_malformed("CONNECT a:443 HTTP/1.1\r\n", Malformed::Target);
+        check_malformed("GET /a#b HTTP/1.1\r\n", Malformed::Target);
         check_malformed("GET http://u@a/ HTTP/1.1\r\n", Malformed::Target);
     }
 

@@ -141,8 +141,8 @@ enum State {
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
 
-/// One read for a head; most heads are a fraction of it.
-const READ: usize = 8 * 1024;
+/// One read for a head and, where it follows at once, a body of common size.
+const READ: usize = 17 * 1024;
 
 impl<S: Transport> Front<S> {
     pub(crate) fn new(
@@ -188,10 +188,14 @@ impl<S: Transport> Front<S> {
                 self.began = None;
                 self.state = match body {
                     BodyFraming::None => State::Head,
-                    BodyFraming::Length(length) => State::Length(length),
-                    BodyFraming::Chunked => {
-                        State::Chunked(Chunked::new(self.limits.request_head))
+                    BodyFraming::Length(length) => {
+                        // What has come with the head goes on with it: one read for the server.
+                        let here = (self.held.len() - len) as u64;
+                        let taken = here.min(length);
+                        self.cleared += taken as usize;
+                        State::Length(length - taken)
                     }
+                    BodyFraming::Chunked => State::Chunked(Chunked::new(self.limits.request_head)),
                 };
                 self.link.body_refused.set(None);
             }
@@ -250,7 +254,12 @@ impl<S: Transport> Front<S> {
     /// More bytes for `held`; `Ok(false)` at the end of the stream.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         self.held.reserve(READ);
-        let read = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.held))?;
+        let read = poll_read_buf(Pin::new(&mut self.io), cx, &mut self.held);
+        if read.is_pending() && self.held.is_empty() {
+            // A connection that waits holds no memory of ours.
+            self.held = BytesMut::new();
+        }
+        let read = ready!(read)?;
         self.reading.clear();
         if matches!(self.state, State::Head) && self.began.is_none() && 0 < read {
             self.began = Some(Instant::now());
@@ -348,7 +357,8 @@ impl<S: Transport> AsyncRead for Front<S> {
                     continue;
                 }
                 State::Length(left) if !this.held.is_empty() => {
-                    this.cleared = this.held.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    this.cleared =
+                        this.held.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= this.cleared as u64;
                 }
                 State::Length(left) if buf.remaining() as u64 <= *left => {

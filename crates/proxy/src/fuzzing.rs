@@ -7,7 +7,7 @@ use crate::head::answer_head;
 use crate::timer::Timer;
 use bytes::Bytes;
 use config::Limits;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -62,6 +62,8 @@ fn messages(bytes: &[u8]) -> Vec<Message> {
         let mut words = line.split(|it| *it == b' ').map(|it| String::from_utf8_lossy(it));
         let mut word = || words.next().unwrap_or_default().into_owned();
         let (method, target) = (word(), word());
+        // `http://a` and `http://a/` are one target.
+        let target = target.parse::<Uri>().map_or(target, |it| it.to_string());
         rest = &rest[len..];
         let length = match body {
             BodyFraming::None => 0,

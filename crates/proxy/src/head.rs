@@ -122,8 +122,8 @@ fn head(
         let name =
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadFault::FieldLine)?;
         if hop.take(&name, field.value)? {
-            let value = HeaderValue::from_bytes(field.value)
-                .map_err(|_| HeadFault::ControlCharacter)?;
+            let value =
+                HeaderValue::from_bytes(field.value).map_err(|_| HeadFault::ControlCharacter)?;
             fields.append(name, value);
         }
     }
@@ -181,7 +181,8 @@ impl Hop {
 
     fn length(&mut self, value: &[u8]) -> Result<(), HeadFault> {
         for part in value.split(|it| *it == b',').map(<[u8]>::trim_ascii) {
-            let digits = !part.is_empty() && part.len() <= 18 && part.iter().all(u8::is_ascii_digit);
+            let digits =
+                !part.is_empty() && part.len() <= 18 && part.iter().all(u8::is_ascii_digit);
             if !digits {
                 return Err(HeadFault::LengthInvalid);
             }
@@ -252,11 +253,19 @@ mod tests {
     fn framing_by_the_book() {
         use AnswerFraming::{Chunked, Close, Length, None};
         check("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Length(5), true);
-        check("HTTP/1.1 200\r\nContent-Length: 5, 5\r\nConnection: close\r\n\r\n", Length(5), false);
+        check(
+            "HTTP/1.1 200\r\nContent-Length: 5, 5\r\nConnection: close\r\n\r\n",
+            Length(5),
+            false,
+        );
         check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Chunked, true);
         check("HTTP/1.1 200 OK\r\n\r\n", Close, false);
         check("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Length(5), false);
-        check("HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: Keep-Alive\r\n\r\n", Length(5), true);
+        check(
+            "HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: Keep-Alive\r\n\r\n",
+            Length(5),
+            true,
+        );
         check("HTTP/1.1 204 No Content\r\n\r\n", None, true);
         check("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", None, true);
     }
@@ -294,7 +303,10 @@ mod tests {
         check_fault(&ok("Content-Length: abc"), HeadFault::LengthInvalid);
         check_fault(&ok("Content-Length: -1"), HeadFault::LengthInvalid);
         check_fault(&ok("Content-Length: 5\r\nContent-Length: 6"), HeadFault::LengthRepeated);
-        check_fault(&ok("Content-Length: 5\r\nTransfer-Encoding: chunked"), HeadFault::LengthAndCoding);
+        check_fault(
+            &ok("Content-Length: 5\r\nTransfer-Encoding: chunked"),
+            HeadFault::LengthAndCoding,
+        );
         check_fault(&ok("Transfer-Encoding: foo"), HeadFault::CodingUnknown);
         check_fault(&ok("Transfer-Encoding: chunked, gzip"), HeadFault::CodingUnknown);
     }

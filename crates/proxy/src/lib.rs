@@ -2,8 +2,8 @@
 //! between them. `serve.rs` is the spine; read it first.
 
 mod chunked;
-mod front;
 mod framing;
+mod front;
 mod head;
 mod listen;
 mod log;
@@ -30,7 +30,7 @@ pub use run::{Gateway, Options, StartError, Stopped};
 
 use crate::listen::Cores;
 use crate::log::LogSink;
-use crate::metrics::{Gauges, Shard};
+use crate::metrics::{Gauges, Shard, TargetGauge};
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::upstream::resolve::Names;
@@ -66,10 +66,14 @@ impl Plane {
     }
 
     pub(crate) fn metrics(&self) -> String {
-        let targets = self.registry.all().into_iter().map(|(upstream, name, state)| {
-            let learned = state.idle_limit().map(|it| it.as_secs_f64());
-            (upstream, name, state.open(), state.idle(), learned)
-        });
+        let targets =
+            self.registry.all().into_iter().map(|(upstream, target, state)| TargetGauge {
+                upstream,
+                target,
+                open: state.open(),
+                idle: state.idle(),
+                idle_limit: state.idle_limit().map(|it| it.as_secs_f64()),
+            });
         let gauges = Gauges {
             connections: self.cores.connections(),
             log_dropped: self.log.dropped(),

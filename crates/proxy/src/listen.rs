@@ -2,12 +2,13 @@
 
 use crate::front::{Front, Link, Patience, Transport};
 use crate::seat::Seat;
-use crate::serve::serve;
+use crate::serve::{begin, cut_head, serve, unserved};
 use crate::worker::Worker;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::pin::Pin;
@@ -192,12 +193,12 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr, tls: bool)
     let service = {
         let seat = seat.clone();
         service_fn(move |request| {
-            let seat = seat.clone();
-            async move { Ok::<_, std::convert::Infallible>(serve(seat, request).await) }
+            let begun = begin(&seat, request);
+            async move { Ok::<_, Infallible>(serve(begun).await) }
         })
     };
     let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None).pipeline_flush(true);
+    builder.header_read_timeout(None);
     if 100 < worker.limits().request_fields {
         builder.max_headers(worker.limits().request_fields + 1);
     }
@@ -205,7 +206,10 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr, tls: bool)
     // An error here is a client that left or broke off; its exchanges are recorded by themselves.
     let _ = builder.serve_connection(TokioIo::new(front), service).await;
     if let Some(cut) = link.cut_head.take() {
-        crate::serve::cut_head(&seat, cut);
+        cut_head(&seat, &cut);
+    }
+    while let Some(note) = link.next_head() {
+        unserved(&seat, &note);
     }
 }
 

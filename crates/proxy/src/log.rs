@@ -352,7 +352,8 @@ fn terminal(out: &mut Vec<u8>, exchange: &Exchange, colour: bool, clock: &mut Cl
     };
     let took = exchange.took as f64 / 1e3;
     let request = &exchange.request;
-    let path: String = request.path.chars().map(|it| if it.is_control() { '?' } else { it }).collect();
+    let path: String =
+        request.path.chars().map(|it| if it.is_control() { '?' } else { it }).collect();
     let mut line = format!(
         "{} {} {} {path} {took:.1} ms",
         paint("2", &time),
@@ -375,9 +376,10 @@ fn terminal(out: &mut Vec<u8>, exchange: &Exchange, colour: bool, clock: &mut Cl
     out.extend_from_slice(line.as_bytes());
     out.push(b'\n');
     let explained = exchange.failed()
-        && exchange.answer.as_ref().is_none_or(|it| {
-            500 <= it.status || it.made_by == Maker::Upstream
-        });
+        && exchange
+            .answer
+            .as_ref()
+            .is_none_or(|it| 500 <= it.status || it.made_by == Maker::Upstream);
     if let Some(case) = Case::of(exchange).filter(|_| explained) {
         for line in block(&first_look(&case), exchange, colour).lines() {
             let _ = writeln!(out, "  {line}");

@@ -95,9 +95,10 @@ impl Shard {
 fn counts(exchange: &Exchange) -> bool {
     exchange.failed()
         || matches!(exchange.end, End::ClientClosed(_))
-        || exchange.answer.as_ref().is_some_and(|it| {
-            it.made_by == Maker::Upstream && 500 <= it.status
-        })
+        || exchange
+            .answer
+            .as_ref()
+            .is_some_and(|it| it.made_by == Maker::Upstream && 500 <= it.status)
 }
 
 /// `error.type` of OpenTelemetry: the RFC 9209 type of a failure of ours, the status of one that
@@ -130,8 +131,26 @@ pub(crate) struct Gauges {
     pub(crate) connections: usize,
     pub(crate) log_dropped: u64,
     pub(crate) front_errors: u64,
-    /// Upstream, target, open and idle connections, learned idle limit in seconds.
-    pub(crate) targets: Vec<(Arc<str>, Arc<str>, usize, usize, Option<f64>)>,
+    pub(crate) targets: Vec<TargetGauge>,
+}
+
+/// One target as it is now.
+pub(crate) struct TargetGauge {
+    pub(crate) upstream: Arc<str>,
+    pub(crate) target: Arc<str>,
+    pub(crate) open: usize,
+    pub(crate) idle: usize,
+    /// Learned, in seconds.
+    pub(crate) idle_limit: Option<f64>,
+}
+
+impl TargetGauge {
+    fn labels(&self) -> String {
+        let mut labels = String::new();
+        label(&mut labels, "upstream", Some(&self.upstream));
+        label(&mut labels, "target", Some(&self.target));
+        labels
+    }
 }
 
 /// The text format of Prometheus, version 0.0.4.
@@ -166,8 +185,12 @@ impl Numbers {
     }
 
     fn render(&self, out: &mut String) {
-        about(out, "http_server_request_duration_seconds", "histogram",
-            "Time from the first byte of a request to the last of its answer.");
+        about(
+            out,
+            "http_server_request_duration_seconds",
+            "histogram",
+            "Time from the first byte of a request to the last of its answer.",
+        );
         let mut requests: Vec<_> = self.requests.iter().collect();
         requests.sort_by(|a, b| a.0.cmp(b.0));
         for (series, histogram) in requests {
@@ -179,14 +202,22 @@ impl Numbers {
             label(&mut labels, "error_type", series.error);
             histogram.render(out, "http_server_request_duration_seconds", &labels);
         }
-        about(out, "goodgate_phase_duration_seconds", "histogram",
-            "Time that requests spent in each phase, over all their attempts.");
+        about(
+            out,
+            "goodgate_phase_duration_seconds",
+            "histogram",
+            "Time that requests spent in each phase, over all their attempts.",
+        );
         for phase in Phase::ALL {
             let labels = format!("phase=\"{}\"", phase.name());
             self.phases[phase as usize].render(out, "goodgate_phase_duration_seconds", &labels);
         }
-        about(out, "goodgate_failures_total", "counter",
-            "Requests that did not end well, by their cause.");
+        about(
+            out,
+            "goodgate_failures_total",
+            "counter",
+            "Requests that did not end well, by their cause.",
+        );
         let mut failures: Vec<_> = self.failures.iter().collect();
         failures.sort();
         for (failure, count) in failures {
@@ -228,30 +259,38 @@ impl Gauges {
     fn render(&self, out: &mut String) {
         about(out, "goodgate_connections", "gauge", "Open connections of clients.");
         let _ = writeln!(out, "goodgate_connections {}", self.connections);
-        about(out, "goodgate_client_errors_total", "counter",
-            "Connections of clients that ended before a request could be read.");
+        about(
+            out,
+            "goodgate_client_errors_total",
+            "counter",
+            "Connections of clients that ended before a request could be read.",
+        );
         let _ = writeln!(out, "goodgate_client_errors_total {}", self.front_errors);
-        about(out, "goodgate_log_dropped_total", "counter",
-            "Lines of the access log that were not written, because it was too slow.");
+        about(
+            out,
+            "goodgate_log_dropped_total",
+            "counter",
+            "Lines of the access log that were not written, because it was too slow.",
+        );
         let _ = writeln!(out, "goodgate_log_dropped_total {}", self.log_dropped);
         about(out, "goodgate_upstream_connections", "gauge", "Connections to a target.");
-        for (upstream, target, open, idle, _) in &self.targets {
-            for (state, count) in [("busy", open.saturating_sub(*idle)), ("idle", *idle)] {
-                let mut labels = format!("state=\"{state}\"");
-                label(&mut labels, "upstream", Some(upstream));
-                label(&mut labels, "target", Some(target));
+        for target in &self.targets {
+            let busy = target.open.saturating_sub(target.idle);
+            for (state, count) in [("busy", busy), ("idle", target.idle)] {
+                let labels = format!("{},state=\"{state}\"", target.labels());
                 let _ = writeln!(out, "goodgate_upstream_connections{{{labels}}} {count}");
             }
         }
-        about(out, "goodgate_upstream_idle_learned_seconds", "gauge",
-            "How long a target is known to keep idle connections.");
-        for (upstream, target, _, _, learned) in &self.targets {
-            if let Some(seconds) = learned {
-                let mut labels = String::new();
-                label(&mut labels, "upstream", Some(upstream));
-                label(&mut labels, "target", Some(target));
+        about(
+            out,
+            "goodgate_upstream_idle_learned_seconds",
+            "gauge",
+            "How long a target is known to keep idle connections.",
+        );
+        for target in &self.targets {
+            if let Some(seconds) = target.idle_limit {
                 let name = "goodgate_upstream_idle_learned_seconds";
-                let _ = writeln!(out, "{name}{{{labels}}} {seconds}");
+                let _ = writeln!(out, "{name}{{{}}} {seconds}", target.labels());
             }
         }
     }

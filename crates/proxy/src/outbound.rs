@@ -119,7 +119,9 @@ fn connection_options(headers: &HeaderMap) -> Vec<String> {
     let options = values.flat_map(|it| it.split(',')).map(|it| it.trim().to_ascii_lowercase());
     // What carries our own meaning is not a client's to take away.
     options
-        .filter(|it| !matches!(it.as_str(), "" | "close" | "keep-alive" | "host" | "content-length"))
+        .filter(|it| {
+            !matches!(it.as_str(), "" | "close" | "keep-alive" | "host" | "content-length")
+        })
         .collect()
 }
 
@@ -270,6 +272,10 @@ impl Pump {
         io: &mut W,
         cx: &mut Context<'_>,
     ) -> Result<Pumped, PumpFault> {
+        if self.sent == 0 && !self.waits && self.taken == 0 {
+            // What of the body is here already leaves with the head, in one write.
+            let _ = self.poll_body(cx)?;
+        }
         loop {
             if self.poll_write(io, cx).map_err(PumpFault::Upstream)?.is_pending() {
                 return Ok(Pumped::Upstream);

@@ -10,7 +10,8 @@ use config::{Action, Route};
 use diagnosis::answer::{Audience, Form, body};
 use diagnosis::{Case, Look, first_look};
 use exchange::{
-    Answer, Attempt, Client, End, Exchange, Fault, Maker, Phase, Request, Stop, TraceParent,
+    Answer, Attempt, Client, End, Exchange, Fault, Maker, Phase, Refusal, Request, Stop,
+    TraceParent,
 };
 use http::header::{self, HeaderMap, HeaderValue};
 use std::net::IpAddr;
@@ -19,14 +20,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Fields that say: this request is somebody else's.
-const SPEAKS_FOR: [&str; 6] = [
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-];
+const SPEAKS_FOR: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 pub(crate) struct Recorder {
     /// `None` once it has been offered.
@@ -216,9 +211,8 @@ impl Recorder {
     /// The attempt that is being made.
     pub(crate) fn attempt_mut(&mut self) -> &mut Attempt {
         let attempt = self.exchange.as_mut().and_then(|it| it.attempts.last_mut());
-        attempt.unwrap_or_else(|| {
-            self.spare.get_or_insert_with(|| Box::new(Attempt::new("".into())))
-        })
+        attempt
+            .unwrap_or_else(|| self.spare.get_or_insert_with(|| Box::new(Attempt::new("".into()))))
     }
 
     pub(crate) fn failed(&mut self, fault: Fault) {
@@ -307,8 +301,14 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        if self.exchange.is_some() {
-            self.client_gone();
+        let Some(exchange) = &mut self.exchange else {
+            return;
+        };
+        if std::thread::panicking() {
+            // Not the client's doing: we broke down in the middle of this request.
+            exchange.stop = Some(Stop::Refused(Refusal::Bug));
+            return self.offer(End::Cut);
         }
+        self.client_gone();
     }
 }

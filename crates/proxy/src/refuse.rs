@@ -3,13 +3,13 @@
 //! The rows follow RFC 9110 (502 for an invalid answer, 504 for none in time, 503 where we cannot
 //! try) and RFC 9209 2.3 for the error types; 404 instead of its 500 where no route matches.
 
-use crate::reply::{Reply, fixed};
 use crate::recorder::Recorder;
-use diagnosis::answer::{Audience, Form, body, form};
+use crate::reply::{Reply, fixed};
 use diagnosis::Look;
+use diagnosis::answer::{Audience, Form, body, form};
 use exchange::{
-    BodyFault, ConnectFault, DnsFault, Fault, HeadFault, Maker, Malformed, Refusal, SendFault, Stop,
-    TlsFault,
+    BodyFault, ConnectFault, DnsFault, Fault, HeadFault, Maker, Malformed, Refusal, SendFault,
+    Stop, TlsFault,
 };
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -177,10 +177,10 @@ pub(crate) fn answer(stop: Stop, mut record: Recorder, asked: &Asked) -> Reply {
     if let Some(seconds) = wait {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
     }
-    if row.status == 405 {
-        if let Ok(allowed) = HeaderValue::from_str(&asked.allowed.join(", ")) {
-            headers.insert(header::ALLOW, allowed);
-        }
+    if row.status == 405
+        && let Ok(allowed) = HeaderValue::from_str(&asked.allowed.join(", "))
+    {
+        headers.insert(header::ALLOW, allowed);
     }
     if form == Form::Html {
         let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
@@ -261,14 +261,30 @@ mod tests {
     #[test]
     fn error_types_are_those_of_the_standard() {
         let known = [
-            "dns_timeout", "dns_error", "destination_not_found", "destination_unavailable",
-            "destination_ip_prohibited", "destination_ip_unroutable", "connection_refused",
-            "connection_terminated", "connection_timeout", "connection_read_timeout",
-            "connection_write_timeout", "connection_limit_reached", "tls_protocol_error",
-            "tls_certificate_error", "tls_alert_received", "http_request_error",
-            "http_response_incomplete", "http_response_header_section_size",
-            "http_response_transfer_coding", "http_response_timeout", "http_upgrade_failed",
-            "http_protocol_error", "proxy_internal_response", "proxy_internal_error",
+            "dns_timeout",
+            "dns_error",
+            "destination_not_found",
+            "destination_unavailable",
+            "destination_ip_prohibited",
+            "destination_ip_unroutable",
+            "connection_refused",
+            "connection_terminated",
+            "connection_timeout",
+            "connection_read_timeout",
+            "connection_write_timeout",
+            "connection_limit_reached",
+            "tls_protocol_error",
+            "tls_certificate_error",
+            "tls_alert_received",
+            "http_request_error",
+            "http_response_incomplete",
+            "http_response_header_section_size",
+            "http_response_transfer_coding",
+            "http_response_timeout",
+            "http_upgrade_failed",
+            "http_protocol_error",
+            "proxy_internal_response",
+            "proxy_internal_error",
             "proxy_loop_detected",
         ];
         for stop in every_stop() {
@@ -283,8 +299,9 @@ mod tests {
         for stop in every_stop() {
             let row = answer_row(&stop);
             if let Stop::Failed(fault) = &stop {
-                let timed = fault.limit().is_some_and(|it| it.name.starts_with("timeout")
-                    || it.name.starts_with("dns"));
+                let timed = fault
+                    .limit()
+                    .is_some_and(|it| it.name.starts_with("timeout") || it.name.starts_with("dns"));
                 assert_eq!(timed, row.status == 504, "{stop:?}: {row:?}");
             }
             if row.error == "proxy_internal_error" {
@@ -298,46 +315,82 @@ mod tests {
         let time = |name| Limit { name, value: 1 };
         let size = Limit { name: "limits.response_head", value: 1 };
         let refusals = [
-            Refusal::NoRoute, Refusal::MethodNotAllowed, Refusal::NoTarget,
-            Refusal::Malformed(Malformed::Chunk), Refusal::Malformed(Malformed::Version),
-            Refusal::UriTooLong, Refusal::HeadTooLarge, Refusal::HeadTimeout, Refusal::BodyTimeout,
-            Refusal::ConnectionLimit, Refusal::Loop, Refusal::Draining, Refusal::Bug,
+            Refusal::NoRoute,
+            Refusal::MethodNotAllowed,
+            Refusal::NoTarget,
+            Refusal::Malformed(Malformed::Chunk),
+            Refusal::Malformed(Malformed::Version),
+            Refusal::UriTooLong,
+            Refusal::HeadTooLarge,
+            Refusal::HeadTimeout,
+            Refusal::BodyTimeout,
+            Refusal::ConnectionLimit,
+            Refusal::Loop,
+            Refusal::Draining,
+            Refusal::Bug,
         ];
         let faults = [
-            Fault::Resolve(DnsFault::NoSuchName), Fault::Resolve(DnsFault::NoAddress),
-            Fault::Resolve(DnsFault::ServerFailure), Fault::Resolve(DnsFault::Refused),
-            Fault::Resolve(DnsFault::Code(1)), Fault::Resolve(DnsFault::NoServer),
+            Fault::Resolve(DnsFault::NoSuchName),
+            Fault::Resolve(DnsFault::NoAddress),
+            Fault::Resolve(DnsFault::ServerFailure),
+            Fault::Resolve(DnsFault::Refused),
+            Fault::Resolve(DnsFault::Code(1)),
+            Fault::Resolve(DnsFault::NoServer),
             Fault::Resolve(DnsFault::TimedOut(time("dns.timeout"))),
             Fault::Connect(ConnectFault::Refused),
             Fault::Connect(ConnectFault::TimedOut(time("timeout.connect"))),
             Fault::Connect(ConnectFault::HostUnreachable),
             Fault::Connect(ConnectFault::NetworkUnreachable),
             Fault::Connect(ConnectFault::PermissionDenied),
-            Fault::Connect(ConnectFault::NotPermitted), Fault::Connect(ConnectFault::NoLocalPort),
-            Fault::Connect(ConnectFault::NoDescriptors), Fault::Connect(ConnectFault::NoMemory),
-            Fault::Connect(ConnectFault::Reset), Fault::Connect(ConnectFault::SocketMissing),
-            Fault::Connect(ConnectFault::SocketStale), Fault::Connect(ConnectFault::BacklogFull),
-            Fault::Connect(ConnectFault::Errno), Fault::Tls(TlsFault::Alert(40)),
-            Fault::Tls(TlsFault::LateAlert(116)), Fault::Tls(TlsFault::PlainHttp),
-            Fault::Tls(TlsFault::NotTls), Fault::Tls(TlsFault::Closed), Fault::Tls(TlsFault::Reset),
-            Fault::Tls(TlsFault::TimedOut(time("timeout.tls"))), Fault::Tls(TlsFault::Incompatible),
-            Fault::Tls(TlsFault::Protocol), Fault::Send(SendFault::Reset),
-            Fault::Send(SendFault::Closed), Fault::Send(SendFault::Errno),
-            Fault::Send(SendFault::TimedOut(time("timeout.send"))), Fault::Head(HeadFault::Closed),
-            Fault::Head(HeadFault::Reset), Fault::Head(HeadFault::TimedOut(time("timeout.first_byte"))),
+            Fault::Connect(ConnectFault::NotPermitted),
+            Fault::Connect(ConnectFault::NoLocalPort),
+            Fault::Connect(ConnectFault::NoDescriptors),
+            Fault::Connect(ConnectFault::NoMemory),
+            Fault::Connect(ConnectFault::Reset),
+            Fault::Connect(ConnectFault::SocketMissing),
+            Fault::Connect(ConnectFault::SocketStale),
+            Fault::Connect(ConnectFault::BacklogFull),
+            Fault::Connect(ConnectFault::Errno),
+            Fault::Tls(TlsFault::Alert(40)),
+            Fault::Tls(TlsFault::LateAlert(116)),
+            Fault::Tls(TlsFault::PlainHttp),
+            Fault::Tls(TlsFault::NotTls),
+            Fault::Tls(TlsFault::Closed),
+            Fault::Tls(TlsFault::Reset),
+            Fault::Tls(TlsFault::TimedOut(time("timeout.tls"))),
+            Fault::Tls(TlsFault::Incompatible),
+            Fault::Tls(TlsFault::Protocol),
+            Fault::Send(SendFault::Reset),
+            Fault::Send(SendFault::Closed),
+            Fault::Send(SendFault::Errno),
+            Fault::Send(SendFault::TimedOut(time("timeout.send"))),
+            Fault::Head(HeadFault::Closed),
+            Fault::Head(HeadFault::Reset),
+            Fault::Head(HeadFault::TimedOut(time("timeout.first_byte"))),
             Fault::Head(HeadFault::Slow(time("timeout.first_byte"))),
             Fault::Head(HeadFault::TooBig { limit: size, largest_field: None, largest_bytes: 0 }),
-            Fault::Head(HeadFault::TooManyFields(size)), Fault::Head(HeadFault::NotHttp),
-            Fault::Head(HeadFault::StatusLine), Fault::Head(HeadFault::FieldLine),
-            Fault::Head(HeadFault::ControlCharacter), Fault::Head(HeadFault::LengthInvalid),
-            Fault::Head(HeadFault::LengthRepeated), Fault::Head(HeadFault::LengthAndCoding),
-            Fault::Head(HeadFault::CodingUnknown), Fault::Head(HeadFault::UnaskedUpgrade),
-            Fault::Head(HeadFault::TooManyInterim(size)), Fault::Head(HeadFault::Errno),
-            Fault::Body(BodyFault::LengthShort { left: 1 }), Fault::Body(BodyFault::ChunkCut),
-            Fault::Body(BodyFault::Reset), Fault::Body(BodyFault::Stalled(time("timeout.idle"))),
-            Fault::Body(BodyFault::ChunkInvalid), Fault::Body(BodyFault::Trailer),
-            Fault::Body(BodyFault::Surplus), Fault::Body(BodyFault::Tls),
-            Fault::Body(BodyFault::Errno), Fault::Deadline(time("timeout.total")),
+            Fault::Head(HeadFault::TooManyFields(size)),
+            Fault::Head(HeadFault::NotHttp),
+            Fault::Head(HeadFault::StatusLine),
+            Fault::Head(HeadFault::FieldLine),
+            Fault::Head(HeadFault::ControlCharacter),
+            Fault::Head(HeadFault::LengthInvalid),
+            Fault::Head(HeadFault::LengthRepeated),
+            Fault::Head(HeadFault::LengthAndCoding),
+            Fault::Head(HeadFault::CodingUnknown),
+            Fault::Head(HeadFault::UnaskedUpgrade),
+            Fault::Head(HeadFault::TooManyInterim(size)),
+            Fault::Head(HeadFault::Errno),
+            Fault::Body(BodyFault::LengthShort { left: 1 }),
+            Fault::Body(BodyFault::ChunkCut),
+            Fault::Body(BodyFault::Reset),
+            Fault::Body(BodyFault::Stalled(time("timeout.idle"))),
+            Fault::Body(BodyFault::ChunkInvalid),
+            Fault::Body(BodyFault::Trailer),
+            Fault::Body(BodyFault::Surplus),
+            Fault::Body(BodyFault::Tls),
+            Fault::Body(BodyFault::Errno),
+            Fault::Deadline(time("timeout.total")),
         ];
         let refused = refusals.into_iter().map(Stop::Refused);
         refused.chain(faults.into_iter().map(Stop::Failed)).collect()

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// The name of an upstream, and of a target in it.
+type Names = (Arc<str>, Arc<str>);
+
 /// The targets that have ever been configured, by upstream and name.
 #[derive(Default)]
 pub(crate) struct Registry {
-    targets: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<TargetState>>>,
+    targets: Mutex<HashMap<Names, Arc<TargetState>>>,
     next: AtomicU64,
 }
 

@@ -129,8 +129,7 @@ impl Gateway {
         let (http, https) = (doors.http.clone(), doors.https);
         let mut threads = Vec::with_capacity(count);
         for ((here, guests), doors) in arrivals.into_iter().enumerate().zip(doors.by_core) {
-            let snapshot =
-                Snapshot::new(config.clone(), &plane.registry, &roots, &provider, 1)?;
+            let snapshot = Snapshot::new(config.clone(), &plane.registry, &roots, &provider, 1)?;
             let core = Core { plane: plane.clone(), here, snapshot, doors, guests };
             let phases = phases.clone();
             let thread = std::thread::Builder::new()
@@ -273,8 +272,9 @@ impl Doors {
             for doors in &mut by_core {
                 let socket = match first.take() {
                     Some(socket) => socket,
-                    None => bind(address)
-                        .map_err(|source| StartError::Listen { address, source })?,
+                    None => {
+                        bind(address).map_err(|source| StartError::Listen { address, source })?
+                    }
                 };
                 doors.push(Door { socket, tls: tls.cloned() });
             }

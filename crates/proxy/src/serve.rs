@@ -1,6 +1,6 @@
 //! Serves one request, from its head to its record. Read this file first.
 
-use crate::front::{CutHead, Refused};
+use crate::front::{CutHead, HeadNote};
 use crate::outbound::{Origin, Outbound};
 use crate::recorder::Recorder;
 use crate::refuse::{self, Asked};
@@ -22,24 +22,51 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// One request of one client.
-pub(crate) async fn serve(seat: Rc<Seat>, request: Request<Incoming>) -> Reply {
+/// A request whose record has begun. Made as soon as hyper hands the request over: the client may
+/// leave before the first step of [`serve`].
+pub(crate) struct Begun {
+    record: Recorder,
+    /// The front did not let the head through.
+    refused: Option<Refusal>,
+    request: Request<Incoming>,
+    head: Head,
+}
+
+/// Begins the record of one request of one client.
+pub(crate) fn begin(seat: &Rc<Seat>, request: Request<Incoming>) -> Begun {
     let note = seat.link.next_head();
     let began = note.as_ref().map_or_else(Instant::now, |it| it.began);
     let head_bytes = note.as_ref().map_or(0, |it| it.bytes as u64);
-    if let Some(refused) = note.and_then(|it| it.refused) {
-        return refuse_head(&seat, refused, began, head_bytes);
+    let head = Head::read(request.method(), request.uri(), request.version(), request.headers());
+    match note.and_then(|it| it.refused) {
+        Some(refused) => {
+            let told = as_recorded(&refused.method, &refused.target, head_bytes);
+            let mut record = Recorder::begin(seat, told, began);
+            record.trust(&HeaderMap::new());
+            Begun { record, refused: Some(refused.refusal), request, head }
+        }
+        None => {
+            let mut record = Recorder::begin(seat, head.recorded(head_bytes), began);
+            record.trust(request.headers());
+            record.caller(request.headers());
+            Begun { record, refused: None, request, head }
+        }
     }
-    let snapshot = seat.worker.snapshot();
+}
+
+/// From the head to the answer.
+pub(crate) async fn serve(begun: Begun) -> Reply {
+    let Begun { mut record, refused, request, head } = begun;
+    let seat = record.seat().clone();
     let (parts, body) = request.into_parts();
-    let head = Head::read(&parts);
-    let mut record = Recorder::begin(&seat, head.recorded(head_bytes), began);
-    record.trust(&parts.headers);
-    record.caller(&parts.headers);
     let mut asked = Asked { accept: head.accept(&parts.headers), allowed: Vec::new() };
+    if let Some(refusal) = refused {
+        return refuse::answer(Stop::Refused(refusal), record, &asked);
+    }
     if seat.worker.is_report(&head.path) {
         return report(record, &head.path);
     }
+    let snapshot = seat.worker.snapshot();
     let choice = snapshot.config.routes.choose(parts.method.as_str(), &head.host, &head.path);
     let (route, path) = match route(choice, &parts.headers, &seat, &mut asked) {
         Ok(found) => found,
@@ -165,10 +192,10 @@ fn hand_on(
     record.answered(status, Maker::Upstream);
     record.mark_answer(&mut headers);
     headers.append(header::VIA, record.worker().plane.via_field.clone());
-    if 500 <= status {
-        if let Ok(value) = record.worker().plane.received(status) {
-            headers.append(refuse::PROXY_STATUS, value);
-        }
+    if 500 <= status
+        && let Ok(value) = record.worker().plane.received(status)
+    {
+        headers.append(refuse::PROXY_STATUS, value);
     }
     if !outbound.pump.is_done() {
         turn.seat.link.unread.set(true);
@@ -254,33 +281,27 @@ fn report(mut record: Recorder, path: &str) -> Reply {
     }
 }
 
-/// A head that the front did not let through.
-fn refuse_head(seat: &Rc<Seat>, refused: Refused, began: Instant, head_bytes: u64) -> Reply {
-    let path = refused.target.split('?').next().unwrap_or_default();
-    let request = exchange::Request {
-        method: refused.method.as_str().into(),
-        path: path.into(),
+/// A client that left before its head was whole: nobody is answered, and it is recorded.
+pub(crate) fn cut_head(seat: &Rc<Seat>, cut: &CutHead) {
+    let told = as_recorded(&cut.method, &cut.target, cut.bytes as u64);
+    Recorder::begin(seat, told, cut.began).client_gone();
+}
+
+/// A head that was let through, and whose client left before it was served.
+pub(crate) fn unserved(seat: &Rc<Seat>, note: &HeadNote) {
+    let told = as_recorded("", "", note.bytes as u64);
+    Recorder::begin(seat, told, note.began).client_gone();
+}
+
+/// What is recorded of a request that was not read as one.
+fn as_recorded(method: &str, target: &str, head_bytes: u64) -> exchange::Request {
+    exchange::Request {
+        method: method.into(),
+        path: target.split('?').next().unwrap_or_default().into(),
         version: "HTTP/1.1",
         head_bytes,
         ..exchange::Request::default()
-    };
-    let mut record = Recorder::begin(seat, request, began);
-    record.trust(&HeaderMap::new());
-    let asked = Asked { accept: None, allowed: Vec::new() };
-    refuse::answer(Stop::Refused(refused.refusal), record, &asked)
-}
-
-/// A client that left before its head was whole: nobody is answered, and it is recorded.
-pub(crate) fn cut_head(seat: &Rc<Seat>, cut: CutHead) {
-    let path = cut.target.split('?').next().unwrap_or_default();
-    let request = exchange::Request {
-        method: cut.method.as_str().into(),
-        path: path.into(),
-        version: "HTTP/1.1",
-        head_bytes: cut.bytes as u64,
-        ..exchange::Request::default()
-    };
-    Recorder::begin(seat, request, cut.began).client_gone();
+    }
 }
 
 /// The parts of a request head that decide where it goes.
@@ -296,20 +317,20 @@ struct Head {
 }
 
 impl Head {
-    fn read(parts: &http::request::Parts) -> Head {
-        let field = || parts.headers.get(header::HOST).and_then(|it| it.to_str().ok());
+    fn read(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Head {
+        let field = || headers.get(header::HOST).and_then(|it| it.to_str().ok());
         // The authority of an absolute form wins (RFC 9112 3.2.2); the front has seen that both
         // are the same.
-        let authority = match parts.uri.authority() {
+        let authority = match uri.authority() {
             Some(it) => it.as_str().to_owned(),
             None => field().unwrap_or_default().to_owned(),
         };
         Head {
-            method: method_word(&parts.method),
+            method: method_word(method),
             host: host_of(&authority).trim_end_matches('.').to_ascii_lowercase(),
             authority,
-            path: parts.uri.path().to_owned(),
-            version: if parts.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
+            path: uri.path().to_owned(),
+            version: if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
         }
     }
 

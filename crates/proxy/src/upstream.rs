@@ -24,7 +24,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use config::{Limits, Place, Target};
 use connect::Opened;
 use exchange::{
-    Address, Attempt, Connection, ConnectFault, DnsFault, Fault, HeadFault, Limit, Phase, Refusal,
+    Address, Attempt, ConnectFault, Connection, DnsFault, Fault, HeadFault, Limit, Phase, Refusal,
     SendFault, Stop, TlsFault,
 };
 use std::future::poll_fn;
@@ -238,9 +238,7 @@ async fn addresses(
         }
     };
     match found {
-        Ok(found) => {
-            Ok(found.iter().map(|ip| Address::Inet(SocketAddr::new(*ip, port))).collect())
-        }
+        Ok(found) => Ok(found.iter().map(|ip| Address::Inet(SocketAddr::new(*ip, port))).collect()),
         Err(fault) => Err(failed(record, fault)),
     }
 }
@@ -320,10 +318,8 @@ impl Conversation<'_, '_> {
     }
 
     fn poll(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<Result<Head, Halt>> {
-        if self.write_failed.is_none() {
-            if let Err(stop) = self.write(wire, cx) {
-                return Poll::Ready(Err(stop));
-            }
+        if let Err(halt) = self.write(wire, cx) {
+            return Poll::Ready(Err(halt));
         }
         loop {
             match wire.poll_more(cx, false) {
@@ -340,10 +336,8 @@ impl Conversation<'_, '_> {
                         }
                     }
                     // An interim answer may have let the body go.
-                    if self.write_failed.is_none() {
-                        if let Err(stop) = self.write(wire, cx) {
-                            return Poll::Ready(Err(stop));
-                        }
+                    if let Err(halt) = self.write(wire, cx) {
+                        return Poll::Ready(Err(halt));
                     }
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broke(&error))),
@@ -356,7 +350,8 @@ impl Conversation<'_, '_> {
     }
 
     fn write(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Result<(), Halt> {
-        if self.pump.is_done() && self.sent_at.is_some() {
+        let over = self.pump.is_done() && self.sent_at.is_some();
+        if over || self.write_failed.is_some() {
             return Ok(());
         }
         let before = self.pump.sent;

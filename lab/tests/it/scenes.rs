@@ -36,8 +36,8 @@ async fn a_loop_is_found_the_second_time_round() {
     let answers = table::ask(scene.expects, gateway.listen).await.unwrap();
     let answer = answers.last().expect("an answer");
     assert_eq!(answer.status, Some(502));
-    assert_eq!(parameter(answer, "error"), Some("proxy_loop_detected"));
-    assert_eq!(parameter(answer, "cause"), Some(LOOP));
+    assert_eq!(table::proxy_status(answer, "error"), Some("proxy_loop_detected"));
+    assert_eq!(table::proxy_status(answer, "cause"), Some(LOOP));
     gateway.records_soon(2).await;
     let records = gateway.stopped().await.unwrap();
     let causes: Vec<_> = records.iter().map(|it| it["cause"].as_str()).collect();
@@ -86,7 +86,7 @@ fn check_answer(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer) {
     if expect.error.is_some() {
         check_explanation(wrong, expect, answer);
     } else if !expect.cut {
-        same(wrong, "type of error", None, parameter(answer, "error"));
+        same(wrong, "type of error", None, table::proxy_status(answer, "error"));
     }
     // A silent client would wait for ever; cutting must be visible.
     if expect.cut {
@@ -96,8 +96,8 @@ fn check_answer(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer) {
 
 /// An answer that the gateway made.
 fn check_explanation(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer) {
-    same(wrong, "cause in Proxy-Status", expect.cause, parameter(answer, "cause"));
-    same(wrong, "error in Proxy-Status", expect.error, parameter(answer, "error"));
+    same(wrong, "cause in Proxy-Status", expect.cause, table::proxy_status(answer, "cause"));
+    same(wrong, "error in Proxy-Status", expect.error, table::proxy_status(answer, "error"));
     same(wrong, "type", Some("application/problem+json"), answer.field("content-type"));
     let problem: Value = match serde_json::from_slice(&answer.body) {
         Ok(problem) => problem,
@@ -115,12 +115,6 @@ fn check_explanation(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer) 
         let entries = problem.pointer(list).and_then(Value::as_array);
         same(wrong, list, true, entries.is_some_and(|it| !it.is_empty()));
     }
-}
-
-/// A parameter of the member of `Proxy-Status` that is nearest the origin.
-fn parameter<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-    let parameters = answer.field("proxy-status")?.split(';').map(str::trim);
-    parameters.filter_map(|it| it.split_once('=')).find(|(it, _)| *it == name).map(|(_, it)| it)
 }
 
 fn check_record(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer, record: &Value) {

@@ -45,7 +45,11 @@ pub(crate) struct UpstreamBody {
 enum Source {
     Whole(Wire),
     /// The upload is still going on through the other half.
-    Half { io: ReadHalf<Io>, held: BytesMut, _wire: Pumping },
+    Half {
+        io: ReadHalf<Io>,
+        held: BytesMut,
+        _wire: Pumping,
+    },
 }
 
 /// Ends the upload with the answer: nobody will wait for it.

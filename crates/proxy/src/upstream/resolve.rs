@@ -116,7 +116,8 @@ fn resolver(dns: &Dns) -> Result<TokioResolver, DnsFault> {
                 it.port = address.port();
                 it
             };
-            let ways = vec![connection(ConnectionConfig::udp()), connection(ConnectionConfig::tcp())];
+            let ways =
+                vec![connection(ConnectionConfig::udp()), connection(ConnectionConfig::tcp())];
             NameServerConfig::new(address.ip(), true, ways)
         });
         let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());

@@ -46,10 +46,9 @@ impl Verifier {
         provider: Arc<CryptoProvider>,
     ) -> Verifier {
         // Without any root nothing passes but what is listed.
-        let webpki =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .build()
-                .ok();
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build()
+            .ok();
         let listed = listed.iter().map(|it| it.to_vec()).collect();
         Verifier { webpki, listed, verify, provider }
     }
@@ -183,9 +182,9 @@ fn names(parsed: &X509Certificate<'_>) -> Vec<String> {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(bytes) => match <[u8; 4]>::try_from(*bytes) {
             Ok(four) => Some(std::net::Ipv4Addr::from(four).to_string()),
-            Err(_) => <[u8; 16]>::try_from(*bytes)
-                .ok()
-                .map(|it| std::net::Ipv6Addr::from(it).to_string()),
+            Err(_) => {
+                <[u8; 16]>::try_from(*bytes).ok().map(|it| std::net::Ipv6Addr::from(it).to_string())
+            }
         },
         _ => None,
     });

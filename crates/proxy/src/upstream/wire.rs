@@ -62,7 +62,11 @@ impl Wire {
     }
 
     /// Reads more; 0 is the end of the stream.
-    pub(crate) fn poll_more(&mut self, cx: &mut Context<'_>, large: bool) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        large: bool,
+    ) -> Poll<io::Result<usize>> {
         poll_more(&mut self.io, &mut self.held, cx, large)
     }
 }
@@ -202,4 +206,3 @@ impl AsyncWrite for Io {
         }
     }
 }
-
