@@ -95,16 +95,22 @@ fn fields<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
 /// The bytes of a request to `/` that asks so.
 #[must_use]
 pub fn request(ask: Ask) -> Vec<u8> {
+    request_for("/", ask)
+}
+
+/// The bytes of a request to this path that asks so.
+#[must_use]
+pub fn request_for(path: &str, ask: Ask) -> Vec<u8> {
     let (method, body) = match ask {
-        Ask::Get => return b"GET / HTTP/1.1\r\nHost: lab.test\r\n\r\n".into(),
-        Ask::Head => return b"HEAD / HTTP/1.1\r\nHost: lab.test\r\n\r\n".into(),
-        Ask::Post => ("POST", 2),
-        Ask::Upload(size) => ("POST", size),
+        Ask::Get => ("GET", None),
+        Ask::Head => ("HEAD", None),
+        Ask::Post => ("POST", Some(2)),
+        Ask::Upload(size) => ("POST", Some(size)),
     };
+    let length = body.map_or_else(String::new, |it| format!("Content-Length: {it}\r\n"));
     let mut bytes =
-        format!("{method} / HTTP/1.1\r\nHost: lab.test\r\nContent-Length: {body}\r\n\r\n")
-            .into_bytes();
-    bytes.resize(bytes.len() + body, b'x');
+        format!("{method} {path} HTTP/1.1\r\nHost: lab.test\r\n{length}\r\n").into_bytes();
+    bytes.resize(bytes.len() + body.unwrap_or_default(), b'x');
     bytes
 }
 

@@ -3,6 +3,7 @@
 mod causes;
 mod check;
 mod completions;
+mod demo;
 mod explain;
 mod run;
 mod schema;
@@ -26,6 +27,7 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  goodgate demo                         watch it explain targets that misbehave
   goodgate run http://localhost:8000    put the gateway in front of an app
   goodgate check goodgate.toml          find every mistake in a file at once
   goodgate explain process_down         read what is known about a cause";
@@ -42,6 +44,7 @@ Exit codes:
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Demo(demo::Arguments),
     Check(check::Arguments),
     Schema(schema::Arguments),
     Causes(causes::Arguments),
@@ -63,6 +66,7 @@ enum Format {
 pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Result<(), Failure> {
     match arguments.command {
         Some(Command::Run(it)) => run::run(it, output, began),
+        Some(Command::Demo(it)) => demo::run(&it, output, began),
         Some(Command::Check(it)) => check::run(&it, output),
         Some(Command::Schema(it)) => schema::run(&it, output),
         Some(Command::Causes(it)) => causes::run(&it, output),

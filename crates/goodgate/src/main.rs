@@ -2,6 +2,7 @@
 
 mod arrival;
 mod commands;
+mod demo;
 mod listening;
 mod output;
 mod problem;

@@ -72,6 +72,22 @@ impl Output {
         paint(self.result_colour, "1", text)
     }
 
+    pub(crate) fn faint(&self, text: &str) -> String {
+        paint(self.result_colour, "2", text)
+    }
+
+    pub(crate) fn red(&self, text: &str) -> String {
+        paint(self.result_colour, "1;31", text)
+    }
+
+    pub(crate) fn green(&self, text: &str) -> String {
+        paint(self.result_colour, "1;32", text)
+    }
+
+    pub(crate) fn code(&self, text: &str) -> String {
+        paint(self.result_colour, "36", text)
+    }
+
     /// Why a command failed, and what to do about it.
     pub(crate) fn failure(&self, why: &str, hint: Option<&str>) {
         let mut text = format!("{}: {why}\n", paint(self.message_colour, "1;31", "error"));
@@ -81,9 +97,11 @@ impl Output {
         self.message(&text);
     }
 
-    /// A message that ends its own lines. Where it cannot be written, nobody is left to tell.
+    /// Whole lines, whether or not the last one is ended. Where they cannot be written, nobody is
+    /// left to tell.
     pub(crate) fn message(&self, text: &str) {
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        let _ = io::stderr().lock().write_all(format!("{text}{end}").as_bytes());
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     /// The result could not be printed.
     Output(io::Error),
     Serve(serve::Failure),
+    /// The targets of the demonstration cannot be set up or asked.
+    Demo(io::Error),
 }
 
 impl From<io::Error> for Failure {
@@ -93,6 +95,10 @@ pub(crate) fn report(failure: &Failure, output: &Output) -> ExitCode {
             5
         }
         Failure::Serve(serve::Failure::Start(it)) => start(it, output),
+        Failure::Demo(why) => {
+            output.failure(&format!("cannot show the demonstration: {}", reason(why)), None);
+            5
+        }
         Failure::Serve(serve::Failure::Signals(why)) => {
             output.failure(&format!("cannot wait for signals: {}", reason(why)), None);
             5

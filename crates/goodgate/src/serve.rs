@@ -54,7 +54,7 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
 }
 
 /// The line that says where everything is.
-fn ready(gateway: &Gateway, began: Instant) -> String {
+pub(crate) fn ready(gateway: &Gateway, began: Instant) -> String {
     let mut places: Vec<String> = gateway.http().iter().map(|it| format!("http://{it}")).collect();
     places.extend(gateway.https().map(|it| format!("https://{it}")));
     let status = gateway.status().map(|it| format!(", metrics on http://{it}/metrics"));
@@ -62,14 +62,14 @@ fn ready(gateway: &Gateway, began: Instant) -> String {
     format!("ready in {took} ms on {}{}\n", places.join(", "), status.unwrap_or_default())
 }
 
-struct Signals {
+pub(crate) struct Signals {
     end: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     reopen: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn new(runtime: &Runtime) -> io::Result<Signals> {
+    pub(crate) fn new(runtime: &Runtime) -> io::Result<Signals> {
         let _entered = runtime.enter();
         Ok(Signals {
             end: signal(SignalKind::terminate())?,
@@ -78,8 +78,26 @@ impl Signals {
         })
     }
 
+    /// Does this work to its end, or up to the first signal that stops.
+    pub(crate) async fn unless_asked_to_stop<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            _ = self.end.recv() => None,
+            _ = self.interrupt.recv() => None,
+        }
+    }
+
     /// The first signal stops, the second one stops now.
-    fn wait(mut self, front: Runtime, gateway: Gateway, reopen: &AtomicBool, output: &Output) {
+    pub(crate) fn wait(
+        mut self,
+        front: Runtime,
+        gateway: Gateway,
+        reopen: &AtomicBool,
+        output: &Output,
+    ) {
         front.block_on(async {
             loop {
                 tokio::select! {

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
 }
 
 /// The forms that `[listen]` takes: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `:8080`.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }

@@ -1,8 +1,10 @@
 //! Every command of the binary as a user meets it: exit code, result and messages.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// What came of one call.
 struct Call {
@@ -78,7 +80,7 @@ fn help_names_the_exit_codes() {
 
 #[test]
 fn help_of_every_command_fits_a_terminal() {
-    for command in ["", "run", "check", "schema", "causes", "explain", "completions"] {
+    for command in ["", "demo", "run", "check", "schema", "causes", "explain", "completions"] {
         for flag in ["-h", "--help"] {
             let help = call(&format!("{command} {flag}"));
             assert_eq!(help.exit, Some(0));
@@ -259,4 +261,80 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     assert_eq!(output.status.code(), Some(5));
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(words, "error: cannot print the result: no space left on device\n");
+}
+
+/// What differs from run to run: ports, times, ids. A number of four digits and more is one of
+/// these, except in a date, and so is what stands before `ms` and `days`.
+fn redacted(text: &str) -> String {
+    let mut seen = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|it: char| it.is_ascii_digit()) {
+        let (before, number) = rest.split_at(at);
+        let end = number
+            .find(|it: char| !it.is_ascii_digit() && it != '.')
+            .map_or(number.len(), |it| number[..it].trim_end_matches('.').len());
+        let (number, after) = number.split_at(end);
+        let varies = after.starts_with(" ms") || after.starts_with(" days");
+        let long = 4 <= number.len() && !number.contains('.') && !after.starts_with('-');
+        seen += before;
+        seen += if varies || long { "N" } else { number };
+        rest = after;
+    }
+    seen + rest
+}
+
+#[test]
+fn the_tour_explains_every_target() {
+    let tour = call("demo --once --listen 127.0.0.1:0");
+    let Call { exit, stdout, stderr } = &tour;
+    assert_eq!(*exit, Some(0), "{stdout}{stderr}");
+    assert!(stderr.starts_with("ready in ") && stderr.lines().count() == 1, "{stderr}");
+    assert_eq!(stdout.lines().find(|it| 100 < it.chars().count()), None);
+    insta::assert_snapshot!("demo_tour", redacted(stdout));
+}
+
+#[test]
+fn the_demonstration_serves_its_page_until_it_is_told_to_stop() {
+    let child = Command::new(env!("CARGO_BIN_EXE_goodgate"))
+        .args(["demo", "--listen", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut running = Running(child);
+    let messages = BufReader::new(running.0.stderr.take().expect("it is a pipe"));
+    let mut lines = messages.lines().map(|it| it.expect("it prints UTF-8"));
+    let open = lines.find(|it| it.starts_with("open http://")).expect("it says what to open");
+    let place = open.trim_start_matches("open http://").split('/').next().unwrap_or_default();
+    let page = fetch(place, "/");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    assert!(page.contains("text/html") && page.ends_with("</html>\n"), "{page}");
+    let error = fetch(place, "/refuses");
+    assert!(error.starts_with("HTTP/1.1 502 ") && error.contains("process_down"), "{error}");
+    let pid = rustix::process::Pid::from_child(&running.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it can be told");
+    assert_eq!(running.0.wait().expect("it ends").code(), Some(0));
+}
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed, and need not be.
+        drop(self.0.kill());
+    }
+}
+
+/// A whole answer, as a browser asks for it.
+fn fetch(place: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(place).expect("it listens");
+    let ask = format!(
+        "GET {path} HTTP/1.1\r\nHost: {place}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(ask.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
 }
