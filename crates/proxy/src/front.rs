@@ -176,7 +176,7 @@ impl<S: Transport> Front<S> {
 
     /// Reads at the start of `held`, where a head begins.
     fn head(&mut self) {
-        while self.cleared == 0 && self.held.starts_with(b"\r\n") && self.held.len() < 1024 {
+        while self.cleared == 0 && self.held.starts_with(b"\r\n") {
             // RFC 9112 2.2: an empty line before a request is to be ignored.
             self.held.advance(2);
         }

@@ -217,6 +217,7 @@ mod tests {
             b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nGET /c HTTP/1.1\r\nHost: a\r\n\r\n",
             b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            &[b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n".as_slice(), &[b'x'; 2000]].concat(),
             b"GET http://a/x?y HTTP/1.1\r\nHost: a\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n",
             b"\x16\x03\x01",
