@@ -102,6 +102,25 @@ def goodgate(folder, app):
     return Server("goodgate", [GOODGATE, "run", "--config", str(file)], port, folder)
 
 
+def goodgate_with_tls(folder, app):
+    """The gateway in front of an app, with a certificate of its own for 127.0.0.1."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-days", "2", "-subj", "/CN=gateway", "-keyout", "gate.key"]
+        + ["-out", "gate.pem", "-addext", "subjectAltName=IP:127.0.0.1"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    server = goodgate(folder, app)
+    port = free_port()
+    file = folder / "goodgate.toml"
+    https = f'https = {{ addr = "127.0.0.1:{port}", cert = "gate.pem", key = "gate.key" }}'
+    file.write_text(file.read_text().replace("[console]", f"{https}\n\n[console]"))
+    server.url = f"https://127.0.0.1:{port}"
+    return server
+
+
 # The console is off: its port may be another test's.
 CONFIGURATION = """\
 [listen]

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import os
+import ssl
 import subprocess
 import threading
 import time
@@ -50,6 +51,20 @@ def test_a_client_that_keeps_its_connection_is_served_again_and_again(app, gate,
         for number in range(50):
             answer = session.post(url + "/echo", json={"number": number}, timeout=10)
             assert answer.json() == {"number": number}
+
+
+def test_clients_speak_tls_to_the_gateway(concurrent_app, start, tmp_path):
+    url = start(servers.goodgate_with_tls(tmp_path, concurrent_app)).url
+    certificate = str(tmp_path / "gate.pem")
+    trusting = ssl.create_default_context(cafile=certificate)
+    order = {"order": 7}
+    assert requests.post(url + "/echo", json=order, verify=certificate, timeout=10).json() == order
+    for client in (httpx, httpx2):
+        answer = client.post(url + "/echo", json=order, verify=trusting, timeout=10)
+        assert answer.json() == order
+    assert json.loads(curl("--cacert", certificate, url + "/"))["app"] in ("flask", "fastapi")
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get(url + "/", timeout=10)
 
 
 def test_curl_gets_posts_and_uploads(app, gate, tmp_path):
