@@ -7,4 +7,5 @@ mod records;
 mod routes;
 mod scenes;
 mod shutdown;
+mod status;
 mod world;
