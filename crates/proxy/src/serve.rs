@@ -11,6 +11,8 @@ use crate::upstream::body::UpstreamBody;
 use crate::upstream::{Answered, Halt, Turn, attempt};
 use bytes::Bytes;
 use config::{Action, Choice, Forward, PathFault, Route};
+use diagnosis::answer::Form;
+use diagnosis::manual;
 use exchange::{
     ExchangeId, Fault, Limit, Maker, Malformed, Phase, Refusal, SendFault, Stop, TraceParent,
 };
@@ -63,8 +65,8 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
     if let Some(refusal) = refused {
         return refuse::answer(Stop::Refused(refusal), record, &asked);
     }
-    if seat.worker.is_report(&head.path) {
-        return report(record, &head.path);
+    if let Some(page) = head.path.strip_prefix(OURS) {
+        return own_page(record, page);
     }
     let snapshot = seat.worker.snapshot();
     let choice = snapshot.config.routes.choose(parts.method.as_str(), &head.host, &head.path);
@@ -261,24 +263,31 @@ fn redirect(mut record: Recorder, status: u16, to: &str, uri: &Uri) -> Reply {
     fixed(status, headers, Bytes::new(), record)
 }
 
-/// The report of an earlier failed exchange, as its caller may see it.
-fn report(mut record: Recorder, path: &str) -> Reply {
-    let id: Option<ExchangeId> = path.rsplit('/').next().and_then(|it| it.parse().ok());
-    let found = id.and_then(|id| record.worker().plane.reports.find(id));
+/// Below this are pages of ours, on every listener that clients use.
+const OURS: &str = "/.well-known/goodgate/";
+
+/// `reports/ID`: the report of an earlier failed exchange, as its caller may see it.
+/// `causes/CAUSE`: the manual page that the `type` of a problem points to.
+fn own_page(mut record: Recorder, page: &str) -> Reply {
+    let plane = &record.worker().plane;
+    let found = match page.split_once('/') {
+        Some(("reports", id)) => id
+            .parse()
+            .ok()
+            .and_then(|it: ExchangeId| plane.reports.find(it))
+            .map(|it| (Form::Problem.content_type(), it.to_string())),
+        Some(("causes", id)) => manual::page(id).map(|it| ("text/markdown; charset=utf-8", it)),
+        _ => None,
+    };
+    let Some((kind, text)) = found else {
+        let asked = Asked { accept: None, allowed: Vec::new() };
+        return refuse::answer(Stop::Refused(Refusal::NoRoute), record, &asked);
+    };
+    record.answered(200, Maker::Route);
     let mut headers = HeaderMap::new();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    match found {
-        Some(text) => {
-            record.answered(200, Maker::Route);
-            let kind = HeaderValue::from_static("application/problem+json");
-            headers.insert(header::CONTENT_TYPE, kind);
-            fixed(200, headers, Bytes::from(text.to_string()), record)
-        }
-        None => {
-            let asked = Asked { accept: None, allowed: Vec::new() };
-            refuse::answer(Stop::Refused(Refusal::NoRoute), record, &asked)
-        }
-    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    fixed(200, headers, Bytes::from(text), record)
 }
 
 /// A client that left before its head was whole: nobody is answered, and it is recorded.

@@ -15,9 +15,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Where the report of a failed exchange is to be had.
-const REPORTS: &str = "/.well-known/goodgate/reports/";
-
 /// How often lines are handed over and old connections closed.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
@@ -66,10 +63,6 @@ impl Worker {
     /// `began` is the time since 1970.
     pub(crate) fn new_id(&self, began: Duration) -> ExchangeId {
         ExchangeId::new(began.as_millis() as u64, self.random())
-    }
-
-    pub(crate) fn is_report(&self, path: &str) -> bool {
-        path.starts_with(REPORTS)
     }
 
     /// We are asked to stop: answers say that their connection ends.

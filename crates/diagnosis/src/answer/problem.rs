@@ -102,7 +102,7 @@ fn full<'a>(look: &'a Look, exchange: &'a Exchange, status: u16, audience: Audie
 }
 
 fn kind(cause: &str) -> String {
-    format!("https://goodgate.dev/causes/{cause}")
+    format!("/.well-known/goodgate/causes/{cause}")
 }
 
 fn attempt(attempt: &Attempt, audience: Audience) -> Try<'_> {

@@ -106,7 +106,7 @@ fn the_same_case_gives_the_same_bytes() {
 #[test]
 fn fields_stand_in_the_order_in_which_they_are_read() {
     let text = answer(Form::Problem, Audience::Trusted, CASES[0]);
-    assert!(text.starts_with("{\n  \"type\": \"https://goodgate.dev/causes/process_down\",\n"));
+    assert!(text.starts_with("{\n  \"type\": \"/.well-known/goodgate/causes/process_down\",\n"));
     assert!(text.ends_with("}\n"));
     let fields = [
         "type",
