@@ -273,11 +273,11 @@ impl<S: Transport> Front<S> {
         if idle {
             return self.wait_for_head(cx);
         }
-        let limit = match self.state {
-            State::Head => self.patience.head,
-            _ => self.patience.body,
-        };
-        self.reading.set_if_clear(limit);
+        match (&self.state, self.began) {
+            // The whole head is limited, so that a byte now and then does not buy more time.
+            (State::Head, Some(began)) => self.reading.set(began + self.patience.head),
+            _ => self.reading.set_if_clear(self.patience.body),
+        }
         ready!(self.reading.poll(cx));
         self.reading.clear();
         match self.state {
