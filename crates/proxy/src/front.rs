@@ -176,9 +176,14 @@ impl<S: Transport> Front<S> {
 
     /// Reads at the start of `held`, where a head begins.
     fn head(&mut self) {
-        while self.cleared == 0 && self.held.starts_with(b"\r\n") && self.held.len() < 1024 {
+        while self.held.starts_with(b"\r\n") {
             // RFC 9112 2.2: an empty line before a request is to be ignored.
             self.held.advance(2);
+        }
+        if self.held.is_empty() {
+            // Nothing has begun: some clients end a body with a line too many.
+            self.began = None;
+            return;
         }
         match request_head(&self.held, &self.limits) {
             Ok(Progress::Partial) => {}
