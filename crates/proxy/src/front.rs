@@ -125,8 +125,8 @@ pub(crate) struct Front<S: Transport> {
     began: Option<Instant>,
     reading: Alarm,
     writing: Alarm,
-    /// What may still be swallowed after the last answer.
-    swallow: usize,
+    /// What may still be swallowed after the last answer, once that is being done.
+    swallow: Option<usize>,
 }
 
 enum State {
@@ -163,7 +163,7 @@ impl<S: Transport> Front<S> {
             began: None,
             reading: timer.alarm(),
             writing: timer.alarm(),
-            swallow: LINGER_BYTES,
+            swallow: None,
         }
     }
 
@@ -450,18 +450,24 @@ impl<S: Transport> AsyncWrite for Front<S> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let said = Pin::new(&mut this.io).poll_shutdown(cx);
+        let said = this.wrote(cx, said);
         if !this.link.unread.get() || this.link.abort.get() {
             return said;
         }
         ready!(said)?;
-        this.reading.set_if_clear(LINGER);
-        while 0 < this.swallow {
+        let mut left = this.swallow.unwrap_or_else(|| {
+            // Whatever the alarm was set to before, the time to linger begins now.
+            this.reading.set(Instant::now() + LINGER);
+            LINGER_BYTES
+        });
+        while 0 < left {
             this.held.clear();
             this.held.reserve(READ);
             match poll_read_buf(Pin::new(&mut this.io), cx, &mut this.held) {
                 Poll::Ready(Ok(0) | Err(_)) => break,
-                Poll::Ready(Ok(amount)) => this.swallow = this.swallow.saturating_sub(amount),
+                Poll::Ready(Ok(amount)) => left = left.saturating_sub(amount),
                 Poll::Pending => {
+                    this.swallow = Some(left);
                     ready!(this.reading.poll(cx));
                     break;
                 }
