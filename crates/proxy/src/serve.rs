@@ -16,6 +16,7 @@ use exchange::{
 };
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -63,6 +64,8 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
     if let Some(refusal) = refused {
         return refuse::answer(Stop::Refused(refusal), record, &asked);
     }
+    // Until somebody reads it, what the client sends would be cut off by our closing.
+    seat.link.unread.set(!body.is_end_stream());
     if seat.worker.is_report(&head.path) {
         return report(record, &head.path);
     }
@@ -197,9 +200,7 @@ fn hand_on(
     {
         headers.append(refuse::PROXY_STATUS, value);
     }
-    if !outbound.pump.is_done() {
-        turn.seat.link.unread.set(true);
-    }
+    turn.seat.link.unread.set(!outbound.pump.is_done());
     let trailer_limit = turn.limits.response_head;
     let body = UpstreamBody::new(turn, answered, outbound.pump, record, trailer_limit);
     let mut reply = Response::new(AnswerBody::Upstream(Box::new(body)));
