@@ -67,11 +67,8 @@ impl Outbound {
         put(&[b" HTTP/1.1\r\nhost: ", self.host(target, host).as_bytes(), b"\r\n"]);
 
         let listed = connection_options(&self.headers);
-        let mut via = None;
         for (name, value) in &self.headers {
-            if *name == header::VIA {
-                via = Some(value.as_bytes());
-            } else if goes_on(name, origin.seat) && !listed.iter().any(|it| *name == it.as_str()) {
+            if goes_on(name, origin.seat) && !listed.iter().any(|it| *name == it.as_str()) {
                 put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
             }
         }
@@ -81,8 +78,8 @@ impl Outbound {
         if self.pump.sent_as == SentAs::Chunked {
             put(&[b"transfer-encoding: chunked\r\n"]);
         }
-        let (before, comma): (&[u8], &[u8]) = via.map_or((b"", b""), |it| (it, b", "));
-        put(&[b"via: ", before, comma, origin.via().as_bytes(), b"\r\n"]);
+        let via = chain(&self.headers, header::VIA.as_str());
+        put(&[b"via: ", &via, origin.via().as_bytes(), b"\r\n"]);
         origin.put_forwarded(&mut put, &self.headers, &self.authority);
         put(&[b"traceparent: ", &origin.trace.field(), b"\r\n"]);
         if !self.headers.contains_key("x-request-id") {
@@ -134,6 +131,7 @@ fn keeps_trailers(headers: &HeaderMap) -> bool {
 fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
     match *name {
         header::HOST
+        | header::VIA
         | header::CONNECTION
         | header::TRANSFER_ENCODING
         | header::TE
@@ -166,20 +164,27 @@ impl Origin<'_> {
         let proto: &[u8] = if self.seat.tls { b"https" } else { b"http" };
         let peer = self.seat.peer.ip().to_canonical();
         let ip = peer.to_string();
-        let chain = believed("x-forwarded-for");
-        let (before, comma): (&[u8], &[u8]) = chain.map_or((b"", b""), |it| (it, b", "));
-        put(&[b"x-forwarded-for: ", before, comma, ip.as_bytes(), b"\r\n"]);
+        let before = |name| match self.seat.trusted_proxy {
+            true => chain(headers, name),
+            false => Vec::new(),
+        };
+        put(&[b"x-forwarded-for: ", &before("x-forwarded-for"), ip.as_bytes(), b"\r\n"]);
         let proto = believed("x-forwarded-proto").unwrap_or(proto);
         put(&[b"x-forwarded-proto: ", proto, b"\r\n"]);
         let host = believed("x-forwarded-host").unwrap_or(authority.as_bytes());
         if !host.is_empty() {
             put(&[b"x-forwarded-host: ", host, b"\r\n"]);
         }
-        let chain = believed("forwarded");
-        let (before, comma): (&[u8], &[u8]) = chain.map_or((b"", b""), |it| (it, b", "));
         let ours = forwarded(peer, authority, self.seat.tls);
-        put(&[b"forwarded: ", before, comma, ours.as_bytes(), b"\r\n"]);
+        put(&[b"forwarded: ", &before("forwarded"), ours.as_bytes(), b"\r\n"]);
     }
+}
+
+/// All that a list field says in however many lines, ready for one element more: proxies add theirs
+/// as a line of its own, and the last of them is the one to be believed.
+fn chain(headers: &HeaderMap, name: &str) -> Vec<u8> {
+    let values = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
+    values.filter(|it| !it.is_empty()).flat_map(|it| [it, b", "]).flatten().copied().collect()
 }
 
 /// One element of `Forwarded` (RFC 7239).

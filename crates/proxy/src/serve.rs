@@ -235,8 +235,9 @@ fn route<'a>(
 
 /// Our own mark is in `Via`: the request went through here and came back.
 fn passed_before(headers: &HeaderMap, via: &str) -> bool {
-    let values = headers.get_all(header::VIA).iter().filter_map(|it| it.to_str().ok());
-    values.into_iter().any(|it| it.contains(via))
+    // By bytes: another proxy's part may be no text, and must not hide ours.
+    let mut values = headers.get_all(header::VIA).iter();
+    values.any(|it| memchr::memmem::find(it.as_bytes(), via.as_bytes()).is_some())
 }
 
 /// Path without prefix, with its query.
