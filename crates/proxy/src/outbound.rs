@@ -150,6 +150,17 @@ fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
     }
 }
 
+/// A trailer must not say what only a head may (RFC 9110 6.5.1): some servers merge the two, and
+/// what we took off the head would come back.
+fn may_trail(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let forwarded = ["x-forwarded-", "x-real-ip", "forwarded", "via", "traceparent"];
+    let routing = ["host", "authorization", "proxy-", "cookie", "expect", "upgrade", "x-request-id"];
+    let framing = ["content-", "transfer-encoding", "connection", "keep-alive", "te", "trailer"];
+    let starts = |it: &&str| if it.ends_with('-') { name.starts_with(*it) } else { name == *it };
+    ![&forwarded[..], &routing, &framing].into_iter().flatten().any(starts)
+}
+
 impl Origin<'_> {
     fn via(&self) -> String {
         let version = if self.version == Version::HTTP_10 { "1.0" } else { "1.1" };
@@ -367,7 +378,7 @@ impl Pump {
             None => self.out.push(Bytes::from_static(b"0\r\n\r\n")),
             Some(trailers) => {
                 let mut end = BytesMut::from(&b"0\r\n"[..]);
-                for (name, value) in &trailers {
+                for (name, value) in trailers.iter().filter(|(name, _)| may_trail(name)) {
                     for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                         end.extend_from_slice(part);
                     }
