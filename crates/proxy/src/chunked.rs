@@ -40,6 +40,8 @@ enum State {
         cr: bool,
     },
     Done,
+    /// Once wrong is wrong for good: a part of a piece must not be read twice.
+    Bad(BadChunk),
 }
 
 /// What the bytes at hand begin with.
@@ -75,8 +77,9 @@ impl Chunked {
             return Ok(self.data(left, input.len()));
         }
         for (at, &byte) in input.iter().enumerate() {
-            self.state = self.step(byte)?;
+            self.state = self.step(byte).unwrap_or_else(State::Bad);
             match self.state {
+                State::Bad(bad) => return Err(bad),
                 State::Data { .. } => return Ok(Piece::Framing(at + 1)),
                 State::Done => return Ok(Piece::End(at + 1)),
                 _ => {}
@@ -115,6 +118,7 @@ impl Chunked {
     fn step(&mut self, byte: u8) -> Result<State, BadChunk> {
         let bad = Err(BadChunk::Framing);
         Ok(match (self.state, byte) {
+            (State::Bad(bad), _) => return Err(bad),
             (State::Size { digits, value, line }, byte) => {
                 return size(digits, value, line, byte);
             }
@@ -248,5 +252,16 @@ mod tests {
         assert_eq!(chunked.next(b"0\r\nA: b\r\nA: c\r\n\r\n"), Ok(Piece::End(17)));
         let map = chunked.trailers().expect("they are fields").expect("there are some");
         assert_eq!(map.get_all("a").iter().count(), 2);
+    }
+
+    #[test]
+    fn what_was_wrong_once_is_wrong_when_it_is_read_again() {
+        let mut chunked = Chunked::new(1024);
+        assert_eq!(chunked.next(b"2\r\n"), Ok(Piece::Framing(3)));
+        assert_eq!(chunked.next(b"ab"), Ok(Piece::Data(2)));
+        // Had the first reading left its mark, the line end would now end the size line.
+        let input = b"\r\nf;\x01";
+        assert_eq!(chunked.next(input), Err(BadChunk::Framing));
+        assert_eq!(chunked.next(input), Err(BadChunk::Framing));
     }
 }
