@@ -309,9 +309,8 @@ enum Waiting {
 impl Conversation<'_, '_> {
     async fn head(mut self, wire: &mut Wire) -> Result<Head, Halt> {
         let outcome = poll_fn(|cx| self.poll(wire, cx)).await;
-        let attempt = self.record.attempt_mut();
-        attempt.sent += self.pump.sent;
         if outcome.is_err() {
+            let attempt = self.record.attempt_mut();
             attempt.since_sent = self.sent_at.map(|it| it.elapsed().as_micros() as u64);
         }
         outcome
@@ -357,6 +356,8 @@ impl Conversation<'_, '_> {
         let before = self.pump.sent;
         let pumped = self.pump.poll(&mut wire.io, cx);
         self.record.body_taken(self.pump.taken);
+        // At once: the client may leave at any moment.
+        self.record.attempt_mut().sent = self.pump.sent;
         if self.pump.head_is_sent() && self.pump.has_body() {
             self.record.enter_once(Phase::SendBody);
         }
