@@ -405,7 +405,7 @@ impl Conversation<'_, '_> {
         let Some((what, limit)) = self.limit else {
             return Poll::Pending;
         };
-        let began = 0 < self.record.attempt_mut().received;
+        let began = !wire.held.is_empty();
         let fault = match what {
             _ if limit == self.turn.total => Fault::Deadline(limit),
             Waiting::Continue => {
@@ -445,6 +445,7 @@ impl Conversation<'_, '_> {
                         return Err(HeadFault::TooManyInterim(limit));
                     }
                     if wire.held.is_empty() {
+                        self.waits_again();
                         return Ok(None);
                     }
                 }
@@ -454,6 +455,15 @@ impl Conversation<'_, '_> {
                 }
             }
         }
+    }
+
+    /// An interim answer is over, and the final one has not begun.
+    fn waits_again(&mut self) {
+        self.record.enter(match () {
+            () if self.pump.is_done() => Phase::WaitFirstByte,
+            () if self.pump.head_is_sent() => Phase::SendBody,
+            () => Phase::SendHead,
+        });
     }
 
     fn keep_first_bytes(&mut self, wire: &Wire) {
