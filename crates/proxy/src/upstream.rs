@@ -255,7 +255,11 @@ async fn open_one(
     for (at, address) in addresses.iter().enumerate() {
         record.attempt_mut().address = Some(address.clone());
         match connect::open(address, alarm, until, limit).await {
-            Ok(opened) => return Ok((address.clone(), opened)),
+            Ok(opened) => {
+                // That of an address that did not open says nothing of this one.
+                record.attempt_mut().errno = None;
+                return Ok((address.clone(), opened));
+            }
             Err(not) => {
                 let attempt = record.attempt_mut();
                 attempt.errno = not.errno;
