@@ -303,7 +303,8 @@ impl<S: Transport> Front<S> {
     /// ours is on its way.
     fn wait_for_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let busy = 0 < self.link.in_flight.get();
+            // The record of an answer ends before its last bytes have gone out.
+            let busy = 0 < self.link.in_flight.get() || self.writing.is_set();
             let mut at = match busy {
                 true => Instant::now() + self.patience.idle,
                 false => self.link.idle_since.get() + self.patience.idle,
@@ -405,7 +406,10 @@ impl<S: Transport> Front<S> {
     fn wrote<T>(&self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match written {
             Poll::Ready(it) => {
-                self.writing.clear();
+                if self.writing.is_set() {
+                    self.writing.clear();
+                    self.link.idle_since.set(Instant::now());
+                }
                 Poll::Ready(it)
             }
             Poll::Pending => {
@@ -479,7 +483,7 @@ impl<S: Transport> AsyncWrite for Front<S> {
 
 impl<S: Transport> Drop for Front<S> {
     fn drop(&mut self) {
-        if self.link.abort.get() {
+        if self.link.abort.get() || self.writing.is_set() {
             self.io.reset_on_drop();
         }
         let began = self.began.filter(|_| matches!(self.state, State::Head));
