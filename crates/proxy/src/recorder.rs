@@ -261,11 +261,16 @@ impl Recorder {
         self.offer(End::Complete);
     }
 
-    /// The body broke off; the client's stream is ended so that it shows.
-    pub(crate) fn cut(&mut self, fault: Fault, close_delimited: bool) {
-        if close_delimited && self.old_client {
-            self.seat.link.abort.set(true);
+    /// The answer's end is not known beforehand. To an old client it is the connection's end, which
+    /// must be a reset until the whole answer is there, whoever ends it.
+    pub(crate) fn open_ended(&self, open: bool) {
+        if self.old_client {
+            self.seat.link.abort.set(open);
         }
+    }
+
+    /// The body broke off; the client's stream is ended so that it shows.
+    pub(crate) fn cut(&mut self, fault: Fault) {
         self.failed(fault.clone());
         if let Some(exchange) = &mut self.exchange {
             exchange.stop = Some(Stop::Failed(fault));

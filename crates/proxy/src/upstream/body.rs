@@ -87,6 +87,7 @@ impl UpstreamBody {
             AnswerFraming::Chunked => Reading::Chunked(Chunked::new(trailer_limit)),
             AnswerFraming::Close => Reading::Close,
         };
+        record.open_ended(!matches!(reading, Reading::Done | Reading::Length(_)));
         wire.after_bodyless = matches!(reading, Reading::Done);
         let source = if whole {
             Source::Whole(wire)
@@ -236,6 +237,7 @@ impl UpstreamBody {
     /// Everything is read: the record ends, and the connection goes back where it may.
     fn complete(&mut self) {
         self.reading = Reading::Done;
+        self.record.open_ended(false);
         let worker = self.record.worker();
         if let Some(Source::Whole(wire)) = self.source.take() {
             let state = &self.upstream.states[self.index];
@@ -268,10 +270,9 @@ impl UpstreamBody {
         errno: Option<i32>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.source = None;
-        let close_delimited = !matches!(self.reading, Reading::Length(_));
         self.reading = Reading::Done;
         self.record.attempt_mut().errno = errno;
-        self.record.cut(Fault::Body(fault), close_delimited);
+        self.record.cut(Fault::Body(fault));
         Poll::Ready(Some(Err(Cut)))
     }
 }
