@@ -14,7 +14,7 @@ use rustls::{
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
-use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate, X509Version};
 
 /// The verifier of one upstream's settings.
 #[derive(Debug)]
@@ -189,6 +189,20 @@ fn names(parsed: &X509Certificate<'_>) -> Vec<String> {
         _ => None,
     });
     told.take(20).collect()
+}
+
+/// Whether others may be trusted for its sake. Roots are not asked that by webpki: a server's own
+/// certificate among them could vouch for every name.
+pub(crate) fn may_issue(certificate: &CertificateDer<'_>) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
+        return false;
+    };
+    match parsed.basic_constraints() {
+        Ok(Some(constraints)) => constraints.value.ca,
+        // Before version 3 there was no way to say so.
+        Ok(None) => parsed.version() != X509Version::V3 && parsed.subject() == parsed.issuer(),
+        Err(_) => false,
+    }
 }
 
 /// When a certificate ends, seconds since 1970.
