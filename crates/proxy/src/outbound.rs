@@ -155,7 +155,8 @@ fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
 fn may_trail(name: &HeaderName) -> bool {
     let name = name.as_str();
     let forwarded = ["x-forwarded-", "x-real-ip", "forwarded", "via", "traceparent"];
-    let routing = ["host", "authorization", "proxy-", "cookie", "expect", "upgrade", "x-request-id"];
+    let routing =
+        ["host", "authorization", "proxy-", "cookie", "expect", "upgrade", "x-request-id"];
     let framing = ["content-", "transfer-encoding", "connection", "keep-alive", "te", "trailer"];
     let starts = |it: &&str| if it.ends_with('-') { name.starts_with(*it) } else { name == *it };
     ![&forwarded[..], &routing, &framing].into_iter().flatten().any(starts)
@@ -401,5 +402,21 @@ impl Pump {
         });
         pumped.await;
         link.unread.set(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_chain_is_all_of_its_lines() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(chain(&headers, "x-forwarded-for"), b"");
+        for line in ["192.0.2.9, 192.0.2.8", "", "192.0.2.7"] {
+            headers.append("x-forwarded-for", HeaderValue::from_static(line));
+        }
+        assert_eq!(chain(&headers, "x-forwarded-for"), b"192.0.2.9, 192.0.2.8, 192.0.2.7, ");
     }
 }
