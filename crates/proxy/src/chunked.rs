@@ -100,7 +100,7 @@ impl Chunked {
             let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| BadChunk::Trailer)?;
             let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii())
                 .map_err(|_| BadChunk::Trailer)?;
-            map.append(name, value);
+            map.try_append(name, value).map_err(|_| BadChunk::Trailer)?;
         }
         Ok(Some(map))
     }
@@ -263,5 +263,14 @@ mod tests {
         let input = b"\r\nf;\x01";
         assert_eq!(chunked.next(input), Err(BadChunk::Framing));
         assert_eq!(chunked.next(input), Err(BadChunk::Framing));
+    }
+
+    #[test]
+    fn more_trailers_than_a_map_holds_are_an_error() {
+        let mut chunked = Chunked::new(1 << 20);
+        let lines: String = (0..40_000).map(|it| format!("x{it}:\r\n")).collect();
+        let body = format!("0\r\n{lines}\r\n");
+        assert_eq!(chunked.next(body.as_bytes()), Ok(Piece::End(body.len())));
+        assert_eq!(chunked.trailers(), Err(BadChunk::Trailer));
     }
 }
