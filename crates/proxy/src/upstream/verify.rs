@@ -257,3 +257,26 @@ impl ServerCertVerifier for Verifier {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    #[track_caller]
+    fn check(is_ca: IsCa, expected: bool) {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec!["a.test".to_owned()]).expect("a name");
+        params.is_ca = is_ca;
+        let certificate = params.self_signed(&key).expect("a certificate");
+        assert_eq!(may_issue(certificate.der()), expected);
+    }
+
+    #[test]
+    fn only_authorities_may_issue() {
+        check(IsCa::Ca(BasicConstraints::Unconstrained), true);
+        check(IsCa::ExplicitNoCa, false);
+        check(IsCa::NoCa, false);
+        assert!(!may_issue(&CertificateDer::from(vec![0x30, 0])));
+    }
+}
