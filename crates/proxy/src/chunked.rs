@@ -13,6 +13,10 @@ pub(crate) struct Chunked {
     /// Of the trailer section, to bound it.
     trailer_limit: usize,
     trailers: Vec<u8>,
+    /// How many trailer fields may still come.
+    fields_left: usize,
+    /// How many bytes of extensions may still come, over all chunks.
+    extensions_left: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,11 +68,26 @@ pub(crate) enum BadChunk {
     Trailer,
 }
 
+/// A little below what hyper's server takes of extensions and of trailers.
+const HYPER_BYTES: usize = 15 * 1024;
+const HYPER_FIELDS: usize = 99;
+
 const START: State = State::Size { digits: 0, value: 0, line: 0 };
 
 impl Chunked {
     pub(crate) fn new(trailer_limit: usize) -> Chunked {
-        Chunked { state: START, trailer_limit, trailers: Vec::new() }
+        let (fields_left, extensions_left) = (usize::MAX, usize::MAX);
+        Chunked { state: START, trailer_limit, trailers: Vec::new(), fields_left, extensions_left }
+    }
+
+    /// For what hyper's server reads after us: not laxer than it, which would end the connection
+    /// without a word.
+    pub(crate) fn before_hyper(trailer_limit: usize) -> Chunked {
+        Chunked {
+            fields_left: HYPER_FIELDS,
+            extensions_left: HYPER_BYTES,
+            ..Chunked::new(trailer_limit.min(HYPER_BYTES))
+        }
     }
 
     /// Reads on. `input` must start where the last piece ended.
@@ -124,7 +143,9 @@ impl Chunked {
             }
             (State::Extension { value, .. }, b'\r') => State::SizeEnd { value },
             (State::Extension { line, .. }, _) if SIZE_LINE <= line => return bad,
+            (State::Extension { .. }, _) if self.extensions_left == 0 => return bad,
             (State::Extension { value, line }, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.extensions_left -= 1;
                 State::Extension { value, line: line + 1 }
             }
             (State::SizeEnd { value: 0 }, b'\n') => State::Trailer { blank: true, cr: false },
@@ -139,7 +160,11 @@ impl Chunked {
     fn trailer(&mut self, blank: bool, cr: bool, byte: u8) -> Result<State, BadChunk> {
         match (blank, cr, byte) {
             (true, true, b'\n') => return Ok(State::Done),
-            (false, true, b'\n') => self.trailers.extend(b"\r\n"),
+            (false, true, b'\n') if self.fields_left == 0 => return Err(BadChunk::Trailer),
+            (false, true, b'\n') => {
+                self.fields_left -= 1;
+                self.trailers.extend(b"\r\n");
+            }
             (_, true, _) | (_, false, b'\n') => return Err(BadChunk::Trailer),
             (_, false, b'\r') => return Ok(State::Trailer { blank, cr: true }),
             (true, false, b' ' | b'\t') => return Err(BadChunk::Trailer),
@@ -272,5 +297,26 @@ mod tests {
         let body = format!("0\r\n{lines}\r\n");
         assert_eq!(chunked.next(body.as_bytes()), Ok(Piece::End(body.len())));
         assert_eq!(chunked.trailers(), Err(BadChunk::Trailer));
+    }
+
+    #[test]
+    fn before_hyper_neither_extensions_nor_trailers_go_on_for_ever() {
+        let check = |body: String, expected| {
+            let mut chunked = Chunked::before_hyper(32 * 1024);
+            let mut rest = body.as_bytes();
+            let end = loop {
+                match chunked.next(rest) {
+                    Ok(Piece::Framing(n) | Piece::Data(n)) => rest = &rest[n..],
+                    other => break other.map(|_| ()),
+                }
+            };
+            assert_eq!(end, expected);
+        };
+        let chunk = format!("1;{}\r\nx\r\n", "a".repeat(900));
+        check(chunk.repeat(16) + "0\r\n\r\n", Ok(()));
+        check(chunk.repeat(18) + "0\r\n\r\n", Err(BadChunk::Framing));
+        let fields = |count| format!("0\r\n{}\r\n", "a: b\r\n".repeat(count));
+        check(fields(99), Ok(()));
+        check(fields(100), Err(BadChunk::Trailer));
     }
 }

@@ -200,7 +200,9 @@ impl<S: Transport> Front<S> {
                         self.cleared += taken as usize;
                         State::Length(length - taken)
                     }
-                    BodyFraming::Chunked => State::Chunked(Chunked::new(self.limits.request_head)),
+                    BodyFraming::Chunked => {
+                        State::Chunked(Chunked::before_hyper(self.limits.request_head))
+                    }
                 };
                 self.link.body_refused.set(None);
             }
