@@ -13,6 +13,10 @@ pub(crate) struct Chunked {
     /// Of the trailer section, to bound it.
     trailer_limit: usize,
     trailers: Vec<u8>,
+    /// How many trailer fields may still come.
+    fields_left: usize,
+    /// How many bytes of extensions may still come, over all chunks.
+    extensions_left: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ enum State {
         cr: bool,
     },
     Done,
+    /// Once wrong is wrong for good: a part of a piece must not be read twice.
+    Bad(BadChunk),
 }
 
 /// What the bytes at hand begin with.
@@ -62,11 +68,26 @@ pub(crate) enum BadChunk {
     Trailer,
 }
 
+/// A little below what hyper's server takes of extensions and of trailers.
+const HYPER_BYTES: usize = 15 * 1024;
+const HYPER_FIELDS: usize = 99;
+
 const START: State = State::Size { digits: 0, value: 0, line: 0 };
 
 impl Chunked {
     pub(crate) fn new(trailer_limit: usize) -> Chunked {
-        Chunked { state: START, trailer_limit, trailers: Vec::new() }
+        let (fields_left, extensions_left) = (usize::MAX, usize::MAX);
+        Chunked { state: START, trailer_limit, trailers: Vec::new(), fields_left, extensions_left }
+    }
+
+    /// For what hyper's server reads after us: not laxer than it, which would end the connection
+    /// without a word.
+    pub(crate) fn before_hyper(trailer_limit: usize) -> Chunked {
+        Chunked {
+            fields_left: HYPER_FIELDS,
+            extensions_left: HYPER_BYTES,
+            ..Chunked::new(trailer_limit.min(HYPER_BYTES))
+        }
     }
 
     /// Reads on. `input` must start where the last piece ended.
@@ -75,8 +96,9 @@ impl Chunked {
             return Ok(self.data(left, input.len()));
         }
         for (at, &byte) in input.iter().enumerate() {
-            self.state = self.step(byte)?;
+            self.state = self.step(byte).unwrap_or_else(State::Bad);
             match self.state {
+                State::Bad(bad) => return Err(bad),
                 State::Data { .. } => return Ok(Piece::Framing(at + 1)),
                 State::Done => return Ok(Piece::End(at + 1)),
                 _ => {}
@@ -97,7 +119,7 @@ impl Chunked {
             let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| BadChunk::Trailer)?;
             let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii())
                 .map_err(|_| BadChunk::Trailer)?;
-            map.append(name, value);
+            map.try_append(name, value).map_err(|_| BadChunk::Trailer)?;
         }
         Ok(Some(map))
     }
@@ -115,12 +137,15 @@ impl Chunked {
     fn step(&mut self, byte: u8) -> Result<State, BadChunk> {
         let bad = Err(BadChunk::Framing);
         Ok(match (self.state, byte) {
+            (State::Bad(bad), _) => return Err(bad),
             (State::Size { digits, value, line }, byte) => {
                 return size(digits, value, line, byte);
             }
             (State::Extension { value, .. }, b'\r') => State::SizeEnd { value },
             (State::Extension { line, .. }, _) if SIZE_LINE <= line => return bad,
+            (State::Extension { .. }, _) if self.extensions_left == 0 => return bad,
             (State::Extension { value, line }, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.extensions_left -= 1;
                 State::Extension { value, line: line + 1 }
             }
             (State::SizeEnd { value: 0 }, b'\n') => State::Trailer { blank: true, cr: false },
@@ -135,7 +160,11 @@ impl Chunked {
     fn trailer(&mut self, blank: bool, cr: bool, byte: u8) -> Result<State, BadChunk> {
         match (blank, cr, byte) {
             (true, true, b'\n') => return Ok(State::Done),
-            (false, true, b'\n') => self.trailers.extend(b"\r\n"),
+            (false, true, b'\n') if self.fields_left == 0 => return Err(BadChunk::Trailer),
+            (false, true, b'\n') => {
+                self.fields_left -= 1;
+                self.trailers.extend(b"\r\n");
+            }
             (_, true, _) | (_, false, b'\n') => return Err(BadChunk::Trailer),
             (_, false, b'\r') => return Ok(State::Trailer { blank, cr: true }),
             (true, false, b' ' | b'\t') => return Err(BadChunk::Trailer),
@@ -248,5 +277,46 @@ mod tests {
         assert_eq!(chunked.next(b"0\r\nA: b\r\nA: c\r\n\r\n"), Ok(Piece::End(17)));
         let map = chunked.trailers().expect("they are fields").expect("there are some");
         assert_eq!(map.get_all("a").iter().count(), 2);
+    }
+
+    #[test]
+    fn what_was_wrong_once_is_wrong_when_it_is_read_again() {
+        let mut chunked = Chunked::new(1024);
+        assert_eq!(chunked.next(b"2\r\n"), Ok(Piece::Framing(3)));
+        assert_eq!(chunked.next(b"ab"), Ok(Piece::Data(2)));
+        // Had the first reading left its mark, the line end would now end the size line.
+        let input = b"\r\nf;\x01";
+        assert_eq!(chunked.next(input), Err(BadChunk::Framing));
+        assert_eq!(chunked.next(input), Err(BadChunk::Framing));
+    }
+
+    #[test]
+    fn more_trailers_than_a_map_holds_are_an_error() {
+        let mut chunked = Chunked::new(1 << 20);
+        let lines: String = (0..40_000).map(|it| format!("x{it}:\r\n")).collect();
+        let body = format!("0\r\n{lines}\r\n");
+        assert_eq!(chunked.next(body.as_bytes()), Ok(Piece::End(body.len())));
+        assert_eq!(chunked.trailers(), Err(BadChunk::Trailer));
+    }
+
+    #[test]
+    fn before_hyper_neither_extensions_nor_trailers_go_on_for_ever() {
+        let check = |body: String, expected| {
+            let mut chunked = Chunked::before_hyper(32 * 1024);
+            let mut rest = body.as_bytes();
+            let end = loop {
+                match chunked.next(rest) {
+                    Ok(Piece::Framing(n) | Piece::Data(n)) => rest = &rest[n..],
+                    other => break other.map(|_| ()),
+                }
+            };
+            assert_eq!(end, expected);
+        };
+        let chunk = format!("1;{}\r\nx\r\n", "a".repeat(900));
+        check(chunk.repeat(16) + "0\r\n\r\n", Ok(()));
+        check(chunk.repeat(18) + "0\r\n\r\n", Err(BadChunk::Framing));
+        let fields = |count| format!("0\r\n{}\r\n", "a: b\r\n".repeat(count));
+        check(fields(99), Ok(()));
+        check(fields(100), Err(BadChunk::Trailer));
     }
 }

@@ -125,8 +125,8 @@ pub(crate) struct Front<S: Transport> {
     began: Option<Instant>,
     reading: Alarm,
     writing: Alarm,
-    /// What may still be swallowed after the last answer.
-    swallow: usize,
+    /// What may still be swallowed after the last answer, once that is being done.
+    swallow: Option<usize>,
 }
 
 enum State {
@@ -163,7 +163,7 @@ impl<S: Transport> Front<S> {
             began: None,
             reading: timer.alarm(),
             writing: timer.alarm(),
-            swallow: LINGER_BYTES,
+            swallow: None,
         }
     }
 
@@ -176,9 +176,14 @@ impl<S: Transport> Front<S> {
 
     /// Reads at the start of `held`, where a head begins.
     fn head(&mut self) {
-        while self.cleared == 0 && self.held.starts_with(b"\r\n") {
+        while self.held.starts_with(b"\r\n") {
             // RFC 9112 2.2: an empty line before a request is to be ignored.
             self.held.advance(2);
+        }
+        if self.held.is_empty() {
+            // Nothing has begun: some clients end a body with a line too many.
+            self.began = None;
+            return;
         }
         match request_head(&self.held, &self.limits) {
             Ok(Progress::Partial) => {}
@@ -195,7 +200,9 @@ impl<S: Transport> Front<S> {
                         self.cleared += taken as usize;
                         State::Length(length - taken)
                     }
-                    BodyFraming::Chunked => State::Chunked(Chunked::new(self.limits.request_head)),
+                    BodyFraming::Chunked => {
+                        State::Chunked(Chunked::before_hyper(self.limits.request_head))
+                    }
                 };
                 self.link.body_refused.set(None);
             }
@@ -273,11 +280,11 @@ impl<S: Transport> Front<S> {
         if idle {
             return self.wait_for_head(cx);
         }
-        let limit = match self.state {
-            State::Head => self.patience.head,
-            _ => self.patience.body,
-        };
-        self.reading.set_if_clear(limit);
+        match (&self.state, self.began) {
+            // The whole head is limited, so that a byte now and then does not buy more time.
+            (State::Head, Some(began)) => self.reading.set(began + self.patience.head),
+            _ => self.reading.set_if_clear(self.patience.body),
+        }
         ready!(self.reading.poll(cx));
         self.reading.clear();
         match self.state {
@@ -298,7 +305,8 @@ impl<S: Transport> Front<S> {
     /// ours is on its way.
     fn wait_for_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let busy = 0 < self.link.in_flight.get();
+            // The record of an answer ends before its last bytes have gone out.
+            let busy = 0 < self.link.in_flight.get() || self.writing.is_set();
             let mut at = match busy {
                 true => Instant::now() + self.patience.idle,
                 false => self.link.idle_since.get() + self.patience.idle,
@@ -400,7 +408,10 @@ impl<S: Transport> Front<S> {
     fn wrote<T>(&self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match written {
             Poll::Ready(it) => {
-                self.writing.clear();
+                if self.writing.is_set() {
+                    self.writing.clear();
+                    self.link.idle_since.set(Instant::now());
+                }
                 Poll::Ready(it)
             }
             Poll::Pending => {
@@ -445,18 +456,24 @@ impl<S: Transport> AsyncWrite for Front<S> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let said = Pin::new(&mut this.io).poll_shutdown(cx);
+        let said = this.wrote(cx, said);
         if !this.link.unread.get() || this.link.abort.get() {
             return said;
         }
         ready!(said)?;
-        this.reading.set_if_clear(LINGER);
-        while 0 < this.swallow {
+        let mut left = this.swallow.unwrap_or_else(|| {
+            // Whatever the alarm was set to before, the time to linger begins now.
+            this.reading.set(Instant::now() + LINGER);
+            LINGER_BYTES
+        });
+        while 0 < left {
             this.held.clear();
             this.held.reserve(READ);
             match poll_read_buf(Pin::new(&mut this.io), cx, &mut this.held) {
                 Poll::Ready(Ok(0) | Err(_)) => break,
-                Poll::Ready(Ok(amount)) => this.swallow = this.swallow.saturating_sub(amount),
+                Poll::Ready(Ok(amount)) => left = left.saturating_sub(amount),
                 Poll::Pending => {
+                    this.swallow = Some(left);
                     ready!(this.reading.poll(cx));
                     break;
                 }
@@ -468,7 +485,7 @@ impl<S: Transport> AsyncWrite for Front<S> {
 
 impl<S: Transport> Drop for Front<S> {
     fn drop(&mut self) {
-        if self.link.abort.get() {
+        if self.link.abort.get() || self.writing.is_set() {
             self.io.reset_on_drop();
         }
         let began = self.began.filter(|_| matches!(self.state, State::Head));

@@ -130,6 +130,10 @@ fn head(
     for name in hop.listed.iter().flat_map(|it| it.split(',')) {
         fields.remove(name.trim());
     }
+    if let Some(length) = hop.length {
+        // As one number, however it was written, and whatever `Connection` said of it.
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
     let body = hop.framing(status, bodyless)?;
     Ok(Head {
         len,

@@ -13,11 +13,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// A core hands over its lines when it has gathered so much, or once a second.
 const BATCH: usize = 64 * 1024;
 /// Batches that may wait for the disk or the pipe, over all cores.
 const WAITING: usize = 64;
+
+/// How often ending looks whether the last line is written.
+const JOIN_LOOK: Duration = Duration::from_millis(1);
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +44,19 @@ pub(crate) struct LogSink {
 pub(crate) struct LogWriter(Option<JoinHandle<()>>);
 
 impl LogWriter {
-    pub(crate) fn join(mut self) {
-        if let Some(thread) = self.0.take() {
-            // A panic of the writer has been printed already; there is nothing left to write.
-            let _ = thread.join();
+    /// Waits for the last lines while `patient`: a pipe that nobody reads may block for ever.
+    pub(crate) fn join(mut self, patient: impl Fn() -> bool) {
+        let Some(thread) = self.0.take() else {
+            return;
+        };
+        while !thread.is_finished() {
+            if !patient() {
+                return;
+            }
+            std::thread::sleep(JOIN_LOOK);
         }
+        // A panic of the writer has been printed already; there is nothing left to write.
+        let _ = thread.join();
     }
 }
 

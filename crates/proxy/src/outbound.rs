@@ -15,7 +15,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 
 /// A request that is to be sent, perhaps more than once until its first byte has left.
@@ -67,11 +67,8 @@ impl Outbound {
         put(&[b" HTTP/1.1\r\nhost: ", self.host(target, host).as_bytes(), b"\r\n"]);
 
         let listed = connection_options(&self.headers);
-        let mut via = None;
         for (name, value) in &self.headers {
-            if *name == header::VIA {
-                via = Some(value.as_bytes());
-            } else if goes_on(name, origin.seat) && !listed.iter().any(|it| *name == it.as_str()) {
+            if goes_on(name, origin.seat) && !listed.iter().any(|it| *name == it.as_str()) {
                 put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
             }
         }
@@ -81,8 +78,8 @@ impl Outbound {
         if self.pump.sent_as == SentAs::Chunked {
             put(&[b"transfer-encoding: chunked\r\n"]);
         }
-        let (before, comma): (&[u8], &[u8]) = via.map_or((b"", b""), |it| (it, b", "));
-        put(&[b"via: ", before, comma, origin.via().as_bytes(), b"\r\n"]);
+        let via = chain(&self.headers, header::VIA.as_str());
+        put(&[b"via: ", &via, origin.via().as_bytes(), b"\r\n"]);
         origin.put_forwarded(&mut put, &self.headers, &self.authority);
         put(&[b"traceparent: ", &origin.trace.field(), b"\r\n"]);
         if !self.headers.contains_key("x-request-id") {
@@ -134,6 +131,7 @@ fn keeps_trailers(headers: &HeaderMap) -> bool {
 fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
     match *name {
         header::HOST
+        | header::VIA
         | header::CONNECTION
         | header::TRANSFER_ENCODING
         | header::TE
@@ -152,6 +150,18 @@ fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
     }
 }
 
+/// A trailer must not say what only a head may (RFC 9110 6.5.1): some servers merge the two, and
+/// what we took off the head would come back.
+fn may_trail(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let forwarded = ["x-forwarded-", "x-real-ip", "forwarded", "via", "traceparent"];
+    let routing =
+        ["host", "authorization", "proxy-", "cookie", "expect", "upgrade", "x-request-id"];
+    let framing = ["content-", "transfer-encoding", "connection", "keep-alive", "te", "trailer"];
+    let starts = |it: &&str| if it.ends_with('-') { name.starts_with(*it) } else { name == *it };
+    ![&forwarded[..], &routing, &framing].into_iter().flatten().any(starts)
+}
+
 impl Origin<'_> {
     fn via(&self) -> String {
         let version = if self.version == Version::HTTP_10 { "1.0" } else { "1.1" };
@@ -166,20 +176,27 @@ impl Origin<'_> {
         let proto: &[u8] = if self.seat.tls { b"https" } else { b"http" };
         let peer = self.seat.peer.ip().to_canonical();
         let ip = peer.to_string();
-        let chain = believed("x-forwarded-for");
-        let (before, comma): (&[u8], &[u8]) = chain.map_or((b"", b""), |it| (it, b", "));
-        put(&[b"x-forwarded-for: ", before, comma, ip.as_bytes(), b"\r\n"]);
+        let before = |name| match self.seat.trusted_proxy {
+            true => chain(headers, name),
+            false => Vec::new(),
+        };
+        put(&[b"x-forwarded-for: ", &before("x-forwarded-for"), ip.as_bytes(), b"\r\n"]);
         let proto = believed("x-forwarded-proto").unwrap_or(proto);
         put(&[b"x-forwarded-proto: ", proto, b"\r\n"]);
         let host = believed("x-forwarded-host").unwrap_or(authority.as_bytes());
         if !host.is_empty() {
             put(&[b"x-forwarded-host: ", host, b"\r\n"]);
         }
-        let chain = believed("forwarded");
-        let (before, comma): (&[u8], &[u8]) = chain.map_or((b"", b""), |it| (it, b", "));
         let ours = forwarded(peer, authority, self.seat.tls);
-        put(&[b"forwarded: ", before, comma, ours.as_bytes(), b"\r\n"]);
+        put(&[b"forwarded: ", &before("forwarded"), ours.as_bytes(), b"\r\n"]);
     }
+}
+
+/// All that a list field says in however many lines, ready for one element more: proxies add theirs
+/// as a line of its own, and the last of them is the one to be believed.
+fn chain(headers: &HeaderMap, name: &str) -> Vec<u8> {
+    let values = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
+    values.filter(|it| !it.is_empty()).flat_map(|it| [it, b", "]).flatten().copied().collect()
 }
 
 /// One element of `Forwarded` (RFC 7239).
@@ -362,7 +379,7 @@ impl Pump {
             None => self.out.push(Bytes::from_static(b"0\r\n\r\n")),
             Some(trailers) => {
                 let mut end = BytesMut::from(&b"0\r\n"[..]);
-                for (name, value) in &trailers {
+                for (name, value) in trailers.iter().filter(|(name, _)| may_trail(name)) {
                     for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                         end.extend_from_slice(part);
                     }
@@ -375,15 +392,29 @@ impl Pump {
 
     /// Runs to the end by itself, when the answer came before the upload was over.
     pub(crate) async fn finish<W: AsyncWrite + Unpin>(mut self, mut io: W, link: Rc<Link>) {
-        let pumped = std::future::poll_fn(|cx| {
-            ready!(match self.poll(&mut io, cx) {
-                Ok(Pumped::All) => Poll::Ready(()),
-                Ok(_) => Poll::Pending,
-                Err(_) => Poll::Ready(()),
-            });
-            Poll::Ready(())
+        // The answer is there: whoever waited for leave to send may send.
+        self.waits = false;
+        let whole = std::future::poll_fn(|cx| match self.poll(&mut io, cx) {
+            Ok(Pumped::All) => Poll::Ready(true),
+            Ok(Pumped::Upstream | Pumped::Client) => Poll::Pending,
+            Err(_) => Poll::Ready(false),
         });
-        pumped.await;
-        link.unread.set(true);
+        link.unread.set(!whole.await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_chain_is_all_of_its_lines() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(chain(&headers, "x-forwarded-for"), b"");
+        for line in ["192.0.2.9, 192.0.2.8", "", "192.0.2.7"] {
+            headers.append("x-forwarded-for", HeaderValue::from_static(line));
+        }
+        assert_eq!(chain(&headers, "x-forwarded-for"), b"192.0.2.9, 192.0.2.8, 192.0.2.7, ");
     }
 }

@@ -120,13 +120,16 @@ impl Recorder {
             return;
         }
         let trusted = &seat.worker.snapshot().config.listen.trusted_proxies;
-        let hops = headers.get_all("x-forwarded-for").iter().filter_map(|it| it.to_str().ok());
-        let hops: Vec<IpAddr> =
-            hops.flat_map(|it| it.split(',')).map_while(|it| it.trim().parse().ok()).collect();
-        // From the right: the first that is no proxy of ours is the caller.
-        let caller = hops.iter().rev().find(|ip| !trusted.iter().any(|it| it.contains(*ip)));
-        if let Some(caller) = caller.or(hops.first()) {
-            exchange.client.ip = *caller;
+        let lines = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
+        let hops: Vec<&[u8]> = lines.flat_map(|it| it.split(|it| *it == b',')).collect();
+        let address = |hop: &&[u8]| str::from_utf8(hop).ok()?.trim().parse::<IpAddr>().ok();
+        // From the right: the first that is no proxy of ours is the caller. What stands left of it,
+        // or of something that is no address, is anybody's word.
+        for ip in hops.iter().rev().map_while(address) {
+            exchange.client.ip = ip;
+            if !trusted.iter().any(|it| it.contains(&ip)) {
+                return;
+            }
         }
     }
 
@@ -258,11 +261,16 @@ impl Recorder {
         self.offer(End::Complete);
     }
 
-    /// The body broke off; the client's stream is ended so that it shows.
-    pub(crate) fn cut(&mut self, fault: Fault, close_delimited: bool) {
-        if close_delimited && self.old_client {
-            self.seat.link.abort.set(true);
+    /// The answer's end is not known beforehand. To an old client it is the connection's end, which
+    /// must be a reset until the whole answer is there, whoever ends it.
+    pub(crate) fn open_ended(&self, open: bool) {
+        if self.old_client {
+            self.seat.link.abort.set(open);
         }
+    }
+
+    /// The body broke off; the client's stream is ended so that it shows.
+    pub(crate) fn cut(&mut self, fault: Fault) {
         self.failed(fault.clone());
         if let Some(exchange) = &mut self.exchange {
             exchange.stop = Some(Stop::Failed(fault));

@@ -179,7 +179,8 @@ impl Gateway {
         }
         self.background.shutdown_timeout(Duration::from_millis(100));
         drop(self.plane);
-        self.writer.join();
+        let last = (began + self.shutdown.deadline).max(Instant::now() + LAST_LINES);
+        self.writer.join(|| Instant::now() < last && !hurry.load(Relaxed));
         match connections {
             0 => Stopped::Clean,
             connections => Stopped::Cut { connections },
@@ -194,6 +195,9 @@ impl Gateway {
 
 /// How often stopping looks whether it is done.
 const STOP_LOOK: Duration = Duration::from_millis(5);
+
+/// What the access log gets for its last lines where the deadline leaves it less.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 fn log_path(config: &Config) -> PathBuf {
     match &config.log.access {

@@ -18,6 +18,7 @@ use exchange::{
 };
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -65,6 +66,8 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
     if let Some(refusal) = refused {
         return refuse::answer(Stop::Refused(refusal), record, &asked);
     }
+    // Until somebody reads it, what the client sends would be cut off by our closing.
+    seat.link.unread.set(!body.is_end_stream());
     if let Some(page) = head.path.strip_prefix(OURS) {
         return own_page(record, page);
     }
@@ -199,9 +202,7 @@ fn hand_on(
     {
         headers.append(refuse::PROXY_STATUS, value);
     }
-    if !outbound.pump.is_done() {
-        turn.seat.link.unread.set(true);
-    }
+    turn.seat.link.unread.set(!outbound.pump.is_done());
     let trailer_limit = turn.limits.response_head;
     let body = UpstreamBody::new(turn, answered, outbound.pump, record, trailer_limit);
     let mut reply = Response::new(AnswerBody::Upstream(Box::new(body)));
@@ -236,8 +237,9 @@ fn route<'a>(
 
 /// Our own mark is in `Via`: the request went through here and came back.
 fn passed_before(headers: &HeaderMap, via: &str) -> bool {
-    let values = headers.get_all(header::VIA).iter().filter_map(|it| it.to_str().ok());
-    values.into_iter().any(|it| it.contains(via))
+    // By bytes: another proxy's part may be no text, and must not hide ours.
+    let mut values = headers.get_all(header::VIA).iter();
+    values.any(|it| memchr::memmem::find(it.as_bytes(), via.as_bytes()).is_some())
 }
 
 /// Path without prefix, with its query.

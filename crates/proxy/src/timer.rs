@@ -100,6 +100,10 @@ impl Alarm {
         }
     }
 
+    pub(crate) fn is_set(&self) -> bool {
+        self.timer.0.entries.borrow()[self.key].at.is_some()
+    }
+
     pub(crate) fn clear(&self) {
         let inner = &self.timer.0;
         if inner.entries.borrow_mut()[self.key].at.take().is_some() {

@@ -255,7 +255,11 @@ async fn open_one(
     for (at, address) in addresses.iter().enumerate() {
         record.attempt_mut().address = Some(address.clone());
         match connect::open(address, alarm, until, limit).await {
-            Ok(opened) => return Ok((address.clone(), opened)),
+            Ok(opened) => {
+                // That of an address that did not open says nothing of this one.
+                record.attempt_mut().errno = None;
+                return Ok((address.clone(), opened));
+            }
             Err(not) => {
                 let attempt = record.attempt_mut();
                 attempt.errno = not.errno;
@@ -310,9 +314,8 @@ enum Waiting {
 impl Conversation<'_, '_> {
     async fn head(mut self, wire: &mut Wire) -> Result<Head, Halt> {
         let outcome = poll_fn(|cx| self.poll(wire, cx)).await;
-        let attempt = self.record.attempt_mut();
-        attempt.sent += self.pump.sent;
         if outcome.is_err() {
+            let attempt = self.record.attempt_mut();
             attempt.since_sent = self.sent_at.map(|it| it.elapsed().as_micros() as u64);
         }
         outcome
@@ -358,6 +361,8 @@ impl Conversation<'_, '_> {
         let before = self.pump.sent;
         let pumped = self.pump.poll(&mut wire.io, cx);
         self.record.body_taken(self.pump.taken);
+        // At once: the client may leave at any moment.
+        self.record.attempt_mut().sent = self.pump.sent;
         if self.pump.head_is_sent() && self.pump.has_body() {
             self.record.enter_once(Phase::SendBody);
         }
@@ -405,7 +410,7 @@ impl Conversation<'_, '_> {
         let Some((what, limit)) = self.limit else {
             return Poll::Pending;
         };
-        let began = 0 < self.record.attempt_mut().received;
+        let began = !wire.held.is_empty();
         let fault = match what {
             _ if limit == self.turn.total => Fault::Deadline(limit),
             Waiting::Continue => {
@@ -445,6 +450,7 @@ impl Conversation<'_, '_> {
                         return Err(HeadFault::TooManyInterim(limit));
                     }
                     if wire.held.is_empty() {
+                        self.waits_again();
                         return Ok(None);
                     }
                 }
@@ -454,6 +460,15 @@ impl Conversation<'_, '_> {
                 }
             }
         }
+    }
+
+    /// An interim answer is over, and the final one has not begun.
+    fn waits_again(&mut self) {
+        self.record.enter(match () {
+            () if self.pump.is_done() => Phase::WaitFirstByte,
+            () if self.pump.head_is_sent() => Phase::SendBody,
+            () => Phase::SendHead,
+        });
     }
 
     fn keep_first_bytes(&mut self, wire: &Wire) {

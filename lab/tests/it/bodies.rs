@@ -3,7 +3,8 @@
 use crate::world::{OK, Seen, answer_each, echo, get, signal, told, world};
 use lab::client::{Client, End};
 use lab::stage;
-use tokio::io::AsyncWriteExt;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 #[tokio::test]
@@ -257,4 +258,45 @@ async fn an_upstream_that_ends_with_fin_gives_no_half_answers() {
     assert_eq!((answer.text().as_str(), answer.end), ("abcd", End::Whole));
     let records = world.gateway.records_soon(1).await;
     assert_eq!(records[0]["end"], "complete");
+}
+
+#[tokio::test]
+async fn a_length_is_handed_on_as_one_number() {
+    for written in ["5, 5", "005", "5\r\nContent-Length: 5", "5\r\nConnection: content-length"] {
+        let world = world(move |mut stream: TcpStream| async move {
+            stage::read_request(&mut stream).await?;
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {written}\r\n\r\nhello");
+            stream.write_all(answer.as_bytes()).await?;
+            stage::end(stream).await
+        })
+        .await;
+        let mut client = world.gateway.client().await.unwrap();
+        let answer = client.exchange(&get("/")).await;
+        assert_eq!(answer.fields("content-length"), ["5"], "{written:?}");
+        assert_eq!((answer.text().as_str(), answer.end), ("hello", End::Whole), "{written:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_trailer_cannot_say_what_a_head_may_not() {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let kept = seen.clone();
+    let world = world(move |mut stream: TcpStream| {
+        let kept = kept.clone();
+        async move {
+            let mut bytes = Vec::new();
+            while !bytes.ends_with(b"\r\n0\r\nx-sum: 1\r\n\r\n")
+                && stream.read_buf(&mut bytes).await? != 0
+            {}
+            *kept.lock().expect("nobody panics with it") = String::from_utf8_lossy(&bytes).into();
+            stream.write_all(OK.as_bytes()).await
+        }
+    })
+    .await;
+    let mut client = world.gateway.client().await.unwrap();
+    let request = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\
+                    Host: other\r\nContent-Length: 9\r\nX-Forwarded-For: 192.0.2.9\r\nX-Sum: 1\r\n\r\n";
+    let answer = client.exchange(request).await;
+    let seen = seen.lock().expect("nobody panics with it").clone();
+    assert_eq!(answer.status, Some(200), "{seen}");
 }

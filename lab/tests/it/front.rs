@@ -4,6 +4,8 @@
 use crate::world::{OK, Seen, World, answer_each, world_with};
 use lab::client::{Answer, End};
 use serde_json::Value;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// A head that should arrive gives this test its meaning.
 const GOOD: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -229,4 +231,60 @@ async fn a_refused_request_comes_after_the_answers_to_those_before_it() {
     assert_eq!(client.answer().await.status, Some(200));
     assert_eq!(client.answer().await.status, Some(400));
     assert_eq!(world.gateway.records_soon(2).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_head_that_comes_in_crumbs_has_no_more_time_than_another() {
+    let world = before("[listen.timeout]\nhead = \"200ms\"\n", &Seen::default()).await;
+    let mut client = world.gateway.client().await.unwrap();
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: ").await.unwrap();
+    let crumb = Duration::from_millis(20);
+    for _ in 0..100 {
+        if let Ok(some) = timeout(crumb, client.some()).await {
+            let some = some.unwrap();
+            assert!(some.starts_with(b"HTTP/1.1 408"), "{}", some.escape_ascii());
+            return;
+        }
+        client.send(b"x").await.unwrap();
+    }
+    panic!("each byte bought it more time");
+}
+
+#[tokio::test]
+async fn empty_lines_before_a_request_are_no_request() {
+    let seen = Seen::default();
+    let world = before("[listen.timeout]\nhead = \"200ms\"\nidle = \"400ms\"\n", &seen).await;
+    let mut client = world.gateway.client().await.unwrap();
+    let request = format!("\r\nGET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(2_000));
+    let answer = client.exchange(request.as_bytes()).await;
+    assert_eq!(answer.status, Some(200), "{}", answer.text());
+    client.send(b"\r\n").await.unwrap();
+    let (rest, end) = client.rest().await;
+    assert_eq!((rest.escape_ascii().to_string().as_str(), end), ("", End::Closed));
+    assert_eq!(world.gateway.stopped().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn every_line_of_via_goes_on() {
+    let seen = Seen::default();
+    let world = before("", &seen).await;
+    let mut client = world.gateway.client().await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nVia: 1.1 one\r\nVia: 1.1 two\r\n\r\n";
+    client.exchange(request).await;
+    let head = seen.all().remove(0);
+    assert!(head.contains("via: 1.1 one, 1.1 two, 1.1 goodgate"), "{head}");
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_reads_gets_its_answer() {
+    let config = "[route.only]\nmatch = \"/only\"\nto = \"{url}\"\n";
+    let world = before(config, &Seen::default()).await;
+    let mut client = world.gateway.client().await.unwrap();
+    let mut request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n".to_vec();
+    let answer = client.exchange(&request).await;
+    assert_eq!((answer.status, answer.end), (Some(404), End::Whole));
+    request.clear();
+    request.resize(900_000, b'x');
+    client.send(&request).await.expect("nobody resets what is still being sent");
+    assert_eq!(client.rest().await.1, End::Closed);
 }

@@ -140,3 +140,30 @@ async fn a_hundred_requests_are_a_hundred_records() {
     ids.dedup();
     assert_eq!(ids.len(), 100, "every record has an id of its own");
 }
+
+#[tokio::test]
+async fn an_upload_after_100_continue_is_still_an_upload() {
+    let (reached, upstream_has_it) = signal();
+    let world = world(move |mut stream: TcpStream| {
+        let reached = reached.clone();
+        async move {
+            stage::read_head(&mut stream).await?;
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut [0; 3]).await?;
+            reached.send(()).map_err(std::io::Error::other)?;
+            stage::stay(stream).await
+        }
+    })
+    .await;
+    let mut client = world.gateway.client().await.unwrap();
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
+    client.send(head).await.unwrap();
+    client.some().await.unwrap();
+    client.send(b"abc").await.unwrap();
+    told(&upstream_has_it).await;
+    client.leave().unwrap();
+    let records = world.gateway.records_soon(1).await;
+    check_left(&records, 1);
+    let spent = |phase: &str| records[0]["phases_ms"][phase].as_f64().unwrap_or_default();
+    assert!(spent("read_head") < spent("send_body"), "{}", records[0]);
+}

@@ -1,6 +1,6 @@
 //! SIGTERM: what is in flight ends well, what is idle ends soon.
 
-use crate::world::{OK, World, get, signal, told, world};
+use crate::world::{OK, World, get, signal, told, world, world_with};
 use lab::client::{Client, End};
 use lab::stage;
 use std::time::Duration;
@@ -100,4 +100,23 @@ async fn until_it_drains(world: &World) {
         }
     };
     timeout(AT_ONCE, drains).await.expect("/readyz answers 503 once it drains");
+}
+
+#[tokio::test]
+async fn an_open_ended_answer_that_our_end_cuts_does_not_look_whole() {
+    let world = world_with(
+        "[shutdown]\ngrace = \"10ms\"\ndeadline = \"100ms\"\n",
+        |mut stream: TcpStream| async move {
+            stage::read_request(&mut stream).await?;
+            let part = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+            stream.write_all(part).await?;
+            stage::stay(stream).await
+        },
+    )
+    .await;
+    let mut client = world.gateway.client().await.unwrap();
+    client.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n").await.unwrap();
+    client.some().await.unwrap();
+    world.gateway.terminate();
+    assert_eq!(client.rest().await.1, End::Reset);
 }

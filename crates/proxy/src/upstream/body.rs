@@ -6,9 +6,11 @@ use crate::chunked::{BadChunk, Chunked, Piece};
 use crate::head::AnswerFraming;
 use crate::outbound::Pump;
 use crate::recorder::Recorder;
+use crate::registry::TargetState;
 use crate::snapshot::Ready;
 use crate::timer::Alarm;
 use bytes::{Buf, Bytes, BytesMut};
+use config::Pool;
 use exchange::{BodyFault, Fault, Limit};
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
@@ -87,6 +89,7 @@ impl UpstreamBody {
             AnswerFraming::Chunked => Reading::Chunked(Chunked::new(trailer_limit)),
             AnswerFraming::Close => Reading::Close,
         };
+        record.open_ended(!matches!(reading, Reading::Done | Reading::Length(_)));
         wire.after_bodyless = matches!(reading, Reading::Done);
         let source = if whole {
             Source::Whole(wire)
@@ -236,13 +239,14 @@ impl UpstreamBody {
     /// Everything is read: the record ends, and the connection goes back where it may.
     fn complete(&mut self) {
         self.reading = Reading::Done;
+        self.record.open_ended(false);
         let worker = self.record.worker();
         if let Some(Source::Whole(wire)) = self.source.take() {
             let state = &self.upstream.states[self.index];
             let pool = &self.upstream.settings.pool;
             if !wire.held.is_empty() {
                 self.record.attempt_mut().fault = Some(Fault::Body(BodyFault::Surplus));
-            } else if self.keep {
+            } else if self.keep && !at_limit(state, pool) {
                 let key = self.upstream.pool_key(self.index);
                 worker.pool.put(key, wire, state, pool.idle, pool.idle_for);
             }
@@ -268,12 +272,16 @@ impl UpstreamBody {
         errno: Option<i32>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.source = None;
-        let close_delimited = !matches!(self.reading, Reading::Length(_));
         self.reading = Reading::Done;
         self.record.attempt_mut().errno = errno;
-        self.record.cut(Fault::Body(fault), close_delimited);
+        self.record.cut(Fault::Body(fault));
         Poll::Ready(Some(Err(Cut)))
     }
+}
+
+/// An idle connection of this core would take the place that another core's request needs.
+fn at_limit(state: &TargetState, pool: &Pool) -> bool {
+    pool.connections.is_some_and(|limit| limit <= state.open())
 }
 
 enum Next {

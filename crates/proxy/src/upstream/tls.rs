@@ -1,7 +1,7 @@
 //! TLS to an upstream: its settings made once, the handshake, and what went wrong in it.
 
 use super::tap::Tap;
-use super::verify::{Presented, Verifier, not_after};
+use super::verify::{Presented, Verifier, may_issue, not_after};
 use crate::StartError;
 use config::{Target, Upstream};
 use exchange::{Attempt, TlsFacts, TlsFault};
@@ -64,7 +64,7 @@ pub(crate) fn settings(
         Some(_) => RootCertStore::empty(),
         None => roots.clone(),
     };
-    trusted.add_parsable_certificates(listed.iter().cloned());
+    trusted.add_parsable_certificates(listed.iter().filter(|it| may_issue(it)).cloned());
     let verifier = Verifier::new(trusted, &listed, tls.verify, provider.clone());
     let ours = match &tls.client {
         Some((cert, key)) => Some(Arc::new(certified(cert, key, provider)?)),

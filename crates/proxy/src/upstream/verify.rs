@@ -14,7 +14,7 @@ use rustls::{
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
-use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate, X509Version};
 
 /// The verifier of one upstream's settings.
 #[derive(Debug)]
@@ -191,6 +191,20 @@ fn names(parsed: &X509Certificate<'_>) -> Vec<String> {
     told.take(20).collect()
 }
 
+/// Whether others may be trusted for its sake. Roots are not asked that by webpki: a server's own
+/// certificate among them could vouch for every name.
+pub(crate) fn may_issue(certificate: &CertificateDer<'_>) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
+        return false;
+    };
+    match parsed.basic_constraints() {
+        Ok(Some(constraints)) => constraints.value.ca,
+        // Before version 3 there was no way to say so.
+        Ok(None) => parsed.version() != X509Version::V3 && parsed.subject() == parsed.issuer(),
+        Err(_) => false,
+    }
+}
+
 /// When a certificate ends, seconds since 1970.
 pub(crate) fn not_after(leaf: &CertificateDer<'_>) -> Option<i64> {
     let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
@@ -241,5 +255,28 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    #[track_caller]
+    fn check(is_ca: IsCa, expected: bool) {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec!["a.test".to_owned()]).expect("a name");
+        params.is_ca = is_ca;
+        let certificate = params.self_signed(&key).expect("a certificate");
+        assert_eq!(may_issue(certificate.der()), expected);
+    }
+
+    #[test]
+    fn only_authorities_may_issue() {
+        check(IsCa::Ca(BasicConstraints::Unconstrained), true);
+        check(IsCa::ExplicitNoCa, false);
+        check(IsCa::NoCa, false);
+        assert!(!may_issue(&CertificateDer::from(vec![0x30, 0])));
     }
 }
