@@ -83,9 +83,9 @@ impl Link {
         self.body_refused.get()
     }
 
-    pub(crate) fn answer_ended(&self) {
+    pub(crate) fn answer_ended(&self, now: Instant) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
-        self.idle_since.set(Instant::now());
+        self.idle_since.set(now);
     }
 }
 

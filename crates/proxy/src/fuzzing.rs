@@ -18,7 +18,7 @@ use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 const LIMITS: Limits = Limits {
@@ -142,7 +142,7 @@ fn served(bytes: &[u8]) -> Vec<Message> {
                 if let (Ok(body), false) = (body, refused) {
                     calls.borrow_mut().push((method, target, body.to_bytes().len()));
                 }
-                link.answer_ended();
+                link.answer_ended(Instant::now());
                 Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
             }
         })

@@ -12,7 +12,6 @@ use http::{Method, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -79,7 +78,8 @@ impl Outbound {
             put(&[b"transfer-encoding: chunked\r\n"]);
         }
         let via = chain(&self.headers, header::VIA.as_str());
-        put(&[b"via: ", &via, origin.via().as_bytes(), b"\r\n"]);
+        let version: &[u8] = if origin.version == Version::HTTP_10 { b"1.0 " } else { b"1.1 " };
+        put(&[b"via: ", &via, version, origin.seat.worker.plane.via.as_bytes(), b"\r\n"]);
         origin.put_forwarded(&mut put, &self.headers, &self.authority);
         put(&[b"traceparent: ", &origin.trace.field(), b"\r\n"]);
         if !self.headers.contains_key("x-request-id") {
@@ -163,32 +163,30 @@ fn may_trail(name: &HeaderName) -> bool {
 }
 
 impl Origin<'_> {
-    fn via(&self) -> String {
-        let version = if self.version == Version::HTTP_10 { "1.0" } else { "1.1" };
-        format!("{version} {}", self.seat.worker.plane.via)
-    }
-
     fn put_forwarded(&self, put: &mut impl FnMut(&[&[u8]]), headers: &HeaderMap, authority: &str) {
         let believed = |name: &str| {
             let value = headers.get(name).filter(|_| self.seat.trusted_proxy);
             value.map(http::HeaderValue::as_bytes)
         };
-        let proto: &[u8] = if self.seat.tls { b"https" } else { b"http" };
-        let peer = self.seat.peer.ip().to_canonical();
-        let ip = peer.to_string();
+        let own: &[u8] = if self.seat.tls { b"https" } else { b"http" };
+        let ip = &self.seat.peer_text;
         let before = |name| match self.seat.trusted_proxy {
             true => chain(headers, name),
             false => Vec::new(),
         };
         put(&[b"x-forwarded-for: ", &before("x-forwarded-for"), ip.as_bytes(), b"\r\n"]);
-        let proto = believed("x-forwarded-proto").unwrap_or(proto);
+        let proto = believed("x-forwarded-proto").unwrap_or(own);
         put(&[b"x-forwarded-proto: ", proto, b"\r\n"]);
         let host = believed("x-forwarded-host").unwrap_or(authority.as_bytes());
         if !host.is_empty() {
             put(&[b"x-forwarded-host: ", host, b"\r\n"]);
         }
-        let ours = forwarded(peer, authority, self.seat.tls);
-        put(&[b"forwarded: ", &before("forwarded"), ours.as_bytes(), b"\r\n"]);
+        // One element of `Forwarded` (RFC 7239).
+        put(&[b"forwarded: ", &before("forwarded"), b"for=", self.seat.node.as_bytes()]);
+        if !authority.is_empty() {
+            put(&[b";host=\"", authority.as_bytes(), b"\""]);
+        }
+        put(&[b";proto=", own, b"\r\n"]);
     }
 }
 
@@ -197,19 +195,6 @@ impl Origin<'_> {
 fn chain(headers: &HeaderMap, name: &str) -> Vec<u8> {
     let values = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
     values.filter(|it| !it.is_empty()).flat_map(|it| [it, b", "]).flatten().copied().collect()
-}
-
-/// One element of `Forwarded` (RFC 7239).
-fn forwarded(peer: IpAddr, authority: &str, tls: bool) -> String {
-    let node = match peer {
-        IpAddr::V4(it) => it.to_string(),
-        IpAddr::V6(it) => format!("\"[{it}]\""),
-    };
-    let proto = if tls { "https" } else { "http" };
-    match authority {
-        "" => format!("for={node};proto={proto}"),
-        host => format!("for={node};host=\"{host}\";proto={proto}"),
-    }
 }
 
 /// Moves a request from memory and the client to the upstream, in constant memory: the next piece

@@ -302,7 +302,7 @@ impl Recorder {
                 self.seat.worker.plane.reports.keep(exchange.id, text);
             }
         }
-        self.seat.link.answer_ended();
+        self.seat.link.answer_ended(now);
         self.seat.worker.record(&exchange);
     }
 }

@@ -13,6 +13,10 @@ pub(crate) struct Seat {
     pub(crate) tls: bool,
     /// The peer is in `listen.trusted_proxies`.
     pub(crate) trusted_proxy: bool,
+    /// The peer's address, as `X-Forwarded-For` has it.
+    pub(crate) peer_text: String,
+    /// The same as a node of `Forwarded` (RFC 7239 6).
+    pub(crate) node: String,
     ordinal: Cell<u32>,
 }
 
@@ -21,7 +25,10 @@ impl Seat {
         let ip = peer.ip().to_canonical();
         let trusted = &worker.snapshot().config.listen.trusted_proxies;
         let trusted_proxy = trusted.iter().any(|it| it.contains(&ip));
-        Rc::new(Seat { worker, link, peer, tls, trusted_proxy, ordinal: Cell::new(0) })
+        let peer_text = ip.to_string();
+        let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { peer_text.clone() };
+        let ordinal = Cell::new(0);
+        Rc::new(Seat { worker, link, peer, tls, trusted_proxy, peer_text, node, ordinal })
     }
 
     /// Counts one more request on this connection.

@@ -88,16 +88,25 @@ impl Alarm {
         if before.is_none() {
             inner.armed.set(inner.armed.get() + 1);
             if inner.armed.get() == 1 {
+                // Nobody was waiting: the clock has been at rest.
+                inner.now.set(Instant::now());
                 inner.first.notify_one();
             }
         }
     }
 
-    /// Sets it unless it is set already: for gaps that are measured from their beginning.
+    /// Sets it unless it is set already: for gaps that are measured from their beginning. Reads the
+    /// coarse clock where it runs, since a stream of small pieces comes here with each of them.
     pub(crate) fn set_if_clear(&self, limit: Duration) {
-        if self.timer.0.entries.borrow()[self.key].at.is_none() {
-            self.set(Instant::now() + limit);
+        let inner = &self.timer.0;
+        if inner.entries.borrow()[self.key].at.is_some() {
+            return;
         }
+        let now = match inner.armed.get() {
+            0 => Instant::now(),
+            _ => inner.now.get() + TICK,
+        };
+        self.set(now + limit);
     }
 
     pub(crate) fn is_set(&self) -> bool {

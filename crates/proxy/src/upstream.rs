@@ -107,7 +107,8 @@ pub(crate) async fn attempt(
     let alarm = turn.seat.worker.timer.alarm();
     let mut wire = match reused(turn, record) {
         Some(wire) => wire,
-        None => fresh(turn, &alarm, record).await?,
+        // Opening is rare and its state large: on the heap it does not weigh on every request.
+        None => Box::pin(fresh(turn, &alarm, record)).await?,
     };
     wire.ordinal += 1;
     outbound.pump.start(head);
