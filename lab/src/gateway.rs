@@ -31,7 +31,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// With `config` below the tables that say where to listen and to log. `config` may begin with
-    /// keys of no table.
+    /// keys of `[listen]`.
     pub async fn start(config: &str) -> io::Result<Gateway> {
         Gateway::start_as(|_| config.to_owned(), false).await
     }
@@ -63,9 +63,9 @@ impl Gateway {
         // One worker, so that requests meet the connections of those before them.
         let text = format!(
             "workers = 1\n\
-             [listen]\nhttp = \"{listen}\"\n\
              [status]\nlisten = \"{status}\"\n\
-             [log]\naccess = {access:?}\n{}",
+             [log]\naccess = {access:?}\n\
+             [listen]\nhttp = \"{listen}\"\n{}",
             config(listen)
         );
         let file = scratch.write("goodgate.toml", &text)?;

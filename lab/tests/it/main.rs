@@ -8,4 +8,5 @@ mod routes;
 mod scenes;
 mod shutdown;
 mod status;
+mod way;
 mod world;
