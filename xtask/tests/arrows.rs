@@ -11,19 +11,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Pure.
     ("exchange", &[]),
     ("config", &[]),
-    ("diagnosis", &["exchange"]),
+    ("evidence", &["exchange"]),
+    ("diagnosis", &["exchange", "evidence"]),
     // The world.
-    ("proxy", &["exchange", "config", "diagnosis"]),
-    ("lab", &["exchange", "config", "diagnosis"]),
+    ("proxy", &["exchange", "config", "evidence", "diagnosis"]),
+    ("lab", &["exchange", "config", "evidence", "diagnosis"]),
     // Wiring. The tour of `goodgate demo` plays the lab's scenes.
-    ("goodgate", &["exchange", "config", "diagnosis", "proxy", "lab"]),
+    ("goodgate", &["exchange", "config", "evidence", "diagnosis", "proxy", "lab"]),
     // Tools.
-    ("bench", &["exchange", "config", "diagnosis", "proxy", "lab"]),
-    ("xtask", &["exchange", "config", "diagnosis", "proxy", "lab"]),
+    ("bench", &["exchange", "config", "evidence", "diagnosis", "proxy", "lab"]),
+    ("xtask", &["exchange", "config", "evidence", "diagnosis", "proxy", "lab"]),
 ];
 
 /// Crates without sockets, clock, disk or async.
-const PURE: &[&str] = &["exchange", "config", "diagnosis"];
+const PURE: &[&str] = &["exchange", "config", "evidence", "diagnosis"];
 
 /// What would let a pure crate reach the world.
 const WORLD: &[&str] =

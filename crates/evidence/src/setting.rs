@@ -1,0 +1,262 @@
+//! What a configuration says: facts, each with its place.
+
+use crate::product::Product;
+
+/// One fact of a configuration file, a command line or an inspected container.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    pub product: Product,
+    /// The compose service, pod, unit or server block that it belongs to.
+    pub service: Option<String>,
+    pub what: What,
+    /// The words in the file, byte for byte.
+    pub quote: String,
+    /// Counted from 1.
+    pub line: u64,
+    pub offset: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A proxy sends requests there: an authority as [`crate::address::authority`] gives it.
+    Dials {
+        to: String,
+        scheme: Scheme,
+    },
+    /// Members of a group that `Dials` may name.
+    Member {
+        group: String,
+        address: String,
+        disabled: bool,
+    },
+    /// A process listens there: `0.0.0.0:8000`, `:80`, `unix:/run/app.sock`.
+    Listens {
+        address: String,
+        scheme: Scheme,
+    },
+    /// A container's port and that of the host that leads to it.
+    Publishes {
+        host: u16,
+        container: u16,
+    },
+    /// A port that an image or a pod names as its own.
+    Exposes {
+        port: u16,
+    },
+    /// The port that a service of Kubernetes (or `VIRTUAL_PORT` and the like) sends requests to.
+    TargetPort {
+        port: u16,
+    },
+    /// A service is attached to this container network.
+    Network {
+        name: String,
+    },
+    /// The process shares the host's network (`network_mode: host`, `hostNetwork: true`).
+    HostNetwork,
+    /// The service exists under this name; names are hostnames within compose and Kubernetes.
+    Service {
+        name: String,
+    },
+    /// Another file says that this process runs in a container.
+    InContainer,
+    /// The program that a unit, container or process runs, as written.
+    Runs {
+        command: String,
+    },
+    /// The user that a process runs as.
+    User {
+        name: String,
+    },
+    /// A limit, in milliseconds, bytes or pieces; 0 is none.
+    Limit {
+        limit: Limit,
+        value: i64,
+    },
+    /// Certificates of the upstream are verified, or not.
+    Verifies {
+        on: bool,
+    },
+    /// The server name that is sent to the upstream; `None`: none is sent.
+    SendsName {
+        name: Option<String>,
+    },
+    /// Versions of TLS that are offered, as written.
+    TlsVersions {
+        versions: String,
+    },
+    /// HTTP version to the upstream, as written: `1.0`, `1.1`, `2`.
+    HttpVersion {
+        version: String,
+    },
+    /// The headers of an upgrade (WebSocket) are passed on.
+    PassesUpgrade,
+    /// Names are resolved while running, by this server.
+    Resolver {
+        address: String,
+    },
+    /// The PROXY header is sent (`true`) or expected (`false`).
+    ProxyHeader {
+        sends: bool,
+    },
+    /// A health check and where it goes.
+    HealthCheck {
+        path: Option<String>,
+        port: Option<u16>,
+        scheme: Option<Scheme>,
+    },
+    /// Mutual TLS of a mesh: `STRICT`, `PERMISSIVE`, `DISABLE`, `ISTIO_MUTUAL`.
+    MeshTls {
+        mode: String,
+        host: Option<String>,
+    },
+    /// Pods that a service selects, and labels that pods have, as `key=value`.
+    Selects {
+        label: String,
+    },
+    Labelled {
+        label: String,
+    },
+    /// Another service that must be up first.
+    DependsOn {
+        service: String,
+    },
+    /// A setting that the program misses, as its own check says.
+    Missing {
+        name: String,
+    },
+}
+
+/// Limits that explain failures, and that race each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Limit {
+    /// For the connection to the upstream, in ms.
+    Connect,
+    /// Between two reads from the upstream, or until its answer, in ms.
+    Read,
+    /// Between two writes to the upstream, in ms.
+    Send,
+    /// For the whole request, in ms.
+    Total,
+    /// How long an idle connection to the upstream is kept for reuse, in ms (the proxy's side).
+    KeepAliveReuse,
+    /// How long an idle connection from the proxy is kept open, in ms (the server's side).
+    KeepAliveClose,
+    /// How many idle connections to the upstream are kept.
+    KeepAliveConnections,
+    /// How long a worker may take for a request before it is killed, in ms.
+    Worker,
+    /// Time that a stopping process has, in ms.
+    Graceful,
+    /// For requests of clients, in ms.
+    Client,
+    /// Buffer for the head of an answer, in bytes.
+    AnswerHead,
+    /// Buffer for the head of a request, in bytes.
+    RequestHead,
+    /// Workers, threads, children.
+    Workers,
+    /// Connections or requests at once.
+    Concurrency,
+    /// The queue of connections that wait to be accepted.
+    Backlog,
+    /// Memory of the container or unit, in bytes.
+    Memory,
+    /// Requests after which a worker is replaced.
+    RequestsPerWorker,
+    /// Connections to the database that the app keeps.
+    DbPool,
+    /// Connections that a proxy's worker may have.
+    Connections,
+    /// Open files.
+    Descriptors,
+    /// Failures after which a server is set aside.
+    MaxFails,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    Http,
+    Https,
+    Http2,
+    Grpc,
+    Grpcs,
+    FastCgi,
+    Uwsgi,
+    Scgi,
+    Ajp,
+    Tcp,
+    Unknown,
+}
+
+impl Scheme {
+    /// From the word before `://`, or a directive's first syllable.
+    #[must_use]
+    pub fn of(word: &str) -> Scheme {
+        match word {
+            "http" => Scheme::Http,
+            "https" | "h2" => Scheme::Https,
+            "h2c" => Scheme::Http2,
+            "grpc" => Scheme::Grpc,
+            "grpcs" => Scheme::Grpcs,
+            "fastcgi" | "fcgi" => Scheme::FastCgi,
+            "uwsgi" => Scheme::Uwsgi,
+            "scgi" => Scheme::Scgi,
+            "ajp" => Scheme::Ajp,
+            "tcp" => Scheme::Tcp,
+            _ => Scheme::Unknown,
+        }
+    }
+}
+
+/// A kind of configuration that we read whole.
+pub struct Config {
+    /// As `goodgate formats` names it: `nginx configuration`.
+    pub name: &'static str,
+    pub product: Product,
+    /// Whether a text is of this kind, by its content; the file's name may help, never decide alone
+    /// against the content.
+    pub fits: fn(name: &str, text: &str) -> bool,
+    pub read: fn(name: &str, text: &str) -> Vec<Setting>,
+    pub source: &'static str,
+    /// A piece of it. A test reads it.
+    pub example: &'static str,
+}
+
+/// Builds settings with their places in one text.
+pub struct Places<'t> {
+    product: Product,
+    text: &'t str,
+    service: Option<String>,
+    pub settings: Vec<Setting>,
+}
+
+impl<'t> Places<'t> {
+    #[must_use]
+    pub fn new(product: Product, text: &'t str) -> Places<'t> {
+        Places { product, text, service: None, settings: Vec::new() }
+    }
+
+    /// The service that what comes next belongs to.
+    pub fn service(&mut self, service: Option<&str>) {
+        self.service = service.map(str::to_owned);
+    }
+
+    /// Adds a fact whose words are `quote`, a part of the text.
+    pub fn add(&mut self, what: What, quote: &'t str) {
+        let span = crate::reader::span_of(self.text, quote);
+        self.add_at(what, span.start, quote);
+    }
+
+    /// Adds a fact whose words begin at this byte of the text.
+    pub fn add_at(&mut self, what: What, offset: usize, quote: &str) {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        self.settings.push(Setting {
+            product: self.product,
+            service: self.service.clone(),
+            what,
+            quote: quote.to_owned(),
+            line: memchr::memchr_iter(b'\n', before).count() as u64 + 1,
+            offset: offset as u64,
+        });
+    }
+}

@@ -1,0 +1,126 @@
+//! What a source is made of, found out from a sample of it.
+
+use crate::configs::CONFIGS;
+use crate::layers::Layers;
+use crate::line::lines;
+use crate::product::Stack;
+use crate::reader::Reader;
+use crate::readers::READERS;
+use crate::setting::Config;
+use serde::Serialize;
+
+/// Whose machine a source is from; the words of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    ThisHost,
+    NamedTarget,
+    Elsewhere,
+}
+
+/// How a source came to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// A file of its own.
+    File,
+    /// Pasted or piped: anything may stand in it.
+    Stream,
+}
+
+/// What a source is made of.
+#[derive(Clone)]
+pub struct Shape {
+    pub layers: Layers,
+    /// Lines of several processes may stand in it, and each counts.
+    pub multiplexed: bool,
+    /// The family of processes that writes it, where that could be told.
+    pub stack: Option<Stack>,
+    /// Readers whose lines stand in the sample, most frequent first.
+    pub readers: Vec<&'static Reader>,
+    /// The year that times without one are taken for.
+    pub year: i32,
+    pub config: Option<&'static Config>,
+    /// Not text at all.
+    pub binary: bool,
+}
+
+/// How much of a source is looked at to find out what it is.
+pub const SAMPLE: usize = 256 * 1024;
+
+impl Shape {
+    /// From the first bytes of a source. The year is for times that are written without one.
+    #[must_use]
+    pub fn of(name: &str, sample: &[u8], arrival: Arrival, year: i32) -> Shape {
+        let sample = &sample[..sample.len().min(SAMPLE)];
+        let layers = Layers::of(sample, year);
+        let mut shape = Shape {
+            layers,
+            multiplexed: arrival == Arrival::Stream || layers.multiplex(),
+            stack: None,
+            readers: Vec::new(),
+            year,
+            config: None,
+            binary: is_binary(sample),
+        };
+        if shape.binary {
+            return shape;
+        }
+        let mut seen: Vec<(&'static Reader, usize)> = Vec::new();
+        let (mut all, mut fitting) = (0, 0);
+        for raw in lines(sample).filter(|it| !it.trim_ascii().is_empty()).take(2000) {
+            all += 1;
+            let line = layers.unwrap(raw, b"", year);
+            let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { continue };
+            fitting += 1;
+            match seen.iter_mut().find(|(it, _)| it.name == reader.name) {
+                Some((_, count)) => *count += 1,
+                None => seen.push((reader, 1)),
+            }
+        }
+        seen.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        // What has no line of any log, or only a few by chance, may be a configuration.
+        if fitting * 2 < all || all == 0 {
+            let text = String::from_utf8_lossy(sample);
+            shape.config = CONFIGS.iter().find(|it| (it.fits)(name, &text));
+        }
+        shape.stack = majority(&seen);
+        shape.readers = seen.into_iter().map(|(it, _)| it).collect();
+        shape
+    }
+
+    /// Whether a line of this family counts as evidence here, or is unexpected.
+    #[must_use]
+    pub fn admits(&self, stack: Stack) -> bool {
+        if self.multiplexed || self.stack == Some(stack) || stack == Stack::Unknown {
+            return true;
+        }
+        match self.stack {
+            // Proxies escape what callers send: nobody writes a line of his own into their logs, so
+            // another family's line comes from a neighbour in the same container.
+            Some(owner) => !owner.runs_apps() && !matches!(owner, Stack::Database | Stack::Cache),
+            None => true,
+        }
+    }
+}
+
+/// The family with the most lines; where two have as many, the one that runs apps, because into
+/// its log callers can write.
+fn majority(seen: &[(&'static Reader, usize)]) -> Option<Stack> {
+    let mut counts: Vec<(Stack, usize)> = Vec::new();
+    for (reader, count) in seen {
+        let stack = reader.product.stack();
+        match counts.iter_mut().find(|(it, _)| *it == stack) {
+            Some((_, sum)) => *sum += count,
+            None => counts.push((stack, *count)),
+        }
+    }
+    counts.retain(|(it, _)| *it != Stack::Unknown);
+    counts.into_iter().max_by_key(|(it, count)| (*count, it.runs_apps())).map(|(it, _)| it)
+}
+
+/// Bytes that no log holds: a zero, or mostly control characters.
+fn is_binary(sample: &[u8]) -> bool {
+    let control = |it: &&u8| matches!(it, 0..=8 | 14..=26 | 28..=31);
+    let zeros = memchr::memchr_iter(0, sample).count();
+    zeros * 50 > sample.len() || sample.iter().filter(control).count() * 10 > sample.len()
+}

@@ -1,0 +1,81 @@
+//! All that was read, from all sources: what the engine is given.
+
+use crate::ledger::Ledger;
+use crate::product::Product;
+use crate::setting::Setting;
+use crate::source::{Origin, Shape};
+
+/// One input and what was read of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    pub name: String,
+    pub origin: Origin,
+    pub bytes: Option<u64>,
+    pub lines: Option<u64>,
+    /// Microseconds, of its own clock.
+    pub first: Option<i64>,
+    pub last: Option<i64>,
+    /// The share of lines that a reader took for its own.
+    pub understood: Option<f64>,
+    /// Products whose lines or settings stand in it.
+    pub products: Vec<Product>,
+    /// The name of what it was recognised as, for people.
+    pub format: Option<&'static str>,
+    /// The part that was not read, such as what is older than the last 24 hours.
+    pub skipped: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Testimony {
+    pub sources: Vec<Source>,
+    pub ledger: Ledger,
+    /// With the index of the source.
+    pub settings: Vec<(u32, Setting)>,
+}
+
+impl Testimony {
+    /// Reads whole texts that are at hand; the way of tests, pastes and small files.
+    #[must_use]
+    pub fn of(inputs: &[(&str, &str)], arrival: crate::source::Arrival, year: i32) -> Testimony {
+        let mut testimony = Testimony::default();
+        for (name, text) in inputs {
+            let shape = Shape::of(name, text.as_bytes(), arrival, year);
+            let source = testimony.sources.len() as u32;
+            let part = crate::scan::Part::whole(text.as_bytes());
+            let ledger = crate::scan::scan(&shape, source, part, crate::scan::Window::default());
+            testimony.add(name, &shape, Origin::Elsewhere, ledger);
+            testimony.configure(source, &shape, name, text);
+        }
+        testimony
+    }
+
+    /// Adds a source that was scanned whole.
+    pub fn add(&mut self, name: &str, shape: &Shape, origin: Origin, ledger: Ledger) {
+        let mut products: Vec<Product> = ledger.groups.keys().map(|it| it.product).collect();
+        products.extend(shape.readers.iter().map(|it| it.product));
+        products.extend(shape.config.map(|it| it.product));
+        products.sort_unstable();
+        products.dedup();
+        let format = shape.config.map(|it| it.name);
+        let share = |it: u64| it as f64 / ledger.looked_at.max(1) as f64;
+        self.sources.push(Source {
+            name: name.to_owned(),
+            origin,
+            bytes: Some(ledger.bytes),
+            lines: Some(ledger.lines),
+            first: ledger.first,
+            last: ledger.last,
+            understood: (ledger.looked_at > 0).then(|| share(ledger.understood)),
+            products,
+            format: format.or_else(|| shape.readers.first().map(|it| it.name)),
+            skipped: None,
+        });
+        self.ledger.absorb(ledger, Some(0));
+    }
+
+    /// Adds the settings of a configuration.
+    pub fn configure(&mut self, source: u32, shape: &Shape, name: &str, text: &str) {
+        let Some(config) = shape.config else { return };
+        self.settings.extend((config.read)(name, text).into_iter().map(|it| (source, it)));
+    }
+}
