@@ -9,12 +9,15 @@ mod case;
 mod catalogue;
 mod causes;
 mod date;
+mod engine;
 mod head;
 mod look;
 pub mod manual;
 mod opening;
+pub mod report;
 mod show;
 mod signs;
+pub mod why;
 mod wire;
 
 #[cfg(test)]
