@@ -2,6 +2,7 @@
 
 use crate::case::Case;
 use crate::look::Fix;
+use crate::text::Text;
 use serde::Serialize;
 
 /// One reason why requests fail: what it is called, how it is recognised, what to do.
@@ -20,6 +21,8 @@ pub struct Cause {
     pub look: fn(&Case) -> Option<Finding>,
     /// What to do, most useful first, worded for this case.
     pub fix: fn(&Case) -> Vec<Fix>,
+    /// How it is recognised in what others wrote.
+    pub text: Text,
 }
 
 /// What one cause claims of a case.

@@ -116,6 +116,14 @@ pub struct Ticket {
     /// The status that it ended with; 0 in an error log.
     pub status: u16,
     pub source: u32,
+    /// Of the sign and the upstream, as [`ticket_group`] makes it.
+    pub group: u64,
+}
+
+/// What tickets of one fault at one upstream have in common.
+#[must_use]
+pub fn ticket_group(sign: Sign, upstream: Option<&str>) -> u64 {
+    hash(&[sign.says(), upstream.unwrap_or("")])
 }
 
 /// Requests of one minute of an access log.
@@ -263,7 +271,9 @@ impl Ledger {
             return;
         }
         let status = event.status.unwrap_or(0);
-        self.tickets.push(Ticket { request, at, status, source });
+        let upstream = event.upstream.as_deref().map(|it| normal(authority(it)));
+        let group = ticket_group(event.sign, upstream.as_deref());
+        self.tickets.push(Ticket { request, at, status, source, group });
     }
 
     /// Adds what was found in the next part of the same source, or in another source.

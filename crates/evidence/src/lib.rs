@@ -29,7 +29,9 @@ mod testing;
 pub use configs::CONFIGS;
 pub use event::{Event, Served, Sink};
 pub use layers::{Layers, names as layer_names};
-pub use ledger::{GAP, Group, Key, Ledger, MAX_RUNS, Place, Run, Sample, Tally, Ticket};
+pub use ledger::{
+    GAP, Group, Key, Ledger, MAX_RUNS, Place, Run, Sample, Tally, Ticket, ticket_group,
+};
 pub use line::Line;
 pub use product::{Product, Stack};
 pub use reader::Reader;

@@ -21,6 +21,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, remote};
+use crate::text::Text;
 use exchange::{ConnectFault, Fault, Micros};
 
 /// Nothing on earth is farther than this round trip, or nearly.
@@ -38,6 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -22,6 +22,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::listener;
+use crate::text::Text;
 use exchange::{Address, ConnectFault, Fault};
 use std::net::IpAddr;
 
@@ -37,6 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -24,6 +24,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{forgotten, listener};
+use crate::text::Text;
 use exchange::{Fault, HeadFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,6 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -22,6 +22,7 @@ use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{GUNICORN, waited_in_vain};
+use crate::text::Text;
 use exchange::{Micros, Phase};
 
 /// Limits of clients, CDNs and balancers in front of us, in seconds.
@@ -36,6 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

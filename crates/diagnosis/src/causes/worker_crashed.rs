@@ -27,6 +27,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, loss, window, worked};
+use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "worker_crashed",
@@ -37,6 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -24,6 +24,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
+use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "worker_oom_killed_cgroup",
@@ -34,6 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

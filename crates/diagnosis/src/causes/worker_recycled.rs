@@ -22,6 +22,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, loss, window};
+use crate::text::Text;
 
 /// Limits on requests are hundreds or thousands, not fewer.
 const MANY: u32 = 100;
@@ -35,6 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -24,6 +24,7 @@ use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{GUNICORN, Loss, loss, watchdog, window, worked};
+use crate::text::Text;
 use exchange::{Micros, Phase};
 
 /// Work shorter than this is no watchdog's business.
@@ -38,6 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {
