@@ -238,7 +238,7 @@ impl<'a> Dossier<'a> {
         let timed = group.runs.iter().filter_map(|run| {
             let (from, to) = (run.first + shift, run.last + shift);
             let gap = (from - last).max(first - to).max(0);
-            let worth = match when {
+            let worth: f32 = match when {
                 When::Any => 1.0,
                 _ if gap <= SAME_MOMENT => 1.0,
                 _ if gap <= AROUND => 0.9,
@@ -250,6 +250,7 @@ impl<'a> Dossier<'a> {
             };
             Some((run, worth))
         });
+        let untimed: Option<(&Run, f32)> = untimed;
         timed.chain(untimed).max_by(|a, b| a.1.total_cmp(&b.1))
     }
 

@@ -22,6 +22,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{listener, remote};
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { behind: &[(Sign::ConnectRefused, 0.02)], brings: &["process_down"], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

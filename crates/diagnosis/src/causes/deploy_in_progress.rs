@@ -21,7 +21,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
-use crate::text::Text;
+use crate::text::{SPEAKS, Text, during};
+use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +34,25 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::ConnectRefused, 0.008),
+            (Sign::ConnectFailed, 0.03),
+            (Sign::Reset, 0.05),
+            (Sign::Closed, 0.06),
+            (Sign::SendBroken, 0.03),
+            (Sign::Disconnected, 0.06),
+            (Sign::NoLiveUpstream, 0.005),
+        ],
+        clues: &[
+            during(Sign::ShuttingDown, 5.0),
+            during(Sign::PodKilling, 5.0),
+            during(Sign::ContainerRestarted, SPEAKS),
+            during(Sign::ProcessStopped, SPEAKS),
+        ],
+        brings: &["process_down", "premature_close", "connection_reset"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

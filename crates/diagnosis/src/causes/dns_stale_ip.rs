@@ -22,6 +22,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{CertificateFault, ConnectFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +34,15 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::ConnectRefused, 0.012),
+            (Sign::ConnectTimedOut, 0.06),
+            (Sign::HostUnreachable, 0.06),
+        ],
+        brings: &["process_down", "firewall_drop", "host_down"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

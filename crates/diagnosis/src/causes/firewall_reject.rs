@@ -20,7 +20,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{neighbour_silent, remote};
-use crate::text::Text;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,7 +33,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[(Sign::ConnectRefused, 0.01), (Sign::HostUnreachable, 0.1)],
+        clues: &[during(Sign::FirewallRejected, DECIDES)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -18,7 +18,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::Text;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -30,7 +31,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[(Sign::NoEndpoints, 0.07), (Sign::NoCluster, 0.92), (Sign::Answered500, 0.05)],
+        clues: &[before(Sign::NoCluster, DECIDES)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

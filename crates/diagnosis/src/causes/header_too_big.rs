@@ -23,6 +23,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::show;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,7 +35,15 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::HeadTooBig, 0.95),
+            (Sign::HeadPartial, 0.03),
+            (Sign::ProtocolError, 0.1),
+            (Sign::Answered502, 0.04),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -22,7 +22,8 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::opening::Opening;
 use crate::show;
-use crate::text::Text;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,7 +35,20 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::Reset, 0.06),
+            (Sign::Closed, 0.03),
+            (Sign::Disconnected, 0.03),
+            (Sign::NotHttp, 0.2),
+            (Sign::TlsBytes, 0.95),
+            (Sign::PlainToTlsPort, 0.95),
+            (Sign::ProtocolError, 0.08),
+        ],
+        clues: &[during(Sign::PlainToTlsPort, DECIDES), during(Sign::TlsBytes, DECIDES)],
+        brings: &["premature_close", "connection_reset", "malformed_status_line"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -22,6 +22,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::text::Text;
 use crate::{head, show};
+use evidence::Sign;
 use exchange::{BodyFault, HeadFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { behind: &[(Sign::HeaderBad, 0.88), (Sign::ProtocolError, 0.15)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

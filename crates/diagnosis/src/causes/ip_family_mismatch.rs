@@ -23,6 +23,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::listener;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{Address, ConnectFault, Fault};
 use std::net::IpAddr;
 
@@ -38,7 +39,15 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::ConnectRefused, 0.005),
+            (Sign::ConnectTimedOut, 0.02),
+            (Sign::NetworkUnreachable, 0.2),
+            (Sign::NoLocalPort, 0.04),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

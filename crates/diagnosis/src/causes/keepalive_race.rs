@@ -24,6 +24,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, forgotten, loss};
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,7 +36,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::Reset, 0.22),
+            (Sign::Closed, 0.25),
+            (Sign::SendBroken, 0.3),
+            (Sign::Disconnected, 0.25),
+            (Sign::Answered502, 0.12),
+        ],
+        brings: &["premature_close", "connection_reset"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

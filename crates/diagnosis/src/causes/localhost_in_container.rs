@@ -20,6 +20,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,7 +32,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { behind: &[(Sign::ConnectRefused, 0.02)], brings: &["process_down"], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -22,6 +22,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::waited_in_vain;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::Micros;
 
 /// A limit below this is no proof that work takes long.
@@ -36,7 +37,14 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::HeadTimedOut, 0.008),
+            (Sign::IntegrationTimedOut, 0.02),
+            (Sign::Answered504, 0.02),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -23,7 +23,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::Text;
+use crate::text::{DECIDES, HINTS, Text, any};
+use evidence::Sign;
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,7 +36,18 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::ConnectFailed, 0.01),
+            (Sign::TlsClientCertRequired, 0.02),
+            (Sign::TlsToPlain, 0.02),
+            (Sign::MtlsMismatch, 0.95),
+            (Sign::Disconnected, 0.02),
+        ],
+        clues: &[any(Sign::MtlsMismatch, DECIDES), any(Sign::PolicyDenied, HINTS)],
+        brings: &["tls_to_plain_port", "connection_reset", "premature_close", "tls_peer_closed"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -22,6 +22,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, neighbour_silent};
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{ConnectFault, Fault, Phase};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +34,14 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::ConnectTimedOut, 0.02),
+            (Sign::HostUnreachable, 0.25),
+            (Sign::NetworkUnreachable, 0.6),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -20,6 +20,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::text::Text;
 use crate::{head, show};
+use evidence::Sign;
 use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,7 +32,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { behind: &[(Sign::HeadPartial, 0.6)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

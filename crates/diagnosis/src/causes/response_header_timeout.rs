@@ -25,6 +25,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{forgotten, listener};
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{Fault, HeadFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,7 +37,15 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::HeadTimedOut, 0.88),
+            (Sign::Deadline, 0.05),
+            (Sign::IntegrationTimedOut, 0.04),
+            (Sign::Answered504, 0.6),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -23,6 +23,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{GUNICORN, waited_in_vain};
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{Micros, Phase};
 
 /// Limits of clients, CDNs and balancers in front of us, in seconds.
@@ -37,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { behind: &[(Sign::HeadTimedOut, 0.005)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

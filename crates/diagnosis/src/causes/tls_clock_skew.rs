@@ -20,6 +20,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::text::Text;
 use crate::{date, show};
+use evidence::Sign;
 use exchange::CertificateFault;
 
 /// 2026-01-01: this program is younger than any earlier clock claims.
@@ -34,7 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { behind: &[(Sign::CertExpired, 0.03)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

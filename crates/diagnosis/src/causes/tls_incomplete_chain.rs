@@ -22,6 +22,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::show;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::CertificateFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +34,10 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[(Sign::CertUntrusted, 0.05), (Sign::CertIncomplete, 0.86)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

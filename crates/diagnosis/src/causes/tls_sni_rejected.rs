@@ -22,6 +22,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::show;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{CertificateFault, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +34,16 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::CertWrongName, 0.02),
+            (Sign::TlsCipher, 0.33),
+            (Sign::TlsNameRejected, 0.94),
+            (Sign::TlsClosed, 0.27),
+            (Sign::TlsFailed, 0.2),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

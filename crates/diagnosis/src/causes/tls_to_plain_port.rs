@@ -21,6 +21,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::opening::Opening;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,7 +33,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::ConnectFailed, 0.03),
+            (Sign::TlsToPlain, 0.93),
+            (Sign::TlsTimedOut, 0.2),
+            (Sign::TlsClosed, 0.08),
+            (Sign::TlsFailed, 0.1),
+            (Sign::Answered502, 0.02),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

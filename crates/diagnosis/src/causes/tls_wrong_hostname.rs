@@ -23,6 +23,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::show;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::CertificateFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,7 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { behind: &[(Sign::CertWrongName, 0.93), (Sign::CertRefused, 0.12)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

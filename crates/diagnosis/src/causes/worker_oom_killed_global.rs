@@ -23,7 +23,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
-use crate::text::Text;
+use crate::text::{DECIDES, HINTS, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "worker_oom_killed_global",
@@ -34,7 +35,22 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[(Sign::Reset, 0.02), (Sign::Closed, 0.02)],
+        clues: &[
+            during(Sign::OomKilledGlobal, DECIDES),
+            during(Sign::WorkerKilled, HINTS),
+            during(Sign::ProcessKilled, HINTS),
+        ],
+        brings: &[
+            "worker_crashed",
+            "premature_close",
+            "connection_reset",
+            "process_down",
+            "crash_loop",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

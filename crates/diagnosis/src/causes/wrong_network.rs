@@ -21,6 +21,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::remote;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{Address, ConnectFault, Fault};
 use std::net::IpAddr;
 
@@ -33,7 +34,16 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::ConnectTimedOut, 0.12),
+            (Sign::HostUnreachable, 0.05),
+            (Sign::ConnectFailed, 0.04),
+            (Sign::NameNotFound, 0.02),
+        ],
+        brings: &["firewall_drop", "dns_nxdomain"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

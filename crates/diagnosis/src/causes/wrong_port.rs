@@ -21,6 +21,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,7 +33,15 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text {
+        behind: &[
+            (Sign::ConnectRefused, 0.2),
+            (Sign::ConnectFailed, 0.1),
+            (Sign::NoLiveUpstream, 0.005),
+            (Sign::Answered502, 0.06),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

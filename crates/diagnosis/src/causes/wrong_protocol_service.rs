@@ -22,6 +22,7 @@ use crate::look::Fix;
 use crate::opening::Opening;
 use crate::show;
 use crate::text::Text;
+use evidence::Sign;
 use exchange::{HeadFault, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { behind: &[(Sign::NotHttp, 0.12), (Sign::StatusLineBad, 0.05)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
