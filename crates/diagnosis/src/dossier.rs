@@ -192,6 +192,17 @@ impl<'a> Dossier<'a> {
         self.server_product().map_or("the upstream", Product::name)
     }
 
+    /// The same with its address, where it is no more than `the upstream`.
+    #[must_use]
+    pub fn server_at(&self) -> String {
+        match (self.server_product(), self.upstream()) {
+            (Some(it), Some(upstream)) => format!("{} at {upstream}", it.name()),
+            (Some(it), None) => it.name().to_owned(),
+            (None, Some(upstream)) => upstream.to_owned(),
+            (None, None) => "the upstream".to_owned(),
+        }
+    }
+
     /// Whether any source is of this product.
     #[must_use]
     pub fn read(&self, product: Product) -> bool {

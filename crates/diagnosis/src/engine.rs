@@ -230,7 +230,7 @@ fn seen(dossier: &Dossier) -> String {
 }
 
 fn words(cause: &Cause, dossier: &Dossier) -> String {
-    if let Some(words) = (cause.text.words)(dossier) {
+    if let Some(words) = (cause.text.says)(dossier) {
         return words;
     }
     let mut letters = cause.title.chars();

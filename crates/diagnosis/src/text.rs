@@ -16,7 +16,7 @@ pub struct Text {
     /// Causes that it brings about: what speaks for them does not speak against it.
     pub brings: &'static [&'static str],
     /// The statement, where more can be said than the title: one sentence without a full stop.
-    pub words: fn(&Dossier) -> Option<String>,
+    pub says: fn(&Dossier) -> Option<String>,
     /// What to do, in the words of the products seen. Where it is empty, the page's own advice is
     /// given.
     pub cure: fn(&Dossier) -> Cure,
@@ -29,7 +29,7 @@ impl Text {
         clues: &[],
         reason: |_| Vec::new(),
         brings: &[],
-        words: |_| None,
+        says: |_| None,
         cure: |_| Cure {
             before: Vec::new(),
             now: Vec::new(),

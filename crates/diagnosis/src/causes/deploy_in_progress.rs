@@ -19,9 +19,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
-use crate::text::{SPEAKS, Text, during};
+use crate::text::{Claim, SPEAKS, Text, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -51,6 +52,7 @@ pub(super) static CAUSE: Cause = Cause {
             during(Sign::ProcessStopped, SPEAKS),
         ],
         brings: &["process_down", "premature_close", "connection_reset"],
+        reason,
         ..Text::NONE
     },
 };
@@ -82,6 +84,13 @@ fn fix(case: &Case) -> Vec<Fix> {
              instance until a new one is ready",
         ),
     ]
+}
+
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    match dossier.dials_loopback() {
+        true => vec![Claim::new(-0.5, "the proxy dials its own machine", Vec::new())],
+        false => Vec::new(),
+    }
 }
 
 #[cfg(test)]

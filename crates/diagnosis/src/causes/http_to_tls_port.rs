@@ -19,11 +19,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::opening::Opening;
 use crate::show;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::text::{Claim, DECIDES, SPEAKS, Text, during};
+use evidence::{Kind, Scheme, Sign, address};
 use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -47,6 +48,7 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[during(Sign::PlainToTlsPort, DECIDES), during(Sign::TlsBytes, DECIDES)],
         brings: &["premature_close", "connection_reset", "malformed_status_line"],
+        reason,
         ..Text::NONE
     },
 };
@@ -80,6 +82,29 @@ fn fix(case: &Case) -> Vec<Fix> {
             case.setting("targets")
         )),
     ]
+}
+
+/// Plain HTTP is sent to a port that is known for TLS, or that says that it speaks it.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let plain = |it: &crate::dossier::Dial| matches!(it.scheme, Scheme::Http | Scheme::Unknown);
+    let dials = dossier.dials();
+    if dials.iter().any(|it| it.scheme == Scheme::Https) && dossier.sign().kind() == Kind::Wire {
+        return Vec::new();
+    }
+    let there = dossier.listener_there().filter(|it| it.scheme == Scheme::Https);
+    if let Some(it) = there {
+        return vec![Claim::new(5.5, "the app speaks TLS on that port", vec![it.cite])];
+    }
+    let port = dossier.port();
+    let usual = |it: u16| matches!(it, 443 | 8443 | 6443 | 9443);
+    let dialled = dials.into_iter().find(|it| plain(it) && address::port(it.to).is_some_and(usual));
+    match dialled {
+        Some(it) => vec![Claim::new(4.0, "the port is one that usually speaks TLS", vec![it.cite])],
+        None if port.is_some_and(usual) => {
+            vec![Claim::new(SPEAKS, "the port is one that usually speaks TLS", Vec::new())]
+        }
+        None => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -19,8 +19,9 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{HINTS, SPEAKS, Text, before, during};
+use crate::text::{Claim, HINTS, SPEAKS, Text, before, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, Phase};
 
@@ -55,6 +56,7 @@ pub(super) static CAUSE: Cause = Cause {
             during(Sign::ServerDown, HINTS),
             during(Sign::HealthConnectFailed, SPEAKS),
         ],
+        reason,
         ..Text::NONE
     },
 };
@@ -86,6 +88,21 @@ fn fix(case: &Case) -> Vec<Fix> {
             case.dialled()
         )),
     ]
+}
+
+/// A process that says that it listens there is up, unless it ended later.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let there = dossier.listener_there().filter(|it| it.said);
+    there
+        .map(|it| {
+            Claim::new(
+                -1.5,
+                format!("{} said that it listens there", it.product.name()),
+                vec![it.cite],
+            )
+        })
+        .into_iter()
+        .collect()
 }
 
 #[cfg(test)]

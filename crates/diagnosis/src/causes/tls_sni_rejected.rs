@@ -19,10 +19,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::show;
-use crate::text::Text;
-use evidence::Sign;
+use crate::text::{Claim, SPEAKS, Text};
+use evidence::{Kind, Scheme, Sign, What, address};
 use exchange::{CertificateFault, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -42,6 +43,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::TlsClosed, 0.27),
             (Sign::TlsFailed, 0.2),
         ],
+        reason,
         ..Text::NONE
     },
 };
@@ -78,6 +80,31 @@ fn fix(case: &Case) -> Vec<Fix> {
             format!("openssl s_client -connect {} -noservername </dev/null", case.endpoint()),
         ),
     ]
+}
+
+/// No server name is sent, or the name of an address.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    let unnamed = dossier.settings(|it| match &it.what {
+        What::SendsName { name: None } => Some(()),
+        _ => None,
+    });
+    if let Some(((), cite)) = unnamed.into_iter().next() {
+        claims.push(Claim::new(SPEAKS, "no server name is sent", vec![cite]));
+    }
+    let bare =
+        dossier.dials().into_iter().find(|it| it.scheme == Scheme::Https && address::is_ip(it.to));
+    if let Some(it) = bare.filter(|_| {
+        dossier.sign().kind() != Kind::Wire
+            || crate::signs_on_wire::wire(dossier.sign()).is_some_and(|it| it.starts_with("tls_"))
+    }) {
+        claims.push(Claim::new(
+            SPEAKS,
+            "a bare address is no server name: none is sent",
+            vec![it.cite],
+        ));
+    }
+    claims
 }
 
 #[cfg(test)]
