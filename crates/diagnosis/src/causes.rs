@@ -3,6 +3,7 @@
 use crate::catalogue::Entry;
 
 mod accept_backlog_full;
+mod alpn_mismatch;
 mod app_concurrency_limit;
 mod apparmor_denied;
 mod bad_chunk;
@@ -15,6 +16,8 @@ mod client_slow;
 mod client_upload_rejected;
 mod connect_timeout_too_short;
 mod connection_reset;
+mod conntrack_table_full;
+mod content_coding_error;
 mod content_length_long;
 mod content_length_short;
 mod control_char_in_header;
@@ -37,14 +40,22 @@ mod firewall_drop;
 mod firewall_reject;
 mod gateway_bug;
 mod gateway_config_error;
+mod gateway_disk_full;
 mod gateway_draining;
 mod gateway_fd_exhausted;
 mod gateway_memory;
+mod gateway_queue_timeout;
+mod gateway_reload_cut;
+mod gateway_worker_crash;
 mod gc_or_loop_pause;
+mod grpc_mismatch;
 mod head_fin_race;
 mod header_too_big;
 mod host_down;
 mod http1_to_http2;
+mod http2_goaway;
+mod http2_stream_reset;
+mod http2_to_http1;
 mod http_to_tls_port;
 mod idle_drop_by_middlebox;
 mod invalid_content_length;
@@ -65,14 +76,18 @@ mod port_in_use;
 mod premature_close;
 mod process_down;
 mod process_hung;
+mod proxy_connection_table_full;
 mod proxy_loop;
 mod proxy_protocol_mismatch;
 mod request_header_too_big_for_upstream;
 mod request_send_timeout;
+mod response_body_too_large;
 mod response_header_timeout;
 mod response_truncated;
+mod retry_storm;
 mod runtime_heap_exhausted;
 mod selinux_denied;
+mod shared_worker_path;
 mod slow_headers;
 mod startup_not_ready;
 mod timeout_ladder_inverted;
@@ -100,9 +115,11 @@ mod unix_socket_missing;
 mod unix_socket_permission;
 mod unix_socket_stale;
 mod unknown_transfer_encoding;
+mod upgrade_not_forwarded;
 mod upstream_connection_limit;
 mod upstream_own_5xx;
 mod uwsgi_mismatch;
+mod websocket_idle_timeout;
 mod worker_crashed;
 mod worker_oom_killed_cgroup;
 mod worker_oom_killed_global;
@@ -143,9 +160,11 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(unix_backlog_full),
     entry!(worker_pool_exhausted),
     entry!(app_concurrency_limit),
+    entry!(gateway_queue_timeout),
     entry!(upstream_connection_limit),
     entry!(cpu_throttled),
     entry!(gc_or_loop_pause),
+    entry!(retry_storm),
     entry!(load_shed),
     // F3
     entry!(wrong_port),
@@ -159,6 +178,7 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(firewall_reject),
     entry!(egress_policy_denied),
     entry!(mtu_blackhole),
+    entry!(conntrack_table_full),
     entry!(connect_timeout_too_short),
     // F4
     entry!(connection_reset),
@@ -167,6 +187,8 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(head_fin_race),
     entry!(idle_drop_by_middlebox),
     entry!(response_truncated),
+    entry!(http2_goaway),
+    entry!(http2_stream_reset),
     entry!(client_upload_rejected),
     // F5
     entry!(response_header_timeout),
@@ -176,6 +198,7 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(total_deadline_exceeded),
     entry!(timeout_ladder_inverted),
     entry!(long_request_needs_async),
+    entry!(websocket_idle_timeout),
     // F6
     entry!(dns_nxdomain),
     entry!(dns_servfail),
@@ -204,10 +227,14 @@ pub static CATALOGUE: &[Entry] = &[
     // F8
     entry!(http_to_tls_port),
     entry!(http1_to_http2),
+    entry!(http2_to_http1),
+    entry!(alpn_mismatch),
+    entry!(grpc_mismatch),
     entry!(fastcgi_mismatch),
     entry!(uwsgi_mismatch),
     entry!(proxy_protocol_mismatch),
     entry!(unexpected_upgrade),
+    entry!(upgrade_not_forwarded),
     entry!(wrong_protocol_service),
     // F9
     entry!(malformed_status_line),
@@ -223,6 +250,8 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(content_length_short),
     entry!(content_length_long),
     entry!(partial_head),
+    entry!(response_body_too_large),
+    entry!(content_coding_error),
     entry!(too_many_interim_responses),
     entry!(request_header_too_big_for_upstream),
     // F10
@@ -231,10 +260,15 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(unix_socket_permission),
     entry!(selinux_denied),
     entry!(apparmor_denied),
+    entry!(shared_worker_path),
     // F11
     entry!(gateway_fd_exhausted),
     entry!(ephemeral_ports_exhausted),
+    entry!(proxy_connection_table_full),
+    entry!(gateway_disk_full),
     entry!(gateway_memory),
+    entry!(gateway_worker_crash),
+    entry!(gateway_reload_cut),
     entry!(gateway_config_error),
     entry!(proxy_loop),
     entry!(gateway_draining),
