@@ -5,10 +5,15 @@ use crate::catalogue::Entry;
 mod accept_backlog_full;
 mod alpn_mismatch;
 mod app_concurrency_limit;
+mod app_disk_full;
+mod app_fd_exhausted;
 mod apparmor_denied;
 mod bad_chunk;
 mod body_stall;
 mod bound_to_loopback;
+mod broker_down;
+mod cache_down;
+mod circuit_open;
 mod cl_and_te;
 mod client_closed;
 mod client_header_too_large;
@@ -24,7 +29,14 @@ mod control_char_in_header;
 mod cpu_throttled;
 mod crash_at_start;
 mod crash_loop;
+mod db_down;
+mod db_failover;
+mod db_pool_exhausted;
+mod db_slow_or_locked;
+mod db_too_many_clients;
+mod dependency_dns;
 mod deploy_in_progress;
+mod discovery_stale;
 mod dns_nxdomain;
 mod dns_partial_answer;
 mod dns_refused;
@@ -34,7 +46,9 @@ mod dns_stale_ip;
 mod dns_timeout;
 mod duplicate_content_length;
 mod egress_policy_denied;
+mod endpoints_empty;
 mod ephemeral_ports_exhausted;
+mod external_api_slow;
 mod fastcgi_mismatch;
 mod firewall_drop;
 mod firewall_reject;
@@ -51,6 +65,10 @@ mod gc_or_loop_pause;
 mod grpc_mismatch;
 mod head_fin_race;
 mod header_too_big;
+mod health_check_flapping;
+mod health_check_timeout;
+mod health_check_wrong_path;
+mod health_check_wrong_port_or_scheme;
 mod host_down;
 mod http1_to_http2;
 mod http2_goaway;
@@ -62,13 +80,17 @@ mod invalid_content_length;
 mod invalid_header_line;
 mod ip_family_mismatch;
 mod keepalive_race;
+mod license_or_quota;
 mod load_shed;
 mod localhost_in_container;
 mod long_request_needs_async;
 mod malformed_request;
 mod malformed_status_line;
+mod migration_missing;
 mod mtls_policy_mismatch;
 mod mtu_blackhole;
+mod no_live_upstreams;
+mod no_response_from_app;
 mod no_route;
 mod no_route_matched;
 mod partial_head;
@@ -79,6 +101,7 @@ mod process_hung;
 mod proxy_connection_table_full;
 mod proxy_loop;
 mod proxy_protocol_mismatch;
+mod read_only_fs;
 mod request_header_too_big_for_upstream;
 mod request_send_timeout;
 mod response_body_too_large;
@@ -86,10 +109,12 @@ mod response_header_timeout;
 mod response_truncated;
 mod retry_storm;
 mod runtime_heap_exhausted;
+mod secret_or_config_missing;
 mod selinux_denied;
 mod shared_worker_path;
 mod slow_headers;
 mod startup_not_ready;
+mod sticky_target_gone;
 mod timeout_ladder_inverted;
 mod tls_cert_expired;
 mod tls_cipher_mismatch;
@@ -110,6 +135,7 @@ mod too_many_interim_responses;
 mod total_deadline_exceeded;
 mod truncated_chunk;
 mod unexpected_upgrade;
+mod unhandled_exception;
 mod unix_backlog_full;
 mod unix_socket_missing;
 mod unix_socket_permission;
@@ -129,6 +155,7 @@ mod worker_timeout_killed;
 mod wrong_network;
 mod wrong_port;
 mod wrong_protocol_service;
+mod wrong_route_or_path;
 
 macro_rules! entry {
     ($name:ident) => {
@@ -273,6 +300,35 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(proxy_loop),
     entry!(gateway_draining),
     entry!(gateway_bug),
+    // F12
+    entry!(no_live_upstreams),
+    entry!(health_check_wrong_path),
+    entry!(health_check_wrong_port_or_scheme),
+    entry!(health_check_timeout),
+    entry!(health_check_flapping),
+    entry!(circuit_open),
+    entry!(endpoints_empty),
+    entry!(discovery_stale),
+    entry!(sticky_target_gone),
+    entry!(wrong_route_or_path),
+    // F13
+    entry!(db_down),
+    entry!(db_pool_exhausted),
+    entry!(db_too_many_clients),
+    entry!(db_slow_or_locked),
+    entry!(db_failover),
+    entry!(cache_down),
+    entry!(broker_down),
+    entry!(external_api_slow),
+    entry!(dependency_dns),
+    entry!(app_disk_full),
+    entry!(app_fd_exhausted),
+    entry!(read_only_fs),
+    entry!(secret_or_config_missing),
+    entry!(migration_missing),
+    entry!(license_or_quota),
+    entry!(unhandled_exception),
+    entry!(no_response_from_app),
     // F15
     entry!(client_closed),
     entry!(client_slow),

@@ -2,9 +2,9 @@
 //!
 //! ## What you see
 //! Every request fails at once. nginx logs `upstream sent too large http2 frame: 4740180`, which is
-//! the letters HTT read as a length; Go `http2: failed reading the frame payload ... note that the
-//! frame header looked like an HTTP/1.1 header`; Gunicorn and others log an invalid request line
-//! that begins with `PRI * HTTP/2.0`.
+//! the letters HTT read as a length; Go `http2: frame too large, note that the frame header looked
+//! like an HTTP/1.1 header`; Gunicorn and others log an invalid request line that begins with `PRI
+//! * HTTP/2.0`.
 //!
 //! ## Why it happens
 //! `grpc_pass`, h2c (`h2c://`, `proto h2`, `appProtocol: kubernetes.io/h2c`) or an HTTP/2 setting
