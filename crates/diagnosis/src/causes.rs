@@ -4,10 +4,13 @@ use crate::catalogue::Entry;
 
 mod accept_backlog_full;
 mod alpn_mismatch;
+mod apigw_integration_timeout;
+mod apigw_malformed_lambda;
 mod app_concurrency_limit;
 mod app_disk_full;
 mod app_fd_exhausted;
 mod apparmor_denied;
+mod auth_denied;
 mod bad_chunk;
 mod body_stall;
 mod bound_to_loopback;
@@ -15,10 +18,14 @@ mod broker_down;
 mod cache_down;
 mod circuit_open;
 mod cl_and_te;
+mod client_body_too_large;
 mod client_closed;
 mod client_header_too_large;
+mod client_proxy_misconfig;
 mod client_slow;
+mod client_tls;
 mod client_upload_rejected;
+mod clock_jump;
 mod connect_timeout_too_short;
 mod connection_reset;
 mod conntrack_table_full;
@@ -44,6 +51,7 @@ mod dns_search_domain;
 mod dns_servfail;
 mod dns_stale_ip;
 mod dns_timeout;
+mod docker_restart;
 mod duplicate_content_length;
 mod egress_policy_denied;
 mod endpoints_empty;
@@ -70,6 +78,7 @@ mod health_check_timeout;
 mod health_check_wrong_path;
 mod health_check_wrong_port_or_scheme;
 mod host_down;
+mod host_reboot;
 mod http1_to_http2;
 mod http2_goaway;
 mod http2_stream_reset;
@@ -79,7 +88,20 @@ mod idle_drop_by_middlebox;
 mod invalid_content_length;
 mod invalid_header_line;
 mod ip_family_mismatch;
+mod k8s_evicted;
+mod k8s_image_pull;
+mod k8s_liveness_kill;
+mod k8s_node_lost;
+mod k8s_readiness_failing;
+mod k8s_selector_mismatch;
+mod k8s_target_port_mismatch;
+mod k8s_unschedulable;
+mod k8s_volume;
 mod keepalive_race;
+mod lambda_limits;
+mod lb_deregistration;
+mod lb_idle_mismatch;
+mod lb_security_group;
 mod license_or_quota;
 mod load_shed;
 mod localhost_in_container;
@@ -101,6 +123,7 @@ mod process_hung;
 mod proxy_connection_table_full;
 mod proxy_loop;
 mod proxy_protocol_mismatch;
+mod rate_limited;
 mod read_only_fs;
 mod request_header_too_big_for_upstream;
 mod request_send_timeout;
@@ -112,6 +135,7 @@ mod runtime_heap_exhausted;
 mod secret_or_config_missing;
 mod selinux_denied;
 mod shared_worker_path;
+mod sidecar_order;
 mod slow_headers;
 mod startup_not_ready;
 mod sticky_target_gone;
@@ -329,11 +353,36 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(license_or_quota),
     entry!(unhandled_exception),
     entry!(no_response_from_app),
+    // F14
+    entry!(k8s_readiness_failing),
+    entry!(k8s_liveness_kill),
+    entry!(k8s_evicted),
+    entry!(k8s_unschedulable),
+    entry!(k8s_image_pull),
+    entry!(k8s_node_lost),
+    entry!(k8s_volume),
+    entry!(k8s_target_port_mismatch),
+    entry!(k8s_selector_mismatch),
+    entry!(sidecar_order),
+    entry!(lb_idle_mismatch),
+    entry!(lb_security_group),
+    entry!(lb_deregistration),
+    entry!(lambda_limits),
+    entry!(apigw_integration_timeout),
+    entry!(apigw_malformed_lambda),
+    entry!(docker_restart),
+    entry!(host_reboot),
+    entry!(clock_jump),
     // F15
     entry!(client_closed),
     entry!(client_slow),
     entry!(client_header_too_large),
+    entry!(client_body_too_large),
+    entry!(client_tls),
+    entry!(auth_denied),
+    entry!(rate_limited),
     entry!(upstream_own_5xx),
+    entry!(client_proxy_misconfig),
     entry!(no_route_matched),
     entry!(malformed_request),
 ];

@@ -2,10 +2,10 @@
 //! one that the gateway goes on to speak.
 //!
 //! ## What you see
-//! Requests fail right after the handshake. Apache logs `AH10273: SSL Proxy: Peer did not select
-//! any of our ALPN protocols`; Go `http2: unexpected ALPN protocol ""; want "h2"`; gRPC clients
-//! `cannot check peer: missing selected ALPN property`; where the server insists, the handshake
-//! ends with alert 120, no application protocol.
+//! Requests fail right after the handshake. Apache logs at level info `AH10273: SSL Proxy: Peer did
+//! not select any of our ALPN protocols [h2].`; Go `http2: unexpected ALPN protocol ""; want "h2"`;
+//! gRPC clients `cannot check peer: missing selected ALPN property`; where the server insists, the
+//! handshake ends with alert 120, no application protocol.
 //!
 //! ## Why it happens
 //! The list of protocols is part of the handshake (ALPN). A TLS proxy before the app that offers

@@ -4,8 +4,8 @@
 //! ## What you see
 //! A browser says `ERR_CONTENT_DECODING_FAILED`, curl `Error while processing content unencoding:
 //! incorrect header check`, Python `Received response with content-encoding: gzip, but failed to
-//! decode it`, Go `gzip: invalid header`. nginx with `gunzip` logs `inflate() failed: N`. RFC 9209
-//! calls it `http_response_content_coding`.
+//! decode it`, Go `gzip: invalid header`. nginx with `gunzip` logs `inflate() failed: 0, -3`. RFC
+//! 9209 calls it `http_response_content_coding`.
 //!
 //! ## Why it happens
 //! Compressed twice, by the app and by a proxy; a header that says gzip over a body that is plain,
