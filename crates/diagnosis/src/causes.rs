@@ -500,6 +500,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_cause_that_no_exchange_shows_says_what_to_do_all_the_same() {
+        let exchanges: Vec<_> = CASES.iter().map(|line| exchange(line)).collect();
+        let cases: Vec<Case> = exchanges.iter().filter_map(Case::of).collect();
+        for entry in CATALOGUE {
+            let speaks = cases.iter().any(|case| (entry.cause.look)(case).is_some());
+            let fixes = cases.iter().map(|case| (entry.cause.fix)(case).len());
+            if !speaks {
+                assert!(fixes.clone().all(|it| (1..=4).contains(&it)), "{}", entry.cause.id);
+            }
+        }
+    }
+
     #[track_caller]
     fn harmless(id: &str, advice: &str) {
         for word in FORBIDDEN {

@@ -16,7 +16,8 @@
 //!
 //! ## How to tell
 //! The service has no line for the request, and without the variables it works. The answer has
-//! `Via`, `X-Squid-Error` or `Proxy-Agent`. A proxy on the service's side would be in its own logs.
+//! `Via`, `X-Squid-Error` or `Proxy-Agent`. A proxy on the service's side would be in its own logs;
+//! where the caller does reach us and we have no such host, it is `no_route_matched`.
 //!
 //! ## Fix
 //! Name the internal hosts in `NO_PROXY` (`localhost,127.0.0.1,.internal,.svc`), in both spellings,

@@ -15,7 +15,8 @@
 //! ## How to tell
 //! It is between the caller and us: no upstream is named. Alerts 42, 46 and 48 come from a caller
 //! that does not accept our certificate. From one address in short intervals: a check. The same
-//! words with `upstream` in the line are family F7.
+//! words with `upstream` in the line are about the other side, such as `tls_unknown_ca`; TLS spoken
+//! to a plain port is `malformed_request`.
 //!
 //! ## Fix
 //! Serve the whole chain, renew in time, and have a certificate for each name. Old clients need an

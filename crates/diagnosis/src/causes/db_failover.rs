@@ -2,7 +2,7 @@
 //! reads.
 //!
 //! ## What you see
-//! Errors for seconds to minutes, on writes only or on all. PostgreSQL says `FATAL: the database
+//! Errors for seconds to minutes, on writes only or on all. PostgreSQL says `FATAL:  the database
 //! system is starting up`, `the database system is shutting down`, `terminating connection due to
 //! administrator command`, `cannot execute INSERT in a read-only transaction`; MySQL `MySQL server
 //! has gone away`, `Lost connection to MySQL server during query`, `The MySQL server is running

@@ -42,7 +42,7 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::run(
             "Measure what the check takes",
             format!(
-                "curl -so /dev/null -w '%{{time_starttransfer}} s\\\\n' {}/HEALTH_PATH",
+                "curl -so /dev/null -w '%{{time_starttransfer}} s\\n' {}/HEALTH_PATH",
                 case.url(),
             ),
         ),

@@ -13,7 +13,8 @@
 //!
 //! ## How to tell
 //! The same statement fails each time, on all instances of that version. If only some instances
-//! fail, two versions run side by side.
+//! fail, two versions run side by side (`deploy_in_progress`); a value that is missing is
+//! `secret_or_config_missing`.
 //!
 //! ## Fix
 //! Run the migration, or go back to the version that fits. Change the schema in steps that both

@@ -29,7 +29,7 @@ pub(super) static CAUSE: Cause = Cause {
     family: Family::F15,
     title: "The request was refused for how many there were",
     side: Side::Client,
-    retry: RetryClass::R0,
+    retry: RetryClass::R1,
     passing: true,
     look: silent,
     fix,

@@ -13,7 +13,8 @@
 //!
 //! ## How to tell
 //! Did it once work, and does the kernel's log show an error: then the disk is failing. Did it
-//! begin with a deploy: then it is a setting.
+//! begin with a deploy: then it is a setting. `Permission denied` is about owner and mode, `No
+//! space left` is `app_disk_full`.
 //!
 //! ## Fix
 //! Disk: save the data, check the file system unmounted, replace the volume. Setting: give the app

@@ -5,7 +5,7 @@
 //! handling request GET /x`, Hypercorn `Error in ASGI Framework`, Daphne `Exception inside
 //! application: ...`, each with a traceback; Django `Internal Server Error: /x`; Go `http: panic
 //! serving 192.0.2.1:5000: ...`; Tomcat `Servlet.service() for servlet [x] in context with path []
-//! threw exception`; PHP `PHP Fatal error: Uncaught ...`.
+//! threw exception`; PHP `PHP Fatal error:  Uncaught ...`.
 //!
 //! ## Why it happens
 //! A bug, data that nobody expected, or the failure of something that the app needs, which it does
