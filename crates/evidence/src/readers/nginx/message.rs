@@ -104,15 +104,15 @@ pub(super) fn doing(own: &str) -> (Doing, usize) {
     let Some(at) = WHILE.rfind(own.as_bytes()) else { return (Doing::Unsaid, own.len()) };
     let words = &own[at + 7..];
     for (known, doing) in DOING {
-        if words.starts_with(known) {
+        let whole = known != "SSL handshaking" || words.len() == known.len();
+        if words.starts_with(known) && whole {
             return (doing, at + 7 + known.len());
         }
-        // Cut at the end: nginx stops at 2048 bytes, and so do people.
-        if words.len() >= 8 && known.starts_with(words.trim_end_matches('.')) {
-            return (doing, own.len());
-        }
     }
-    (Doing::Other, own.len())
+    // Cut at the end: nginx stops at 2048 bytes, and so do people.
+    let cut = words.trim_end_matches('.');
+    let known = DOING.iter().find(|(known, _)| cut.len() >= 8 && known.starts_with(cut));
+    (known.map_or(Doing::Other, |(_, doing)| *doing), own.len())
 }
 
 /// Whether a text begins like a message that stands for itself: for pieces without anything of a
@@ -156,35 +156,28 @@ fn after_word<'a>(text: &'a str, phrase: &str) -> Option<(&'a str, &'a str)> {
 /// `own` is the message up to the request's part. `emerg`: nginx refuses its configuration or its
 /// start. `piece`: the line was cut at its start.
 pub(super) fn read(own: &str, emerg: bool, piece: bool) -> Option<Said<'_>> {
-    match own.as_bytes().first()? {
+    let said = match own.as_bytes().first()? {
         b'u' => upstream(own),
-        b'c' => connect(own, piece).or_else(|| client(own)).or_else(|| config(own, emerg)),
-        b'r' | b's' | b'w' => {
-            socket(own, piece).or_else(|| process(own)).or_else(|| local(own, emerg))
-        }
-        b'S' | b'p' => {
-            tls::read(own, piece).or_else(|| cut_start(own, piece)).or_else(|| local(own, emerg))
-        }
+        b'c' => connect(own, piece).or_else(|| client(own)),
+        b'r' | b's' | b'w' => socket(own, piece).or_else(|| process(own)),
+        b'S' | b'p' => tls::read(own, piece).or_else(|| cut_start(own, piece)),
         b'[' => lua::read(own),
         b'F' => stderr::read(own),
-        b'n' => no(own).or_else(|| names(own)).or_else(|| config(own, emerg)),
-        b'e' | b'k' if own.contains("() reported that client prematurely closed connection") => {
-            let end = own.find(", so").unwrap_or(own.len());
-            Some(Said::new(Sign::ClientClosed, 0..end))
-        }
-        b'l' => limit(own).or_else(|| lua::socket(own)).or_else(|| names(own)),
-        b'f' | b't' if piece => cut_start(own, piece).or_else(|| names(own)),
-        b'b' => broken(own).or_else(|| local(own, emerg)).or_else(|| names(own)),
-        b'h' => host(own).or_else(|| names(own)).or_else(|| config(own, emerg)),
-        b'i' if own.starts_with("invalid host in upstream")
-            || own.starts_with("invalid port in upstream") =>
-        {
-            Some(Said::new(Sign::NoCluster, 0..24))
-        }
-        b'0'..=b'9' => slots(own).or_else(|| names(own)),
-        _ => names(own).or_else(|| local(own, emerg)),
-    }
+        b'n' => no(own),
+        b'e' | b'k' => gone(own),
+        b'l' => limit(own).or_else(|| lua::socket(own)),
+        b'f' | b't' => cut_start(own, piece),
+        b'b' => broken(own),
+        b'h' => host(own),
+        b'i' => fixed(own, &INVALID),
+        b'0'..=b'9' => slots(own),
+        _ => None,
+    };
+    said.or_else(|| names(own)).or_else(|| local(own)).or_else(|| config(own, emerg))
 }
+
+const INVALID: [(&str, Sign); 2] =
+    [("invalid host in upstream", Sign::NoCluster), ("invalid port in upstream", Sign::NoCluster)];
 
 fn fixed<'a>(own: &str, table: &[(&str, Sign)]) -> Option<Said<'a>> {
     let (text, sign) = table.iter().find(|(text, _)| own.starts_with(text))?;
@@ -499,6 +492,13 @@ fn client(own: &str) -> Option<Said<'_>> {
     Some(Said { span: 0..end, ..said }.number(bytes))
 }
 
+/// `epoll_wait() reported that client prematurely closed connection, so upstream …`.
+fn gone(own: &str) -> Option<Said<'_>> {
+    let (call, _) = own.split_once("() reported that client prematurely closed connection")?;
+    let end = call.len() + "() reported that client prematurely closed connection".len();
+    (call.len() < 16).then(|| Said::new(Sign::ClientClosed, 0..end))
+}
+
 fn limit(own: &str) -> Option<Said<'_>> {
     let refused = own.starts_with("limiting requests, excess: ")
         || own.starts_with("limiting connections by zone ");
@@ -566,12 +566,12 @@ fn process(own: &str) -> Option<Said<'_>> {
 /// Calls that fail for want of something on nginx's own host: `pwritev() "/tmp/x" failed (28: No
 /// space left on device)`. What they are about may be a path that a caller asked for, so that only
 /// the number at the end counts.
-fn local(own: &str, emerg: bool) -> Option<Said<'_>> {
+fn local(own: &str) -> Option<Said<'_>> {
     let paren = own.bytes().take(24).position(|it| it == b'(')?;
     let call =
         own[..paren].bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_');
     if !call {
-        return config(own, emerg);
+        return None;
     }
     let at = memmem::rfind(own.as_bytes(), b" failed (")? + " failed (".len();
     let (code, place) = errno_at(own, at)?;
