@@ -35,7 +35,7 @@ pub use ledger::{
 pub use line::Line;
 pub use product::{Product, Stack};
 pub use reader::Reader;
-pub use readers::READERS;
+pub use readers::{LogFormat, READERS};
 pub use scan::{MAX_LINE, Part, Window, clip, leading_time, scan};
 pub use setting::{Config, Limit, Scheme, Setting, What};
 pub use sign::{Kind, Sign};

@@ -5,10 +5,14 @@ use crate::reader::Reader;
 mod nginx;
 mod plain;
 
+pub use nginx::LogFormat;
+
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
 pub static READERS: &[Reader] = &[
     nginx::ERROR,
+    nginx::CONTROLLER,
+    nginx::JSON,
     nginx::ACCESS,
     nginx::FRAGMENT,
     // What no other takes is still searched.
