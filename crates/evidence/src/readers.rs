@@ -2,6 +2,9 @@
 
 use crate::reader::Reader;
 
+mod envoy;
+mod flat;
+mod go;
 mod nginx;
 mod plain;
 
@@ -11,6 +14,13 @@ pub static READERS: &[Reader] = &[
     nginx::ERROR,
     nginx::ACCESS,
     nginx::FRAGMENT,
+    envoy::ACCESS,
+    envoy::JSON,
+    envoy::LOG,
+    envoy::BODY,
+    go::LOG,
+    go::PANIC,
+    go::ERROR,
     // What no other takes is still searched.
     plain::TEXT,
 ];
