@@ -2,18 +2,29 @@
 
 use crate::reader::Reader;
 
+mod caddy;
+mod cloudflare;
 mod envoy;
 mod flat;
 mod go;
+mod heroku;
+mod logfmt;
 mod nginx;
 mod plain;
+mod traefik;
 
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
 pub static READERS: &[Reader] = &[
-    nginx::ERROR,
-    nginx::ACCESS,
-    nginx::FRAGMENT,
+    heroku::ROUTER,
+    heroku::PLATFORM,
+    cloudflare::TUNNEL,
+    cloudflare::PAGE,
+    traefik::ACCESS,
+    traefik::JSON,
+    traefik::LOG,
+    caddy::LOG,
+    caddy::V1,
     envoy::ACCESS,
     envoy::JSON,
     envoy::LOG,
@@ -21,6 +32,9 @@ pub static READERS: &[Reader] = &[
     go::LOG,
     go::PANIC,
     go::ERROR,
+    nginx::ERROR,
+    nginx::ACCESS,
+    nginx::FRAGMENT,
     // What no other takes is still searched.
     plain::TEXT,
 ];
