@@ -2,10 +2,13 @@
 
 use crate::reader::Reader;
 
+mod aws;
+mod azure;
 mod caddy;
 mod cloudflare;
 mod envoy;
 mod flat;
+mod gcp;
 mod go;
 mod heroku;
 mod logfmt;
@@ -16,6 +19,20 @@ mod traefik;
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
 pub static READERS: &[Reader] = &[
+    aws::ALB,
+    aws::CLASSIC,
+    aws::FIELDS,
+    aws::HEALTH,
+    aws::EVENTS,
+    aws::EXECUTION,
+    aws::GATEWAY_ACCESS,
+    aws::LAMBDA,
+    aws::LAMBDA_ANSWER,
+    gcp::BALANCER,
+    gcp::DETAILS,
+    gcp::RUN,
+    azure::ACCESS,
+    azure::PROBE,
     heroku::ROUTER,
     heroku::PLATFORM,
     cloudflare::TUNNEL,
