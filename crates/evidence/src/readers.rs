@@ -2,14 +2,55 @@
 
 use crate::reader::Reader;
 
+mod aws;
+mod azure;
+mod caddy;
+mod cloudflare;
+mod envoy;
+mod flat;
+mod gcp;
+mod go;
+mod heroku;
+mod logfmt;
 mod nginx;
 mod plain;
+mod traefik;
 
 pub use nginx::LogFormat;
 
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
 pub static READERS: &[Reader] = &[
+    aws::ALB,
+    aws::CLASSIC,
+    aws::FIELDS,
+    aws::HEALTH,
+    aws::EVENTS,
+    aws::EXECUTION,
+    aws::GATEWAY_ACCESS,
+    aws::LAMBDA,
+    aws::LAMBDA_ANSWER,
+    gcp::BALANCER,
+    gcp::DETAILS,
+    gcp::RUN,
+    azure::ACCESS,
+    azure::PROBE,
+    heroku::ROUTER,
+    heroku::PLATFORM,
+    cloudflare::TUNNEL,
+    cloudflare::PAGE,
+    traefik::ACCESS,
+    traefik::JSON,
+    traefik::LOG,
+    caddy::LOG,
+    caddy::V1,
+    envoy::ACCESS,
+    envoy::JSON,
+    envoy::LOG,
+    envoy::BODY,
+    go::LOG,
+    go::PANIC,
+    go::ERROR,
     nginx::ERROR,
     nginx::CONTROLLER,
     nginx::JSON,
