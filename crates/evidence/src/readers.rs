@@ -4,6 +4,8 @@ use crate::reader::Reader;
 
 mod nginx;
 mod plain;
+mod python;
+mod raised;
 
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
@@ -11,6 +13,9 @@ pub static READERS: &[Reader] = &[
     nginx::ERROR,
     nginx::ACCESS,
     nginx::FRAGMENT,
+    // App servers and runtimes.
+    python::TRACEBACK,
+    python::EXCEPTION,
     // What no other takes is still searched.
     plain::TEXT,
 ];
