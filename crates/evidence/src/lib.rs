@@ -11,11 +11,13 @@ pub mod clock;
 mod configs;
 mod event;
 mod layers;
+mod lead;
 mod ledger;
 mod line;
 mod product;
 mod reader;
 mod readers;
+mod rule;
 mod scan;
 mod setting;
 mod sign;
@@ -32,7 +34,7 @@ pub use layers::{Layers, names as layer_names};
 pub use ledger::{
     GAP, Group, Key, Ledger, MAX_RUNS, Place, Run, Sample, Tally, Ticket, ticket_group,
 };
-pub use line::Line;
+pub use line::{Below, Line};
 pub use product::{Product, Stack};
 pub use reader::Reader;
 pub use readers::{LogFormat, READERS};

@@ -28,6 +28,16 @@ pub struct Line<'a> {
     layers: layers::Layers,
 }
 
+/// A line after the one that is read, of the same service.
+#[derive(Clone, Debug)]
+pub struct Below<'a> {
+    pub text: Cow<'a, str>,
+    /// Where it begins, counted from the end of the line that is read.
+    pub(crate) start: usize,
+    pub(crate) raw: &'a [u8],
+    pub(crate) inset: Option<usize>,
+}
+
 impl<'a> Line<'a> {
     #[must_use]
     pub fn new(text: Cow<'a, str>, rest: &'a [u8], layers: layers::Layers, year: i32) -> Line<'a> {
@@ -52,16 +62,25 @@ impl<'a> Line<'a> {
 
     /// The lines after this one that come from the same service, unwrapped alike, for units of
     /// several lines. At most [`UNIT_LINES`].
-    pub fn following(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+    pub fn below(&self) -> impl Iterator<Item = Below<'a>> + use<'a> {
         let (layers, year) = (self.layers, self.year);
         let service = self.service.clone();
-        lines(self.rest)
+        let rest = self.rest;
+        lines(rest)
             .take(UNIT_LINES * 4)
             .filter_map(move |raw| {
+                let start = (raw.as_ptr() as usize).wrapping_sub(rest.as_ptr() as usize);
+                let raw = &raw[..raw.len().min(crate::scan::MAX_LINE)];
                 let line = layers.unwrap(raw, &[], year);
-                (line.service == service).then_some(line.text)
+                let (text, inset) = (line.text, line.inset);
+                (line.service == service).then_some(Below { text, start, raw, inset })
             })
             .take(UNIT_LINES)
+    }
+
+    /// The texts of [`Line::below`].
+    pub fn following(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+        self.below().map(|it| it.text)
     }
 
     /// The line's text with what follows it up to the first line for which `ends` holds, joined by

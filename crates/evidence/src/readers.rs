@@ -14,6 +14,8 @@ mod heroku;
 mod logfmt;
 mod nginx;
 mod plain;
+mod python;
+mod raised;
 mod traefik;
 
 pub use nginx::LogFormat;
@@ -56,6 +58,9 @@ pub static READERS: &[Reader] = &[
     nginx::JSON,
     nginx::ACCESS,
     nginx::FRAGMENT,
+    // App servers and runtimes.
+    python::TRACEBACK,
+    python::EXCEPTION,
     // What no other takes is still searched.
     plain::TEXT,
 ];

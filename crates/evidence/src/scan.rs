@@ -3,7 +3,7 @@
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
 use crate::ledger::{Context, Ledger, Place};
-use crate::line::Line;
+use crate::line::{Below, Line};
 use crate::reader::Reader;
 use crate::readers::READERS;
 use crate::source::Shape;
@@ -67,6 +67,7 @@ pub fn scan(shape: &Shape, source: u32, part: Part<'_>, window: Window) -> Ledge
         counted: part.start,
         lines: 0,
         recent: shape.readers.first().copied(),
+        taken: None,
     };
     // Access lines are all counted, so that failures can be told as a share.
     match shape.readers.iter().any(|it| it.hooks.is_empty()) {
@@ -93,6 +94,8 @@ struct Reading<'a> {
     lines: u64,
     /// Lines of one format come in crowds.
     recent: Option<&'static Reader>,
+    /// Up to where lines of a service belong to a unit that has been read.
+    taken: Option<(usize, Option<String>)>,
 }
 
 impl Reading<'_> {
@@ -140,6 +143,10 @@ impl Reading<'_> {
         let rest = bytes.get(end + 1..).unwrap_or_default();
         self.ledger.looked_at += 1;
         let line = self.shape.layers.unwrap(raw, rest, self.shape.year);
+        if self.is_taken(start, line.service.as_deref()) {
+            self.ledger.understood += 1;
+            return;
+        }
         let Some(reader) = self.reader(&line) else { return };
         self.ledger.understood += 1;
         let product = reader.product;
@@ -154,8 +161,13 @@ impl Reading<'_> {
             return;
         }
         let at = line.at;
-        let mut found = Found { reading: self, line: &line, raw, place, at, start };
+        let after = end + 1;
+        let mut found = Found { reading: self, line: &line, raw, place, at, start, after };
         (reader.read)(&line, &mut found);
+    }
+
+    fn is_taken(&self, start: usize, service: Option<&str>) -> bool {
+        self.taken.as_ref().is_some_and(|(end, of)| start <= *end && of.as_deref() == service)
     }
 
     fn reader(&mut self, line: &Line<'_>) -> Option<&'static Reader> {
@@ -208,26 +220,55 @@ struct Found<'r, 'a, 'l> {
     place: Place,
     at: Option<Stamp>,
     start: usize,
+    /// Where the next line begins.
+    after: usize,
 }
 
-impl Sink for Found<'_, '_, '_> {
-    fn event(&mut self, event: Event<'_>) {
+impl Found<'_, '_, '_> {
+    fn put(&mut self, event: Event<'_>, below: Option<&Below<'_>>) {
         if event.at.or(self.at).is_none() {
             self.at = self.reading.time_before(self.start, self.line.service.as_deref());
         }
         if !self.reading.window.holds(event.at.or(self.at)) {
             return;
         }
+        let place = below.map_or(self.place, |it| self.place_of(it));
         let context = Context {
-            place: self.place,
-            text: &self.line.text,
-            raw: self.raw,
-            inset: self.line.inset,
+            place,
+            text: below.map_or(&self.line.text, |it| &it.text),
+            raw: below.map_or(self.raw, |it| it.raw),
+            inset: below.map_or(self.line.inset, |it| it.inset),
             at: self.at,
             service: self.line.service.as_deref(),
             pid: self.line.pid,
         };
         self.reading.ledger.event(event, &context);
+    }
+
+    fn place_of(&self, below: &Below<'_>) -> Place {
+        let start = self.after + below.start;
+        let bytes = self.reading.part.bytes.get(self.after..start).unwrap_or_default();
+        let lines = memchr::memchr_iter(b'\n', bytes).count() as u64;
+        Place {
+            line: self.place.line.map(|it| it + 1 + lines),
+            offset: self.reading.part.offset + start as u64,
+            ..self.place
+        }
+    }
+}
+
+impl Sink for Found<'_, '_, '_> {
+    fn event(&mut self, event: Event<'_>) {
+        self.put(event, None);
+    }
+
+    fn event_below(&mut self, below: &Below<'_>, event: Event<'_>) {
+        self.put(event, Some(below));
+    }
+
+    fn taken(&mut self, last: &Below<'_>) {
+        let service = self.line.service.as_deref().map(str::to_owned);
+        self.reading.taken = Some((self.after + last.start, service));
     }
 
     fn served(&mut self, served: Served) {

@@ -3,6 +3,7 @@
 use crate::configs::CONFIGS;
 use crate::event::{Event, Served, Sink};
 use crate::layers::Layers;
+use crate::line::Below;
 use crate::readers::READERS;
 use crate::setting::{Setting, What};
 
@@ -14,6 +15,23 @@ struct Written {
 
 impl Sink for Written {
     fn event(&mut self, event: Event<'_>) {
+        let text = self.text.clone();
+        self.write(event, &text);
+    }
+
+    fn served(&mut self, served: Served) {
+        self.events.push(format!("served {}", served.status));
+    }
+
+    fn event_below(&mut self, below: &Below<'_>, event: Event<'_>) {
+        self.write(event, &below.text);
+    }
+
+    fn taken(&mut self, _: &Below<'_>) {}
+}
+
+impl Written {
+    fn write(&mut self, event: Event<'_>, text: &str) {
         let mut words = format!("{}: {:?}", event.product.name(), event.sign);
         let mut add = |name: &str, it: Option<&str>| {
             if let Some(it) = it {
@@ -25,12 +43,8 @@ impl Sink for Written {
         add("detail", event.detail.as_deref());
         add("number", event.number.map(|it| it.to_string()).as_deref());
         add("status", event.status.map(|it| it.to_string()).as_deref());
-        words += &format!(" | {}", &self.text[event.span]);
+        words += &format!(" | {}", &text[event.span]);
         self.events.push(words);
-    }
-
-    fn served(&mut self, served: Served) {
-        self.events.push(format!("served {}", served.status));
     }
 }
 

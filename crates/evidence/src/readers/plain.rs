@@ -14,7 +14,7 @@ pub(super) const TEXT: Reader = Reader {
     fits: |_| true,
     read,
     source: "words that programs in any language share",
-    example: "OSError: [Errno 98] Address already in use",
+    example: "bind(): Address already in use",
 };
 
 const PHRASES: &[Phrase] = &[phrase("Address already in use", Sign::PortInUse, Trust::D)];
