@@ -2,8 +2,12 @@
 
 use crate::reader::Reader;
 
+mod audit;
+mod exit;
+mod kernel;
 mod nginx;
 mod plain;
+mod systemd;
 
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
@@ -11,6 +15,13 @@ pub static READERS: &[Reader] = &[
     nginx::ERROR,
     nginx::ACCESS,
     nginx::FRAGMENT,
+    // Platforms.
+    kernel::LOG,
+    audit::LOG,
+    audit::SEALERT,
+    systemd::LOG,
+    systemd::STATUS,
+    systemd::SYSV,
     // What no other takes is still searched.
     plain::TEXT,
 ];

@@ -139,7 +139,7 @@ impl Reading<'_> {
         let raw = &raw[..raw.len().min(MAX_LINE)];
         let rest = bytes.get(end + 1..).unwrap_or_default();
         self.ledger.looked_at += 1;
-        let line = self.shape.layers.unwrap(raw, rest, self.shape.year);
+        let line = self.shape.layers.unwrap(raw, rest, self.shape.year).after(&bytes[..start]);
         let Some(reader) = self.reader(&line) else { return };
         self.ledger.understood += 1;
         let product = reader.product;
