@@ -3,11 +3,14 @@
 use crate::reader::Reader;
 
 mod audit;
+mod docker;
 mod exit;
 mod kernel;
+mod kubernetes;
 mod nginx;
 mod plain;
 mod systemd;
+mod table;
 
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
@@ -22,6 +25,16 @@ pub static READERS: &[Reader] = &[
     systemd::LOG,
     systemd::STATUS,
     systemd::SYSV,
+    docker::EVENTS,
+    docker::EVENTS_JSON,
+    docker::TABLE,
+    docker::COMPOSE,
+    docker::DAEMON,
+    kubernetes::KLOG,
+    kubernetes::EVENTS,
+    kubernetes::TABLE,
+    kubernetes::DESCRIBE,
+    kubernetes::MESH,
     // What no other takes is still searched.
     plain::TEXT,
 ];
