@@ -25,6 +25,7 @@ pub struct Line<'a> {
     /// The year that formats without one are taken for.
     pub year: i32,
     rest: &'a [u8],
+    before: &'a [u8],
     layers: layers::Layers,
 }
 
@@ -37,6 +38,8 @@ pub struct Below<'a> {
     pub(crate) raw: &'a [u8],
     pub(crate) inset: Option<usize>,
 }
+/// How far back [`Line::preceding`] looks, in bytes.
+const LOOK_BACK: usize = 16 * 1024;
 
 impl<'a> Line<'a> {
     #[must_use]
@@ -50,6 +53,7 @@ impl<'a> Line<'a> {
             inset: Some(0),
             year,
             rest,
+            before: &[],
             layers,
         }
     }
@@ -60,11 +64,38 @@ impl<'a> Line<'a> {
         Line::new(Cow::Borrowed(text), &[], layers::Layers::NONE, 2026)
     }
 
-    /// The lines after this one that come from the same service, unwrapped alike, for units of
+    /// The same line, with what stands before it in its source.
+    #[must_use]
+    pub fn after(self, before: &'a [u8]) -> Line<'a> {
+        Line { before, ..self }
+    }
+
+    /// The lines before this one that come from the same process, unwrapped alike, nearest first:
+    /// the head of the block or table that the line stands in. At most [`UNIT_LINES`].
+    pub fn preceding(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+        let (layers, year, service) = (self.layers, self.year, self.service.clone());
+        let cut = self.before.len().saturating_sub(LOOK_BACK);
+        let mut before = &self.before[cut..];
+        let raw_lines = std::iter::from_fn(move || {
+            let text = before.strip_suffix(b"\n").unwrap_or(before);
+            if before.is_empty() {
+                return None;
+            }
+            let start = memchr::memrchr(b'\n', text).map_or(0, |it| it + 1);
+            before = &text[..start];
+            Some(text[start..].strip_suffix(b"\r").unwrap_or(&text[start..]))
+        });
+        raw_lines.take(UNIT_LINES).filter_map(move |raw| {
+            let line = layers.unwrap(raw, &[], year);
+            (line.service == service).then_some(line.text)
+        })
+    }
+
+    /// The lines after this one that come from the same process, unwrapped alike, for units of
     /// several lines. At most [`UNIT_LINES`].
     pub fn below(&self) -> impl Iterator<Item = Below<'a>> + use<'a> {
         let (layers, year) = (self.layers, self.year);
-        let service = self.service.clone();
+        let (service, ident, pid) = (self.service.clone(), self.ident.clone(), self.pid);
         let rest = self.rest;
         lines(rest)
             .take(UNIT_LINES * 4)
@@ -72,8 +103,9 @@ impl<'a> Line<'a> {
                 let start = (raw.as_ptr() as usize).wrapping_sub(rest.as_ptr() as usize);
                 let raw = &raw[..raw.len().min(crate::scan::MAX_LINE)];
                 let line = layers.unwrap(raw, &[], year);
+                let same = line.service == service && line.ident == ident && line.pid == pid;
                 let (text, inset) = (line.text, line.inset);
-                (line.service == service).then_some(Below { text, start, raw, inset })
+                same.then_some(Below { text, start, raw, inset })
             })
             .take(UNIT_LINES)
     }

@@ -2,20 +2,27 @@
 
 use crate::reader::Reader;
 
+mod audit;
 mod aws;
 mod azure;
 mod caddy;
 mod cloudflare;
+mod docker;
 mod envoy;
+mod exit;
 mod flat;
 mod gcp;
 mod go;
 mod heroku;
+mod kernel;
+mod kubernetes;
 mod logfmt;
 mod nginx;
 mod plain;
 mod python;
 mod raised;
+mod systemd;
+mod table;
 mod traefik;
 
 pub use nginx::LogFormat;
@@ -61,6 +68,23 @@ pub static READERS: &[Reader] = &[
     // App servers and runtimes.
     python::TRACEBACK,
     python::EXCEPTION,
+    // Platforms.
+    kernel::LOG,
+    audit::LOG,
+    audit::SEALERT,
+    systemd::LOG,
+    systemd::STATUS,
+    systemd::SYSV,
+    docker::EVENTS,
+    docker::EVENTS_JSON,
+    docker::TABLE,
+    docker::COMPOSE,
+    docker::DAEMON,
+    kubernetes::KLOG,
+    kubernetes::EVENTS,
+    kubernetes::TABLE,
+    kubernetes::DESCRIBE,
+    kubernetes::MESH,
     // What no other takes is still searched.
     plain::TEXT,
 ];

@@ -142,7 +142,7 @@ impl Reading<'_> {
         let raw = &raw[..raw.len().min(MAX_LINE)];
         let rest = bytes.get(end + 1..).unwrap_or_default();
         self.ledger.looked_at += 1;
-        let line = self.shape.layers.unwrap(raw, rest, self.shape.year);
+        let line = self.shape.layers.unwrap(raw, rest, self.shape.year).after(&bytes[..start]);
         if self.is_taken(start, line.service.as_deref()) {
             self.ledger.understood += 1;
             return;

@@ -51,8 +51,13 @@ impl Written {
 /// What the readers make of the first line of a text; the lines after it may belong to it.
 pub(crate) fn read(text: &str) -> Vec<String> {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    let layers = Layers::of(text.as_bytes(), 2026);
-    let line = layers.unwrap(first.as_bytes(), rest.as_bytes(), 2026);
+    read_line("", first, rest)
+}
+
+/// What the readers make of a line that stands between others.
+fn read_line(before: &str, line: &str, rest: &str) -> Vec<String> {
+    let layers = Layers::of(format!("{before}{line}\n{rest}").as_bytes(), 2026);
+    let line = layers.unwrap(line.as_bytes(), rest.as_bytes(), 2026).after(before.as_bytes());
     let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { return Vec::new() };
     let mut written = Written { events: Vec::new(), text: line.text.clone().into_owned() };
     (reader.read)(&line, &mut written);
@@ -64,6 +69,13 @@ pub(crate) fn read(text: &str) -> Vec<String> {
 #[track_caller]
 pub(crate) fn check(text: &str, want: &str) {
     assert_eq!(read(text).join("; "), want, "{text}");
+}
+
+/// The same for the last line of a text, which belongs to what stands before it.
+#[track_caller]
+pub(crate) fn check_last(text: &str, want: &str) {
+    let at = text.rfind('\n').map_or(0, |it| it + 1);
+    assert_eq!(read_line(&text[..at], &text[at..], "").join("; "), want, "{text}");
 }
 
 /// Nothing but perhaps a served request is read.

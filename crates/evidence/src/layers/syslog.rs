@@ -16,7 +16,8 @@ pub(super) fn peel(text: &str, year: i32) -> Option<Peeled> {
     let rest = text[end..].strip_prefix(' ')?;
     let (host, rest) = rest.split_once(' ')?;
     let (tag, message) = rest.split_once(": ").or_else(|| Some((rest.strip_suffix(':')?, "")))?;
-    if !word(host) || tag.len() > 64 {
+    // `docker events` writes `TIME container health_status: …`.
+    if !word(host) || host == "container" || tag.len() > 64 {
         return None;
     }
     let (ident, pid) = match tag.split_once('[') {
