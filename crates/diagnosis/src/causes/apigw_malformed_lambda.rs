@@ -22,6 +22,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, any};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "apigw_malformed_lambda",
@@ -32,6 +34,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::LambdaMalformed, 0.93)],
+        clues: &[any(Sign::LambdaMalformed, DECIDES)],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -24,6 +24,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "app_disk_full",
@@ -34,6 +36,19 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        clues: &[before(Sign::AppDiskFull, DECIDES)],
+        brings: &[
+            "crash_at_start",
+            "crash_loop",
+            "unhandled_exception",
+            "db_down",
+            "db_failover",
+            "upstream_own_5xx",
+            "process_down",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -20,6 +20,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "app_fd_exhausted",
@@ -30,6 +32,18 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        clues: &[during(Sign::AppFdExhausted, DECIDES)],
+        brings: &[
+            "connection_reset",
+            "premature_close",
+            "unhandled_exception",
+            "accept_backlog_full",
+            "response_header_timeout",
+            "upstream_own_5xx",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -25,6 +25,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "auth_denied",
@@ -35,6 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text::NONE,
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

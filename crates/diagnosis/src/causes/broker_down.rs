@@ -23,6 +23,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "broker_down",
@@ -33,6 +35,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        clues: &[before(Sign::BrokerDown, DECIDES)],
+        brings: &[
+            "crash_at_start",
+            "unhandled_exception",
+            "response_header_timeout",
+            "upstream_own_5xx",
+            "crash_loop",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

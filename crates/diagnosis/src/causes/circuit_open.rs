@@ -22,6 +22,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "circuit_open",
@@ -32,6 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text { behind: &[(Sign::CircuitOpen, 0.92), (Sign::Answered503, 0.03)], ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

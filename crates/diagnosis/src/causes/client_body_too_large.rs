@@ -21,6 +21,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "client_body_too_large",
@@ -31,6 +32,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text::NONE,
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

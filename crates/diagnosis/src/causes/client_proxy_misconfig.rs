@@ -27,6 +27,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "client_proxy_misconfig",
@@ -37,6 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text { behind: &[(Sign::ClientProxyFailed, 0.9)], ..Text::NONE },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

@@ -26,6 +26,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "conntrack_table_full",
@@ -36,6 +38,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::ConnectTimedOut, 0.005)],
+        clues: &[during(Sign::ConntrackFull, DECIDES)],
+        brings: &["firewall_drop"],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

@@ -52,7 +52,15 @@ pub(super) static CAUSE: Cause = Cause {
             before(Sign::ProcessExited, SPEAKS),
             before(Sign::CrashLooping, SPEAKS),
         ],
-        brings: &["process_down", "crash_loop", "unix_socket_missing", "unix_socket_stale"],
+        brings: &[
+            "process_down",
+            "crash_loop",
+            "endpoints_empty",
+            "no_live_upstreams",
+            "unix_socket_missing",
+            "unix_socket_stale",
+            "k8s_readiness_failing",
+        ],
         ..Text::NONE
     },
 };

@@ -43,7 +43,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::NoEndpoints, 0.005),
         ],
         clues: &[before(Sign::CrashLooping, 5.5), before(Sign::ProcessExited, HINTS)],
-        brings: &["process_down"],
+        brings: &["process_down", "endpoints_empty", "no_live_upstreams", "k8s_readiness_failing"],
         ..Text::NONE
     },
 };

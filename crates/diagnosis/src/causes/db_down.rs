@@ -25,6 +25,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "db_down",
@@ -35,6 +37,21 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::RelayedError, 0.01)],
+        clues: &[before(Sign::DbRefused, DECIDES)],
+        brings: &[
+            "crash_at_start",
+            "crash_loop",
+            "unhandled_exception",
+            "response_header_timeout",
+            "startup_not_ready",
+            "upstream_own_5xx",
+            "k8s_readiness_failing",
+            "health_check_wrong_path",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

@@ -25,6 +25,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "db_failover",
@@ -35,6 +37,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        clues: &[during(Sign::DbFailover, DECIDES)],
+        brings: &[
+            "unhandled_exception",
+            "crash_at_start",
+            "upstream_own_5xx",
+            "db_down",
+            "response_header_timeout",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -26,6 +26,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "db_pool_exhausted",
@@ -36,6 +38,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::HeadTimedOut, 0.004)],
+        clues: &[during(Sign::DbPoolExhausted, DECIDES)],
+        brings: &[
+            "response_header_timeout",
+            "unhandled_exception",
+            "upstream_own_5xx",
+            "worker_pool_exhausted",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

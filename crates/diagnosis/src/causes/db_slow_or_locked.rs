@@ -24,6 +24,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "db_slow_or_locked",
@@ -34,6 +36,19 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::HeadTimedOut, 0.008)],
+        clues: &[during(Sign::DbSlow, DECIDES)],
+        brings: &[
+            "response_header_timeout",
+            "unhandled_exception",
+            "worker_timeout_killed",
+            "worker_pool_exhausted",
+            "upstream_own_5xx",
+            "db_pool_exhausted",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -22,6 +22,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "db_too_many_clients",
@@ -32,6 +34,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        clues: &[during(Sign::DbTooManyClients, DECIDES)],
+        brings: &[
+            "crash_at_start",
+            "unhandled_exception",
+            "upstream_own_5xx",
+            "db_pool_exhausted",
+            "response_header_timeout",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

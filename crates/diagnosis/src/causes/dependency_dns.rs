@@ -24,6 +24,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "dependency_dns",
@@ -34,6 +36,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        clues: &[before(Sign::DbNameUnknown, DECIDES)],
+        brings: &[
+            "crash_at_start",
+            "crash_loop",
+            "unhandled_exception",
+            "response_header_timeout",
+            "upstream_own_5xx",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

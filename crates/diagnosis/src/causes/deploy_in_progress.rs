@@ -51,7 +51,13 @@ pub(super) static CAUSE: Cause = Cause {
             during(Sign::ContainerRestarted, SPEAKS),
             during(Sign::ProcessStopped, SPEAKS),
         ],
-        brings: &["process_down", "premature_close", "connection_reset"],
+        brings: &[
+            "process_down",
+            "premature_close",
+            "connection_reset",
+            "endpoints_empty",
+            "no_live_upstreams",
+        ],
         reason,
         ..Text::NONE
     },

@@ -24,6 +24,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "discovery_stale",
@@ -34,6 +36,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::NameNotFound, 0.01), (Sign::NoEndpoints, 0.05)],
+        clues: &[during(Sign::DiscoveryStale, DECIDES)],
+        brings: &["process_down", "firewall_drop", "endpoints_empty"],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

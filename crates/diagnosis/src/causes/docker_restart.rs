@@ -22,7 +22,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::text::{Claim, RULES_OUT, SPEAKS, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "docker_restart",
@@ -33,6 +36,13 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::ConnectRefused, 0.003)],
+        clues: &[during(Sign::ContainerRestarted, 4.0), during(Sign::ContainerUnhealthy, SPEAKS)],
+        brings: &["process_down"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -50,4 +60,11 @@ fn fix(_: &Case) -> Vec<Fix> {
             "Cure what the exit code says; for a deploy start the new one before the old one ends",
         ),
     ]
+}
+
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    match dossier.dials_loopback() {
+        true => vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())],
+        false => Vec::new(),
+    }
 }

@@ -23,6 +23,8 @@
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{SPEAKS, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "endpoints_empty",
@@ -33,6 +35,15 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::NoLiveUpstream, 0.01),
+            (Sign::NoEndpoints, 0.68),
+            (Sign::Answered503, 0.12),
+        ],
+        clues: &[before(Sign::SelectorEmpty, 5.0), before(Sign::LbTargetUnhealthy, SPEAKS)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -26,6 +26,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{SPEAKS, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "external_api_slow",
@@ -36,6 +38,18 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::HeadTimedOut, 0.008)],
+        clues: &[during(Sign::ExternalTimedOut, 5.5), during(Sign::ExternalFailed, SPEAKS)],
+        brings: &[
+            "response_header_timeout",
+            "unhandled_exception",
+            "worker_timeout_killed",
+            "worker_pool_exhausted",
+            "upstream_own_5xx",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

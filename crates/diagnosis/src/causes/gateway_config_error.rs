@@ -35,6 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::NoEndpoints, 0.07), (Sign::NoCluster, 0.92), (Sign::Answered500, 0.05)],
         clues: &[before(Sign::NoCluster, DECIDES)],
+        brings: &["endpoints_empty", "no_live_upstreams"],
         reason,
         ..Text::NONE
     },

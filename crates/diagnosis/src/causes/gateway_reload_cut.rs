@@ -27,6 +27,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gateway_reload_cut",
@@ -37,6 +39,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        clues: &[during(Sign::ReloadCut, DECIDES)],
+        brings: &["connection_reset", "premature_close"],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

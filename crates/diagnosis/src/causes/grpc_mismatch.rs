@@ -22,6 +22,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "grpc_mismatch",
@@ -32,6 +34,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::StreamReset, 0.02),
+            (Sign::NotHttp, 0.04),
+            (Sign::Http2Bytes, 0.03),
+            (Sign::Http1ToHttp2, 0.07),
+            (Sign::Http2ToHttp1, 0.1),
+            (Sign::GrpcMismatch, 0.88),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

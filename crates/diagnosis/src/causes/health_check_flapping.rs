@@ -22,6 +22,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{HINTS, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "health_check_flapping",
@@ -32,6 +34,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        clues: &[during(Sign::ServerUp, HINTS), during(Sign::ServerDown, HINTS)],
+        brings: &["no_live_upstreams"],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -25,6 +25,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "health_check_timeout",
@@ -35,6 +37,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::NoLiveUpstream, 0.005)],
+        clues: &[before(Sign::HealthTimedOut, DECIDES)],
+        brings: &["no_live_upstreams", "endpoints_empty"],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

@@ -25,6 +25,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, HINTS, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "health_check_wrong_path",
@@ -35,6 +37,16 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::NoLiveUpstream, 0.01)],
+        clues: &[
+            before(Sign::HealthWrongAnswer, DECIDES),
+            before(Sign::HealthFailed, 3.5),
+            before(Sign::LbTargetUnhealthy, HINTS),
+        ],
+        brings: &["no_live_upstreams", "endpoints_empty", "upstream_own_5xx"],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

@@ -25,6 +25,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, HINTS, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "health_check_wrong_port_or_scheme",
@@ -35,6 +37,15 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        clues: &[
+            before(Sign::HealthWrongProtocol, DECIDES),
+            before(Sign::HealthConnectFailed, HINTS),
+            before(Sign::HealthFailed, HINTS),
+        ],
+        brings: &["no_live_upstreams", "endpoints_empty"],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

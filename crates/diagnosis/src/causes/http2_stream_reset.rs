@@ -25,6 +25,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::Text;
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "http2_stream_reset",
@@ -35,6 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text { behind: &[(Sign::StreamReset, 0.85)], ..Text::NONE },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

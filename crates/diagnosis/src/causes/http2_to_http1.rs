@@ -22,6 +22,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "http2_to_http1",
@@ -32,6 +34,14 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::Http2ToHttp1, 0.85),
+            (Sign::GrpcMismatch, 0.05),
+            (Sign::ProtocolError, 0.12),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

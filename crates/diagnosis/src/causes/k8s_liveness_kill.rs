@@ -25,6 +25,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "k8s_liveness_kill",
@@ -35,6 +37,18 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        clues: &[before(Sign::LivenessFailed, DECIDES)],
+        brings: &[
+            "crash_loop",
+            "process_down",
+            "premature_close",
+            "connection_reset",
+            "endpoints_empty",
+            "deploy_in_progress",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -23,6 +23,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{HINTS, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "k8s_readiness_failing",
@@ -33,6 +35,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::NoEndpoints, 0.06)],
+        clues: &[before(Sign::ReadinessFailed, 6.5), before(Sign::HealthWrongAnswer, HINTS)],
+        brings: &["endpoints_empty", "no_live_upstreams", "process_down"],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -20,6 +20,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{SPEAKS, Text, any};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "k8s_selector_mismatch",
@@ -30,6 +32,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::NoEndpoints, 0.06)],
+        clues: &[any(Sign::SelectorEmpty, SPEAKS)],
+        brings: &["endpoints_empty"],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -20,7 +20,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::text::{Claim, DECIDES, RULES_OUT, Text, any};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "k8s_target_port_mismatch",
@@ -31,6 +34,13 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::ConnectRefused, 0.005)],
+        clues: &[any(Sign::TargetPortMissing, DECIDES)],
+        brings: &["process_down", "wrong_port"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -45,4 +55,25 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Set `targetPort` of the service to the port on which the app listens"),
     ]
+}
+
+/// The service sends requests to a port that no container of the files names.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    if dossier.dials_loopback() {
+        return vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())];
+    }
+    let exposed = dossier.exposed();
+    if !dossier.published().is_empty() || exposed.is_empty() {
+        return Vec::new();
+    }
+    let wrong = dossier
+        .target_ports()
+        .into_iter()
+        .find(|(port, _)| exposed.iter().all(|(it, _)| it != port));
+    let claim = |(port, cite): (u16, _)| {
+        let says =
+            format!("requests are sent to port {port}; the containers name {}", exposed[0].0);
+        Claim::new(5.5, says, vec![cite, exposed[0].1.clone()])
+    };
+    wrong.map(claim).into_iter().collect()
 }

@@ -24,7 +24,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, forgotten, loss};
-use crate::text::{AGAINST, Claim, Text};
+use crate::text::{AGAINST, Claim, Text, When};
 use evidence::{Limit, Product, Sign, Stack};
 use exchange::{Fault, HeadFault, SendFault};
 

@@ -26,6 +26,8 @@
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "lambda_limits",
@@ -36,6 +38,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::LambdaFailed, 0.8)],
+        clues: &[during(Sign::LambdaFailed, DECIDES)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -23,6 +23,8 @@
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "lb_deregistration",
@@ -33,6 +35,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        clues: &[during(Sign::LbDeregistered, DECIDES)],
+        brings: &["connection_reset", "premature_close", "endpoints_empty"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -22,7 +22,10 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::text::{AGAINST, Claim, DECIDES, SPEAKS, Text, during};
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "lb_idle_mismatch",
@@ -33,6 +36,13 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::Disconnected, 0.02), (Sign::Answered502, 0.01)],
+        clues: &[during(Sign::LbIdleClosed, DECIDES)],
+        brings: &["keepalive_race", "premature_close", "connection_reset"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -59,6 +69,20 @@ fn fix(_: &Case) -> Vec<Fix> {
              s",
         ),
     ]
+}
+
+/// Cloud balancers reuse connections for minutes; app servers close them after seconds.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    match dossier.incident.hop.stack() {
+        Stack::Aws | Stack::Gcp | Stack::Azure if dossier.incident.of_requests() => {
+            vec![Claim::new(
+                SPEAKS,
+                "the load balancer reuses connections for longer than most app servers keep them",
+                Vec::new(),
+            )]
+        }
+        _ => vec![Claim::new(AGAINST, "no cloud balancer was seen", Vec::new())],
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "lb_security_group",
@@ -31,6 +33,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::ConnectTimedOut, 0.02), (Sign::Answered504, 0.02)],
+        clues: &[before(Sign::LbUnreachable, DECIDES)],
+        brings: &["firewall_drop", "health_check_timeout"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -23,6 +23,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "migration_missing",
@@ -33,6 +35,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        clues: &[before(Sign::MigrationMissing, DECIDES)],
+        brings: &["crash_at_start", "crash_loop", "unhandled_exception", "upstream_own_5xx"],
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

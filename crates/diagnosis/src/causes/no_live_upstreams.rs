@@ -26,6 +26,8 @@
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{SPEAKS, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "no_live_upstreams",
@@ -36,6 +38,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::NoLiveUpstream, 0.86), (Sign::Answered503, 0.12)],
+        clues: &[during(Sign::NoLiveUpstream, SPEAKS)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -23,6 +23,8 @@ use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 use exchange::{BodyFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,6 +36,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::Closed, 0.02)],
+        clues: &[during(Sign::NoResponseFromApp, DECIDES)],
+        brings: &["premature_close", "upstream_own_5xx"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

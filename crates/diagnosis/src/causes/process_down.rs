@@ -56,6 +56,7 @@ pub(super) static CAUSE: Cause = Cause {
             during(Sign::ServerDown, HINTS),
             during(Sign::HealthConnectFailed, SPEAKS),
         ],
+        brings: &["no_live_upstreams", "endpoints_empty"],
         reason,
         ..Text::NONE
     },

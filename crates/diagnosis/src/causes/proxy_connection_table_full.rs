@@ -23,6 +23,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "proxy_connection_table_full",
@@ -33,6 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text { behind: &[(Sign::ConnectionTableFull, 0.92)], ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

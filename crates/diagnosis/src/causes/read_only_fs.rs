@@ -24,6 +24,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "read_only_fs",
@@ -34,6 +36,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        clues: &[before(Sign::ReadOnlyFs, DECIDES)],
+        brings: &["crash_at_start", "crash_loop", "unhandled_exception", "upstream_own_5xx"],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

@@ -22,6 +22,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "response_body_too_large",
@@ -32,6 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text::NONE,
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -25,6 +25,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{STRONG, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "retry_storm",
@@ -35,6 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
+    text: Text { clues: &[during(Sign::RetryStorm, STRONG)], ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -45,6 +45,7 @@ pub(super) static CAUSE: Cause = Cause {
             "connection_reset",
             "process_down",
             "crash_loop",
+            "unhandled_exception",
         ],
         ..Text::NONE
     },

@@ -25,6 +25,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "secret_or_config_missing",
@@ -35,6 +37,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        clues: &[before(Sign::ConfigMissing, DECIDES), before(Sign::DbAuthFailed, DECIDES)],
+        brings: &["crash_at_start", "crash_loop", "unhandled_exception", "upstream_own_5xx"],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

@@ -48,7 +48,7 @@ pub(super) static CAUSE: Cause = Cause {
             before(Sign::StartupProbeFailed, STRONG),
             during(Sign::ReadinessFailed, HINTS),
         ],
-        brings: &["process_down"],
+        brings: &["process_down", "endpoints_empty", "no_live_upstreams"],
         ..Text::NONE
     },
 };

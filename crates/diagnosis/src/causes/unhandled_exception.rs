@@ -22,8 +22,11 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{Text, When, during};
+use evidence::{Kind, Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "unhandled_exception",
@@ -34,6 +37,20 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::Closed, 0.01),
+            (Sign::LambdaFailed, 0.05),
+            (Sign::BodyCut, 0.03),
+            (Sign::ChunkCut, 0.05),
+            (Sign::RelayedError, 0.14),
+            (Sign::Answered500, 0.3),
+        ],
+        clues: &[during(Sign::UnhandledException, 5.5)],
+        brings: &["upstream_own_5xx", "premature_close", "response_truncated", "worker_crashed"],
+        says,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -57,6 +74,20 @@ fn fix(case: &Case) -> Vec<Fix> {
             "Begin with the last line of the traceback and the top frame of the app's own code",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::UnhandledException, When::During).into_iter().next()?;
+    let what = seen.detail().unwrap_or("an exception");
+    let mut words = match &seen.key.who {
+        Some(place) => format!("the app failed with {what} at {place}"),
+        None => format!("the app failed with {what}"),
+    };
+    // The server answers for the app; that it did not says that the worker died of it.
+    if dossier.sign().kind() == Kind::Wire && dossier.read(Product::Gunicorn) {
+        words += "; Gunicorn by itself would have answered 500 for it";
+    }
+    Some(words)
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "upgrade_not_forwarded",
@@ -33,6 +35,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
+    text: Text {
+        behind: &[(Sign::UpgradeRefused, 0.87)],
+        clues: &[during(Sign::UpgradeRefused, DECIDES)],
+        ..Text::NONE
+    },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

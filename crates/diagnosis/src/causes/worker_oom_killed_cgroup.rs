@@ -56,6 +56,7 @@ pub(super) static CAUSE: Cause = Cause {
             "connection_reset",
             "process_down",
             "crash_loop",
+            "docker_restart",
         ],
         ..Text::NONE
     },

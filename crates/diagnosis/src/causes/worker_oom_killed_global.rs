@@ -48,6 +48,7 @@ pub(super) static CAUSE: Cause = Cause {
             "connection_reset",
             "process_down",
             "crash_loop",
+            "db_down",
         ],
         ..Text::NONE
     },

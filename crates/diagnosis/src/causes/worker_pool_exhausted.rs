@@ -45,7 +45,12 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::Answered504, 0.06),
         ],
         clues: &[during(Sign::PoolExhausted, DECIDES)],
-        brings: &["response_header_timeout", "unix_backlog_full", "accept_backlog_full"],
+        brings: &[
+            "response_header_timeout",
+            "unix_backlog_full",
+            "accept_backlog_full",
+            "gateway_queue_timeout",
+        ],
         ..Text::NONE
     },
 };

@@ -58,6 +58,7 @@ pub(super) static CAUSE: Cause = Cause {
             "worker_oom_killed_cgroup",
             "premature_close",
             "connection_reset",
+            "unhandled_exception",
         ],
         ..Text::NONE
     },
