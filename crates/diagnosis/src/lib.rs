@@ -18,6 +18,7 @@ mod look;
 pub mod manual;
 mod next;
 mod opening;
+mod platform;
 mod reach;
 pub mod report;
 mod show;

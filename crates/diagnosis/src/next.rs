@@ -1,9 +1,12 @@
 //! What to look at next: the commands that would decide between candidates, cheapest first.
 
 use crate::dossier::Dossier;
+use crate::platform::{
+    app_log, config_of, container, host_of, kubernetes, log_of, program, service, since,
+};
 use crate::report::{Next, NotLookedAt, Then};
 use crate::weigh::Weighed;
-use evidence::{Kind, Product, Sign, Stack, address, clock};
+use evidence::{Kind, Sign, Stack, address};
 
 /// Something to run, and what its outcomes would say.
 struct Look {
@@ -428,102 +431,4 @@ pub(crate) fn missing(dossier: &Dossier) -> Vec<NotLookedAt> {
         run: None,
     });
     missing
-}
-
-fn log_of(dossier: &Dossier) -> String {
-    match dossier.incident.hop.stack() {
-        Stack::Nginx => "sudo tail -n 200 /var/log/nginx/error.log".to_owned(),
-        Stack::Apache => "sudo tail -n 200 /var/log/apache2/error.log".to_owned(),
-        Stack::HaProxy => "journalctl -u haproxy".to_owned(),
-        Stack::Envoy => "kubectl logs POD -c istio-proxy".to_owned(),
-        Stack::Traefik => "docker logs traefik".to_owned(),
-        _ => format!("journalctl {}", since(dossier)),
-    }
-}
-
-fn config_of(dossier: &Dossier) -> String {
-    match dossier.incident.hop.stack() {
-        Stack::Nginx => "nginx -T".to_owned(),
-        Stack::Apache => "apachectl -S".to_owned(),
-        Stack::HaProxy => "cat /etc/haproxy/haproxy.cfg".to_owned(),
-        _ => "docker compose config".to_owned(),
-    }
-}
-
-/// The command that shows the app's log around the failures, on the platform that was seen.
-fn app_log(dossier: &Dossier) -> String {
-    if kubernetes(dossier) {
-        return "kubectl logs --previous POD; kubectl logs POD".to_owned();
-    }
-    if container(dossier) {
-        return format!(
-            "docker compose logs --timestamps {} {}",
-            since_compose(dossier),
-            service(dossier)
-        );
-    }
-    format!("journalctl -u {} {}", program(dossier), since(dossier))
-}
-
-fn since_compose(dossier: &Dossier) -> String {
-    match dossier.incident.first {
-        Some(first) => format!(
-            "--since {}",
-            clock::rfc3339((first - clock::MINUTE) / clock::SECOND * clock::SECOND)
-        ),
-        None => "--tail 200".to_owned(),
-    }
-}
-
-/// `--since` and `--until` of journalctl, a minute around.
-fn since(dossier: &Dossier) -> String {
-    let words = |at: i64| {
-        let text = clock::rfc3339(at / clock::SECOND * clock::SECOND);
-        text.replace('T', " ").replace('Z', " UTC")
-    };
-    match dossier.incident.first.zip(dossier.incident.last) {
-        Some((first, last)) => format!(
-            "--since '{}' --until '{}'",
-            words(first - clock::MINUTE),
-            words(last + clock::MINUTE)
-        ),
-        None => "--since -1h".to_owned(),
-    }
-}
-
-/// The unit or program of the app, for commands.
-fn program(dossier: &Dossier) -> String {
-    match dossier.server_product() {
-        Some(Product::PhpFpm | Product::Php) => "php-fpm".to_owned(),
-        Some(Product::Uwsgi) => "uwsgi".to_owned(),
-        Some(it) => it.name().split(' ').next().unwrap_or("app").to_lowercase(),
-        None => "APP".to_owned(),
-    }
-}
-
-fn service(dossier: &Dossier) -> String {
-    let upstream = dossier.upstream().map(address::host);
-    upstream
-        .filter(|it| !address::is_ip(it) && !it.starts_with("unix:"))
-        .unwrap_or("APP")
-        .to_owned()
-}
-
-fn host_of(dossier: &Dossier) -> String {
-    match dossier.upstream() {
-        Some(it) if address::is_loopback(it) || it.starts_with("unix:") => {
-            format!("the {} host", dossier.hop())
-        }
-        _ => "the app's host".to_owned(),
-    }
-}
-
-fn container(dossier: &Dossier) -> bool {
-    dossier.incident.service.is_some() && !kubernetes(dossier) || dossier.read(Product::Docker)
-}
-
-fn kubernetes(dossier: &Dossier) -> bool {
-    dossier.read(Product::Kubernetes)
-        || dossier.incident.hop == Product::IngressNginx
-        || dossier.incident.service.as_deref().is_some_and(|it| it.contains('/'))
 }
