@@ -2,6 +2,7 @@
 
 use crate::reader::Reader;
 
+mod haproxy;
 mod nginx;
 mod plain;
 
@@ -14,6 +15,8 @@ pub static READERS: &[Reader] = &[
     nginx::CONTROLLER,
     nginx::JSON,
     nginx::ACCESS,
+    haproxy::REQUESTS,
+    haproxy::EVENTS,
     nginx::FRAGMENT,
     // What no other takes is still searched.
     plain::TEXT,
