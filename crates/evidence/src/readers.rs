@@ -13,6 +13,7 @@ mod exit;
 mod flat;
 mod gcp;
 mod go;
+mod haproxy;
 mod heroku;
 mod kernel;
 mod kubernetes;
@@ -64,6 +65,8 @@ pub static READERS: &[Reader] = &[
     nginx::CONTROLLER,
     nginx::JSON,
     nginx::ACCESS,
+    haproxy::REQUESTS,
+    haproxy::EVENTS,
     nginx::FRAGMENT,
     // App servers and runtimes.
     python::TRACEBACK,

@@ -6,13 +6,13 @@
 //! src/http/ngx_http_request.c), save for what it quotes: so messages are known by how they begin,
 //! and never by words that stand somewhere in them.
 
-mod access;
+pub(super) mod access;
 mod controller;
 mod format;
 mod lua;
 mod message;
 mod stderr;
-mod tls;
+pub(super) mod tls;
 
 pub(super) use access::{ACCESS, JSON};
 pub(super) use controller::CONTROLLER;
