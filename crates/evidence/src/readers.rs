@@ -5,11 +5,13 @@ use crate::reader::Reader;
 mod aws;
 mod azure;
 mod caddy;
+mod caller;
 mod cloudflare;
 mod envoy;
 mod flat;
 mod gcp;
 mod go;
+mod goodgate;
 mod heroku;
 mod logfmt;
 mod nginx;
@@ -19,6 +21,8 @@ mod traefik;
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
 pub static READERS: &[Reader] = &[
+    goodgate::ACCESS,
+    goodgate::PROBLEM,
     aws::ALB,
     aws::CLASSIC,
     aws::FIELDS,
@@ -49,6 +53,14 @@ pub static READERS: &[Reader] = &[
     go::LOG,
     go::PANIC,
     go::ERROR,
+    caller::CURL,
+    caller::WGET,
+    caller::BROWSER,
+    caller::PROXY,
+    caller::STATUS,
+    caller::HEADER,
+    caller::PAGE,
+    caller::SERVER,
     nginx::ERROR,
     nginx::ACCESS,
     nginx::FRAGMENT,

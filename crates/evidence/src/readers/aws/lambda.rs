@@ -106,7 +106,7 @@ fn event(text: &str) -> Option<Event<'_>> {
         });
     }
     if bare.starts_with("Runtime exited without providing a reason") {
-        return Some(make(Sign::ProcessExited, Trust::B, &bare[..42]));
+        return Some(make(Sign::ProcessExited, Trust::B, crate::scan::clip(bare, 41)));
     }
     let level = bare.strip_prefix("[ERROR] ").unwrap_or(bare);
     if level.starts_with("Runtime.ImportModuleError: ")
