@@ -83,8 +83,8 @@ fn event(text: &str) -> Option<Event<'_>> {
     if let Some(rest) = bare.strip_prefix("Task timed out after ") {
         let seconds = rest.split(' ').next()?;
         let limit: f64 = seconds.parse().ok().filter(|it| (0.0..1e6).contains(it))?;
-        let words = &bare
-            [..bare.len().min("Task timed out after ".len() + seconds.len() + " seconds".len())];
+        let length = "Task timed out after ".len() + seconds.len() + " seconds".len();
+        let words = crate::scan::clip(bare, length);
         return Some(
             make(Sign::WorkerTimedOut, Trust::B, words).number(Some((limit * 1e3) as i64)),
         );
