@@ -88,6 +88,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_was_cut_or_spoilt_anywhere_does_no_harm() {
+        for reader in READERS {
+            let example = reader.example;
+            for (at, _) in example.char_indices() {
+                let (before, after) = example.split_at(at);
+                let skipped = after.chars().next().map_or(0, char::len_utf8);
+                let spoilt = format!("{before}é{}", &after[skipped..]);
+                let quoted = format!("{before}\"\\{after}");
+                for text in [before, after, &spoilt, &quoted] {
+                    read(text);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_reader_names_where_its_format_is_from() {
         let names: BTreeSet<&str> = READERS.iter().map(|it| it.name).collect();
         assert_eq!(names.len(), READERS.len(), "a name occurs twice");

@@ -23,7 +23,13 @@ pub(in crate::readers) const LOG: Reader = Reader {
         "Unable to import module",
         "RequestId: ",
     ],
-    fits: |line| event(&line.text).is_some() || report(&line.text).is_some(),
+    fits: |line| {
+        let text = &*line.text;
+        let frame = ["START RequestId: ", "END RequestId: ", "INIT_START Runtime Version: "];
+        frame.iter().any(|it| text.starts_with(it))
+            || event(text).is_some()
+            || report(text).is_some()
+    },
     read,
     source: "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-view.html; \
              https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html",

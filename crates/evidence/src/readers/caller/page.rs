@@ -1,7 +1,7 @@
 //! Error pages, as HTML or with the tags taken off. A page is nobody's log: it proves that a caller
 //! saw an error, and often by whose hand.
 
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::product::Product;
 use crate::reader::{Phrase, Reader, find, phrase, span_of};
 use crate::readers::flat;

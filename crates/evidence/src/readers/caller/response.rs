@@ -1,6 +1,6 @@
 //! The head of an answer, as `curl -i`, `curl -v` and developer tools show it.
 
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, span_of};

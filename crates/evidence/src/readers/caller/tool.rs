@@ -1,6 +1,6 @@
 //! The words of tools and browsers at the caller's side.
 
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::product::Product;
 use crate::reader::{Phrase, Reader, between, find, number, phrase, span_of};
 use crate::readers::flat;
@@ -111,8 +111,7 @@ fn wget(text: &str) -> Option<(u16, Range<usize>)> {
         let status = failed(rest.split_once(' ')?.1)?;
         return Some((status, span_of(text, bare)));
     }
-    if bare.starts_with("HTTP request sent, awaiting response... ") {
-        let answer = &bare["HTTP request sent, awaiting response... ".len()..];
+    if let Some(answer) = bare.strip_prefix("HTTP request sent, awaiting response... ") {
         return Some((failed(answer)?, span_of(text, answer)));
     }
     // `2026-11-20 15:16:30 ERROR 502: Bad Gateway.`
