@@ -3,12 +3,16 @@
 //! Which of them a source has is decided once, from a sample: a line of an app that merely looks as
 //! if it were wrapped is then not unwrapped.
 
+mod cloudwatch;
 mod compose;
 mod cri;
+mod csv;
 mod docker_json;
+mod gcloud;
 mod heroku;
 mod journal_json;
 mod kubectl;
+mod loki;
 mod syslog;
 mod timestamp;
 
@@ -56,6 +60,12 @@ const LAYERS: &[Layer] = &[
     Layer { name: "kubectl logs --prefix", multiplexes: true, peel: kubectl::peel },
     Layer { name: "syslog and journald text", multiplexes: true, peel: syslog::peel },
     Layer { name: "heroku logs", multiplexes: true, peel: heroku::peel },
+    Layer { name: "aws logs tail", multiplexes: true, peel: cloudwatch::tail },
+    Layer { name: "CloudWatch events", multiplexes: true, peel: cloudwatch::event },
+    Layer { name: "Loki", multiplexes: true, peel: loki::peel },
+    Layer { name: "Google Cloud log entries", multiplexes: true, peel: gcloud::entry },
+    Layer { name: "Google Cloud textPayload", multiplexes: true, peel: gcloud::field },
+    Layer { name: "log table (CSV)", multiplexes: true, peel: csv::peel },
     Layer { name: "logs --timestamps", multiplexes: false, peel: timestamp::peel },
 ];
 
@@ -220,6 +230,36 @@ mod tests {
         );
         check("[pod/web-7d4/app] hello", Some("web-7d4/app"), "hello");
         check("2026-01-02T03:04:05.678901234Z stderr F boom", None, "boom");
+    }
+
+    #[test]
+    fn exports_give_the_line_that_was_logged() {
+        check(
+            "2026-01-02T03:04:05.678000+00:00 web/app/0a1b2c [error] x",
+            Some("web/app"),
+            "[error] x",
+        );
+        check(
+            r#"{"logStreamName":"web/app/1","timestamp":1767323045678,"message":"boom\n","ingestionTime":1767323045679,"eventId":"1"},"#,
+            Some("web/app"),
+            "boom",
+        );
+        check("2026-01-02T03:04:05Z {app=\"web\", job=\"x\"} boom", Some("web"), "boom");
+        check(
+            r#"{"labels":{"app":"web"},"line":"boom","timestamp":"2026-01-02T03:04:05Z"}"#,
+            Some("web"),
+            "boom",
+        );
+        check("textPayload: boom at last", None, "boom at last");
+        check("  \"textPayload\": \"a \\\"b\\\"\",", None, "a \"b\"");
+        check("2026-01-02 03:04:05.678,\"a \"\"b\"\", c\"", None, "a \"b\", c");
+        check("2026-01-02T03:04:05Z,web-1,app,the message is here", None, "the message is here");
+    }
+
+    #[test]
+    fn a_time_with_a_comma_is_no_table() {
+        check("2026-01-02 03:04:05,678 ERROR a b", None, "2026-01-02 03:04:05,678 ERROR a b");
+        check("2026-01-02 03:04:05 ERROR a, b", None, "2026-01-02 03:04:05 ERROR a, b");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod audit;
 mod aws;
 mod azure;
 mod caddy;
+mod caller;
 mod cloudflare;
 mod docker;
 mod envoy;
@@ -13,6 +14,7 @@ mod exit;
 mod flat;
 mod gcp;
 mod go;
+mod goodgate;
 mod haproxy;
 mod heroku;
 mod kernel;
@@ -31,6 +33,8 @@ pub use nginx::LogFormat;
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
 pub static READERS: &[Reader] = &[
+    goodgate::ACCESS,
+    goodgate::PROBLEM,
     aws::ALB,
     aws::CLASSIC,
     aws::FIELDS,
@@ -61,6 +65,14 @@ pub static READERS: &[Reader] = &[
     go::LOG,
     go::PANIC,
     go::ERROR,
+    caller::CURL,
+    caller::WGET,
+    caller::BROWSER,
+    caller::PROXY,
+    caller::STATUS,
+    caller::HEADER,
+    caller::PAGE,
+    caller::SERVER,
     nginx::ERROR,
     nginx::CONTROLLER,
     nginx::JSON,
@@ -108,6 +120,22 @@ mod tests {
             let hooked = reader.hooks.iter().any(|it| reader.example.contains(it));
             assert!(hooked || reader.hooks.is_empty(), "{}: no hook in its example", reader.name);
             assert!(!read(reader.example).is_empty(), "{}: nothing is read", reader.name);
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_cut_or_spoilt_anywhere_does_no_harm() {
+        for reader in READERS {
+            let example = reader.example;
+            for (at, _) in example.char_indices() {
+                let (before, after) = example.split_at(at);
+                let skipped = after.chars().next().map_or(0, char::len_utf8);
+                let spoilt = format!("{before}é{}", &after[skipped..]);
+                let quoted = format!("{before}\"\\{after}");
+                for text in [before, after, &spoilt, &quoted] {
+                    read(text);
+                }
+            }
         }
     }
 

@@ -171,7 +171,10 @@ impl Reading<'_> {
     }
 
     fn reader(&mut self, line: &Line<'_>) -> Option<&'static Reader> {
-        if let Some(recent) = self.recent.filter(|it| (it.fits)(line)) {
+        // The last reader takes whatever no other does, so that it is never tried first.
+        let rest = READERS.last().map(|it| it.name);
+        let recent = self.recent.filter(|it| Some(it.name) != rest);
+        if let Some(recent) = recent.filter(|it| (it.fits)(line)) {
             return Some(recent);
         }
         let reader = READERS.iter().find(|it| (it.fits)(line))?;

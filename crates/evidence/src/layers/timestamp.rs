@@ -6,9 +6,9 @@ use crate::clock;
 
 pub(super) fn peel(text: &str, _: i32) -> Option<Peeled> {
     let (at, end) = clock::iso(text)?;
-    let nanoseconds = text
-        .get(19..30)
-        .is_some_and(|it| it.starts_with('.') && it[1..10].bytes().all(|it| it.is_ascii_digit()));
+    let nanoseconds = text.get(19..30).is_some_and(|it| {
+        it.starts_with('.') && it.as_bytes()[1..10].iter().all(u8::is_ascii_digit)
+    });
     if !at.zoned || !nanoseconds {
         return None;
     }

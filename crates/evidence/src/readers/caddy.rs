@@ -150,10 +150,9 @@ impl Entry<'_> {
             return put(sink, from(self.message, sign));
         }
         if self.logger.starts_with("http.stdlib") {
-            if let Some(words) = between(self.message, "http: ", " from ") {
-                if words == "TLS handshake error" {
-                    put(sink, from(words, Sign::ClientTls));
-                }
+            let words = between(self.message, "http: ", " from ");
+            if let Some(words) = words.filter(|it| *it == "TLS handshake error") {
+                put(sink, from(words, Sign::ClientTls));
             }
             return;
         }

@@ -3,7 +3,7 @@
 use super::flat::Flat;
 use super::{go, logfmt};
 use crate::clock::{self, Stamp};
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::product::Product;
 use crate::reader::{Reader, number, span_of};
 use crate::sign::Sign;
@@ -19,7 +19,7 @@ pub(super) const TUNNEL: Reader = Reader {
         "connIndex=",
         "\"originService\"",
     ],
-    fits: |line| entry(&line.text).is_some(),
+    fits: |line| entry(&line.text).is_some() || is_tunnel(&line.text),
     read: |line, sink| {
         let Some(it) = entry(&line.text) else { return };
         let Some(fault) = go::fault(it.error) else { return };
@@ -87,18 +87,24 @@ fn entry(text: &str) -> Option<Entry<'_>> {
     Some(Entry { at, error: after_origin(error), origin })
 }
 
+/// `2026-11-20T15:16:30Z INF Registered tunnel connection connIndex=0 …`: nothing that failed.
+fn is_tunnel(text: &str) -> bool {
+    let Some((_, end)) = clock::iso(text) else { return false };
+    let levels = [" INF ", " WRN ", " ERR ", " DBG "];
+    let rest = &text[end..];
+    levels.iter().any(|it| rest.starts_with(it))
+        && [" connIndex=", " originService=", " cfRay="].iter().any(|it| rest.contains(it))
+}
+
 /// `Unable to reach the origin service. The service may be down or …: ERROR`.
 fn after_origin(error: &str) -> &str {
-    let words = "traffic from cloudflared: ";
-    error.find(words).or_else(|| None).map_or_else(
-        || error.split_once(": ").map_or(error, |(_, it)| it),
-        |at| &error[at + words.len()..],
-    )
+    let after = error.split_once("traffic from cloudflared: ").or_else(|| error.split_once(": "));
+    after.map_or(error, |(_, it)| it)
 }
 
 /// `Error 521: …`, `Error code 521`, `error code: 521`, at the start of a line or of its text.
 fn page(text: &str) -> Option<(i64, Sign, Range<usize>)> {
-    let inner = text.trim().trim_start_matches(|it| it == '<' || it == '#');
+    let inner = text.trim().trim_start_matches(['<', '#']);
     let starts =
         ["Error code: ", "Error code ", "error code: ", "Error ", "HTTP ERROR ", "Error: "];
     let tagged = |it: &str| it.find('>').map(|at| at + 1);

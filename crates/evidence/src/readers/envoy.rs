@@ -502,10 +502,11 @@ fn own(line: &Line, sink: &mut dyn Sink) {
         return;
     }
     let told = ["upstream reset: ", "remote address:", "transport failure reason: ", "TLS_error:"];
-    if told.iter().any(|it| message.contains(it)) {
-        if let Some((sign, span)) = sign_of_reason(message).or_else(|| sign_of_details(message)) {
-            put(sign, span);
-        }
+    if !told.iter().any(|it| message.contains(it)) {
+        return;
+    }
+    if let Some((sign, span)) = sign_of_reason(message).or_else(|| sign_of_details(message)) {
+        put(sign, span);
     }
 }
 

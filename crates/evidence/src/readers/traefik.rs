@@ -7,7 +7,6 @@ use super::flat::{self, Flat};
 use super::{go, logfmt};
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
-use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Phrase, Reader, between, find, phrase, span_of};
 use crate::sign::Sign;
@@ -162,11 +161,7 @@ struct Entry<'a> {
 }
 
 fn entry(text: &str) -> Option<Entry<'_>> {
-    let entry = logfmt_entry(text).or_else(|| console(text)).or_else(|| json_entry(text))?;
-    let told = entry.message.contains("caused by: ")
-        || entry.error.is_some()
-        || find(MESSAGES, entry.message).is_some();
-    told.then_some(entry)
+    logfmt_entry(text).or_else(|| console(text)).or_else(|| json_entry(text))
 }
 
 /// v1 and v2: `time="…" level=debug msg="…" routerName=app@docker`.

@@ -1,7 +1,7 @@
 //! ECS: the events of a service and the reasons for which tasks stop.
 
 use crate::clock;
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::product::Product;
 use crate::reader::{Phrase, Reader, between, find, number, phrase, span_of};
 use crate::sign::Sign;
