@@ -1,24 +1,62 @@
 //! The readers: one file a product. Adding one is its file, a `mod` line and its entries.
 
 use crate::reader::Reader;
+use crate::sign::Sign;
 
+mod daphne;
+mod django;
+mod flask;
+mod gunicorn;
+mod hypercorn;
 mod nginx;
+mod node;
+mod php;
 mod plain;
 mod python;
 mod raised;
+mod uvicorn;
+mod uwsgi;
+mod waitress;
 
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
 pub static READERS: &[Reader] = &[
+    // App servers and runtimes. Those that share a format with another come before it.
+    hypercorn::ERROR,
+    gunicorn::ERROR,
+    uvicorn::ACCESS,
+    uvicorn::LOG,
+    uwsgi::REQUEST,
+    uwsgi::EVENT,
+    daphne::ACCESS,
+    daphne::LOG,
+    waitress::LOG,
+    flask::ACCESS,
+    flask::LOG,
+    django::LOG,
+    php::FPM,
+    php::ERROR,
+    node::LOG,
+    node::ERROR,
+    python::TRACEBACK,
+    python::EXCEPTION,
     nginx::ERROR,
     nginx::ACCESS,
     nginx::FRAGMENT,
-    // App servers and runtimes.
-    python::TRACEBACK,
-    python::EXCEPTION,
     // What no other takes is still searched.
     plain::TEXT,
 ];
+
+/// What the status of an access line says, if it is a failure.
+pub(crate) fn answered(status: u16) -> Option<Sign> {
+    match status {
+        500 => Some(Sign::Answered500),
+        502 => Some(Sign::Answered502),
+        503 => Some(Sign::Answered503),
+        504 => Some(Sign::Answered504),
+        _ => None,
+    }
+}
 
 #[cfg(test)]
 mod tests {
