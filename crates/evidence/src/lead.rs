@@ -73,6 +73,12 @@ impl<'a> Lead<'a> {
                 return Some(mark.len());
             }
         }
+        // Flask: `[TIME] ERROR in app: `.
+        if let Some((module, _)) = text.strip_prefix("in ").and_then(|it| it.split_once(": ")) {
+            if module.chars().all(is_of_name) {
+                return Some("in : ".len() + module.len());
+            }
+        }
         self.numbered(text).or_else(|| self.named(text))
     }
 
@@ -94,8 +100,9 @@ impl<'a> Lead<'a> {
             return true;
         }
         // A thread or a logger: only after a time or a level.
-        let named = begun && !trimmed.contains(['"', '=', '/']) && !trimmed.contains("pool ");
-        if named && trimmed.contains('.') && !trimmed.contains(' ') {
+        let blank = trimmed.contains(' ') && !trimmed.starts_with("Thread-");
+        let named = begun && !blank && !trimmed.contains(['"', '=', '/']);
+        if named && trimmed.contains('.') {
             self.logger = self.logger.or(Some(trimmed));
         }
         named

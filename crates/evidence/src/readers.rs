@@ -8,25 +8,35 @@ mod azure;
 mod caddy;
 mod caller;
 mod cloudflare;
+mod daphne;
+mod django;
 mod docker;
 mod envoy;
 mod exit;
+mod flask;
 mod flat;
 mod gcp;
 mod go;
 mod goodgate;
+mod gunicorn;
 mod haproxy;
 mod heroku;
+mod hypercorn;
 mod kernel;
 mod kubernetes;
 mod logfmt;
 mod nginx;
+mod node;
+mod php;
 mod plain;
 mod python;
 mod raised;
 mod systemd;
 mod table;
 mod traefik;
+mod uvicorn;
+mod uwsgi;
+mod waitress;
 
 pub use nginx::LogFormat;
 
@@ -73,6 +83,25 @@ pub static READERS: &[Reader] = &[
     caller::HEADER,
     caller::PAGE,
     caller::SERVER,
+    // App servers and runtimes. Those that share a format with another come before it.
+    hypercorn::ERROR,
+    gunicorn::ERROR,
+    uvicorn::ACCESS,
+    uvicorn::LOG,
+    uwsgi::REQUEST,
+    uwsgi::EVENT,
+    daphne::ACCESS,
+    daphne::LOG,
+    waitress::LOG,
+    flask::ACCESS,
+    flask::LOG,
+    django::LOG,
+    php::FPM,
+    php::ERROR,
+    node::LOG,
+    node::ERROR,
+    python::TRACEBACK,
+    python::EXCEPTION,
     nginx::ERROR,
     nginx::CONTROLLER,
     nginx::JSON,
@@ -81,8 +110,6 @@ pub static READERS: &[Reader] = &[
     haproxy::EVENTS,
     nginx::FRAGMENT,
     // App servers and runtimes.
-    python::TRACEBACK,
-    python::EXCEPTION,
     // Platforms.
     kernel::LOG,
     audit::LOG,
@@ -103,6 +130,17 @@ pub static READERS: &[Reader] = &[
     // What no other takes is still searched.
     plain::TEXT,
 ];
+
+/// What the status of an access line says, if it is a failure.
+pub(crate) fn answered(status: u16) -> Option<Sign> {
+    match status {
+        500 => Some(Sign::Answered500),
+        502 => Some(Sign::Answered502),
+        503 => Some(Sign::Answered503),
+        504 => Some(Sign::Answered504),
+        _ => None,
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -12,8 +12,10 @@ use crate::line::{Below, Line};
 use crate::product::Product;
 use crate::reader::{Reader, number};
 use crate::readers::raised::{Raised, span};
+use crate::rule::{self, Rule};
 use crate::sign::{Kind, Sign};
 use crate::trust::Trust;
+use std::borrow::Cow;
 use std::ops::Range;
 
 pub(super) const TRACEBACK: Reader = Reader {
@@ -82,6 +84,58 @@ pub(super) struct Head<'a> {
     /// It is the line of a server or a logger: no caller's script.
     pub(super) app: bool,
     pub(super) route: Option<&'a str>,
+}
+
+/// Reads a line that says that something was raised, with the traceback in it or after it, from
+/// which it takes the sign. A rule with [`Sign::BootFailed`] says that the app was being loaded.
+pub(super) fn read_failure(
+    line: &Line,
+    rules: &[Rule],
+    product: Product,
+    loggers: &[&str],
+    sink: &mut dyn Sink,
+) -> bool {
+    let Some(event) = rule::told(rules, product, loggers, line) else { return false };
+    let boot = event.sign == Sign::BootFailed;
+    let route = event.route.clone();
+    let head = Head { product, boot, app: true, route: route.as_deref() };
+    let at = event.at;
+    let within = line.text.find(HEADER).filter(|it| event.span.end <= *it);
+    let read = match within {
+        Some(header) => read_one_line(line, header, &head, at, sink),
+        None => read_below(line, &head, at, sink),
+    };
+    if !read {
+        sink.event(event);
+    }
+    true
+}
+
+/// Reads what an app wrote by its server's logger: a traceback in one line, or an exception.
+pub(super) fn read_message(line: &Line, lead: &Lead, product: Product, sink: &mut dyn Sink) {
+    let head = Head { product, boot: false, app: true, route: None };
+    let message = &line.text[lead.inset..];
+    if message.starts_with(HEADER) {
+        if !read_one_line(line, lead.inset, &head, lead.at, sink) {
+            let below: Vec<Below> = line.below().collect();
+            Trace::of(&below).emit(&below, &head, lead.at, sink);
+        }
+    } else if let Some(raised) =
+        Raised::of(message).filter(|it| library(it.kind).is_some() || is_python(it))
+    {
+        if let Some(it) = verdict(&[raised], &[], &head, false) {
+            sink.event(it.event(&line.text, None, &head, lead.at));
+        }
+    }
+}
+
+/// `('127.0.0.1', 8000)` is an address in two fields.
+pub(super) fn with_address(event: Event<'_>) -> Event<'_> {
+    if !matches!(event.sign, Sign::PortInUse | Sign::BindFailed) {
+        return event;
+    }
+    let (Some(host), Some(port)) = (event.who.clone(), event.number) else { return event };
+    event.upstream(Some(format!("{host}:{port}"))).who(None::<Cow<str>>).number(None)
 }
 
 /// Reads the traceback that follows a line, if one does.
