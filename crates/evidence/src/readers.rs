@@ -9,6 +9,7 @@ mod kernel;
 mod kubernetes;
 mod nginx;
 mod plain;
+mod shell;
 mod systemd;
 mod table;
 
@@ -35,6 +36,12 @@ pub static READERS: &[Reader] = &[
     kubernetes::TABLE,
     kubernetes::DESCRIBE,
     kubernetes::MESH,
+    shell::FILES,
+    shell::SOCKETS,
+    shell::DISKS,
+    shell::NAMES,
+    shell::TLS,
+    shell::CALLS,
     // What no other takes is still searched.
     plain::TEXT,
 ];

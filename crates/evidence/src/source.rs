@@ -52,7 +52,10 @@ impl Shape {
     #[must_use]
     pub fn of(name: &str, sample: &[u8], arrival: Arrival, year: i32) -> Shape {
         let sample = &sample[..sample.len().min(SAMPLE)];
-        let layers = Layers::of(sample, year);
+        let layers = match arrival {
+            Arrival::File => Layers::of(sample, year),
+            Arrival::Stream => Layers::of_paste(sample, year),
+        };
         let mut shape = Shape {
             layers,
             multiplexed: arrival == Arrival::Stream || layers.multiplex(),
