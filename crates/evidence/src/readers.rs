@@ -13,6 +13,9 @@ mod shell;
 mod systemd;
 mod table;
 
+pub(crate) use exit::exited;
+pub(crate) use kubernetes::{event_says, probe_reason, state_says};
+
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
 pub static READERS: &[Reader] = &[

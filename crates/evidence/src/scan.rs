@@ -40,7 +40,7 @@ pub struct Window {
 }
 
 impl Window {
-    fn holds(self, at: Option<Stamp>) -> bool {
+    pub(crate) fn holds(self, at: Option<Stamp>) -> bool {
         let Some(Stamp { micros, .. }) = at else { return true };
         self.since.is_none_or(|it| it <= micros) && self.until.is_none_or(|it| micros <= it)
     }

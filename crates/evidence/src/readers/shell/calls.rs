@@ -1,7 +1,6 @@
 //! Calls by hand: `curl`, `wget`, `nc`, `telnet`, `ping`.
 
-use crate::event::{Event, Sink};
-use crate::line::Line;
+use crate::event::Event;
 use crate::product::Product;
 use crate::reader::{Reader, between, number, span_of};
 use crate::sign::Sign;

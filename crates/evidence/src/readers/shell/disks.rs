@@ -1,7 +1,6 @@
 //! `df`, and the mode of SELinux.
 
-use crate::event::{Event, Sink};
-use crate::line::Line;
+use crate::event::Event;
 use crate::product::Product;
 use crate::reader::{Reader, span_of};
 use crate::sign::Sign;

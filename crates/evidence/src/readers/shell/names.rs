@@ -1,7 +1,7 @@
 //! `dig`, `nslookup`, `host`, `getent hosts`.
 
 use crate::address::is_ip;
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, between, span_of};

@@ -1,8 +1,7 @@
 //! `openssl s_client` and `openssl x509`.
 
 use crate::clock::Stamp;
-use crate::event::{Event, Sink};
-use crate::line::Line;
+use crate::event::Event;
 use crate::product::Product;
 use crate::reader::{Reader, number, span_of};
 use crate::sign::Sign;
