@@ -7,15 +7,17 @@ use crate::product::Product;
 mod docker;
 mod kubernetes;
 
+/// Takes each event with the byte of the text at which its words begin. The event's span is that of
+/// its words in the text.
+pub type Tell<'t> = dyn FnMut(Event<'_>, usize) + 't;
+
 /// A kind of text that is read whole.
 pub struct Document {
     /// As `goodgate formats` names it: `docker inspect`.
     pub name: &'static str,
     pub product: Product,
     pub fits: fn(&str) -> bool,
-    /// Gives each event with the byte of the text at which its words begin. The event's span is
-    /// that of its words in the text.
-    pub read: fn(&str, &mut dyn FnMut(Event<'_>, usize)),
+    pub read: fn(&str, &mut Tell<'_>),
     pub source: &'static str,
     /// A piece of it. A test reads it.
     pub example: &'static str,

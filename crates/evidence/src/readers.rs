@@ -52,6 +52,7 @@ pub static READERS: &[Reader] = &[
 #[cfg(test)]
 mod tests {
     use super::READERS;
+    use crate::event::{Event, Served, Sink};
     use crate::line::Line;
     use crate::testing::read;
     use std::collections::BTreeSet;
@@ -66,6 +67,33 @@ mod tests {
             assert!(hooked || reader.hooks.is_empty(), "{}: no hook in its example", reader.name);
             assert!(!read(reader.example).is_empty(), "{}: nothing is read", reader.name);
         }
+    }
+
+    #[test]
+    fn a_line_that_is_cut_or_broken_anywhere_is_read_without_a_panic() {
+        for reader in READERS {
+            let whole = reader.example;
+            for at in (0..=whole.len()).filter(|at| whole.is_char_boundary(*at)) {
+                let (head, tail) = whole.split_at(at);
+                let broken = [head.to_owned(), tail.to_owned(), format!("{head}é{tail}")];
+                for text in broken.iter().chain([&format!("{head}\n{tail}")]) {
+                    let line = Line::bare(text);
+                    for reader in READERS.iter().filter(|it| (it.fits)(&line)) {
+                        (reader.read)(&line, &mut Nothing);
+                    }
+                }
+            }
+        }
+    }
+
+    struct Nothing;
+
+    impl Sink for Nothing {
+        fn event(&mut self, event: Event<'_>) {
+            assert!(event.span.start <= event.span.end);
+        }
+
+        fn served(&mut self, _: Served) {}
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `docker inspect` and `podman inspect` of containers.
 
-use super::{Document, Places};
+use super::{Document, Places, Tell};
 use crate::clock;
 use crate::event::Event;
 use crate::product::Product;
@@ -23,7 +23,7 @@ pub(super) const INSPECT: Document = Document {
     example: r#"[{"Id": "3f2e", "State": {"Status": "exited", "OOMKilled": true, "ExitCode": 137, "FinishedAt": "2026-11-20T15:16:30.5Z"}, "Name": "/shop-web-1"}]"#,
 };
 
-fn read(text: &str, tell: &mut dyn FnMut(Event<'_>, usize)) {
+fn read(text: &str, tell: &mut Tell<'_>) {
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     let one = std::slice::from_ref(&value);
     let mut places = Places::new(text);
@@ -35,7 +35,7 @@ fn read(text: &str, tell: &mut dyn FnMut(Event<'_>, usize)) {
     }
 }
 
-fn read_container(it: &Value, places: &Places<'_>, tell: &mut dyn FnMut(Event<'_>, usize)) {
+fn read_container(it: &Value, places: &Places<'_>, tell: &mut Tell<'_>) {
     let state = &it["State"];
     let who = it["Name"].as_str().map(|it| it.trim_start_matches('/'));
     let at = |name: &str| state[name].as_str().and_then(clock::any).filter(|it| it.micros > 0);
@@ -72,7 +72,7 @@ fn read_container(it: &Value, places: &Places<'_>, tell: &mut dyn FnMut(Event<'_
             say(Sign::ProcessInactive, places.member("Status", "\"created\""), None, None, None);
         }
         "paused" => {
-            say(Sign::Hung, places.member("Status", "\"paused\""), None, Some("paused"), None)
+            say(Sign::Hung, places.member("Status", "\"paused\""), None, Some("paused"), None);
         }
         "running" => {
             let place = places.member("Status", "\"running\"");

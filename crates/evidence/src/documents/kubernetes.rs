@@ -1,6 +1,6 @@
 //! `kubectl get … -o json`: pods, events, endpoints, and lists of them.
 
-use super::{Document, Places};
+use super::{Document, Places, Tell};
 use crate::clock;
 use crate::event::Event;
 use crate::product::Product;
@@ -23,7 +23,7 @@ pub(super) const OBJECTS: Document = Document {
     example: r#"{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Event", "reason": "BackOff", "message": "Back-off restarting failed container", "involvedObject": {"name": "shop-7d-x"}, "lastTimestamp": "2026-11-20T15:16:30Z"}]}"#,
 };
 
-fn read(text: &str, tell: &mut dyn FnMut(Event<'_>, usize)) {
+fn read(text: &str, tell: &mut Tell<'_>) {
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     let one = std::slice::from_ref(&value);
     let list = value["kind"].as_str().is_some_and(|it| it.ends_with("List"));
@@ -123,17 +123,16 @@ impl Object<'_> {
         let lists = [&status["initContainerStatuses"], &status["containerStatuses"]];
         for container in lists.into_iter().filter_map(Value::as_array).flatten() {
             let waiting = &container["state"]["waiting"];
-            if let Some(reason) = waiting["reason"].as_str() {
-                if let Some(sign) = state_says(reason) {
-                    say(Said {
-                        sign,
-                        place: reasoned(reason),
-                        who: self.name(),
-                        detail: None,
-                        number: container["restartCount"].as_i64().filter(|it| *it > 0),
-                        at: None,
-                    });
-                }
+            let reason = waiting["reason"].as_str();
+            if let Some((reason, sign)) = reason.and_then(|it| Some((it, state_says(it)?))) {
+                say(Said {
+                    sign,
+                    place: reasoned(reason),
+                    who: self.name(),
+                    detail: None,
+                    number: container["restartCount"].as_i64().filter(|it| *it > 0),
+                    at: None,
+                });
             }
             for ended in [&container["state"]["terminated"], &container["lastState"]["terminated"]]
             {

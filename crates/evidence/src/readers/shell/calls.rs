@@ -53,6 +53,7 @@ fn curl(text: &str) -> Option<Found<'_>> {
     let (code, message) = rest.split_once(") ")?;
     let code: i64 = code.parse().ok()?;
     let sign = match code {
+        56 if message.contains("from proxy after CONNECT") => Sign::ClientProxyFailed,
         28 => Sign::CallerTimedOut,
         22 if message.contains(" 50") => Sign::CallerSawError,
         5 | 6 | 7 | 16 | 35 | 51 | 52 | 55 | 56 | 58 | 60 | 92 | 97 => Sign::CallerFailed,
@@ -65,8 +66,9 @@ fn curl(text: &str) -> Option<Found<'_>> {
         (Some(host), Some(port)) => Some(format!("{host}:{port}")),
         _ => unresolved.map(str::to_owned),
     };
-    let status = message.rsplit(' ').next().and_then(number).filter(|_| code == 22);
-    let why = message.rsplit(": ").next();
+    let proxied = between(message, "Received HTTP code ", " from proxy");
+    let status = message.rsplit(' ').next().filter(|_| code == 22).or(proxied).and_then(number);
+    let why = message.rsplit_once(": ").map(|(_, it)| it);
     Some(Found {
         product: Product::Curl,
         sign,
@@ -161,6 +163,11 @@ mod tests {
             "curl: (22) The requested URL returned error: 502",
             "curl: CallerSawError detail=502 number=502 | curl: (22) The requested URL returned \
              error: 502",
+        );
+        check(
+            "curl: (56) Received HTTP code 503 from proxy after CONNECT",
+            "curl: ClientProxyFailed number=503 | curl: (56) Received HTTP code 503 from proxy \
+             after CONNECT",
         );
         check(
             "nc: connect to 192.0.2.9 port 8000 (tcp) failed: Connection refused",
