@@ -159,7 +159,10 @@ impl Reading<'_> {
     }
 
     fn reader(&mut self, line: &Line<'_>) -> Option<&'static Reader> {
-        if let Some(recent) = self.recent.filter(|it| (it.fits)(line)) {
+        // The reader of last resort fits everything, and must not stand before the others.
+        let last = READERS.last().map(|it| it.name);
+        let recent = self.recent.filter(|it| Some(it.name) != last);
+        if let Some(recent) = recent.filter(|it| (it.fits)(line)) {
             return Some(recent);
         }
         let reader = READERS.iter().find(|it| (it.fits)(line))?;
@@ -250,5 +253,21 @@ pub fn clip(text: &str, bytes: usize) -> &str {
         _ if text.len() <= bytes => text,
         Some(end) => &text[..end],
         None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sign::Sign;
+    use crate::source::Arrival;
+    use crate::testimony::Testimony;
+
+    #[test]
+    fn lines_that_nobody_knows_do_not_hide_the_others() {
+        let text = "some words\nmore words\nand more\n\
+                    app.service: Main process exited, code=exited, status=3/X\n";
+        let testimony = Testimony::of(&[("x", text)], Arrival::Stream, 2026);
+        let signs: Vec<Sign> = testimony.ledger.groups.keys().map(|it| it.sign).collect();
+        assert_eq!(signs, [Sign::ProcessExited]);
     }
 }
