@@ -3,9 +3,12 @@
 
 use crate::address::authority;
 use crate::clock::MINUTE;
+use crate::documents::MAX_DOCUMENT;
 use crate::event::{Event, Served};
 use crate::product::Product;
+use crate::scan::Window;
 use crate::sign::{Kind, Sign};
+use crate::source::Shape;
 use crate::trust::Trust;
 use std::collections::{BTreeMap, HashMap};
 
@@ -253,6 +256,35 @@ impl Ledger {
                 None => group.untimed = Some(run),
             },
         }
+    }
+
+    /// Adds what a document says that is read whole, if the source is one.
+    pub fn read_document(&mut self, shape: &Shape, source: u32, text: &str, window: Window) {
+        let Some(document) = shape.document.filter(|_| text.len() <= MAX_DOCUMENT) else { return };
+        (document.read)(text, &mut |event, offset| {
+            if !window.holds(event.at) {
+                return;
+            }
+            let offset = offset.min(text.len());
+            let before = &text.as_bytes()[..offset];
+            let start = memchr::memrchr(b'\n', before).map_or(0, |it| it + 1);
+            let end = memchr::memchr(b'\n', &text.as_bytes()[offset..]);
+            let line = text.get(start..end.map_or(text.len(), |it| offset + it)).unwrap_or("");
+            // Words that go over the end of a line are cut there.
+            let span = offset - start..event.span.end.saturating_sub(start).min(line.len());
+            let number = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
+            let place = Place { source, line: Some(number), offset: start as u64 };
+            let context = Context {
+                place,
+                text: line,
+                raw: line.as_bytes(),
+                inset: Some(0),
+                at: None,
+                service: None,
+                pid: None,
+            };
+            self.event(Event { span, ..event }, &context);
+        });
     }
 
     fn ticket(&mut self, event: &Event<'_>, at: Option<i64>, source: u32) {

@@ -1,6 +1,7 @@
 //! The readers: one file a product. Adding one is its file, a `mod` line and its entries.
 
 use crate::reader::Reader;
+use crate::sign::Sign;
 
 mod audit;
 mod aws;
@@ -31,6 +32,7 @@ mod php;
 mod plain;
 mod python;
 mod raised;
+mod shell;
 mod systemd;
 mod table;
 mod traefik;
@@ -38,6 +40,8 @@ mod uvicorn;
 mod uwsgi;
 mod waitress;
 
+pub(crate) use exit::exited;
+pub(crate) use kubernetes::{event_says, probe_reason, state_says};
 pub use nginx::LogFormat;
 
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
@@ -127,6 +131,12 @@ pub static READERS: &[Reader] = &[
     kubernetes::TABLE,
     kubernetes::DESCRIBE,
     kubernetes::MESH,
+    shell::FILES,
+    shell::SOCKETS,
+    shell::DISKS,
+    shell::NAMES,
+    shell::TLS,
+    shell::CALLS,
     // What no other takes is still searched.
     plain::TEXT,
 ];
@@ -145,7 +155,8 @@ pub(crate) fn answered(status: u16) -> Option<Sign> {
 #[cfg(test)]
 mod tests {
     use super::READERS;
-    use crate::line::Line;
+    use crate::event::{Event, Served, Sink};
+    use crate::line::{Below, Line};
     use crate::testing::read;
     use std::collections::BTreeSet;
 
@@ -162,19 +173,36 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_or_spoilt_anywhere_does_no_harm() {
+    fn a_line_that_is_cut_or_broken_anywhere_is_read_without_a_panic() {
         for reader in READERS {
-            let example = reader.example;
-            for (at, _) in example.char_indices() {
-                let (before, after) = example.split_at(at);
-                let skipped = after.chars().next().map_or(0, char::len_utf8);
-                let spoilt = format!("{before}é{}", &after[skipped..]);
-                let quoted = format!("{before}\"\\{after}");
-                for text in [before, after, &spoilt, &quoted] {
-                    read(text);
+            let whole = reader.example;
+            for at in (0..=whole.len()).filter(|at| whole.is_char_boundary(*at)) {
+                let (head, tail) = whole.split_at(at);
+                let broken = [head.to_owned(), tail.to_owned(), format!("{head}é{tail}")];
+                for text in broken.iter().chain([&format!("{head}\n{tail}")]) {
+                    let line = Line::bare(text);
+                    for reader in READERS.iter().filter(|it| (it.fits)(&line)) {
+                        (reader.read)(&line, &mut Nothing);
+                    }
                 }
             }
         }
+    }
+
+    struct Nothing;
+
+    impl Sink for Nothing {
+        fn event(&mut self, event: Event<'_>) {
+            assert!(event.span.start <= event.span.end);
+        }
+
+        fn served(&mut self, _: Served) {}
+
+        fn event_below(&mut self, _: &Below<'_>, event: Event<'_>) {
+            assert!(event.span.start <= event.span.end);
+        }
+
+        fn taken(&mut self, _: &Below<'_>) {}
     }
 
     #[test]

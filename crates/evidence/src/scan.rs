@@ -40,7 +40,7 @@ pub struct Window {
 }
 
 impl Window {
-    fn holds(self, at: Option<Stamp>) -> bool {
+    pub(crate) fn holds(self, at: Option<Stamp>) -> bool {
         let Some(Stamp { micros, .. }) = at else { return true };
         self.since.is_none_or(|it| it <= micros) && self.until.is_none_or(|it| micros <= it)
     }
@@ -294,5 +294,21 @@ pub fn clip(text: &str, bytes: usize) -> &str {
         _ if text.len() <= bytes => text,
         Some(end) => &text[..end],
         None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sign::Sign;
+    use crate::source::Arrival;
+    use crate::testimony::Testimony;
+
+    #[test]
+    fn lines_that_nobody_knows_do_not_hide_the_others() {
+        let text = "some words\nmore words\nand more\n\
+                    app.service: Main process exited, code=exited, status=3/X\n";
+        let testimony = Testimony::of(&[("x", text)], Arrival::Stream, 2026);
+        let signs: Vec<Sign> = testimony.ledger.groups.keys().map(|it| it.sign).collect();
+        assert_eq!(signs, [Sign::ProcessExited]);
     }
 }

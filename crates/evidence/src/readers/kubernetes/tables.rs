@@ -1,7 +1,7 @@
 //! `kubectl get pods`, `endpoints`, `nodes`: one row each.
 
 use super::state_says;
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, number, span_of};

@@ -83,11 +83,10 @@ fn read(line: &Line, message: &str, sink: &mut dyn Sink) {
 
 /// What is certain from the words alone.
 fn said(message: &str) -> Option<(Sign, Said<'_>)> {
-    if let Some(unit) = unit(message) {
-        if let Some(rest) = message[unit.len()..].strip_prefix(": ") {
-            let (sign, said) = of_unit(rest)?;
-            return Some((sign, Said { who: Some(unit), ..said }));
-        }
+    let own = unit(message).and_then(|it| Some((it, message[it.len()..].strip_prefix(": ")?)));
+    if let Some((unit, rest)) = own {
+        let (sign, said) = of_unit(rest)?;
+        return Some((sign, Said { who: Some(unit), ..said }));
     }
     if let Some(rest) = message.strip_prefix("Unit ") {
         let unit = unit(rest)?;
