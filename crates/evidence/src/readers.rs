@@ -10,6 +10,7 @@ mod kubernetes;
 mod nginx;
 mod plain;
 mod shell;
+mod supervisord;
 mod systemd;
 mod table;
 
@@ -29,6 +30,7 @@ pub static READERS: &[Reader] = &[
     systemd::LOG,
     systemd::STATUS,
     systemd::SYSV,
+    supervisord::LOG,
     docker::EVENTS,
     docker::EVENTS_JSON,
     docker::TABLE,

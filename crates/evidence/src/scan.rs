@@ -159,9 +159,9 @@ impl Reading<'_> {
     }
 
     fn reader(&mut self, line: &Line<'_>) -> Option<&'static Reader> {
-        // The reader of last resort fits everything, and must not stand before the others.
-        let last = READERS.last().map(|it| it.name);
-        let recent = self.recent.filter(|it| Some(it.name) != last);
+        // The last reader takes whatever no other does, so that it is never tried first.
+        let rest = READERS.last().map(|it| it.name);
+        let recent = self.recent.filter(|it| Some(it.name) != rest);
         if let Some(recent) = recent.filter(|it| (it.fits)(line)) {
             return Some(recent);
         }
