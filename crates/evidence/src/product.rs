@@ -52,7 +52,7 @@ products! {
     DotNet: Iis "IIS" DotNet ".NET";
     Rust: Rust "Rust";
     Kernel: Kernel "the kernel" Audit "audit";
-    Systemd: Systemd "systemd";
+    Systemd: Systemd "systemd" Supervisord "supervisord";
     Docker: Docker "Docker";
     Kubernetes: Kubernetes "Kubernetes";
     Aws: AwsAlb "AWS ALB" AwsApiGateway "AWS API Gateway" AwsLambda "AWS Lambda" AwsEcs "AWS ECS";

@@ -33,6 +33,7 @@ mod plain;
 mod python;
 mod raised;
 mod shell;
+mod supervisord;
 mod systemd;
 mod table;
 mod traefik;
@@ -121,6 +122,7 @@ pub static READERS: &[Reader] = &[
     systemd::LOG,
     systemd::STATUS,
     systemd::SYSV,
+    supervisord::LOG,
     docker::EVENTS,
     docker::EVENTS_JSON,
     docker::TABLE,

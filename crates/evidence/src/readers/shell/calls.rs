@@ -15,9 +15,7 @@ pub(crate) const CALLS: Reader = Reader {
         "Ncat: ",
         "Unable to connect to remote host",
         "Destination Host Unreachable",
-        "Name or service not known",
-        "wget: ",
-        "Connecting to ",
+        "... failed: ",
     ],
     fits: |line| line.ident.is_none() && found(&line.text).is_some(),
     read: |line, sink| {
@@ -173,6 +171,11 @@ mod tests {
             "nc: connect to 192.0.2.9 port 8000 (tcp) failed: Connection refused",
             "the shell: CallerFailed upstream=192.0.2.9:8000 detail=Connection refused | nc: \
              connect to 192.0.2.9 port 8000 (tcp) failed: Connection refused",
+        );
+        check(
+            "Connecting to 127.0.0.1:8000... failed: Connection refused.",
+            "the shell: CallerFailed upstream=127.0.0.1:8000 detail=Connection refused | \
+             Connecting to 127.0.0.1:8000... failed: Connection refused.",
         );
         check(
             "From 192.0.2.1 icmp_seq=1 Destination Host Unreachable",

@@ -13,7 +13,7 @@ pub(crate) const NAMES: Reader = Reader {
     name: "dig, nslookup and host",
     product: Product::Shell,
     hooks: &[
-        "status: ",
+        "->>HEADER<<-",
         "server can't find ",
         "can't resolve '",
         "no servers could be reached",
@@ -21,7 +21,6 @@ pub(crate) const NAMES: Reader = Reader {
         "\tIN\tA",
         " IN A",
         "has address ",
-        "Name or service not known",
     ],
     fits: |line| line.ident.is_none() && found(line).is_some(),
     read: |line, sink| {

@@ -23,7 +23,7 @@ pub(crate) const FILES: Reader = Reader {
         }
     },
     source: "coreutils ls(1), -l; POSIX ls",
-    example: "srw------- 1 root root 0 Nov 20 07:19 /run/app.sock",
+    example: "srw------- 1 root root 0 Nov 20 08:41 /run/app.sock",
 };
 
 pub(crate) const SOCKETS: Reader = Reader {
@@ -144,11 +144,11 @@ mod tests {
     #[test]
     fn owner_and_mode_of_a_socket_are_read() {
         check(
-            "srw-rw---- 1 app www-data 0 Nov 20 07:19 /run/shop/app.sock",
+            "srw-rw---- 1 app www-data 0 Nov 20 08:41 /run/shop/app.sock",
             "the shell: SocketMode who=/run/shop/app.sock detail=srw-rw---- app www-data | \
              srw-rw---- 1 app www-data",
         );
-        check_nothing("-rw-r--r-- 1 root root 0 Nov 20 07:19 /run/app.pid");
+        check_nothing("-rw-r--r-- 1 root root 0 Nov 20 08:41 /run/app.pid");
         check_nothing("srw-rw---- is the mode of it");
         check_nothing("srwé------ 1 a b 0 x");
     }

@@ -27,6 +27,8 @@ pub(crate) const LOG: Reader = Reader {
         "ntpd",
         "Failed to start ",
         "Dependency failed for ",
+        "-- Reboot --",
+        "-- Boot ",
     ],
     fits: |line| message(line).is_some(),
     read: |line, sink| {
@@ -153,6 +155,11 @@ fn said(message: &str) -> Option<(Sign, Said<'_>)> {
             ..Said::default()
         };
         return Some((Sign::WorkerSegfault, said));
+    }
+    // What journalctl writes between two boots.
+    let boot = message.strip_prefix("-- Boot ").and_then(|it| it.strip_suffix(" --"));
+    if message == "-- Reboot --" || boot.is_some_and(|it| it.len() == 32) {
+        return Some((Sign::Rebooted, Said { words: message, ..Said::default() }));
     }
     clock(message)
 }
@@ -478,6 +485,7 @@ mod tests {
             "Nov 20 15:16:30 web systemd-coredump[81]: Process 80 (gunicorn) of user 33 dumped core.",
             "systemd: WorkerSegfault who=gunicorn | Process 80 (gunicorn) of user 33 dumped core",
         );
+        check("-- Reboot --", "systemd: Rebooted | -- Reboot --");
         check(
             "Nov 20 15:16:30 web chronyd[81]: System clock wrong by -3600.5 seconds",
             "systemd: ClockJumped number=-3600500 | System clock wrong by ",
