@@ -2,9 +2,12 @@
 
 use crate::reader::Reader;
 
+mod apache;
 mod haproxy;
 mod nginx;
 mod plain;
+mod squid;
+mod varnish;
 
 pub use nginx::LogFormat;
 
@@ -14,9 +17,15 @@ pub static READERS: &[Reader] = &[
     nginx::ERROR,
     nginx::CONTROLLER,
     nginx::JSON,
-    nginx::ACCESS,
+    apache::JK,
+    apache::ERROR,
     haproxy::REQUESTS,
     haproxy::EVENTS,
+    varnish::LOG,
+    squid::ACCESS,
+    squid::EVENTS,
+    apache::ACCESS,
+    nginx::ACCESS,
     nginx::FRAGMENT,
     // What no other takes is still searched.
     plain::TEXT,
