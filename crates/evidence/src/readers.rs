@@ -3,6 +3,7 @@
 use crate::reader::Reader;
 use crate::sign::Sign;
 
+mod apache;
 mod audit;
 mod aws;
 mod azure;
@@ -33,17 +34,19 @@ mod plain;
 mod python;
 mod raised;
 mod shell;
+mod squid;
 mod supervisord;
 mod systemd;
 mod table;
 mod traefik;
 mod uvicorn;
 mod uwsgi;
+mod varnish;
 mod waitress;
 
+pub use nginx::LogFormat;
 pub(crate) use exit::exited;
 pub(crate) use kubernetes::{event_says, probe_reason, state_says};
-pub use nginx::LogFormat;
 
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.
@@ -110,9 +113,15 @@ pub static READERS: &[Reader] = &[
     nginx::ERROR,
     nginx::CONTROLLER,
     nginx::JSON,
-    nginx::ACCESS,
+    apache::JK,
+    apache::ERROR,
     haproxy::REQUESTS,
     haproxy::EVENTS,
+    varnish::LOG,
+    squid::ACCESS,
+    squid::EVENTS,
+    apache::ACCESS,
+    nginx::ACCESS,
     nginx::FRAGMENT,
     // App servers and runtimes.
     // Platforms.
