@@ -8,12 +8,14 @@ mod django;
 mod flask;
 mod gunicorn;
 mod hypercorn;
+mod java;
 mod nginx;
 mod node;
 mod php;
 mod plain;
 mod python;
 mod raised;
+mod ruby;
 mod uvicorn;
 mod uwsgi;
 mod waitress;
@@ -38,6 +40,10 @@ pub static READERS: &[Reader] = &[
     php::ERROR,
     node::LOG,
     node::ERROR,
+    java::LOG,
+    java::TRACE,
+    ruby::LOG,
+    ruby::ERROR,
     python::TRACEBACK,
     python::EXCEPTION,
     nginx::ERROR,
