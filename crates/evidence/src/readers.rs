@@ -4,7 +4,9 @@ use crate::reader::Reader;
 use crate::sign::Sign;
 
 mod daphne;
+mod database;
 mod django;
+mod dotnet;
 mod flask;
 mod gunicorn;
 mod hypercorn;
@@ -16,6 +18,7 @@ mod plain;
 mod python;
 mod raised;
 mod ruby;
+mod rust;
 mod uvicorn;
 mod uwsgi;
 mod waitress;
@@ -44,6 +47,15 @@ pub static READERS: &[Reader] = &[
     java::TRACE,
     ruby::LOG,
     ruby::ERROR,
+    dotnet::LOG,
+    dotnet::ERROR,
+    rust::PANIC,
+    database::POSTGRES,
+    database::MYSQL,
+    database::REDIS,
+    database::MONGO,
+    database::RABBIT,
+    database::KAFKA,
     python::TRACEBACK,
     python::EXCEPTION,
     nginx::ERROR,
@@ -80,6 +92,20 @@ mod tests {
             let hooked = reader.hooks.iter().any(|it| reader.example.contains(it));
             assert!(hooked || reader.hooks.is_empty(), "{}: no hook in its example", reader.name);
             assert!(!read(reader.example).is_empty(), "{}: nothing is read", reader.name);
+        }
+    }
+
+    #[test]
+    fn no_line_cut_or_stuffed_anywhere_stops_a_reader() {
+        for reader in READERS {
+            let text = reader.example;
+            for at in (0..=text.len()).filter(|it| text.is_char_boundary(*it)) {
+                let (head, tail) = text.split_at(at);
+                let stuffed = format!("{head}\u{20ac}[\"({{{tail}");
+                for text in [head, tail, &stuffed, &format!("{text}\n{tail}\n{head}")] {
+                    read(text);
+                }
+            }
         }
     }
 

@@ -111,7 +111,6 @@ const RULES: &[(Product, Rule)] = &[
         Product::Java,
         rule("Aborting due to java.lang.OutOfMemoryError: {detail}", Sign::HeapExhausted),
     ),
-    (Product::Java, rule("Started ServerConnector@{_}{{upstream}}", Sign::Listening)),
     (Product::Java, words("Could not resolve placeholder '{detail}'", Sign::ConfigMissing)),
     (
         Product::Java,
@@ -135,6 +134,14 @@ fn told<'a>(line: &'a Line) -> Option<Event<'a>> {
     let pool = event.sign != Sign::DbPoolExhausted
         || event.who.as_deref().is_some_and(|it| !it.contains(' '));
     pool.then(|| with_port(event))
+}
+
+/// Jetty's `Started ServerConnector@1b2c3d{HTTP/1.1, (http/1.1)}{0.0.0.0:8080}`.
+fn connector(text: &str, start: usize) -> Option<Event<'_>> {
+    let rest = text[start..].strip_prefix("Started ServerConnector@")?;
+    let (_, address) = rest.trim_end().strip_suffix('}')?.rsplit_once('{')?;
+    let event = Event::new(Product::Java, Sign::Listening, Trust::C, start..text.trim_end().len());
+    Some(event.upstream(Some(address)))
 }
 
 /// `8080 (http) with context path ''` is a port on every address; Tomcat's handler is

@@ -297,7 +297,7 @@ mod tests {
     fn quoted_errors_are_no_errors() {
         check_nothing("the caller sent Error: connect ECONNREFUSED 127.0.0.1:5432");
         check_nothing("Error: something went wrong");
-        check_nothing("Listening on port 80 of your heart");
+        check_nothing("Listening on the radio");
     }
 
     #[test]

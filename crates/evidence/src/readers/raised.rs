@@ -362,6 +362,7 @@ const TABLE: &[Known] = &[
             "Errno::EADDRINUSE",
             "AddressInUseException",
             "AddrInUse",
+            "IOException",
             "PortInUseException",
         ],
         &[
