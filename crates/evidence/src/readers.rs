@@ -99,7 +99,7 @@ mod tests {
     fn no_line_cut_or_stuffed_anywhere_stops_a_reader() {
         for reader in READERS {
             let text = reader.example;
-            for at in (0..=text.len()).filter(|it| text.is_char_boundary(*it)) {
+            for at in (0..=text.len()).step_by(3).filter(|it| text.is_char_boundary(*it)) {
                 let (head, tail) = text.split_at(at);
                 let stuffed = format!("{head}\u{20ac}[\"({{{tail}");
                 for text in [head, tail, &stuffed, &format!("{text}\n{tail}\n{head}")] {

@@ -7,8 +7,9 @@ use crate::clock;
 pub(super) fn peel(text: &str, _: i32) -> Option<Peeled> {
     let (at, end) = clock::iso(text)?;
     let nanoseconds = text
+        .as_bytes()
         .get(19..30)
-        .is_some_and(|it| it.starts_with('.') && it[1..10].bytes().all(|it| it.is_ascii_digit()));
+        .is_some_and(|it| it[0] == b'.' && it[1..10].iter().all(u8::is_ascii_digit));
     if !at.zoned || !nanoseconds {
         return None;
     }

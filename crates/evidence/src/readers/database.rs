@@ -118,6 +118,8 @@ pub(super) const MYSQL: Reader = Reader {
         "InnoDB: ",
         "Can't start server",
         "Disk is full",
+        "Cannot allocate memory for the buffer pool",
+        "Database was not shutdown normally",
         "Shutdown complete",
         "Received SHUTDOWN",
         "Access denied for user",

@@ -128,7 +128,10 @@ fn told<'a>(line: &'a Line) -> Option<Event<'a>> {
     let found = RULES.iter().find_map(|(product, rule)| {
         rule::event(std::slice::from_ref(rule), *product, text, lead.inset)
     });
-    let event = found.or_else(|| pause(text, lead.inset)).or_else(|| started(text, rest, &lead))?;
+    let event = found
+        .or_else(|| connector(text, lead.inset))
+        .or_else(|| pause(text, lead.inset))
+        .or_else(|| started(text, rest, &lead))?;
     let event = event.pid(lead.pid).at(lead.at);
     // A pool's name is a word, so that nobody's sentence is one.
     let pool = event.sign != Sign::DbPoolExhausted
@@ -138,9 +141,15 @@ fn told<'a>(line: &'a Line) -> Option<Event<'a>> {
 
 /// Jetty's `Started ServerConnector@1b2c3d{HTTP/1.1, (http/1.1)}{0.0.0.0:8080}`.
 fn connector(text: &str, start: usize) -> Option<Event<'_>> {
-    let rest = text[start..].strip_prefix("Started ServerConnector@")?;
-    let (_, address) = rest.trim_end().strip_suffix('}')?.rsplit_once('{')?;
-    let event = Event::new(Product::Java, Sign::Listening, Trust::C, start..text.trim_end().len());
+    // Its own logger puts class and thread before it.
+    let at = text[start..].find("Started ServerConnector@")? + start;
+    let before = &text[start..at];
+    if before.contains(['"', ' ']) && !before.ends_with(": ") || before.len() > 100 {
+        return None;
+    }
+    let (_, address) = text[at..].trim_end().strip_suffix('}')?.rsplit_once('{')?;
+    let span = at..text.trim_end().len();
+    let event = Event::new(Product::Java, Sign::Listening, Trust::C, span);
     Some(event.upstream(Some(address)))
 }
 
@@ -329,6 +338,10 @@ mod tests {
             (
                 "2026-11-20T15:16:30.123Z INFO 1 --- [app] [main] com.example.App : Started App in 4.2 seconds (process running for 5.1)",
                 "Spring Boot: Ready who=App number=4200 | Started App in 4.2 seconds",
+            ),
+            (
+                "2026-11-20 15:16:30.123:INFO:oejs.AbstractConnector:main: Started ServerConnector@1b2c3d{HTTP/1.1, (http/1.1)}{0.0.0.0:8080}",
+                "Java: Listening upstream=0.0.0.0:8080 | Started ServerConnector@1b2c3d{HTTP/1.1, (http/1.1)}{0.0.0.0:8080}",
             ),
             (
                 "Web server failed to start. Port 8080 was already in use.",

@@ -203,7 +203,8 @@ fn read(line: &Line, sink: &mut dyn Sink) {
         let frame = it.text.trim().strip_prefix("at ")?;
         let library = frame.contains("node_modules")
             || frame.contains("node:")
-            || frame.contains("internal/");
+            || frame.contains("internal/")
+            || !frame.contains(['/', '\\']);
         (!library).then(|| frame.to_owned())
     });
     if let Some(last) = lines.last().filter(|_| lines.len() > 1) {

@@ -200,7 +200,7 @@ fn last_address(text: &str) -> Option<&str> {
     text.split([' ', '(', ')', ',', '[', '\'', '='])
         .rev()
         .map(|it| it.trim_end_matches([':', '.']))
-        .map(|it| address::authority(it))
+        .map(address::authority)
         .find(|it| {
             address::port(it).is_some_and(|it| it > 0) && !address::host(it).is_empty()
                 || is_port_of_all(it)

@@ -108,10 +108,10 @@ fn message(text: &str) -> (usize, Option<crate::clock::Stamp>) {
     let bytes = text.as_bytes();
     if bytes.len() > 4 && bytes[0].is_ascii_uppercase() && &bytes[1..4] == b", [" {
         let at = crate::clock::iso(&text[4..]).map(|it| it.0);
-        if let Some(end) = text.find(" -- ") {
-            if let Some(colon) = text[end..].find(": ") {
-                return (end + colon + 2, at);
-            }
+        if let Some(end) = text.find(" -- ")
+            && let Some(colon) = text[end..].find(": ")
+        {
+            return (end + colon + 2, at);
         }
     }
     let lead = Lead::of(text);
