@@ -11,8 +11,10 @@ mod caddy;
 mod caller;
 mod cloudflare;
 mod daphne;
+mod database;
 mod django;
 mod docker;
+mod dotnet;
 mod envoy;
 mod exit;
 mod flask;
@@ -24,6 +26,7 @@ mod gunicorn;
 mod haproxy;
 mod heroku;
 mod hypercorn;
+mod java;
 mod kernel;
 mod kubernetes;
 mod logfmt;
@@ -33,6 +36,8 @@ mod php;
 mod plain;
 mod python;
 mod raised;
+mod ruby;
+mod rust;
 mod shell;
 mod squid;
 mod supervisord;
@@ -108,6 +113,19 @@ pub static READERS: &[Reader] = &[
     php::ERROR,
     node::LOG,
     node::ERROR,
+    java::LOG,
+    java::TRACE,
+    ruby::LOG,
+    ruby::ERROR,
+    dotnet::LOG,
+    dotnet::ERROR,
+    rust::PANIC,
+    database::POSTGRES,
+    database::MYSQL,
+    database::REDIS,
+    database::MONGO,
+    database::RABBIT,
+    database::KAFKA,
     python::TRACEBACK,
     python::EXCEPTION,
     nginx::ERROR,
@@ -195,6 +213,14 @@ mod tests {
                     for reader in READERS.iter().filter(|it| (it.fits)(&line)) {
                         (reader.read)(&line, &mut Nothing);
                     }
+    fn no_line_cut_or_stuffed_anywhere_stops_a_reader() {
+        for reader in READERS {
+            let text = reader.example;
+            for at in (0..=text.len()).step_by(3).filter(|it| text.is_char_boundary(*it)) {
+                let (head, tail) = text.split_at(at);
+                let stuffed = format!("{head}\u{20ac}[\"({{{tail}");
+                for text in [head, tail, &stuffed, &format!("{text}\n{tail}\n{head}")] {
+                    read(text);
                 }
             }
         }

@@ -23,7 +23,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::DnsFault;
 
@@ -37,7 +37,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::NameNotFound, 0.88), (Sign::NameUnresolved, 0.6), (Sign::Answered502, 0.03)],
+        behind: &[
+            (Sign::NameNotFound, 0.88),
+            (Sign::NameUnresolved, 0.6),
+            (Sign::Answered502, 0.03),
+        ],
         ..Text::NONE
     },
 };

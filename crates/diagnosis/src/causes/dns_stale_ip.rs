@@ -36,7 +36,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.012), (Sign::ConnectTimedOut, 0.06), (Sign::HostUnreachable, 0.06)],
+        behind: &[
+            (Sign::ConnectRefused, 0.012),
+            (Sign::ConnectTimedOut, 0.06),
+            (Sign::HostUnreachable, 0.06),
+        ],
         brings: &["process_down", "firewall_drop", "host_down"],
         reason,
         ..Text::NONE

@@ -21,7 +21,7 @@
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::DnsFault;
 
@@ -35,7 +35,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::NameTimedOut, 0.93), (Sign::NameUnresolved, 0.15), (Sign::Answered504, 0.02)],
+        behind: &[
+            (Sign::NameTimedOut, 0.93),
+            (Sign::NameUnresolved, 0.15),
+            (Sign::Answered504, 0.02),
+        ],
         ..Text::NONE
     },
 };

@@ -24,7 +24,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, DECIDES, HINTS, SPEAKS, any, Text};
+use crate::text::{Claim, DECIDES, HINTS, SPEAKS, Text, any};
 use evidence::{Kind, Product, Sign, What};
 use exchange::TlsFault;
 
@@ -38,7 +38,13 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectFailed, 0.01), (Sign::TlsClientCertRequired, 0.02), (Sign::TlsToPlain, 0.02), (Sign::MtlsMismatch, 0.95), (Sign::Disconnected, 0.02)],
+        behind: &[
+            (Sign::ConnectFailed, 0.01),
+            (Sign::TlsClientCertRequired, 0.02),
+            (Sign::TlsToPlain, 0.02),
+            (Sign::MtlsMismatch, 0.95),
+            (Sign::Disconnected, 0.02),
+        ],
         clues: &[any(Sign::MtlsMismatch, DECIDES), any(Sign::PolicyDenied, HINTS)],
         brings: &["tls_to_plain_port", "connection_reset", "premature_close", "tls_peer_closed"],
         reason,

@@ -22,8 +22,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{HINTS, Text, before};
 use crate::{date, show};
-use crate::text::{HINTS, before, Text};
 use evidence::Sign;
 use exchange::CertificateFault;
 

@@ -23,7 +23,7 @@ use crate::alert;
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::TlsFault;
 
@@ -40,7 +40,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::TlsCipher, 0.1), (Sign::TlsClientCertRequired, 0.93), (Sign::TlsClientCertRejected, 0.03), (Sign::Reset, 0.005)],
+        behind: &[
+            (Sign::TlsCipher, 0.1),
+            (Sign::TlsClientCertRequired, 0.93),
+            (Sign::TlsClientCertRejected, 0.03),
+            (Sign::Reset, 0.005),
+        ],
         ..Text::NONE
     },
 };

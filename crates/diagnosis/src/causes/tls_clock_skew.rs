@@ -18,8 +18,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use crate::{date, show};
-use crate::text::{Text};
 use evidence::Sign;
 use exchange::CertificateFault;
 
@@ -35,10 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::CertExpired, 0.03)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::CertExpired, 0.03)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -20,8 +20,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use crate::{date, show};
-use crate::text::{Text};
 use evidence::Sign;
 use exchange::CertificateFault;
 
@@ -35,7 +35,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::CertSelfSigned, 0.93), (Sign::CertUntrusted, 0.05), (Sign::CertRefused, 0.2)],
+        behind: &[
+            (Sign::CertSelfSigned, 0.93),
+            (Sign::CertUntrusted, 0.05),
+            (Sign::CertRefused, 0.2),
+        ],
         ..Text::NONE
     },
 };

@@ -36,7 +36,13 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::CertWrongName, 0.02), (Sign::TlsCipher, 0.33), (Sign::TlsNameRejected, 0.94), (Sign::TlsClosed, 0.27), (Sign::TlsFailed, 0.2)],
+        behind: &[
+            (Sign::CertWrongName, 0.02),
+            (Sign::TlsCipher, 0.33),
+            (Sign::TlsNameRejected, 0.94),
+            (Sign::TlsClosed, 0.27),
+            (Sign::TlsFailed, 0.2),
+        ],
         reason,
         ..Text::NONE
     },

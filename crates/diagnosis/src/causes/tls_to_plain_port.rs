@@ -35,7 +35,14 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectFailed, 0.03), (Sign::TlsToPlain, 0.93), (Sign::TlsTimedOut, 0.2), (Sign::TlsClosed, 0.08), (Sign::TlsFailed, 0.1), (Sign::Answered502, 0.02)],
+        behind: &[
+            (Sign::ConnectFailed, 0.03),
+            (Sign::TlsToPlain, 0.93),
+            (Sign::TlsTimedOut, 0.2),
+            (Sign::TlsClosed, 0.08),
+            (Sign::TlsFailed, 0.1),
+            (Sign::Answered502, 0.02),
+        ],
         reason,
         ..Text::NONE
     },

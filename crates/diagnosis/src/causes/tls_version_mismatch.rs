@@ -18,7 +18,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::TlsFault;
 
@@ -32,7 +32,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::TlsVersion, 0.93), (Sign::TlsCipher, 0.08), (Sign::TlsClosed, 0.07), (Sign::TlsFailed, 0.2)],
+        behind: &[
+            (Sign::TlsVersion, 0.93),
+            (Sign::TlsCipher, 0.08),
+            (Sign::TlsClosed, 0.07),
+            (Sign::TlsFailed, 0.2),
+        ],
         ..Text::NONE
     },
 };
