@@ -9,6 +9,7 @@
 pub mod address;
 pub mod clock;
 mod configs;
+mod documents;
 mod event;
 mod layers;
 mod ledger;
@@ -27,6 +28,7 @@ mod trust;
 mod testing;
 
 pub use configs::CONFIGS;
+pub use documents::{DOCUMENTS, Document, Found, Tell};
 pub use event::{Event, Served, Sink};
 pub use layers::{Layers, names as layer_names};
 pub use ledger::{GAP, Group, Key, Ledger, MAX_RUNS, Place, Run, Sample, Tally, Ticket};
