@@ -30,7 +30,7 @@ mod trust;
 mod testing;
 
 pub use configs::CONFIGS;
-pub use documents::{DOCUMENTS, Document, MAX_DOCUMENT, Tell};
+pub use documents::{DOCUMENTS, Document, Found, MAX_DOCUMENT, Tell};
 pub use event::{Event, Served, Sink};
 pub use layers::{Layers, names as layer_names};
 pub use ledger::{

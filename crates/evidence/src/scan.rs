@@ -2,7 +2,8 @@
 
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
-use crate::ledger::{Context, Ledger, Place};
+use crate::layers::Layers;
+use crate::ledger::{Carried, Context, Ledger, Place};
 use crate::line::{Below, Line};
 use crate::reader::Reader;
 use crate::readers::READERS;
@@ -311,4 +312,60 @@ mod tests {
         let signs: Vec<Sign> = testimony.ledger.groups.keys().map(|it| it.sign).collect();
         assert_eq!(signs, [Sign::ProcessExited]);
     }
+}
+
+/// Reads a line that a document carries.
+pub(crate) fn carried(ledger: &mut Ledger, shape: &Shape, it: Carried<'_>, window: Window) {
+    let mut line = Layers::ALL.unwrap(it.line.as_bytes(), b"", shape.year);
+    line.inset = None;
+    line.at = line.at.or(it.at);
+    if line.service.is_none() {
+        line.service = it.service.map(Into::into);
+    }
+    let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { return };
+    let (at, place) = (line.at, it.place);
+    let mut inside = Inside { ledger, line: &line, place, at, window };
+    (reader.read)(&line, &mut inside);
+}
+
+/// Takes what a reader finds in a line inside of a document.
+struct Inside<'r, 'l> {
+    ledger: &'r mut Ledger,
+    line: &'l Line<'l>,
+    place: Place,
+    at: Option<Stamp>,
+    window: Window,
+}
+
+impl Sink for Inside<'_, '_> {
+    fn event(&mut self, event: Event<'_>) {
+        if !self.window.holds(event.at.or(self.at)) {
+            return;
+        }
+        let context = Context {
+            place: self.place,
+            text: &self.line.text,
+            raw: b"",
+            inset: None,
+            at: self.at,
+            service: self.line.service.as_deref(),
+            pid: self.line.pid,
+        };
+        self.ledger.event(event, &context);
+    }
+
+    fn served(&mut self, served: Served) {
+        let served = Served { at: served.at.or(self.at), ..served };
+        if self.window.holds(served.at) {
+            self.ledger.served(self.place.source, served);
+        }
+    }
+
+    /// A document carries one line at a time: nothing stands below.
+    fn event_below(&mut self, _: &Below<'_>, event: Event<'_>) {
+        let span = 0..self.line.text.len();
+        self.event(Event { span, ..event });
+    }
+
+    fn taken(&mut self, _: &Below<'_>) {}
 }

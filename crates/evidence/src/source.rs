@@ -74,7 +74,8 @@ impl Shape {
         }
         // Many objects, one a line, are a log; one object over many lines is a document.
         let head = String::from_utf8_lossy(sample);
-        shape.document = DOCUMENTS.iter().find(|it| (it.fits)(&head)).filter(|_| !is_lines(&head));
+        shape.document =
+            DOCUMENTS.iter().find(|it| (it.fits)(name, &head)).filter(|_| !is_lines(&head));
         let mut seen: Vec<(&'static Reader, usize)> = Vec::new();
         let (mut all, mut fitting) = (0, 0);
         for raw in lines(sample).filter(|it| !it.trim_ascii().is_empty()).take(2000) {

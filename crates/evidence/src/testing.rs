@@ -61,6 +61,9 @@ fn read_line(before: &str, line: &str, rest: &str) -> Vec<String> {
     let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { return Vec::new() };
     let mut written = Written { events: Vec::new(), text: line.text.clone().into_owned() };
     (reader.read)(&line, &mut written);
+    // A line without a hook is never looked at.
+    let hooked = reader.hooks.is_empty() || reader.hooks.iter().any(|it| first.contains(it));
+    assert!(written.events.is_empty() || hooked, "{}: no hook in {first}", reader.name);
     written.events
 }
 

@@ -1,6 +1,6 @@
 //! `docker inspect` and `podman inspect` of containers.
 
-use super::{Document, Places, Tell};
+use super::{Document, Found, Places, Tell};
 use crate::clock;
 use crate::event::Event;
 use crate::product::Product;
@@ -13,7 +13,7 @@ use std::ops::Range;
 pub(super) const INSPECT: Document = Document {
     name: "docker inspect",
     product: Product::Docker,
-    fits: |text| {
+    fits: |_, text| {
         text.trim_start().starts_with(['[', '{'])
             && text.contains("\"State\"")
             && (text.contains("\"OOMKilled\"") || text.contains("\"ExitCode\""))
@@ -50,7 +50,7 @@ fn read_container(it: &Value, places: &Places<'_>, tell: &mut Tell<'_>) {
                 .who(who)
                 .number(number)
                 .detail(detail);
-            tell(event, start);
+            tell(Found::Event(event));
         };
     let restarts = it["RestartCount"].as_i64().unwrap_or(0);
     if state["OOMKilled"] == true {
