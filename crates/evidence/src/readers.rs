@@ -51,6 +51,34 @@ mod tests {
     }
 
     #[test]
+    fn no_line_however_cut_or_spoilt_makes_a_reader_stumble() {
+        struct Spans(usize);
+        impl crate::event::Sink for Spans {
+            fn event(&mut self, event: crate::event::Event<'_>) {
+                assert!(event.span.start <= event.span.end && event.span.end <= self.0);
+            }
+            fn served(&mut self, _: crate::event::Served) {}
+        }
+        let try_all = |text: &str| {
+            let line = Line::bare(text);
+            for reader in READERS.iter().filter(|it| (it.fits)(&line)) {
+                (reader.read)(&line, &mut Spans(text.len()));
+            }
+        };
+        for reader in READERS {
+            let text = reader.example;
+            for cut in (0..=text.len()).filter(|it| text.is_char_boundary(*it)) {
+                let (before, after) = text.split_at(cut);
+                try_all(before);
+                try_all(after);
+                for odd in ["é", "\"", "(", "9", ": ", "[", " "] {
+                    try_all(&format!("{before}{odd}{after}"));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_reader_names_where_its_format_is_from() {
         let names: BTreeSet<&str> = READERS.iter().map(|it| it.name).collect();
         assert_eq!(names.len(), READERS.len(), "a name occurs twice");
