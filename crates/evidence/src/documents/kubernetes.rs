@@ -189,7 +189,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, want: &[(Sign, &str, &str)]) {
         let mut found = Vec::new();
-        read(text, &mut |event, _| {
+        read(text, &mut |found_one| {
+            let Found::Event(event) = found_one else { return };
             let words = text[event.span.clone()].to_owned();
             found.push((event.sign, event.who.as_deref().unwrap_or("").to_owned(), words));
         });

@@ -31,7 +31,7 @@ use std::sync::LazyLock;
 
 /// What stands in every line that says something, in the order of how often it does.
 const HOOKS: &[&str] = &[
-    "upstream",
+    "upstream server temporarily",
     "[error]",
     "[crit]",
     "[alert]",
@@ -39,7 +39,7 @@ const HOOKS: &[&str] = &[
     "limiting ",
     "worker_connections",
     "client prematurely",
-    "start worker process",
+    "start worker processes",
     "signal process started",
     "reconfiguring",
     "(SIGTERM) received",

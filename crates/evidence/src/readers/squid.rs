@@ -2,7 +2,6 @@
 
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
-use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, span_of};
 use crate::sign::Sign;
