@@ -62,8 +62,9 @@ fn read_line(before: &str, line: &str, rest: &str) -> Vec<String> {
     let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { return Vec::new() };
     let mut written = Written { events: Vec::new(), text: line.text.clone().into_owned() };
     (reader.read)(&line, &mut written);
-    // A line without a hook is never looked at.
-    let hooked = reader.hooks.is_empty() || reader.hooks.iter().any(|it| text.contains(it));
+    // A line without any reader's hook is never looked at.
+    let hooked = reader.hooks.is_empty()
+        || READERS.iter().flat_map(|it| it.hooks).any(|it| text.contains(it));
     assert!(written.events.is_empty() || hooked, "{}: no hook in {text}", reader.name);
     written.events
 }

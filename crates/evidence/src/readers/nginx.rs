@@ -7,7 +7,6 @@
 //! and never by words that stand somewhere in them.
 
 pub(super) mod access;
-mod controller;
 mod format;
 mod lua;
 mod message;
@@ -15,7 +14,6 @@ mod stderr;
 pub(super) mod tls;
 
 pub(super) use access::{ACCESS, JSON};
-pub(super) use controller::CONTROLLER;
 pub use format::LogFormat;
 
 use crate::clock::{self, Stamp};
@@ -39,9 +37,12 @@ const HOOKS: &[&str] = &[
     "limiting ",
     "worker_connections",
     "client prematurely",
+    "client intended",
     "start worker processes",
     "signal process started",
     "reconfiguring",
+    "exited on signal",
+    "bind() to ",
     "(SIGTERM) received",
     "(SIGQUIT) received",
 ];

@@ -244,10 +244,6 @@ mod tests {
     #[test]
     fn an_error_of_the_system_ends_what_was_done() {
         check(
-            "dial tcp 192.0.2.7:5432: connect: connection refused",
-            "the log: DbRefused upstream=192.0.2.7:5432 | connection refused",
-        );
-        check(
             "ERROR:app:cannot reach orders:8080: Connection refused",
             "the log: ExternalFailed upstream=orders:8080 | Connection refused",
         );

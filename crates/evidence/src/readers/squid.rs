@@ -197,10 +197,6 @@ mod tests {
             "2023/10/27 10:30:15| Detected DEAD Parent: cache1",
             "Squid: ServerDown upstream=cache1 who=cache1 | Detected DEAD",
         );
-        check(
-            "   X-Squid-Error:\"ERR_CONNECT_FAIL 111\"",
-            "Squid: ConnectRefused | ERR_CONNECT_FAIL 111",
-        );
         check_nothing("2023/10/27 10:30:15 kid1| helperOpenServers: Starting 0/5 processes");
         check_nothing("GET /X-Squid-Error: ERR_CONNECT_FAIL 111");
     }
