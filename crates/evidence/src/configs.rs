@@ -2,15 +2,58 @@
 
 use crate::setting::Config;
 
+mod apache;
+mod apisix;
+mod caddy;
+mod code;
 mod command;
+mod compose;
+mod dockerfile;
+mod environment;
+mod envoy;
 mod gunicorn;
+mod haproxy;
+mod kong;
+mod kubernetes;
 mod nginx;
+mod php_fpm;
+mod serverless;
+mod shell;
+mod spring;
+mod systemd;
+mod traefik;
 mod tree;
 mod uwsgi;
+mod varnish;
 mod words;
 
-/// Every kind of configuration that is read. The first that fits takes it.
-pub static CONFIGS: &[Config] = &[uwsgi::UWSGI, nginx::NGINX, gunicorn::SETTINGS];
+/// Every kind of configuration that is read. The first that fits takes it: those with signs of their
+/// own come before those that only resemble them.
+pub static CONFIGS: &[Config] = &[
+    systemd::SYSTEMD,
+    uwsgi::UWSGI,
+    php_fpm::PHP_FPM,
+    apache::APACHE,
+    varnish::VARNISH,
+    nginx::NGINX,
+    haproxy::HAPROXY,
+    caddy::CADDY,
+    kong::KONG,
+    apisix::APISIX,
+    envoy::ENVOY,
+    serverless::SERVERLESS,
+    kubernetes::KUBERNETES,
+    compose::COMPOSE,
+    traefik::TRAEFIK,
+    spring::SPRING,
+    dockerfile::DOCKERFILE,
+    gunicorn::SETTINGS,
+    environment::ENVIRONMENT,
+    shell::PROCFILE,
+    shell::COMMANDS,
+    code::CODE,
+];
+
 #[cfg(test)]
 mod tests {
     use super::CONFIGS;

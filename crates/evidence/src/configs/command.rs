@@ -57,6 +57,13 @@ pub(super) fn is_known(line: &str) -> bool {
     read(&mut Places::new(Product::Unknown, line), line).is_some()
 }
 
+/// Reads options of a server that stand without its name.
+pub(super) fn flags<'t>(places: &mut Places<'t>, product: Product, words: &[&'t str]) {
+    places.product(product);
+    let words = &words[..words.len().min(MAX_WORDS)];
+    Server { places, product, words, bound: true }.read("");
+}
+
 /// The command itself as a fact, up to the first word that could hold a secret.
 pub(super) fn runs<'t>(places: &mut Places<'t>, words: &[&'t str]) {
     let safe: Vec<&'t str> = words.iter().copied().take_while(|it| is_safe(it)).take(60).collect();
@@ -170,7 +177,8 @@ impl<'t> Server<'_, 't, '_> {
             match flag {
                 "--host" | "--http-address" if self.takes_host() => host = Some((value, quote)),
                 "-h" if self.product == Product::Flask => host = Some((value, quote)),
-                "-b" | "--binding" if self.product == Product::Puma => host = Some((value, quote)),
+                "-b" | "--bind" if self.product == Product::Daphne => host = Some((value, quote)),
+                "-b" | "--binding" if self.product == Product::Ruby => host = Some((value, quote)),
                 "-p" | "--port" if self.takes_port() => port = Some((value, quote)),
                 _ => self.flag(flag, value, quote),
             }
@@ -291,7 +299,6 @@ impl<'t> Server<'_, 't, '_> {
             Product::Hypercorn => self.hypercorn(flag, value, quote),
             Product::Puma | Product::Unicorn => self.ruby(flag, value, quote),
             Product::Daphne => match flag {
-                "-b" | "--bind" => self.listens(joined(value, "8000"), Scheme::Http, quote),
                 "-u" | "--unix-socket" => self.listens(unix(value), Scheme::Http, quote),
                 "-t" | "--http-timeout" => self.seconds(Limit::Worker, value, quote),
                 _ => {}

@@ -477,7 +477,8 @@ fn ambiguous(url: &str) -> bool {
     rest.contains('@') && !user.contains('@') && user.contains(':')
 }
 
-fn limit(name: &str, values: &[&str]) -> Option<(Limit, Option<i64>)> {
+/// The limit that a directive sets.
+pub(super) fn limit(name: &str, values: &[&str]) -> Option<(Limit, Option<i64>)> {
     let value = values.first().copied()?;
     let ms = millis(value, 1000);
     let (family, rest) = name.split_once('_').unwrap_or((name, ""));
