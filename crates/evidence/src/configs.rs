@@ -72,4 +72,36 @@ mod tests {
             }
         }
     }
+
+    /// Every example of every kind, cut short, doubled and mixed, is given to every reader: none may
+    /// panic, and every quote stands where it is said to stand.
+    #[test]
+    fn no_reader_fails_on_what_is_cut_or_mixed() {
+        let pieces = [
+            "", "{", "}", "\"", "'", "\\", "é", "[", ": ", "\n---\n", "=", "://", "@", "&a *a",
+            "\r\n",
+        ];
+        let mut seed = 7_usize;
+        for config in CONFIGS {
+            for round in 0..60 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+                let other = CONFIGS[(seed >> 33) % CONFIGS.len()].example;
+                let cut = |text: &str, at: usize| {
+                    let at = at % (text.len() + 1);
+                    text.chars().take(at).collect::<String>()
+                };
+                let piece = pieces[round % pieces.len()];
+                let text =
+                    cut(config.example, seed >> 40) + piece + &cut(other, seed >> 37) + piece;
+                for reader in CONFIGS {
+                    let _ = (reader.fits)("", &text);
+                    for it in (reader.read)("", &text) {
+                        let at = it.offset as usize;
+                        let there = text.get(at..at + it.quote.len());
+                        assert_eq!(there, Some(&*it.quote), "{}: {text}", reader.name);
+                    }
+                }
+            }
+        }
+    }
 }

@@ -25,7 +25,7 @@ fn fits(_: &str, text: &str) -> bool {
                 [bare @ .., "}"] => bare,
                 whole => whole,
             };
-            dials |= is_dialling(bare);
+            dials |= is_dialling(bare, block);
             known |= bare.first() == Some(&"trusted_proxies");
         }
     }
@@ -33,7 +33,7 @@ fn fits(_: &str, text: &str) -> bool {
 }
 
 /// `reverse_proxy [path] upstream ...`, `proxy / upstream`.
-fn is_dialling(words: &[&str]) -> bool {
+fn is_dialling(words: &[&str], inside: bool) -> bool {
     let (least, most) = match words.first() {
         Some(&("reverse_proxy" | "php_fastcgi")) => (2, 12),
         Some(&"proxy") => (3, 12),
@@ -48,7 +48,7 @@ fn is_dialling(words: &[&str]) -> bool {
         words[1..].iter().copied().filter(|it| upstream(it).is_some()).collect();
     // A name alone may be a word of a sentence.
     let plain = |it: &&str| it.contains([':', '/', '{']) || **it == *"localhost";
-    let named = upstreams.len() == 1 && (opens || upstreams[0].contains('.'));
+    let named = upstreams.len() == 1 && (opens || inside && words.len() <= 3);
     (named || upstreams.iter().all(|it| plain(&it)))
         && (!upstreams.is_empty() || opens)
         && upstreams.len() + other == words.len() - 1
@@ -265,6 +265,10 @@ mod tests {
                 "Caddy: [tools.example.com] ServedAs { host: \"tools.example.com\" }; [tools.example.com] Dials localhost:5004 Http",
             ),
             (":80 { reverse_proxy app:3000 }", "Caddy: [:80] Dials app:3000 Http"),
+            (
+                "a.b {\n  reverse_proxy app\n}",
+                "Caddy: [a.b] ServedAs { host: \"a.b\" }; [a.b] Dials app Http",
+            ),
             ("reverse_proxy unix//run/app.sock", "Caddy: Dials unix:/run/app.sock Http"),
             ("php_fastcgi unix//run/php.sock", "Caddy: Dials unix:/run/php.sock FastCgi"),
         ] {
