@@ -124,10 +124,10 @@ fn virtual_hosts(text: &str) -> Vec<Option<&str>> {
     for line in lines(text) {
         if starts(line, "<VirtualHost") {
             names.push(None);
-        } else if starts(line, "ServerName") {
-            if let Some(name) = names.last_mut() {
-                *name = line.split_whitespace().nth(1);
-            }
+        } else if starts(line, "ServerName")
+            && let Some(name) = names.last_mut()
+        {
+            *name = line.split_whitespace().nth(1);
         }
     }
     names

@@ -49,7 +49,7 @@ fn is_dialling(words: &[&str], inside: bool) -> bool {
     // A name alone may be a word of a sentence.
     let plain = |it: &&str| it.contains([':', '/', '{']) || **it == *"localhost";
     let named = upstreams.len() == 1 && (opens || inside && words.len() <= 3);
-    (named || upstreams.iter().all(|it| plain(&it)))
+    (named || upstreams.iter().all(plain))
         && (!upstreams.is_empty() || opens)
         && upstreams.len() + other == words.len() - 1
 }
@@ -76,7 +76,6 @@ fn read(_: &str, text: &str) -> Vec<Setting> {
     let mut reading =
         Reading { places: Places::new(Product::Caddy, text), open: Vec::new(), lost: 0 };
     for line in lines(text).filter(|it| !it.starts_with('#')) {
-        // Several statements of a block may stand in one line only where they are pasted so.
         let all = words(line);
         reading.line(&all);
     }
@@ -154,9 +153,6 @@ impl<'t> Reading<'t> {
                 self.dial("reverse_proxy", values);
             }
             _ if !(within("reverse_proxy") || within("proxy") || within("php_fastcgi")) => {
-                if *name == "admin" && value == "off" {
-                    return;
-                }
                 self.outside(name, value, quote);
             }
             "tls" if values.is_empty() => {
@@ -213,7 +209,7 @@ impl<'t> Reading<'t> {
                 places.add(What::Verifies { on: false }, quote);
             }
             "tls_server_name" => {
-                places.add(What::SendsName { name: Some(value.to_owned()) }, quote)
+                places.add(What::SendsName { name: Some(value.to_owned()) }, quote);
             }
             "tls_trusted_ca_certs" | "tls_trust_pool" => {
                 places.add(What::Trusts { file: values.join(" ") }, quote);

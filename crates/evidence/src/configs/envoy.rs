@@ -108,7 +108,6 @@ fn each<'t>(places: &mut Places<'t>, map: &Node<'t>) {
                     );
                 }
             }
-            "health_check" if value.items().is_empty() => {}
             _ => {}
         }
     }

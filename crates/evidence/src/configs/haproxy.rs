@@ -160,7 +160,7 @@ impl<'t> Reading<'t> {
             "ulimit-n" => self.limit(Limit::Descriptors, integer(value), quote),
             "nameserver" => self.add(What::Resolver { address: second.to_owned() }, quote),
             "user" if self.section == "global" => {
-                self.add(What::User { name: value.to_owned() }, quote)
+                self.add(What::User { name: value.to_owned() }, quote);
             }
             "log-format" => self.add(What::LogFormat { format: value.to_owned() }, quote),
             "http-request" if values.contains(&"deny") && values.contains(&"503") => {
@@ -263,7 +263,7 @@ impl<'t> Reading<'t> {
                 "fall" => self.limit(Limit::MaxFails, integer(next), quote),
                 "alpn" | "proto" => self.add(What::HttpVersion { version: next.to_owned() }, quote),
                 "check" => {
-                    self.add(What::HealthCheck { path: None, port: None, scheme: None }, name)
+                    self.add(What::HealthCheck { path: None, port: None, scheme: None }, name);
                 }
                 "check-ssl" => self.add(
                     What::HealthCheck { path: None, port: None, scheme: Some(Scheme::Https) },

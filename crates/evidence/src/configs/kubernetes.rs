@@ -317,10 +317,10 @@ impl<'t> Reading<'t> {
         for (key, value) in labels {
             self.label(key, value, |label| What::Restricts { label });
         }
-        if labels.is_empty() {
-            if let Some((_, quote)) = document.said(self.text, "kind") {
-                self.add(What::Restricts { label: String::new() }, quote);
-            }
+        if labels.is_empty()
+            && let Some((_, quote)) = document.said(self.text, "kind")
+        {
+            self.add(What::Restricts { label: String::new() }, quote);
         }
     }
 

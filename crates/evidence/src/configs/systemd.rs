@@ -130,10 +130,12 @@ pub(super) fn environment<'t>(places: &mut Places<'t>, name: &str, value: &'t st
                 places.add(What::Uses { address: address.to_owned() }, address);
             }
         }
-        _ if name.ends_with("_HOST") && is_dependency(name) => {
-            if super::words::is_authority(value) && is_safe(quote) {
-                places.add(What::Uses { address: value.to_owned() }, quote);
-            }
+        _ if name.ends_with("_HOST")
+            && is_dependency(name)
+            && super::words::is_authority(value)
+            && is_safe(quote) =>
+        {
+            places.add(What::Uses { address: value.to_owned() }, quote);
         }
         _ => {}
     }

@@ -221,7 +221,7 @@ pub(super) fn label<'t>(places: &mut Places<'t>, name: &str, value: &'t str, quo
             }
         }
         ["protocol"] => {
-            places.add(What::Dials { to: String::new(), scheme: Scheme::of(value) }, quote);
+            places.add(What::On { option: format!("{name}={value}") }, quote);
         }
         [_, "services", to, "loadbalancer", "server", "scheme"] => {
             let (to, scheme) = ((*to).to_owned(), Scheme::of(value));

@@ -122,10 +122,10 @@ fn entries<'t>(places: &mut Places<'t>, spec: &Node<'t>) {
         places.add(What::Service { name: host.to_owned() }, host);
     }
     for item in spec.list("ports") {
-        if let Some((number, quote)) = item.said(text, "number") {
-            if let Some(port) = port(item.str("targetPort").unwrap_or(number)) {
-                places.add(What::TargetPort { port }, quote);
-            }
+        if let Some((number, quote)) = item.said(text, "number")
+            && let Some(port) = port(item.str("targetPort").unwrap_or(number))
+        {
+            places.add(What::TargetPort { port }, quote);
         }
     }
     for item in spec.list("endpoints") {
