@@ -104,4 +104,32 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn no_fact_holds_a_password_or_a_key() {
+        for text in [
+            "server { location / { proxy_pass http://me:hush@a:80/; } }",
+            "proxy_pass http://a:80/x?token=hush;",
+            "ProxyPass / http://me:hush@a/ timeout=3",
+            "BalancerMember http://me:hush@a:80 retry=1",
+            "RewriteRule ^/(.*) http://me:hush@a/$1 [P]",
+            "backend b\n server a 192.0.2.1:80 check\n option httpchk GET /up?key=hush",
+            "a.b {\n reverse_proxy http://me:hush@a:80\n}",
+            "services:\n a:\n  image: b\n  command: gunicorn -b :80 a:b --password hush\n  environment:\n   DATABASE_URL: postgres://me:hush@db/x\n   DB_PASSWORD: hush\n   API_TOKEN: hush\n",
+            "services:\n a:\n  image: b\n  environment:\n   - REDIS_URL=redis://:hush@db/x\n   - A_URL=http://a/?k=hush\n",
+            "kind: Deployment\nspec:\n containers:\n - image: a\n   args: [--api-key, hush]\n   env:\n   - {name: PGHOST_URL, value: 'postgres://a:hush@b/c'}\n   livenessProbe:\n    httpGet: {path: '/a?key=hush', port: 80}\n",
+            "[Service]\nExecStart=/bin/app --token hush\nEnvironment=MONGO_URL=mongodb://a:hush@b,c/d",
+            "FROM a\nENV DATABASE_URL=mysql://a:hush@b/c\nCMD [\"app\", \"--secret\", \"hush\"]",
+            "docker run -e DATABASE_URL=amqp://a:hush@b -e PASSWORD=hush -p 80:80 a app --pass hush",
+            "_format_version: '3.0'\nservices:\n- name: a\n  url: http://me:hush@a:80\n",
+            "http:\n services:\n  a:\n   loadBalancer:\n    servers:\n    - url: http://me:hush@a:80\n",
+            "spring.datasource.url=jdbc:mysql://a:hush@b/c\nspring.datasource.password=hush\nserver.port=1",
+            "web: DATABASE_URL=postgres://a:hush@b/c gunicorn -b :80 a:b",
+        ] {
+            let config = CONFIGS.iter().find(|it| (it.fits)("", text)).map(|it| it.read);
+            let settings = config.expect(text)("", text);
+            let words = format!("{settings:?}");
+            assert!(!words.contains("hush"), "{text}: {words}");
+        }
+    }
 }
