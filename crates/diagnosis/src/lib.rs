@@ -9,6 +9,7 @@ mod case;
 mod catalogue;
 mod causes;
 mod date;
+pub mod doctor;
 mod engine;
 mod head;
 mod look;
