@@ -6,6 +6,7 @@
 
 use super::{Exhibit, Next, Report, Step, words};
 use crate::answer::visible;
+use crate::doctor::Advice;
 use crate::show::{escaped, units};
 
 /// The report as Markdown.
@@ -35,6 +36,28 @@ pub fn render_with(report: &Report, left_out: &[String]) -> String {
         page.next(&report.next);
     }
     page.rest(report);
+    page.text
+}
+
+/// What the doctor found, the worst first.
+#[must_use]
+pub fn advice(advice: &[Advice]) -> String {
+    let mut page = Page { text: String::new() };
+    for it in advice {
+        page.gap();
+        page.line(&format!("## {}: {}", it.severity.name(), prose(it.cause)));
+        page.paragraph(&format!("{}.", it.statement));
+        for quote in &it.exhibits {
+            page.gap();
+            page.line(&format!("{}:", code(&visible(&format!("{}:{}", quote.source, quote.line)))));
+            page.block("text", &escaped(&quote.quote));
+        }
+        for (name, steps) in words::steps(&it.fix) {
+            for step in steps {
+                page.step(name, step);
+            }
+        }
+    }
     page.text
 }
 

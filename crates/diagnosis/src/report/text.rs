@@ -2,6 +2,7 @@
 
 use super::{Exhibit, Next, Report, Step, words};
 use crate::answer::visible;
+use crate::doctor::{Advice, Severity};
 use crate::show::{escaped, wrap};
 
 /// The widest line. Commands and quotes are never broken: half a command does harm.
@@ -34,6 +35,16 @@ pub fn render_with(report: &Report, left_out: &[String], colour: bool) -> String
         page.next(&report.next);
     }
     page.rest(report);
+    page.text
+}
+
+/// What the doctor found, the worst first.
+#[must_use]
+pub fn advice(advice: &[Advice], colour: bool) -> String {
+    let mut page = Page { text: String::new(), colour };
+    for it in advice {
+        page.advice(it);
+    }
     page.text
 }
 
@@ -73,6 +84,29 @@ impl Page {
         }
     }
 
+    fn advice(&mut self, it: &Advice) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        let paint = if it.severity == Severity::Hint { Paint::Bold } else { Paint::Failure };
+        let opening = format!("{} {}:", it.severity.name(), it.cause);
+        let sentence = format!("{opening} {}", visible(&it.statement));
+        for (at, line) in wrap(&sentence, WIDTH - 2).iter().enumerate() {
+            match line.strip_prefix(&*opening).filter(|_| at == 0) {
+                Some(rest) => self.line("", &[(&opening, paint), (rest, Paint::Plain)]),
+                None => self.line("  ", &[(line, Paint::Plain)]),
+            }
+        }
+        for quote in &it.exhibits {
+            self.quote(&format!("{}:{}", quote.source, quote.line), &quote.quote);
+        }
+        for (_, steps) in words::steps(&it.fix) {
+            for step in steps {
+                self.step(step);
+            }
+        }
+    }
+
     fn fact(&mut self, name: &str, text: &str) {
         let mut name = format!("{name:<width$}", width = FACTS - 2);
         for line in wrap(&visible(text), WIDTH - FACTS) {
@@ -104,20 +138,24 @@ impl Page {
         }
         self.heading("Proof");
         for it in exhibits {
-            let place = visible(&words::place(it));
-            let quote = escaped(&it.quote);
-            match place.chars().count() + quote.chars().count() + 4 <= WIDTH {
-                true => self.line(
-                    "  ",
-                    &[(&place, Paint::Faint), ("  ", Paint::Plain), (&quote, Paint::Plain)],
-                ),
-                false => {
-                    self.line("  ", &[(&place, Paint::Faint)]);
-                    self.line("    ", &[(&quote, Paint::Plain)]);
-                }
-            }
+            self.quote(&words::place(it), &it.quote);
             for text in [Some(it.says.clone()), words::against(it)].into_iter().flatten() {
                 self.prose("      ", "      ", &text, Paint::Faint);
+            }
+        }
+    }
+
+    /// A quote beside its place, or below it where both are too long for a line.
+    fn quote(&mut self, place: &str, quote: &str) {
+        let (place, quote) = (visible(place), escaped(quote));
+        match place.chars().count() + quote.chars().count() + 4 <= WIDTH {
+            true => self.line(
+                "  ",
+                &[(&place, Paint::Faint), ("  ", Paint::Plain), (&quote, Paint::Plain)],
+            ),
+            false => {
+                self.line("  ", &[(&place, Paint::Faint)]);
+                self.line("    ", &[(&quote, Paint::Plain)]);
             }
         }
     }
