@@ -9,15 +9,16 @@ use evidence::{Product, What};
 pub(super) const CHECK: Check = Check { cause: "bound_to_loopback", look };
 
 fn look(files: &Files<'_>, found: &mut Found<'_>) {
-    let mut dialled = vec![None; files.units.len()];
+    let mut dialled = vec![Vec::new(); files.units.len()];
     for dial in &files.dials {
         for (fact, address) in dial.addresses.iter().filter(|(_, it)| !is_loopback(it)) {
+            let Some(port) = dial.port(address) else { continue };
             for at in files.surely_reached(dial, address) {
-                dialled[at] = Some(*fact);
+                dialled[at].push((*fact, port));
             }
         }
     }
-    for (unit, dial) in files.units.iter().zip(dialled) {
+    for (unit, dials) in files.units.iter().zip(dialled) {
         let listens = unit.all(|it| match it.what() {
             What::Listens { address, .. } => port(address).map(|port| (&**address, port)),
             _ => None,
@@ -31,6 +32,15 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
         if listens.iter().any(open) || unit.shares_host() {
             continue;
         }
+        let leads = |from: u16| {
+            let to = |it: super::Fact<'_>| {
+                matches!(it.what(), What::Publishes { host, container }
+                    if *host == from && *container == at)
+                .then_some(())
+            };
+            from == at || unit.find(to).is_some()
+        };
+        let dial = dials.iter().find(|(_, port)| leads(*port)).map(|it| it.0);
         let reached = dial.or_else(|| leads_in(unit, at));
         let product = fact.product().name();
         let statement = match (unit.is_container(), reached) {
@@ -113,6 +123,8 @@ mod tests {
             "n.conf nginx: dials http://127.0.0.1:8000; g.py gunicorn: listens 127.0.0.1:8000",
             "n.conf nginx: dials http://app:8000; c.yml docker app: service app; c.yml gunicorn app: listens 0.0.0.0:8000",
             "c.yml docker app: service app; c.yml gunicorn app: listens 127.0.0.1:8000",
+            "k.yml kubernetes in: dials web:80; k.yml kubernetes web: service web, publishes 80:80; \
+             k.yml gunicorn web: listens 127.0.0.1:8000",
             "c.yml docker app: service app, hostnet, publishes 1:8000; c.yml gunicorn app: listens 127.0.0.1:8000",
         ] {
             check_nothing(ID, settings);

@@ -4,6 +4,7 @@ use super::files::Files;
 use super::{Check, Found, Severity, change};
 use crate::manual::distance;
 use crate::report::{Risk, Step};
+use evidence::Product;
 use evidence::address::{host, is_ip, is_loopback, socket};
 use std::collections::HashSet;
 
@@ -37,7 +38,12 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
             let near = names.iter().filter(|it| it.len().max(name.len()) <= MAX_NAME);
             let near = near.take(100).map(|it| (distance(name, it), *it)).min();
             let near = near.filter(|(far, it)| *far <= 2.max(it.len() / 3)).map(|(_, it)| it);
-            let inside = files.container_of(dial).is_some();
+            // The other services of a cluster may stand in files that were not given.
+            let cluster = dial.fact.product() == Product::Kubernetes;
+            if cluster && near.is_none() {
+                continue;
+            }
+            let inside = !cluster && files.container_of(dial).is_some();
             let severity = if inside { Severity::Breaks } else { Severity::Risk };
             let product = fact.product().name();
             let statement = match near {
@@ -96,5 +102,9 @@ mod tests {
             check_nothing(ID, &settings);
         }
         check_nothing(ID, "n.conf nginx: dials http://web:80");
+        check_nothing(
+            ID,
+            "k.yml kubernetes in: dials http://web:80; k.yml kubernetes a: service orders",
+        );
     }
 }

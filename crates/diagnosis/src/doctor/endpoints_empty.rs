@@ -23,22 +23,23 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
             continue;
         }
         // Only a near miss is surely meant: the same key with another value.
-        let key = wanted[0].split('=').next().unwrap_or_default();
-        let near = pods.iter().find_map(|(pod, _)| {
-            pod.find(|it| label(it).filter(|it| it.split('=').next() == Some(key)))
-        });
+        let missing = |it: &&str| !pods.iter().any(|(pod, _)| has(pod, it));
+        let Some(missing) = wanted.iter().copied().find(missing) else { continue };
+        let key = |it: &str| it.split('=').next().unwrap_or_default().to_owned();
+        let near = pods
+            .iter()
+            .find_map(|(pod, _)| pod.find(|it| label(it).filter(|it| key(it) == key(missing))));
         let select = service.find(|it| match it.what() {
-            What::Selects { label } => Some(label.clone()),
+            What::Selects { label } if label == missing => Some(()),
             _ => None,
         });
-        let (Some((fact, selects)), Some((proof, labelled))) = (select, near) else { continue };
+        let (Some((fact, ())), Some((proof, labelled))) = (select, near) else { continue };
         let statement = format!(
-            "the service selects pods with `{}`, and no pod of these files has all of that; the \
-             nearest has `{labelled}`",
-            wanted.join(",")
+            "the service selects pods with `{missing}`, and no pod of these files has that; the \
+             nearest has `{labelled}`"
         );
         let new = fact.setting.quote.replace(
-            selects.split('=').nth(1).unwrap_or(&selects),
+            missing.split('=').nth(1).unwrap_or(missing),
             labelled.split('=').nth(1).unwrap_or(&labelled),
         );
         let step = change("Select what the pods are labelled with", fact, &new, Risk::None);
@@ -57,8 +58,8 @@ mod tests {
         check(
             ID,
             "s.yml kubernetes svc/a: selects app=web; d.yml kubernetes a: labelled app=website",
-            "risk: the service selects pods with `app=web`, and no pod of these files has all of \
-             that; the nearest has `app=website`",
+            "risk: the service selects pods with `app=web`, and no pod of these files has that; \
+             the nearest has `app=website`",
         );
     }
 

@@ -102,6 +102,15 @@ impl<'t> Unit<'t> {
         self.facts.iter().any(|it| *it.what() == What::HostNetwork)
     }
 
+    /// Whether its name, its image or its command names this program.
+    fn seems_to_run(&self, word: &str) -> bool {
+        let says = |it: &Fact<'_>| match it.what() {
+            What::Runs { command } => holds(command, word),
+            _ => it.setting.quote.starts_with("image") && holds(&it.setting.quote, word),
+        };
+        self.service.is_some_and(|it| holds(it, word)) || self.facts.iter().any(says)
+    }
+
     /// Whether any of its words hold this one.
     pub(crate) fn mentions(&self, word: &str) -> bool {
         self.facts.iter().any(|it| {
@@ -300,7 +309,7 @@ impl<'t> Files<'t> {
             let product = dial.fact.product();
             containers.entry(product).or_insert_with(|| {
                 let word = product.name().to_ascii_lowercase();
-                let fits = |it: &Unit<'_>| it.is_container() && it.mentions(&word);
+                let fits = |it: &Unit<'_>| it.is_container() && it.seems_to_run(&word);
                 let mut fitting = (0..self.units.len()).filter(|it| fits(&self.units[*it]));
                 let first = fitting.next()?;
                 fitting.next().is_none().then_some(first)

@@ -10,11 +10,20 @@ pub(super) const CHECK: Check = Check { cause: "proxy_protocol_mismatch", look }
 
 fn look(files: &Files<'_>, found: &mut Found<'_>) {
     for (dial, fact, address) in each(files) {
-        let sends = files.find_for(dial, |it| header(it, true));
+        // What one server of several is sent stands in its own line.
+        let own = &files.units[dial.unit];
+        let alone = own.all(|it| matches!(it.what(), What::Dials { .. }).then_some(())).len() == 1;
+        let same = |it: Fact<'_>| alone || it.setting.line == dial.fact.setting.line;
+        let sends = files.find_for(dial, |it| header(it, true).filter(|()| same(it)));
         for at in files.surely_reached(dial, address) {
             let unit = &files.units[at];
-            let Some((listens, _)) = unit.listens().first().copied() else { continue };
-            let expects = unit.find(|it| header(it, false));
+            let all = unit.listens();
+            let port = dial.port(address);
+            let Some((listens, _)) = all.iter().find(|it| Some(it.1) == port).copied() else {
+                continue;
+            };
+            let same = |it: Fact<'_>| all.len() == 1 || it.setting.line == listens.setting.line;
+            let expects = unit.find(|it| header(it, false).filter(|()| same(it)));
             let (one, other) = (fact.product().name(), listens.product().name());
             match (sends, expects) {
                 (Some((proof, ())), None) => {

@@ -185,12 +185,17 @@ impl Room {
     }
 
     fn add(&mut self, name: &str, bytes: &[u8], arrival: Arrival) {
-        let shape = Shape::of(name, bytes, arrival, YEAR);
+        let text = String::from_utf8_lossy(bytes);
+        let mut shape = Shape::of(name, bytes, arrival, YEAR);
+        // Whoever calls the doctor says that these are configurations: lines that a log could hold
+        // as well do not make them one.
+        if shape.config.is_none() && !shape.binary {
+            shape.config = CONFIGS.iter().find(|it| (it.fits)(name, &text));
+        }
         let source = u32::try_from(self.testimony.sources.len()).unwrap_or(u32::MAX);
         let format = shape.config.map(|it| it.name);
         self.inputs.push(Input { source: name.to_owned(), format, note: None });
         if format.is_some() {
-            let text = String::from_utf8_lossy(bytes);
             self.testimony.add(name, &shape, Origin::Elsewhere, Ledger::default());
             self.testimony.configure(source, &shape, name, &text);
         }
