@@ -100,13 +100,32 @@ fn local(files: &Files<'_>, dial: &Dial<'_>, fact: Fact<'_>, address: &str, foun
     if files.units[app].is_container() {
         return;
     }
-    let Some((proof, right)) = files.units[app].listens().first().copied() else { return };
+    let Some((proof, right)) = files.units[app].listens().first().copied() else {
+        return at_a_socket(&files.units[app], fact, address, found);
+    };
     let statement = format!(
         "{} dials port {dialled}, but {} listens on {right}",
         fact.product().name(),
         proof.product().name()
     );
     found.say(Severity::Breaks, statement, &[fact, proof], to(fact, right));
+}
+
+/// The app listens on a socket's path, and on no port at all.
+fn at_a_socket(app: &Unit<'_>, fact: Fact<'_>, address: &str, found: &mut Found<'_>) {
+    let path = app.find(|it| match it.what() {
+        What::Listens { address, .. } => socket(address),
+        _ => None,
+    });
+    let Some((proof, path)) = path else { return };
+    let statement = format!(
+        "{} dials {address}, but {} listens on the socket {path} alone",
+        fact.product().name(),
+        proof.product().name()
+    );
+    let new = fact.setting.quote.replacen(address, &format!("unix:{path}"), 1);
+    let step = change("Dial the socket", fact, &new, Risk::Reload);
+    found.say(Severity::Breaks, statement, &[fact, proof], vec![step]);
 }
 
 /// `VIRTUAL_PORT` and the like name another port than the program's own.
@@ -163,6 +182,16 @@ mod tests {
             ID,
             "n.conf nginx: dials http://127.0.0.1:8000; g.py gunicorn: listens 127.0.0.1:5000",
             "breaks: nginx dials port 8000, but gunicorn listens on 5000",
+        );
+    }
+
+    #[test]
+    fn the_app_listens_on_a_socket() {
+        check(
+            ID,
+            "n.conf nginx: dials http://127.0.0.1:8000; g.py gunicorn: listens unix:/run/app.sock",
+            "breaks: nginx dials 127.0.0.1:8000, but gunicorn listens on the socket /run/app.sock \
+             alone",
         );
     }
 

@@ -103,16 +103,15 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
 /// What was found in numbers, and what was read.
 fn summary(advice: &[Advice], inputs: &[Input], output: &Output) -> String {
     let gap = if advice.is_empty() { "" } else { "\n" };
-    let number = |severity| advice.iter().filter(|it| it.severity == severity).count();
-    let breaks = number(Severity::Breaks);
-    let found = match advice.is_empty() {
+    let named = [(Severity::Breaks, "break"), (Severity::Risk, "risk"), (Severity::Hint, "hint")];
+    let numbers = named
+        .map(|(severity, name)| (advice.iter().filter(|it| it.severity == severity).count(), name));
+    let counts =
+        numbers.into_iter().filter(|it| it.0 > 0).map(|(number, name)| count(number, name));
+    let counts: Vec<String> = counts.collect();
+    let found = match counts.is_empty() {
         true => output.green("nothing was found"),
-        false => output.bold(&format!(
-            "{breaks} {} requests, {}, {}",
-            if breaks == 1 { "breaks" } else { "break" },
-            count(number(Severity::Risk), "risk"),
-            count(number(Severity::Hint), "hint")
-        )),
+        false => output.bold(&counts.join(", ")),
     };
     let mut text = format!("{gap}{found}\n");
     let (known, other): (Vec<_>, Vec<_>) = inputs.iter().partition(|it| it.format.is_some());
