@@ -4,7 +4,7 @@ use super::files::{Dial, Fact, Files, Unit};
 use super::tls_to_plain_port::each;
 use super::{Check, Found, Severity, add, change, duration, with_number};
 use crate::report::{Risk, Step};
-use evidence::{Limit, Product, Stack};
+use evidence::{Limit, Product, Scheme, Stack};
 
 pub(super) const CHECK: Check = Check { cause: "timeout_ladder_inverted", look };
 
@@ -110,7 +110,15 @@ fn steps(
         (Some(fact), _) => with_number(&fact.setting.quote, &longer.to_string())
             .map(|new| change(text, fact, &new, Risk::Reload)),
         (None, true) => {
-            Some(add(text, dial.fact, &format!("proxy_read_timeout {longer};"), Risk::Reload))
+            let family = match dial.scheme {
+                Scheme::FastCgi => "fastcgi",
+                Scheme::Uwsgi => "uwsgi",
+                Scheme::Scgi => "scgi",
+                Scheme::Grpc | Scheme::Grpcs => "grpc",
+                _ => "proxy",
+            };
+            let line = format!("{family}_read_timeout {longer};");
+            Some(add(text, dial.fact, &line, Risk::Reload))
         }
         (None, false) => None,
     };
