@@ -18,9 +18,10 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
     let demanded = |wanted: &str| modes().find(|(_, mode, host)| host.is_none() && *mode == wanted);
     for (fact, mode, host) in modes() {
         let Some(host) = host else { continue };
-        let (demand, right) = match mode {
-            "DISABLE" | "SIMPLE" => (demanded("STRICT"), "ISTIO_MUTUAL"),
-            "ISTIO_MUTUAL" | "MUTUAL" => (demanded("DISABLE"), "DISABLE"),
+        // Never less: whichever side speaks in the clear is told to encrypt.
+        let (demand, secures) = match mode {
+            "DISABLE" | "SIMPLE" => (demanded("STRICT"), false),
+            "ISTIO_MUTUAL" | "MUTUAL" => (demanded("DISABLE"), true),
             _ => continue,
         };
         let Some((proof, ..)) = demand else { continue };
@@ -30,8 +31,12 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
             ),
             _ => format!("callers of `{host}` speak {mode}, but its side has mutual TLS off"),
         };
-        let new = fact.setting.quote.replacen(mode, right, 1);
-        let step = change("Have both sides agree", fact, &new, Risk::None);
+        let (plain, old, new) = match secures {
+            true => (proof, "DISABLE", "PERMISSIVE"),
+            false => (fact, mode, "ISTIO_MUTUAL"),
+        };
+        let new = plain.setting.quote.replacen(old, new, 1);
+        let step = change("Have both sides speak mutual TLS", plain, &new, Risk::None);
         found.say(Severity::Breaks, statement, &[fact, proof], vec![step]);
     }
 }
