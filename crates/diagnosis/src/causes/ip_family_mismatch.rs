@@ -23,7 +23,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::listener;
-use crate::text::{Claim, RULES_OUT, Text};
+use crate::text::{AGAINST, Claim, RULES_OUT, Text, When};
 use evidence::{Sign, address};
 use exchange::{Address, ConnectFault, Fault};
 use std::net::IpAddr;
@@ -113,8 +113,15 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     let Some(it) = dossier.dialled().into_iter().find(|it| address::is_ipv6(&it.to)) else {
         return vec![Claim::new(RULES_OUT, "no IPv6 address was dialled", Vec::new())];
     };
-    // Nothing listens on `::1` only where an app took IPv4 alone.
-    let weight = if address::is_loopback(&it.to) { 4.5 } else { 4.0 };
+    let refused_too = dossier.seen(Sign::ConnectRefused, When::During).into_iter().any(|seen| {
+        let theirs = seen.key.upstream.as_deref().unwrap_or_default();
+        !address::is_ipv6(theirs) && address::port(theirs) == address::port(&it.to)
+    });
+    if refused_too {
+        return vec![Claim::new(AGAINST, "IPv4 is refused too", vec![it.cite])];
+    }
+    // On `::1` an app that took IPv4 alone does not listen; elsewhere IPv6 may not be there at all.
+    let weight = if address::is_loopback(&it.to) { 6.0 } else { 4.0 };
     vec![Claim::new(weight, "an IPv6 address was dialled", vec![it.cite])]
 }
 
