@@ -15,6 +15,8 @@ mod look;
 pub mod manual;
 mod opening;
 pub mod report;
+pub mod secrets;
+pub mod share;
 mod show;
 mod signs;
 pub mod why;

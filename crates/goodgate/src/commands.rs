@@ -5,8 +5,11 @@ mod check;
 mod completions;
 mod demo;
 mod explain;
+mod formats;
+mod mcp;
 mod run;
 mod schema;
+mod why;
 
 use crate::output::Output;
 use crate::problem::Failure;
@@ -27,6 +30,7 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  goodgate why /var/log/nginx           find out why requests fail, from logs
   goodgate demo                         watch it explain targets that misbehave
   goodgate run http://localhost:8000    put the gateway in front of an app
   goodgate check goodgate.toml          find every mistake in a file at once
@@ -43,12 +47,15 @@ Exit codes:
 
 #[derive(Subcommand)]
 enum Command {
+    Why(why::Arguments),
     Run(run::Arguments),
     Demo(demo::Arguments),
     Check(check::Arguments),
     Schema(schema::Arguments),
     Causes(causes::Arguments),
     Explain(explain::Arguments),
+    Formats(formats::Arguments),
+    Mcp(mcp::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -65,12 +72,15 @@ enum Format {
 /// `began` is when the process did.
 pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Result<(), Failure> {
     match arguments.command {
+        Some(Command::Why(it)) => why::run(it, output),
         Some(Command::Run(it)) => run::run(it, output, began),
         Some(Command::Demo(it)) => demo::run(&it, output, began),
         Some(Command::Check(it)) => check::run(&it, output),
         Some(Command::Schema(it)) => schema::run(&it, output),
         Some(Command::Causes(it)) => causes::run(&it, output),
         Some(Command::Explain(it)) => explain::run(&it, output),
+        Some(Command::Formats(it)) => formats::run(&it, output),
+        Some(Command::Mcp(it)) => mcp::run(&it),
         Some(Command::Completions(it)) => completions::run(&it, output),
         None => Ok(output.styled(&Arguments::command().render_help())?),
     }
