@@ -320,7 +320,7 @@ mod tests {
     fn tokens_are_known_by_their_looks() {
         check("key AKIAIOSFODNN7EXAMPLE used", "key *** used");
         check("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln end", "got *** end");
-        check("sk-ant-REDACTED", "***");
+        check("sk-ant-api03-0example1example2", "***");
         check(
             "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\nx",
             "-----BEGIN PRIVATE KEY-----***-----END PRIVATE KEY-----\nx",

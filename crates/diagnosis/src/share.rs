@@ -246,7 +246,8 @@ impl Mask {
     /// Addresses, host names, and users at hosts: word by word.
     fn names(&mut self, text: &str) -> String {
         let of_word = |it: u8| {
-            it.is_ascii_alphanumeric() || matches!(it, b'.' | b'-' | b'_' | b':' | b'@' | b'%')
+            it.is_ascii_alphanumeric()
+                || matches!(it, b'.' | b'-' | b'_' | b':' | b'@' | b'%' | b'*')
         };
         let bytes = text.as_bytes();
         let mut shown = String::with_capacity(text.len());

@@ -806,3 +806,296 @@ fn year_at(seconds: u64) -> i32 {
     let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     rfc3339(micros).split('-').next().and_then(|it| it.parse().ok()).unwrap_or(1970)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::inputs;
+    use super::super::tar::tests::archive;
+    use super::super::times::moment;
+    use super::*;
+    use evidence::{Sign, clock};
+    use std::fmt::Write as _;
+    use std::io::Write as _;
+
+    fn folder(name: &str, files: &[(&str, &[u8])]) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("goodgate-{}-r-{name}", std::process::id()));
+        for (file, bytes) in files {
+            let file = folder.join(file);
+            fs::create_dir_all(file.parent().expect("a folder")).expect("a folder for the test");
+            fs::write(file, bytes).expect("a file for the test");
+        }
+        folder
+    }
+
+    fn limits() -> Limits {
+        Limits { block: 4096, threads: 2, ..Limits::of_this_machine() }
+    }
+
+    fn read_with(path: &Path, wanted: &Wanted, limits: &Limits) -> Findings {
+        let inputs = inputs::of_paths(&[path.to_owned()]);
+        let mut found = read(&inputs.inputs, wanted, limits, &Progress::silent());
+        found.refused.extend(inputs.refused);
+        found
+    }
+
+    /// Sources, how often the upstream refused a connection, and what was refused.
+    fn seen(found: &Findings) -> (Vec<&str>, u64, Vec<String>) {
+        let sources = found.testimony.sources.iter().map(|it| name_of(&it.name)).collect();
+        let groups = found.testimony.ledger.groups.iter();
+        let refused = groups.filter(|(it, _)| it.sign == Sign::ConnectRefused);
+        let words = found.refused.iter();
+        let words = words.map(|it| format!("{}: {}", name_of(&it.name), it.why.why())).collect();
+        (sources, refused.map(|(_, it)| it.count).sum(), words)
+    }
+
+    fn name_of(path: &str) -> &str {
+        let folder = path.find(':').unwrap_or(path.len());
+        path[..folder].rfind('/').map_or(path, |it| &path[it + 1..])
+    }
+
+    fn remove(folder: &Path) {
+        fs::remove_dir_all(folder).expect("it was there");
+    }
+
+    /// A failure a minute, from a time on.
+    fn log(from: &str, minutes: i64) -> String {
+        let from = clock::iso(from).expect("a time").0.micros;
+        let mut text = String::new();
+        for minute in 0..minutes {
+            let at = clock::rfc3339(from + minute * clock::MINUTE);
+            let at = at.replace('-', "/").replace('T', " ").replace('Z', "");
+            writeln!(
+                text,
+                "{at} [error] 29#29: *1 connect() failed (111: Connection refused) while \
+                 connecting to upstream, client: 192.0.2.7, server: example.com, request: \"GET \
+                 /orders HTTP/1.1\", upstream: \"http://127.0.0.1:8000/orders\", host: \
+                 \"example.com\"\n{at} [notice] 1#1: signal process started"
+            )
+            .expect("room");
+        }
+        text
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(bytes).expect("room");
+        packer.finish().expect("room")
+    }
+
+    fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut all = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        for (name, bytes) in files {
+            all.start_file(*name, zip::write::SimpleFileOptions::default()).expect("room");
+            all.write_all(bytes).expect("room");
+        }
+        all.finish().expect("room").into_inner()
+    }
+
+    #[test]
+    fn a_rotated_log_is_one_source_in_order_of_time() {
+        let (old, middle, new) = (
+            log("2026-11-20 10:00:00", 3),
+            log("2026-11-20 10:03:00", 3),
+            log("2026-11-20 10:06:00", 3),
+        );
+        let folder = folder(
+            "rotated",
+            &[
+                ("error.log", new.as_bytes()),
+                ("error.log.1", middle.as_bytes()),
+                ("error.log.2.gz", &gzip(old.as_bytes())),
+            ],
+        );
+        let found = read_with(&folder, &Wanted::default(), &limits());
+        assert_eq!(seen(&found), (vec!["error.log"], 9, vec![]));
+        let ledger = &found.testimony.ledger;
+        let group = ledger.groups.values().next().expect("a group");
+        let [run] = &group.runs[..] else { panic!("one run: {group:?}") };
+        assert_eq!(run.opening.place.line, Some(1));
+        assert_eq!(run.closing.place.line, Some(17));
+        // The last line stands in the newest file, where it is the fifth.
+        let [rotated] = &found.rotated[..] else { panic!("one rotated log") };
+        let (name, start, before) = rotated.files.last().expect("a file");
+        let line = new.lines().take(4).map(|it| it.len() as u64 + 1).sum::<u64>();
+        assert!(name.ends_with("/error.log"), "{name}");
+        assert_eq!((run.closing.place.offset - start, 17 - before), (line, 5));
+        remove(&folder);
+    }
+
+    #[test]
+    fn archives_hold_sources_and_so_do_archives_in_them() {
+        let text = log("2026-11-20 10:00:00", 2);
+        let inner = archive(&[("var/log/error.log.1.gz", b'0', &gzip(text.as_bytes()))]);
+        let tar = archive(&[
+            ("var/log/nginx/error.log", b'0', text.as_bytes()),
+            ("bin/nginx", b'0', &[0, 1, 2, 3, 0, 0, 0, 0, 0, 0]),
+            ("inner.tgz", b'0', &gzip(&inner)),
+            ("inner.zip", b'0', &zip(&[("a.log", text.as_bytes())])),
+        ]);
+        let zip = zip(&[("logs/error.log", text.as_bytes()), ("x.gz", &gzip(text.as_bytes()))]);
+        let folder =
+            folder("archives", &[("a.tar.gz", &gzip(&tar)), ("b.zip", &zip), ("c.tar", &tar)]);
+        let found = read_with(&folder, &Wanted::default(), &limits());
+        let of = |it: &str| {
+            [":var/log/nginx/error.log", ":inner.tgz:var/log/error.log.1.gz", ":inner.zip:a.log"]
+                .map(|inner| format!("{it}{inner}"))
+        };
+        let zip = ["b.zip:logs/error.log".to_owned(), "b.zip:x.gz".to_owned()];
+        let names: Vec<String> = of("a.tar.gz").into_iter().chain(zip).chain(of("c.tar")).collect();
+        let names = names.iter().map(String::as_str).collect();
+        assert_eq!(seen(&found), (names, 16, vec![]));
+        remove(&folder);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let text = log("2026-11-20 10:00:00", 2);
+        let mut cut = gzip(log("2026-11-20 10:00:00", 900).as_bytes());
+        cut.truncate(cut.len() / 2);
+        let folder = folder(
+            "unreadable",
+            &[
+                ("empty.log", b""),
+                ("binary", &[0; 100]),
+                ("none/binary", &[0; 100]),
+                ("cut.gz", &cut),
+                ("good.log", text.as_bytes()),
+            ],
+        );
+        let check = |name: &str, why: &str| {
+            let found = read_with(&folder.join(name), &Wanted::default(), &limits());
+            assert_eq!(seen(&found), (vec![], 0, vec![format!("{name}: {why}")]), "{name}");
+        };
+        check("empty.log", "it is empty");
+        check("binary", "it is not text");
+        check("nowhere.log", "there is no such file");
+        let found = read_with(&folder, &Wanted::default(), &limits());
+        let (sources, failures, refused) = seen(&found);
+        assert_eq!((sources, refused), (vec!["cut.gz", "good.log"], vec![]));
+        assert!(failures > 2, "what came before the cut was read");
+        let skipped = found.testimony.sources[0].skipped.as_deref();
+        assert!(skipped.is_some_and(|it| it.starts_with("what follows cannot be read")));
+        remove(&folder);
+    }
+
+    #[test]
+    fn what_unpacks_without_end_is_read_up_to_a_limit() {
+        let text = log("2026-11-20 10:00:00", 400);
+        let folder = folder(
+            "bomb",
+            &[
+                ("a.log.gz", &gzip(text.as_bytes())),
+                ("b.zip", &zip(&[("b.log", text.as_bytes()), ("c.log", text.as_bytes())])),
+                ("d.tar.gz", &gzip(&archive(&[("d.log", b'0', text.as_bytes())]))),
+            ],
+        );
+        let limits = Limits { unpacked: 10_000, ..limits() };
+        for name in ["a.log.gz", "b.zip", "d.tar.gz"] {
+            let found = read_with(&folder.join(name), &Wanted::default(), &limits);
+            let bytes: u64 = found.testimony.sources.iter().filter_map(|it| it.bytes).sum();
+            assert!((8_000..=10_000).contains(&bytes), "{name}: {bytes}");
+        }
+        let found = read_with(&folder.join("a.log.gz"), &Wanted::default(), &limits);
+        let skipped = found.testimony.sources[0].skipped.as_deref();
+        assert_eq!(skipped, Some("only the first 9.8 KiB were read"));
+        remove(&folder);
+    }
+
+    #[test]
+    fn a_large_log_is_read_from_its_last_day_on() {
+        let text = log("2026-11-18 00:00:00", 3 * 24 * 60);
+        let folder = folder("large", &[("error.log", text.as_bytes())]);
+        let file = folder.join("error.log");
+        let limits = Limits { whole: 100_000, sought: 100_000, ..limits() };
+        let found = read_with(&file, &Wanted::default(), &limits);
+        assert_eq!(seen(&found).1, 24 * 60 + 1);
+        let source = &found.testimony.sources[0];
+        let skipped = source.skipped.as_deref().unwrap_or_default();
+        let note = "only what is from 2026-11-19T23:59:00Z on was read: ";
+        assert!(skipped.starts_with(note) && skipped.ends_with("--since all reads everything"));
+        assert_eq!(source.lines, None);
+        let group = found.testimony.ledger.groups.values().next().expect("a group");
+        let place = group.sample().place;
+        assert_eq!(place.line, None);
+        assert!(text[place.offset as usize..].starts_with("2026/11/19 23:59:00 [error]"));
+        let all = Wanted { since: Some(Moment::All), ..Wanted::default() };
+        let found = read_with(&file, &all, &limits);
+        assert_eq!((seen(&found).1, &found.testimony.sources[0].skipped), (3 * 24 * 60, &None));
+        remove(&folder);
+    }
+
+    #[test]
+    fn times_count_back_from_the_newest_one_sought_or_not() {
+        let text = log("2026-11-20 00:00:00", 600);
+        let files: [(&str, &[u8]); 2] =
+            [("error.log", text.as_bytes()), ("packed.gz", &gzip(text.as_bytes()))];
+        let folder = folder("since", &files);
+        let check = |since: &str, until: &str, count: u64| {
+            let wanted = Wanted {
+                since: moment(since).ok(),
+                until: moment(until).ok(),
+                ..Wanted::default()
+            };
+            for sought in [100, 1 << 30] {
+                let limits = Limits { sought, ..limits() };
+                for (file, _) in &files {
+                    let found = read_with(&folder.join(file), &wanted, &limits);
+                    assert_eq!(seen(&found).1, count, "{since} {until} {file} {sought}");
+                }
+            }
+        };
+        check("1h", "all", 61);
+        check("2026-11-20 01:00", "2026-11-20 02:00", 61);
+        check("09:00", "all", 60);
+        check("all", "30m", 570);
+        check("yesterday", "all", 600);
+        remove(&folder);
+    }
+
+    #[test]
+    fn only_lines_that_hold_the_text_are_read() {
+        let text = log("2026-11-20 00:00:00", 60)
+            .replace("00:30:00 [error] 29#29: *1", "00:30:00 [error] 29#29: *77");
+        let folder = folder("match", &[("error.log", text.as_bytes())]);
+        let wanted = Wanted { holding: Some("*77 ".to_owned()), ..Wanted::default() };
+        let found = read_with(&folder, &wanted, &limits());
+        assert_eq!(seen(&found).1, 1);
+        let group = found.testimony.ledger.groups.values().next().expect("a group");
+        assert_eq!(group.sample().place.line, Some(61));
+        remove(&folder);
+    }
+
+    #[test]
+    fn configurations_are_read_whole() {
+        let text = "bind = '127.0.0.1:8000'\ntimeout = 30\nworkers = 2\n";
+        let folder = folder("configured", &[("gunicorn.conf.py", text.as_bytes())]);
+        let found = read_with(&folder, &Wanted::default(), &limits());
+        assert!(found.testimony.settings.len() >= 2, "{:?}", found.testimony.settings);
+        let packed = folder.join("packed.tar.gz");
+        let tar = archive(&[("gunicorn.conf.py", b'0', text.as_bytes())]);
+        fs::write(&packed, gzip(&tar)).expect("a file for the test");
+        let again = read_with(&packed, &Wanted::default(), &limits());
+        assert_eq!(again.testimony.settings, found.testimony.settings);
+        remove(&folder);
+    }
+
+    #[test]
+    fn other_encodings_are_text() {
+        let text = log("2026-11-20 00:00:00", 3);
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+        let latin = text.replace("example.com\"\n", "caf\u{e9}\"\n");
+        let latin: Vec<u8> = latin.chars().map(|it| it as u8).collect();
+        let files: [(&str, &[u8]); 3] =
+            [("wide.log", &wide), ("marked.log", &marked), ("latin.log", &latin)];
+        let folder = folder("encodings", &files);
+        for (file, _) in files {
+            let found = read_with(&folder.join(file), &Wanted::default(), &limits());
+            assert_eq!(seen(&found), (vec![file], 3, vec![]), "{file}");
+        }
+        let found = read_with(&folder.join("marked.log"), &Wanted::default(), &limits());
+        let group = found.testimony.ledger.groups.values().next().expect("a group");
+        assert_eq!(group.sample().place.offset, 3);
+        remove(&folder);
+    }
+}

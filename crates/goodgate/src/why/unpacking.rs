@@ -4,7 +4,7 @@ use super::bunzip::Bunzip;
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
-use std::io::{self, Chain, Cursor, Read};
+use std::io::{self, Cursor, Read};
 
 /// Bytes in one direction.
 pub(super) type Stream<'a> = Box<dyn Read + 'a>;
@@ -74,12 +74,26 @@ impl Packing {
     }
 }
 
-/// The first bytes of a stream, and all of it.
-pub(super) fn peek<'a>(mut stream: Stream<'a>, count: usize) -> io::Result<(Vec<u8>, Stream<'a>)> {
+/// The first bytes of a stream, and all of it. An error that comes later than the first byte comes
+/// again where it was met.
+pub(super) fn peek(mut stream: Stream<'_>, count: usize) -> io::Result<(Vec<u8>, Stream<'_>)> {
     let mut head = Vec::new();
-    stream.by_ref().take(count as u64).read_to_end(&mut head)?;
-    let all: Chain<Cursor<Vec<u8>>, Stream<'a>> = Cursor::new(head.clone()).chain(stream);
-    Ok((head, Box::new(all)))
+    let read = stream.by_ref().take(count as u64).read_to_end(&mut head);
+    let start = Cursor::new(head.clone());
+    Ok(match read {
+        Ok(_) => (head, Box::new(start.chain(stream))),
+        Err(it) if head.is_empty() => return Err(it),
+        Err(it) => (head, Box::new(start.chain(Failing(Some(it))))),
+    })
+}
+
+/// Fails once.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 /// Text, or an archive of several files.
