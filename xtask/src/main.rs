@@ -8,6 +8,7 @@ mod install;
 mod new;
 mod run;
 mod say;
+mod score;
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -19,7 +20,8 @@ usage: cargo xtask <task>
   docs [--check]             write (or compare) the generated pages
   new cause <name> <family>  start a cause from the template, such as `new cause stale_dns F6`
   peers                      install nginx, haproxy and wrk, for comparisons
-  fuzz [target] [--seconds N]";
+  fuzz [target] [--seconds N]
+  score [--all] [FILE ...]   how often `goodgate why` is right, over files of cases";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -42,6 +44,8 @@ fn task(words: &[&str]) -> Result<()> {
         ["new", "cause", name, family] => new::cause(name, family),
         ["peers"] => install::peers(),
         ["fuzz", order @ ..] => fuzz::run(&fuzz::Order::read(order)?),
+        ["score", "--all", files @ ..] => score::run(files, true),
+        ["score", files @ ..] => score::run(files, false),
         _ => bail!("{USAGE}"),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::case::Case;
 use crate::look::Fix;
+use crate::text::Text;
 use serde::Serialize;
 
 /// One reason why requests fail: what it is called, how it is recognised, what to do.
@@ -20,6 +21,8 @@ pub struct Cause {
     pub look: fn(&Case) -> Option<Finding>,
     /// What to do, most useful first, worded for this case.
     pub fix: fn(&Case) -> Vec<Fix>,
+    /// How it is recognised in what others wrote.
+    pub text: Text,
 }
 
 /// What one cause claims of a case.
@@ -38,6 +41,12 @@ impl Finding {
     pub fn new(confidence: f32, statement: impl Into<String>, says: impl Into<String>) -> Finding {
         Finding { confidence, statement: statement.into(), says: says.into() }
     }
+}
+
+/// The look of a cause that the record of one exchange cannot show: it takes the log, the state or
+/// the history of somebody else.
+pub(crate) fn silent(_: &Case) -> Option<Finding> {
+    None
 }
 
 /// The families of `docs/causes/`.

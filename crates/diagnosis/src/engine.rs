@@ -1,33 +1,546 @@
-//! Ranks the catalogue against what was read.
+//! From testimony to the report: picks the incident, ranks the catalogue against it, and says what
+//! that rests on.
 
-use crate::catalogue::{RetryClass, Side};
-use crate::report::{Cure, Report, Retry, SCHEMA, Sufficiency, Verdict};
+use crate::catalogue::{Cause, RetryClass, Side};
+use crate::clocks::Clocks;
+use crate::dossier::{Cite, Dossier, Index};
+use crate::incidents::{Incident, incidents};
+use crate::next;
+use crate::report::{
+    Candidate, Cure, Exhibit, IncidentSummary, Link, NotLookedAt, Other, Read, Rejected, Report,
+    Retry, SCHEMA, Step, Sufficiency, Verdict,
+};
+use crate::signs_on_wire::{status, wire};
+use crate::weigh::{Weighed, weigh};
 use crate::why::Question;
-use evidence::Testimony;
+use evidence::clock::{Zone, rfc3339};
+use evidence::{GAP, Kind, Product, Sign, Stack, Testimony, Trust};
 
-pub(crate) fn report(_: &Testimony, _: &Question) -> Report {
-    Report {
-        schema: SCHEMA,
-        verdict: Verdict::NoFailure,
-        cause: "unknown".to_owned(),
-        wire: None,
-        family: None,
-        side: Side::Unknown,
-        status: None,
-        retry: Retry { class: RetryClass::R3, says: String::new() },
-        statement: "nothing in these inputs has failed".to_owned(),
-        confidence: 0.0,
-        sufficiency: Sufficiency::Low,
-        candidates: Vec::new(),
-        incident: None,
-        others: Vec::new(),
-        left_out: 0,
-        path: Vec::new(),
-        evidence: Vec::new(),
-        rejected: Vec::new(),
-        not_looked_at: Vec::new(),
-        next: Vec::new(),
-        fix: Cure::default(),
-        read: Vec::new(),
+/// From here on a cause is named, if it is far enough ahead.
+pub const NAMED: f64 = 0.8;
+const AHEAD: f64 = 0.3;
+/// Two or three candidates that reach this together are an either-or.
+const TOGETHER: f64 = 0.9;
+/// Candidates below this are not worth a line.
+const WORTH: f32 = 0.01;
+const CANDIDATES: usize = 6;
+/// Further incidents in the report.
+const OTHERS: usize = 20;
+const EXHIBITS: usize = 12;
+
+pub(crate) fn report(testimony: &Testimony, question: &Question) -> Report {
+    let clocks = Clocks::of(testimony);
+    let index = Index::of(testimony);
+    let mut incidents = incidents(testimony, &clocks);
+    let ids: Vec<String> = (1..=incidents.len()).map(|it| format!("i{it}")).collect();
+    let chosen = question.incident.as_ref().and_then(|id| ids.iter().position(|it| it == id));
+    let failing = incidents.iter().any(|it| !it.was_absorbed());
+    if incidents.is_empty() {
+        return without_incident(testimony, &clocks, &index);
+    }
+    let at = chosen.unwrap_or(0);
+    let mut ids = ids;
+    let incident = incidents.remove(at);
+    let id = ids.remove(at);
+    let dossier = Dossier { testimony, incident: &incident, clocks: &clocks, index: &index };
+    let mut report = Explained::of(&dossier).report(Some((&id, &incident)));
+    if !failing || incident.was_absorbed() {
+        absorbed(&mut report, &incident);
+    }
+    let rest = incidents.iter().zip(&ids);
+    report.left_out = incidents.len().saturating_sub(OTHERS) as u64;
+    report.others = rest
+        .take(OTHERS)
+        .map(|(incident, id)| {
+            let dossier = Dossier { testimony, incident, clocks: &clocks, index: &index };
+            Explained::of(&dossier).other(id)
+        })
+        .collect();
+    report
+}
+
+/// What was found out about one incident.
+struct Explained<'d> {
+    dossier: &'d Dossier<'d>,
+    weighed: Vec<Weighed>,
+    verdict: Verdict,
+}
+
+impl<'d> Explained<'d> {
+    fn of(dossier: &'d Dossier<'d>) -> Explained<'d> {
+        let mut weighed = weigh(dossier);
+        weighed.retain(|it| it.confidence >= WORTH || !it.hits.is_empty());
+        let verdict = verdict(&weighed);
+        Explained { dossier, weighed, verdict }
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        self.weighed
+            .iter()
+            .filter(|it| it.confidence >= WORTH)
+            .take(CANDIDATES)
+            .map(|it| Candidate {
+                cause: it.entry.cause.id.to_owned(),
+                confidence: rounded(it.confidence),
+            })
+            .collect()
+    }
+
+    /// The cause that a sentence may name.
+    fn cause(&self) -> Option<&'static Cause> {
+        let named = matches!(self.verdict, Verdict::Named | Verdict::Either);
+        self.weighed.first().filter(|_| named).map(|it| it.entry.cause)
+    }
+
+    fn statement(&self) -> String {
+        let dossier = self.dossier;
+        let words = |it: &Weighed| words(it.entry.cause, dossier);
+        match self.verdict {
+            Verdict::Named => words(&self.weighed[0]),
+            Verdict::Either => {
+                let sure: Vec<String> = self.weighed.iter().take(3).map(words).collect();
+                let (last, first) =
+                    sure.split_last().map_or((String::new(), &[][..]), |(a, b)| (a.clone(), b));
+                format!("either {}, or {last}", first.join(", or "))
+            }
+            Verdict::Unknown | Verdict::NoFailure => {
+                let seen = seen(dossier);
+                let ids: Vec<&str> = self
+                    .weighed
+                    .iter()
+                    .filter(|it| it.confidence >= 0.05)
+                    .take(3)
+                    .map(|it| it.entry.cause.id)
+                    .collect();
+                match &ids[..] {
+                    [] => format!("{seen}; nothing in these inputs says why"),
+                    _ => format!("{seen}; consistent with {}", listed(&ids)),
+                }
+            }
+        }
+    }
+
+    fn other(&self, id: &str) -> Other {
+        let incident = self.dossier.incident;
+        Other {
+            id: id.to_owned(),
+            cause: self.cause().map_or("unknown", |it| it.id).to_owned(),
+            confidence: self.weighed.first().map_or(0.0, |it| rounded(it.confidence)),
+            first: incident.first.map(rfc3339),
+            last: incident.last.map(rfc3339),
+            failed: Some(incident.failed),
+            statement: self.statement(),
+        }
+    }
+
+    fn report(&self, incident: Option<(&str, &Incident)>) -> Report {
+        let dossier = self.dossier;
+        let first = self.weighed.first();
+        let cause = self.cause();
+        let evidence = exhibits(dossier, &self.weighed);
+        let candidates = self.candidates();
+        let sufficiency = sufficiency(dossier, first);
+        let wire = wire(dossier.sign());
+        let certain = self.verdict == Verdict::Named && sufficiency == Sufficiency::High;
+        let mut next = if certain { Vec::new() } else { next::steps(dossier, &self.weighed) };
+        if next.is_empty() && !certain {
+            next = next::fallback(dossier);
+        }
+        Report {
+            schema: SCHEMA,
+            verdict: self.verdict,
+            cause: cause.map_or("unknown", |it| it.id).to_owned(),
+            wire: wire.map(str::to_owned),
+            family: cause.map(|it| format!("{:?}", it.family)),
+            side: cause.map_or(Side::Unknown, |it| it.side),
+            status: status(dossier.incident),
+            retry: retry(cause, dossier.sign()),
+            statement: self.statement(),
+            confidence: candidates.first().map_or(0.0, |it| it.confidence),
+            sufficiency,
+            candidates,
+            incident: incident.map(|(id, it)| summary(id, it, dossier)),
+            others: Vec::new(),
+            left_out: 0,
+            path: path(dossier, cause, self.weighed.first(), &evidence),
+            rejected: self.rejected(&evidence),
+            evidence,
+            not_looked_at: not_looked_at(dossier),
+            next,
+            fix: cause.map_or_else(Cure::default, |it| cure(it, dossier)),
+            read: read(dossier.testimony),
+        }
+    }
+
+    /// Why the next best were not named.
+    fn rejected(&self, evidence: &[Exhibit]) -> Vec<Rejected> {
+        let beaten = self.weighed.iter().skip(1);
+        let against = |it: &Weighed| {
+            let worst = it.hits.iter().filter(|it| it.weight < 0.0);
+            let hit = worst.min_by(|a, b| a.weight.total_cmp(&b.weight))?;
+            let id = hit.cite.as_ref().and_then(|cite| exhibit_of(evidence, cite));
+            Some(match id {
+                Some(id) => format!("{} ({id})", hit.says),
+                None => hit.says.clone(),
+            })
+        };
+        let named = self.verdict == Verdict::Named;
+        beaten
+            .filter_map(|it| {
+                let why = against(it).or_else(|| {
+                    (named && it.own <= 0.0)
+                        .then(|| "nothing that was read speaks for it".to_owned())
+                })?;
+                Some(Rejected { cause: it.entry.cause.id.to_owned(), why })
+            })
+            .take(4)
+            .collect()
+    }
+}
+
+fn verdict(weighed: &[Weighed]) -> Verdict {
+    let at = |it: usize| weighed.get(it).map_or(0.0, |it| f64::from(it.confidence));
+    if at(0) >= NAMED && at(0) - at(1) >= AHEAD {
+        // A symptom is no cause: it is what is to be explained.
+        let symptom = matches!(weighed[0].entry.cause.id, "premature_close" | "connection_reset");
+        return if symptom { Verdict::Unknown } else { Verdict::Named };
+    }
+    if at(0) + at(1) + at(2) >= TOGETHER && at(1) >= 0.05 {
+        return Verdict::Either;
+    }
+    Verdict::Unknown
+}
+
+/// Two decimals: more would claim more than is known.
+fn rounded(confidence: f32) -> f64 {
+    (f64::from(confidence) * 100.0).floor() / 100.0
+}
+
+/// What was seen, whoever is to blame.
+fn seen(dossier: &Dossier) -> String {
+    let incident = dossier.incident;
+    let says = dossier.sign().says();
+    match incident.sign.kind() {
+        Kind::Wire | Kind::Cut => match dossier.upstream() {
+            Some(upstream) => format!("{} could not use {upstream}: {says}", dossier.hop()),
+            None => format!("{} saw: {says}", dossier.hop()),
+        },
+        _ => says.to_owned(),
+    }
+}
+
+fn words(cause: &Cause, dossier: &Dossier) -> String {
+    if let Some(words) = (cause.text.says)(dossier) {
+        return words;
+    }
+    let mut letters = cause.title.chars();
+    let title: String =
+        letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect();
+    match dossier.upstream() {
+        Some(upstream) => format!("{title} ({} to {upstream})", dossier.hop()),
+        None => title,
+    }
+}
+
+fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+fn retry(cause: Option<&'static Cause>, sign: Sign) -> Retry {
+    let class = match (sign.kind(), cause) {
+        (Kind::Cut, _) => RetryClass::R4,
+        (_, Some(cause)) => cause.retry,
+        _ => wire(sign).and_then(crate::entry).map_or(RetryClass::R2, |it| it.cause.retry),
+    };
+    let says = match class {
+        RetryClass::R0 => "nothing was sent: safe to repeat, any method",
+        RetryClass::R1 => "the upstream did not process it: safe to repeat, any method",
+        RetryClass::R2 => {
+            "sent, no answer came: repeat only what may safely happen twice, such as GET"
+        }
+        RetryClass::R3 => "it will fail the same way again until something is changed",
+        RetryClass::R4 => "part of the answer was delivered: not to be repeated by a proxy",
+    };
+    Retry { class, says: says.to_owned() }
+}
+
+/// Quotes: the fault's own lines first, then what speaks for and against the candidates.
+fn exhibits(dossier: &Dossier, weighed: &[Weighed]) -> Vec<Exhibit> {
+    let mut exhibits: Vec<Exhibit> = Vec::new();
+    for cite in &dossier.incident.cites {
+        add(&mut exhibits, dossier, cite, &cite.says, None, 0.0);
+    }
+    for it in weighed.iter().filter(|it| it.confidence >= WORTH || it.own != 0.0).take(CANDIDATES) {
+        for hit in it.support().chain(it.hits.iter().filter(|it| it.weight < 0.0)) {
+            if let Some(cite) = &hit.cite {
+                add(&mut exhibits, dossier, cite, &hit.says, Some(it.entry.cause.id), hit.weight);
+            }
+        }
+    }
+    exhibits
+}
+
+fn exhibit_of<'e>(exhibits: &'e [Exhibit], cite: &Cite) -> Option<&'e str> {
+    let same =
+        |it: &&Exhibit| it.quote == cite.quote && it.line == cite.line && it.offset == cite.offset;
+    exhibits.iter().find(same).map(|it| it.id.as_str())
+}
+
+fn add(
+    exhibits: &mut Vec<Exhibit>,
+    dossier: &Dossier,
+    cite: &Cite,
+    says: &str,
+    cause: Option<&str>,
+    weight: f32,
+) {
+    if cite.quote.trim().is_empty() {
+        return;
+    }
+    let known = exhibits
+        .iter()
+        .position(|it| it.quote == cite.quote && it.line == cite.line && it.offset == cite.offset);
+    let at = match known {
+        Some(at) => at,
+        None if exhibits.len() >= EXHIBITS => return,
+        None => {
+            let sources = &dossier.testimony.sources;
+            exhibits.push(Exhibit {
+                id: format!("e{}", exhibits.len() + 1),
+                trust: cite.trust,
+                source: sources
+                    .get(cite.source as usize)
+                    .map_or_else(String::new, |it| it.name.clone()),
+                line: cite.line,
+                offset: cite.offset,
+                length: cite.offset.map(|_| cite.quote.len() as u64),
+                quote: cite.quote.clone(),
+                says: if says.is_empty() { cite.says.clone() } else { says.to_owned() },
+                supports: Vec::new(),
+                refutes: Vec::new(),
+            });
+            exhibits.len() - 1
+        }
+    };
+    let Some(cause) = cause else { return };
+    let list = match weight < 0.0 {
+        true => &mut exhibits[at].refutes,
+        false => &mut exhibits[at].supports,
+    };
+    if !list.iter().any(|it| it == cause) {
+        list.push(cause.to_owned());
+    }
+}
+
+/// From what the caller saw to the root.
+fn path(
+    dossier: &Dossier,
+    cause: Option<&'static Cause>,
+    first: Option<&Weighed>,
+    evidence: &[Exhibit],
+) -> Vec<Link> {
+    let incident = dossier.incident;
+    let fault: Vec<String> = incident
+        .cites
+        .iter()
+        .filter_map(|it| exhibit_of(evidence, it))
+        .map(str::to_owned)
+        .collect();
+    let mut path = Vec::new();
+    let says = dossier.sign().says();
+    if incident.of_requests() {
+        let effect = match status(incident) {
+            Some(status) => format!("{} answered {status}", dossier.hop()),
+            None => format!("{} failed", dossier.hop()),
+        };
+        path.push(Link { effect, because: says.to_owned(), evidence: fault });
+    }
+    let Some((cause, weighed)) = cause.zip(first) else { return path };
+    if wire(dossier.sign()) == Some(cause.id) && path.len() == 1 && !weighed.witnessed() {
+        return path;
+    }
+    let mut effect = says.to_owned();
+    // The effect of the cause through which it reached the wire, where there is one between.
+    if let Some(between) = between(cause, dossier.sign()) {
+        path.push(Link { effect, because: lower(between.title), evidence: Vec::new() });
+        effect = lower(between.title);
+    }
+    let support: Vec<String> = weighed
+        .support()
+        .filter_map(|it| exhibit_of(evidence, it.cite.as_ref()?))
+        .map(str::to_owned)
+        .collect();
+    path.push(Link { effect, because: words(cause, dossier), evidence: support });
+    path
+}
+
+/// The cause that stands directly behind the fault, where the root is another.
+fn between(cause: &'static Cause, sign: Sign) -> Option<&'static Cause> {
+    if cause.text.behind.iter().any(|(it, _)| *it == sign) {
+        return None;
+    }
+    let effects = cause.text.brings.iter().filter_map(|it| crate::entry(it));
+    effects.map(|it| it.cause).find(|it| it.text.behind.iter().any(|(it, _)| *it == sign))
+}
+
+fn lower(title: &str) -> String {
+    let mut letters = title.chars();
+    letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect()
+}
+
+fn cure(cause: &'static Cause, dossier: &Dossier) -> Cure {
+    let cure = (cause.text.cure)(dossier);
+    if cure != Cure::default() {
+        return cure;
+    }
+    // The page's own advice, a paragraph a step.
+    let page = crate::entry(cause.id).map(|it| it.page()).unwrap_or_default();
+    let advice = page.split("## Fix").nth(1).unwrap_or_default();
+    let steps = advice.split("\n\n").map(|it| it.split_whitespace().collect::<Vec<_>>().join(" "));
+    let now = steps.filter(|it| !it.is_empty()).map(Step::say).collect();
+    Cure { now, ..Cure::default() }
+}
+
+fn summary(id: &str, incident: &Incident, dossier: &Dossier) -> IncidentSummary {
+    let newest = dossier.clocks.newest(dossier.testimony);
+    let ongoing = incident.last.zip(newest).map(|(last, newest)| newest - last < GAP);
+    let zone = match incident.sources.iter().all(|it| dossier.clocks.zone(*it) == Zone::Read) {
+        true if incident.first.is_some() => Zone::Read,
+        _ => Zone::Assumed,
+    };
+    let mut routes: Vec<(String, u64)> =
+        incident.routes.iter().map(|(route, count)| (route.clone(), *count)).collect();
+    routes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    routes.truncate(10);
+    IncidentSummary {
+        id: id.to_owned(),
+        first: incident.first.map(rfc3339),
+        last: incident.last.map(rfc3339),
+        zone,
+        ongoing,
+        failed: Some(incident.failed),
+        of: incident.of,
+        client_saw: incident.client_saw,
+        absorbed: incident.absorbed,
+        made_by: incident.of_requests().then(|| incident.hop.name().to_owned()),
+        upstream: incident.upstream.clone(),
+        service: incident.service.clone(),
+        routes,
+    }
+}
+
+/// How far down the way to the root the sources reach.
+fn sufficiency(dossier: &Dossier, first: Option<&Weighed>) -> Sufficiency {
+    let incident = dossier.incident;
+    if incident.sign.kind() == Kind::Answer {
+        return Sufficiency::Low;
+    }
+    let behind = dossier.testimony.sources.iter().any(|it| {
+        it.products.iter().any(|it| {
+            let stack = it.stack();
+            stack != incident.hop.stack()
+                && !matches!(stack, Stack::Unknown | Stack::Caller)
+                && !stack.is_proxy()
+        })
+    });
+    let complete = first.is_some_and(|it| {
+        it.witnessed()
+            && it
+                .hits
+                .iter()
+                .filter(|it| it.weight > 0.0)
+                .any(|hit| hit.cite.as_ref().is_some_and(|it| it.trust <= Trust::C))
+    });
+    match incident.of_requests() {
+        true if behind && complete => Sufficiency::High,
+        _ => Sufficiency::Medium,
+    }
+}
+
+fn not_looked_at(dossier: &Dossier) -> Vec<NotLookedAt> {
+    next::missing(dossier)
+}
+
+fn read(testimony: &Testimony) -> Vec<Read> {
+    let sources = testimony.sources.iter();
+    sources
+        .map(|it| Read {
+            source: it.name.clone(),
+            origin: it.origin,
+            bytes: it.bytes,
+            lines: it.lines,
+            from: it.first.map(rfc3339),
+            to: it.last.map(rfc3339),
+            understood: it.understood.map(|it| (it * 1000.0).round() / 1000.0),
+        })
+        .collect()
+}
+
+/// Each failed attempt was repeated, and the client never saw it.
+fn absorbed(report: &mut Report, incident: &Incident) {
+    let cause = report.candidates.first().map(|it| it.cause.clone());
+    report.verdict = Verdict::NoFailure;
+    report.cause = "unknown".to_owned();
+    report.family = None;
+    report.side = Side::Unknown;
+    let attempts = if incident.failed == 1 {
+        "1 attempt".to_owned()
+    } else {
+        format!("{} attempts", incident.failed)
+    };
+    let why = cause.map(|it| format!(" (as {it} does)")).unwrap_or_default();
+    report.statement = format!(
+        "no client saw a failure: {attempts} failed{why}, and the requests succeeded when repeated"
+    );
+    report.fix = Cure::default();
+}
+
+/// Nothing failed, or only configurations were read.
+fn without_incident(testimony: &Testimony, clocks: &Clocks, index: &Index) -> Report {
+    let hop = testimony.settings.iter().map(|(_, it)| it.product).find(|it| it.stack().is_proxy());
+    let logs = testimony.ledger.understood > 0
+        && testimony.ledger.groups.keys().any(|it| it.sign.kind() != Kind::State)
+        || !testimony.ledger.minutes.is_empty();
+    let incident = Incident::supposed(hop.unwrap_or(Product::Unknown));
+    let dossier = Dossier { testimony, incident: &incident, clocks, index };
+    let mut explained = Explained::of(&dossier);
+    explained.weighed.retain(|it| it.own > 0.0);
+    if logs || explained.weighed.is_empty() {
+        explained.weighed.clear();
+        let mut report = explained.report(None);
+        report.verdict = Verdict::NoFailure;
+        report.wire = None;
+        report.status = None;
+        report.path.clear();
+        report.next = if logs { Vec::new() } else { report.next };
+        report.not_looked_at.clear();
+        report.statement = healthy(testimony);
+        return report;
+    }
+    let mut report = explained.report(None);
+    report.wire = None;
+    report.status = None;
+    report.sufficiency = Sufficiency::Low;
+    report
+}
+
+/// What was seen where nothing failed.
+fn healthy(testimony: &Testimony) -> String {
+    let all: u64 = testimony.ledger.minutes.values().map(|it| it.all).sum();
+    let client = testimony.ledger.groups.iter().filter(|(key, _)| key.sign.kind() == Kind::Client);
+    let client: u64 = client.map(|(_, group)| group.count).sum();
+    match (all, client) {
+        (0, 0) => "nothing in these inputs has failed".to_owned(),
+        (all, 0) => format!("none of {all} requests failed"),
+        (0, client) => format!(
+            "nothing failed on the server's side; {client} times it was the client's doing or a refusal by policy"
+        ),
+        (all, client) => format!(
+            "none of {all} requests failed on the server's side; {client} times it was the client's doing or a refusal by policy"
+        ),
     }
 }

@@ -233,6 +233,13 @@ pub(crate) const CASES: &[&str] = &[
     "status: 599 | fresh",
     "status: 500 | fresh phase=wait_first_byte after=30s server=gunicorn",
     "status: 503 | fresh server=uvicorn",
+    "status: 500 | fresh server=uvicorn",
+    "status: 502 | fresh server=awselb/2.0",
+    "status: 502 | fresh server=nginx/1.25",
+    "status: 503 | fresh server=awselb/2.0",
+    "status: 503 | fresh server=istio-envoy",
+    "status: 504 | fresh server=awselb/2.0",
+    "body: chunk_cut | fresh received=4000 server=uvicorn",
 ];
 
 /// Builds an exchange from its line. Panics on a word that it does not know.

@@ -2,11 +2,15 @@
 
 use crate::setting::Config;
 
+mod command;
 mod gunicorn;
+mod nginx;
+mod tree;
+mod uwsgi;
+mod words;
 
 /// Every kind of configuration that is read. The first that fits takes it.
-pub static CONFIGS: &[Config] = &[gunicorn::SETTINGS];
-
+pub static CONFIGS: &[Config] = &[uwsgi::UWSGI, nginx::NGINX, gunicorn::SETTINGS];
 #[cfg(test)]
 mod tests {
     use super::CONFIGS;

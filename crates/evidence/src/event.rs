@@ -1,6 +1,7 @@
 //! What one line says.
 
 use crate::clock::Stamp;
+use crate::line::Below;
 use crate::product::Product;
 use crate::sign::Sign;
 use crate::trust::Trust;
@@ -124,4 +125,11 @@ pub trait Sink {
 
     /// One request of an access log, failed or not. Readers of access lines call it for each.
     fn served(&mut self, served: Served);
+
+    /// One whose decisive words stand in a line after the one that is read; the span is of that
+    /// line's text.
+    fn event_below(&mut self, below: &Below<'_>, event: Event<'_>);
+
+    /// The lines up to this one belong to the one that is read, and are not read by themselves.
+    fn taken(&mut self, last: &Below<'_>);
 }

@@ -9,13 +9,16 @@
 pub mod address;
 pub mod clock;
 mod configs;
+mod documents;
 mod event;
 mod layers;
+mod lead;
 mod ledger;
 mod line;
 mod product;
 mod reader;
 mod readers;
+mod rule;
 mod scan;
 pub mod seek;
 mod setting;
@@ -28,13 +31,16 @@ mod trust;
 mod testing;
 
 pub use configs::CONFIGS;
+pub use documents::{DOCUMENTS, Document, Found, MAX_DOCUMENT, Tell};
 pub use event::{Event, Served, Sink};
 pub use layers::{Layers, names as layer_names};
-pub use ledger::{GAP, Group, Key, Ledger, MAX_RUNS, Place, Run, Sample, Tally, Ticket};
-pub use line::Line;
+pub use ledger::{
+    GAP, Group, Key, Ledger, MAX_RUNS, Place, Run, Sample, Tally, Ticket, ticket_group,
+};
+pub use line::{Below, Line};
 pub use product::{Product, Stack};
 pub use reader::Reader;
-pub use readers::READERS;
+pub use readers::{LogFormat, READERS};
 pub use scan::{
     LOOK_AHEAD, LOOK_BACK, MAX_LINE, Part, Window, clip, leading_time, scan, scan_holding,
 };

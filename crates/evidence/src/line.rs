@@ -25,8 +25,23 @@ pub struct Line<'a> {
     /// The year that formats without one are taken for.
     pub year: i32,
     rest: &'a [u8],
+    before: &'a [u8],
     layers: layers::Layers,
 }
+
+/// A line after the one that is read, of the same service.
+#[derive(Clone, Debug)]
+pub struct Below<'a> {
+    pub text: Cow<'a, str>,
+    /// Where it begins, counted from the end of the line that is read.
+    pub(crate) start: usize,
+    pub(crate) raw: &'a [u8],
+    pub(crate) inset: Option<usize>,
+}
+
+/// How far back [`Line::preceding`] looks, in bytes and in lines: as long as the description of a pod.
+const LOOK_BACK: usize = 16 * 1024;
+const LOOK_BACK_LINES: usize = 160;
 
 impl<'a> Line<'a> {
     #[must_use]
@@ -40,6 +55,7 @@ impl<'a> Line<'a> {
             inset: Some(0),
             year,
             rest,
+            before: &[],
             layers,
         }
     }
@@ -50,18 +66,55 @@ impl<'a> Line<'a> {
         Line::new(Cow::Borrowed(text), &[], layers::Layers::NONE, 2026)
     }
 
-    /// The lines after this one that come from the same service, unwrapped alike, for units of
+    /// The same line, with what stands before it in its source.
+    #[must_use]
+    pub fn after(self, before: &'a [u8]) -> Line<'a> {
+        Line { before, ..self }
+    }
+
+    /// The lines before this one that come from the same process, unwrapped alike, nearest first:
+    /// the head of the block or table that the line stands in.
+    pub fn preceding(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+        let (layers, year, service) = (self.layers, self.year, self.service.clone());
+        let cut = self.before.len().saturating_sub(LOOK_BACK);
+        let mut before = &self.before[cut..];
+        let raw_lines = std::iter::from_fn(move || {
+            let text = before.strip_suffix(b"\n").unwrap_or(before);
+            if before.is_empty() {
+                return None;
+            }
+            let start = memchr::memrchr(b'\n', text).map_or(0, |it| it + 1);
+            before = &text[..start];
+            Some(text[start..].strip_suffix(b"\r").unwrap_or(&text[start..]))
+        });
+        raw_lines.take(LOOK_BACK_LINES).filter_map(move |raw| {
+            let line = layers.unwrap(raw, &[], year);
+            (line.service == service).then_some(line.text)
+        })
+    }
+
+    /// The lines after this one that come from the same process, unwrapped alike, for units of
     /// several lines. At most [`UNIT_LINES`].
-    pub fn following(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+    pub fn below(&self) -> impl Iterator<Item = Below<'a>> + use<'a> {
         let (layers, year) = (self.layers, self.year);
-        let service = self.service.clone();
-        lines(self.rest)
+        let (service, ident, pid) = (self.service.clone(), self.ident.clone(), self.pid);
+        let rest = self.rest;
+        lines(rest)
             .take(UNIT_LINES * 4)
             .filter_map(move |raw| {
+                let start = (raw.as_ptr() as usize).wrapping_sub(rest.as_ptr() as usize);
+                let raw = &raw[..raw.len().min(crate::scan::MAX_LINE)];
                 let line = layers.unwrap(raw, &[], year);
-                (line.service == service).then_some(line.text)
+                let same = line.service == service && line.ident == ident && line.pid == pid;
+                let (text, inset) = (line.text, line.inset);
+                same.then_some(Below { text, start, raw, inset })
             })
             .take(UNIT_LINES)
+    }
+
+    /// The texts of [`Line::below`].
+    pub fn following(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+        self.below().map(|it| it.text)
     }
 
     /// The line's text with what follows it up to the first line for which `ends` holds, joined by

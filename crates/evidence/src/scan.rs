@@ -2,9 +2,9 @@
 
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
-use crate::ledger::{Context, Ledger, Place};
-use crate::line::Line;
-use crate::product::Product;
+use crate::layers::Layers;
+use crate::ledger::{Carried, Context, Ledger, Place};
+use crate::line::{Below, Line};
 use crate::reader::Reader;
 use crate::readers::READERS;
 use crate::source::Shape;
@@ -48,7 +48,7 @@ pub struct Window {
 }
 
 impl Window {
-    fn holds(self, at: Option<Stamp>) -> bool {
+    pub(crate) fn holds(self, at: Option<Stamp>) -> bool {
         let Some(Stamp { micros, .. }) = at else { return true };
         self.since.is_none_or(|it| it <= micros) && self.until.is_none_or(|it| micros <= it)
     }
@@ -78,22 +78,24 @@ pub fn scan_holding(
     window: Window,
     holding: Option<&str>,
 ) -> Ledger {
-    let mut reading = Reading {
+    let holding = holding.map(memchr::memmem::Finder::new);
+    let new = |part| Reading {
         shape,
         source,
         part,
         window,
-        holding: holding.map(memchr::memmem::Finder::new),
+        holding: holding.clone(),
         ledger: Ledger::default(),
         counted: part.start,
         lines: 0,
         usual: usual(shape),
+        taken: None,
     };
-    // Access lines are all counted, so that failures can be told as a share.
-    match shape.readers.iter().any(|it| it.hooks.is_empty()) {
-        true => reading.every_line(),
-        false => reading.hooked_lines(),
-    }
+    // A unit that begins before the part may reach into it.
+    let mut before = new(Part { start: warm_up(part), end: part.start, ..part });
+    before.all();
+    let mut reading = Reading { taken: before.taken, ..new(part) };
+    reading.all();
     reading.lines += reading.count(part.end);
     reading.ledger.lines = reading.lines;
     if part.bytes[..part.end].last().is_some_and(|it| *it != b'\n') && part.start < part.end {
@@ -116,15 +118,36 @@ struct Reading<'a> {
     lines: u64,
     /// Tried first: most lines of a source are of one format.
     usual: Option<&'static Reader>,
+    /// Up to where lines of a service belong to a unit that has been read.
+    taken: Option<(usize, Option<String>)>,
 }
 
-/// The most frequent reader of a source that is strict about its lines. It stays the same over all
-/// parts of the source, so that they are read alike.
+/// The most frequent reader of a source. It stays the same over all parts of the source, so that
+/// they are read alike. The last of all takes whatever no other does, and is never tried first.
 fn usual(shape: &Shape) -> Option<&'static Reader> {
-    shape.readers.iter().copied().find(|it| it.product != Product::Unknown)
+    let rest = READERS.last().map(|it| it.name);
+    shape.readers.iter().copied().find(|it| Some(it.name) != rest)
+}
+
+/// The first line that begins within [`LOOK_BACK`] before a part.
+fn warm_up(part: Part<'_>) -> usize {
+    let floor = part.start.saturating_sub(LOOK_BACK);
+    if floor == 0 && part.offset == 0 {
+        return 0;
+    }
+    let found = memchr::memchr(b'\n', &part.bytes[floor..part.start]);
+    found.map_or(part.start, |it| floor + it + 1)
 }
 
 impl Reading<'_> {
+    fn all(&mut self) {
+        // Access lines are all counted, so that failures can be told as a share.
+        match self.shape.readers.iter().any(|it| it.hooks.is_empty()) {
+            true => self.every_line(),
+            false => self.hooked_lines(),
+        }
+    }
+
     fn every_line(&mut self) {
         let mut at = self.part.start;
         while at < self.part.end {
@@ -171,7 +194,7 @@ impl Reading<'_> {
         let raw = &raw[..raw.len().min(MAX_LINE)];
         let unit = bytes.len().min(start + LOOK_AHEAD);
         let rest = bytes.get(end + 1..unit).unwrap_or_default();
-        let line = self.shape.layers.unwrap(raw, rest, self.shape.year);
+        let line = self.shape.layers.unwrap(raw, rest, self.shape.year).after(&bytes[..start]);
         if let Some(text) = &self.holding {
             let holds = |it: &[u8]| text.find(it).is_some();
             if !holds(raw) && !holds(line.text.as_bytes()) {
@@ -179,6 +202,10 @@ impl Reading<'_> {
             }
         }
         self.ledger.looked_at += 1;
+        if self.is_taken(start, line.service.as_deref()) {
+            self.ledger.understood += 1;
+            return;
+        }
         let Some(reader) = self.reader(&line) else { return };
         self.ledger.understood += 1;
         let product = reader.product;
@@ -193,8 +220,13 @@ impl Reading<'_> {
             return;
         }
         let at = line.at;
-        let mut found = Found { reading: self, line: &line, raw, place, at, start };
+        let after = end + 1;
+        let mut found = Found { reading: self, line: &line, raw, place, at, start, after };
         (reader.read)(&line, &mut found);
+    }
+
+    fn is_taken(&self, start: usize, service: Option<&str>) -> bool {
+        self.taken.as_ref().is_some_and(|(end, of)| start <= *end && of.as_deref() == service)
     }
 
     fn reader(&self, line: &Line<'_>) -> Option<&'static Reader> {
@@ -249,26 +281,55 @@ struct Found<'r, 'a, 'l> {
     place: Place,
     at: Option<Stamp>,
     start: usize,
+    /// Where the next line begins.
+    after: usize,
 }
 
-impl Sink for Found<'_, '_, '_> {
-    fn event(&mut self, event: Event<'_>) {
+impl Found<'_, '_, '_> {
+    fn put(&mut self, event: Event<'_>, below: Option<&Below<'_>>) {
         if event.at.or(self.at).is_none() {
             self.at = self.reading.time_before(self.start, self.line.service.as_deref());
         }
         if !self.reading.window.holds(event.at.or(self.at)) {
             return;
         }
+        let place = below.map_or(self.place, |it| self.place_of(it));
         let context = Context {
-            place: self.place,
-            text: &self.line.text,
-            raw: self.raw,
-            inset: self.line.inset,
+            place,
+            text: below.map_or(&self.line.text, |it| &it.text),
+            raw: below.map_or(self.raw, |it| it.raw),
+            inset: below.map_or(self.line.inset, |it| it.inset),
             at: self.at,
             service: self.line.service.as_deref(),
             pid: self.line.pid,
         };
         self.reading.ledger.event(event, &context);
+    }
+
+    fn place_of(&self, below: &Below<'_>) -> Place {
+        let start = self.after + below.start;
+        let bytes = self.reading.part.bytes.get(self.after..start).unwrap_or_default();
+        let lines = memchr::memchr_iter(b'\n', bytes).count() as u64;
+        Place {
+            line: self.place.line.map(|it| it + 1 + lines),
+            offset: self.reading.part.offset + start as u64,
+            ..self.place
+        }
+    }
+}
+
+impl Sink for Found<'_, '_, '_> {
+    fn event(&mut self, event: Event<'_>) {
+        self.put(event, None);
+    }
+
+    fn event_below(&mut self, below: &Below<'_>, event: Event<'_>) {
+        self.put(event, Some(below));
+    }
+
+    fn taken(&mut self, last: &Below<'_>) {
+        let service = self.line.service.as_deref().map(str::to_owned);
+        self.reading.taken = Some((self.after + last.start, service));
     }
 
     fn served(&mut self, served: Served) {
@@ -292,4 +353,76 @@ pub fn clip(text: &str, bytes: usize) -> &str {
         Some(end) => &text[..end],
         None => "",
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sign::Sign;
+    use crate::source::Arrival;
+    use crate::testimony::Testimony;
+
+    #[test]
+    fn lines_that_nobody_knows_do_not_hide_the_others() {
+        let text = "some words\nmore words\nand more\n\
+                    app.service: Main process exited, code=exited, status=3/X\n";
+        let testimony = Testimony::of(&[("x", text)], Arrival::Stream, 2026);
+        let signs: Vec<Sign> = testimony.ledger.groups.keys().map(|it| it.sign).collect();
+        assert_eq!(signs, [Sign::ProcessExited]);
+    }
+}
+
+/// Reads a line that a document carries.
+pub(crate) fn carried(ledger: &mut Ledger, shape: &Shape, it: Carried<'_>, window: Window) {
+    let mut line = Layers::ALL.unwrap(it.line.as_bytes(), b"", shape.year);
+    line.inset = None;
+    line.at = line.at.or(it.at);
+    if line.service.is_none() {
+        line.service = it.service.map(Into::into);
+    }
+    let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { return };
+    let (at, place) = (line.at, it.place);
+    let mut inside = Inside { ledger, line: &line, place, at, window };
+    (reader.read)(&line, &mut inside);
+}
+
+/// Takes what a reader finds in a line inside of a document.
+struct Inside<'r, 'l> {
+    ledger: &'r mut Ledger,
+    line: &'l Line<'l>,
+    place: Place,
+    at: Option<Stamp>,
+    window: Window,
+}
+
+impl Sink for Inside<'_, '_> {
+    fn event(&mut self, event: Event<'_>) {
+        if !self.window.holds(event.at.or(self.at)) {
+            return;
+        }
+        let context = Context {
+            place: self.place,
+            text: &self.line.text,
+            raw: b"",
+            inset: None,
+            at: self.at,
+            service: self.line.service.as_deref(),
+            pid: self.line.pid,
+        };
+        self.ledger.event(event, &context);
+    }
+
+    fn served(&mut self, served: Served) {
+        let served = Served { at: served.at.or(self.at), ..served };
+        if self.window.holds(served.at) {
+            self.ledger.served(self.place.source, served);
+        }
+    }
+
+    /// A document carries one line at a time: nothing stands below.
+    fn event_below(&mut self, _: &Below<'_>, event: Event<'_>) {
+        let span = 0..self.line.text.len();
+        self.event(Event { span, ..event });
+    }
+
+    fn taken(&mut self, _: &Below<'_>) {}
 }

@@ -3,7 +3,7 @@
 use crate::clock::{DAY, MINUTE, Stamp};
 use crate::event::{Event, Served, Sink};
 use crate::layers::Layers;
-use crate::line::lines;
+use crate::line::{Below, lines};
 use crate::reader::Reader;
 use crate::readers::READERS;
 use crate::scan::{MAX_LINE, leading_time};
@@ -101,6 +101,12 @@ impl Sink for Told {
     fn event(&mut self, event: Event<'_>) {
         self.0 = self.0.or(event.at);
     }
+
+    fn event_below(&mut self, _: &Below<'_>, event: Event<'_>) {
+        self.event(event);
+    }
+
+    fn taken(&mut self, _: &Below<'_>) {}
 
     fn served(&mut self, served: Served) {
         self.0 = self.0.or(served.at);

@@ -124,6 +124,73 @@ pub enum What {
     Missing {
         name: String,
     },
+    /// A database, cache or queue that the app connects to; never more than host and port.
+    Uses {
+        address: String,
+    },
+    /// The port that the environment (`PORT`) tells an app to listen on.
+    PortGiven {
+        port: u16,
+    },
+    /// The name that callers use: `server_name`, `VIRTUAL_HOST`, the host of a route.
+    ServedAs {
+        host: String,
+    },
+    /// A header that a proxy sets for the upstream: `Host` and `Connection` only.
+    SetsHeader {
+        name: String,
+        value: String,
+    },
+    /// When a request is tried again at another server, as written; `off`: never.
+    Retries {
+        on: String,
+    },
+    /// Idle connections to the upstream are used again, or not.
+    Reuses {
+        on: bool,
+    },
+    /// Requests are held to a rate by this rule; above it they are refused, often with 503.
+    LimitsRate {
+        rule: String,
+    },
+    /// The text of a log's format.
+    LogFormat {
+        format: String,
+    },
+    /// The file of authorities that an upstream's certificate is verified against.
+    Trusts {
+        file: String,
+    },
+    /// The image that a container is made of, without the registry's credentials.
+    Image {
+        name: String,
+    },
+    /// The mode of a unix socket, as written: `660`.
+    SocketMode {
+        mode: String,
+    },
+    /// The user or group that owns a unix socket.
+    SocketOwner {
+        name: String,
+    },
+    /// A directory that is made at start and removed at stop; sockets in it go with it.
+    RuntimeDirectory {
+        path: String,
+    },
+    /// An option that is on and matters, as written: `PrivateTmp`, `die-on-term`, `Type=notify`.
+    On {
+        option: String,
+    },
+    /// A network policy lets only named peers reach pods with this label; empty: all pods.
+    Restricts {
+        label: String,
+    },
+    /// A subset of a mesh's host: defined by a rule, or only named by a route.
+    Subset {
+        host: String,
+        name: String,
+        defined: bool,
+    },
 }
 
 /// Limits that explain failures, and that race each other.
@@ -171,6 +238,14 @@ pub enum Limit {
     Descriptors,
     /// Failures after which a server is set aside.
     MaxFails,
+    /// How long a failed server is set aside, in ms.
+    SetAside,
+    /// Body of a request, in bytes.
+    Body,
+    /// For the answer to a health check, in ms.
+    Probe,
+    /// Before the first health check, in ms.
+    ProbeDelay,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -226,6 +301,8 @@ pub struct Config {
 pub struct Places<'t> {
     product: Product,
     text: &'t str,
+    /// Where lines end.
+    ends: Vec<usize>,
     service: Option<String>,
     pub settings: Vec<Setting>,
 }
@@ -233,12 +310,32 @@ pub struct Places<'t> {
 impl<'t> Places<'t> {
     #[must_use]
     pub fn new(product: Product, text: &'t str) -> Places<'t> {
-        Places { product, text, service: None, settings: Vec::new() }
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
+        Places { product, text, ends, service: None, settings: Vec::new() }
+    }
+
+    /// The text that all quotes are parts of.
+    #[must_use]
+    pub fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// The program that what comes next is about.
+    pub fn product(&mut self, product: Product) {
+        self.product = product;
     }
 
     /// The service that what comes next belongs to.
     pub fn service(&mut self, service: Option<&str>) {
         self.service = service.map(str::to_owned);
+    }
+
+    /// From the start of one part of the text to the end of another.
+    #[must_use]
+    pub fn between(&self, first: &'t str, last: &'t str) -> &'t str {
+        let start = crate::reader::span_of(self.text, first).start;
+        let end = crate::reader::span_of(self.text, last).end;
+        self.text.get(start..end).unwrap_or(first)
     }
 
     /// Adds a fact whose words are `quote`, a part of the text.
@@ -247,15 +344,21 @@ impl<'t> Places<'t> {
         self.add_at(what, span.start, quote);
     }
 
+    /// Adds a limit, where there is a value.
+    pub fn limit(&mut self, limit: Limit, value: Option<i64>, quote: &'t str) {
+        if let Some(value) = value {
+            self.add(What::Limit { limit, value }, quote);
+        }
+    }
+
     /// Adds a fact whose words begin at this byte of the text.
     pub fn add_at(&mut self, what: What, offset: usize, quote: &str) {
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
         self.settings.push(Setting {
             product: self.product,
             service: self.service.clone(),
             what,
             quote: quote.to_owned(),
-            line: memchr::memchr_iter(b'\n', before).count() as u64 + 1,
+            line: self.ends.partition_point(|it| *it < offset) as u64 + 1,
             offset: offset as u64,
         });
     }

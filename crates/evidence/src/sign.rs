@@ -235,6 +235,8 @@ signs! {
     NeighbourLost "the host at the address does not answer on the local network"
     Rebooted "the host was started again"
     ClockJumped "the host's clock was set by a large step"
+    LinkDown "a network interface lost its link"
+    DiskFault "a disk or its file system reports errors"
     PolicyDenied "a network policy denies the traffic"
     ;
     // Health checks.
@@ -302,6 +304,7 @@ signs! {
     ServerIs "an answer or page names the server that made it"
     Resolved "a name was resolved to this address"
     SocketMode "owner and mode of a socket's file"
+    SelinuxMode "whether SELinux enforces its rules"
     CertNotAfter "the date until which a certificate is valid"
     SlowRequest "a request that was answered, and took long"
     ;

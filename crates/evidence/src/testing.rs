@@ -3,6 +3,7 @@
 use crate::configs::CONFIGS;
 use crate::event::{Event, Served, Sink};
 use crate::layers::Layers;
+use crate::line::Below;
 use crate::readers::READERS;
 use crate::setting::{Setting, What};
 
@@ -14,6 +15,23 @@ struct Written {
 
 impl Sink for Written {
     fn event(&mut self, event: Event<'_>) {
+        let text = self.text.clone();
+        self.write(event, &text);
+    }
+
+    fn served(&mut self, served: Served) {
+        self.events.push(format!("served {}", served.status));
+    }
+
+    fn event_below(&mut self, below: &Below<'_>, event: Event<'_>) {
+        self.write(event, &below.text);
+    }
+
+    fn taken(&mut self, _: &Below<'_>) {}
+}
+
+impl Written {
+    fn write(&mut self, event: Event<'_>, text: &str) {
         let mut words = format!("{}: {:?}", event.product.name(), event.sign);
         let mut add = |name: &str, it: Option<&str>| {
             if let Some(it) = it {
@@ -25,23 +43,28 @@ impl Sink for Written {
         add("detail", event.detail.as_deref());
         add("number", event.number.map(|it| it.to_string()).as_deref());
         add("status", event.status.map(|it| it.to_string()).as_deref());
-        words += &format!(" | {}", &self.text[event.span]);
+        words += &format!(" | {}", &text[event.span]);
         self.events.push(words);
-    }
-
-    fn served(&mut self, served: Served) {
-        self.events.push(format!("served {}", served.status));
     }
 }
 
 /// What the readers make of the first line of a text; the lines after it may belong to it.
 pub(crate) fn read(text: &str) -> Vec<String> {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    let layers = Layers::of(text.as_bytes(), 2026);
-    let line = layers.unwrap(first.as_bytes(), rest.as_bytes(), 2026);
+    read_line("", first, rest)
+}
+
+/// What the readers make of a line that stands between others.
+fn read_line(before: &str, line: &str, rest: &str) -> Vec<String> {
+    let text = line;
+    let layers = Layers::of(format!("{before}{line}\n{rest}").as_bytes(), 2026);
+    let line = layers.unwrap(line.as_bytes(), rest.as_bytes(), 2026).after(before.as_bytes());
     let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { return Vec::new() };
     let mut written = Written { events: Vec::new(), text: line.text.clone().into_owned() };
     (reader.read)(&line, &mut written);
+    // A line without a hook is never looked at.
+    let hooked = reader.hooks.is_empty() || reader.hooks.iter().any(|it| text.contains(it));
+    assert!(written.events.is_empty() || hooked, "{}: no hook in {text}", reader.name);
     written.events
 }
 
@@ -50,6 +73,13 @@ pub(crate) fn read(text: &str) -> Vec<String> {
 #[track_caller]
 pub(crate) fn check(text: &str, want: &str) {
     assert_eq!(read(text).join("; "), want, "{text}");
+}
+
+/// The same for the last line of a text, which belongs to what stands before it.
+#[track_caller]
+pub(crate) fn check_last(text: &str, want: &str) {
+    let at = text.rfind('\n').map_or(0, |it| it + 1);
+    assert_eq!(read_line(&text[..at], &text[at..], "").join("; "), want, "{text}");
 }
 
 /// Nothing but perhaps a served request is read.

@@ -21,6 +21,8 @@
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 use exchange::Phase;
 
 /// A limit answers at once.
@@ -35,6 +37,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::RelayedError, 0.02)],
+        clues: &[during(Sign::AppConcurrencyLimit, DECIDES)],
+        brings: &["upstream_own_5xx"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

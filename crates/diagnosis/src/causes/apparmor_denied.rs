@@ -20,6 +20,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::window;
+use crate::text::{DECIDES, Text, before};
+use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,6 +33,16 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectDenied, 0.02),
+            (Sign::ConnectNotPermitted, 0.05),
+            (Sign::SocketDenied, 0.01),
+        ],
+        clues: &[before(Sign::ApparmorDenied, DECIDES)],
+        brings: &["unix_socket_permission"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

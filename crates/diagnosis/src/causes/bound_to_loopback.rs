@@ -19,8 +19,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::{listener, remote};
+use crate::text::{Claim, RULES_OUT, Text};
+use evidence::{Sign, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +35,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::ConnectRefused, 0.02)],
+        brings: &["process_down"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -57,6 +66,28 @@ fn fix(case: &Case) -> Vec<Fix> {
              that opens it to the whole network"
         )),
     ]
+}
+
+/// The app listens on its own loopback, and the proxy comes from elsewhere.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    if dossier.dials_loopback() {
+        return vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())];
+    }
+    let dialled = dossier.dialled();
+    let port = dialled.iter().find_map(|it| address::port(&it.to));
+    let bound = dossier.listeners_behind().into_iter().find(|it| {
+        address::is_loopback(&it.address) && (port.is_none() || address::port(&it.address) == port)
+    });
+    let Some(it) = bound else { return Vec::new() };
+    if dialled.is_empty() && !dossier.hop_in_container().is_some() {
+        return Vec::new();
+    }
+    let says = format!(
+        "{} listens on {}, where only its own machine reaches it",
+        it.product.name(),
+        it.address
+    );
+    vec![Claim::new(if it.said { 6.0 } else { 5.5 }, says, vec![it.cite])]
 }
 
 #[cfg(test)]

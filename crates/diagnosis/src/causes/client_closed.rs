@@ -21,6 +21,7 @@
 use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use exchange::Phase;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -20,6 +20,7 @@
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,6 +32,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -25,6 +25,8 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, MUCH, YOUNG, certificate_missing, forgotten, loss, window, worked};
+use crate::text::Text;
+use evidence::Sign;
 use exchange::{ConnectFault, Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,6 +38,16 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::Reset, 0.08),
+            (Sign::SendBroken, 0.1),
+            (Sign::StreamReset, 0.02),
+            (Sign::Disconnected, 0.1),
+            (Sign::Answered502, 0.03),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

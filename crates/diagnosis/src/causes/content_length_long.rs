@@ -21,6 +21,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{HINTS, Text, during};
+use evidence::Sign;
 use exchange::BodyFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +34,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::LengthLong, 0.92)],
+        clues: &[during(Sign::ContentLengthMismatch, HINTS)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

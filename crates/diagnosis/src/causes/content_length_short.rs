@@ -21,6 +21,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{STRONG, Text, during};
+use evidence::Sign;
 use exchange::BodyFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +34,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::BodyCut, 0.08), (Sign::BodyShort, 0.92)],
+        clues: &[during(Sign::ContentLengthMismatch, STRONG)],
+        brings: &["response_truncated"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -17,7 +17,9 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use crate::{head, show};
+use evidence::Sign;
 use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -29,6 +31,10 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::HeaderBad, 0.05), (Sign::HeaderControlChar, 0.93)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

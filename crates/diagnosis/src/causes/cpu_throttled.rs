@@ -20,6 +20,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::waited_in_vain;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 use exchange::{BodyFault, Fault, HeadFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,6 +33,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::HeadTimedOut, 0.004)],
+        clues: &[during(Sign::CpuThrottled, DECIDES)],
+        brings: &["response_header_timeout"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -19,8 +19,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
+use crate::text::{Claim, SPEAKS, Text, during};
+use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +35,32 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectRefused, 0.008),
+            (Sign::ConnectFailed, 0.03),
+            (Sign::Reset, 0.05),
+            (Sign::Closed, 0.06),
+            (Sign::SendBroken, 0.03),
+            (Sign::Disconnected, 0.06),
+            (Sign::NoLiveUpstream, 0.005),
+        ],
+        clues: &[
+            during(Sign::ShuttingDown, 5.0),
+            during(Sign::PodKilling, 5.0),
+            during(Sign::ContainerRestarted, SPEAKS),
+            during(Sign::ProcessStopped, SPEAKS),
+        ],
+        brings: &[
+            "process_down",
+            "premature_close",
+            "connection_reset",
+            "endpoints_empty",
+            "no_live_upstreams",
+        ],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -61,6 +90,13 @@ fn fix(case: &Case) -> Vec<Fix> {
              instance until a new one is ready",
         ),
     ]
+}
+
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    match dossier.dials_loopback() {
+        true => vec![Claim::new(-0.5, "the proxy dials its own machine", Vec::new())],
+        false => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::DnsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,6 +36,14 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::NameNotFound, 0.88),
+            (Sign::NameUnresolved, 0.6),
+            (Sign::Answered502, 0.03),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

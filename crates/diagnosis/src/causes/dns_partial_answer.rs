@@ -18,6 +18,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use exchange::Fault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -29,6 +30,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -18,6 +18,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::{CertificateFault, ConnectFault, DnsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -29,6 +31,10 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::NameNotFound, 0.02), (Sign::NameUnresolved, 0.02)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

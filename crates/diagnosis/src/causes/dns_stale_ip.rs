@@ -20,7 +20,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::text::{Claim, RULES_OUT, Text};
+use evidence::Sign;
 use exchange::{CertificateFault, ConnectFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +35,16 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectRefused, 0.012),
+            (Sign::ConnectTimedOut, 0.06),
+            (Sign::HostUnreachable, 0.06),
+        ],
+        brings: &["process_down", "firewall_drop", "host_down"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -59,6 +72,13 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Keep the old address serving until the record's time to live has passed"),
     ]
+}
+
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    match dossier.dials_loopback() {
+        true => vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())],
+        false => Vec::new(),
+    }
 }
 
 #[cfg(test)]

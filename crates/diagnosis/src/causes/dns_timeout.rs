@@ -21,6 +21,8 @@
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::DnsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +34,14 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::NameTimedOut, 0.93),
+            (Sign::NameUnresolved, 0.15),
+            (Sign::Answered504, 0.02),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -21,6 +21,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, remote};
+use crate::text::{DECIDES, Text, any};
+use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +34,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectTimedOut, 0.03),
+            (Sign::NetworkUnreachable, 0.05),
+            (Sign::ConnectDenied, 0.02),
+            (Sign::ConnectNotPermitted, 0.88),
+        ],
+        clues: &[any(Sign::PolicyDenied, DECIDES)],
+        brings: &["firewall_drop"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

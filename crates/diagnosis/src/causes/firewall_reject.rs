@@ -18,8 +18,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::{neighbour_silent, remote};
+use crate::text::{Claim, DECIDES, RULES_OUT, Text, during};
+use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,6 +34,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::ConnectRefused, 0.01), (Sign::HostUnreachable, 0.1)],
+        clues: &[during(Sign::FirewallRejected, DECIDES)],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -57,6 +66,13 @@ fn fix(case: &Case) -> Vec<Fix> {
             case.port().unwrap_or(80)
         )),
     ]
+}
+
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    match dossier.dials_loopback() {
+        true => vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())],
+        false => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::text::{Claim, DECIDES, Text, before};
+use evidence::{Sign, What};
 use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -29,6 +32,13 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::NoEndpoints, 0.07), (Sign::NoCluster, 0.92), (Sign::Answered500, 0.05)],
+        clues: &[before(Sign::NoCluster, DECIDES)],
+        brings: &["endpoints_empty", "no_live_upstreams"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -49,6 +59,19 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::new(format!("Write at least one target into {}", case.setting("targets"))),
         Fix::run("See all that the configuration lacks", "goodgate check --strict"),
     ]
+}
+
+/// A server that the configuration itself takes out of use, or a name that it lacks.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let disabled = dossier.settings(|it| match &it.what {
+        What::Member { disabled: true, .. } => {
+            Some("the server is taken out of use by its own line")
+        }
+        What::Missing { .. } => Some("the configuration lacks what it names"),
+        _ => None,
+    });
+    let claim = |(says, cite): (&str, _)| Claim::new(6.0, says, vec![cite]);
+    disabled.into_iter().take(1).map(claim).collect()
 }
 
 #[cfg(test)]

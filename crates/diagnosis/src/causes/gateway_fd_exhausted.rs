@@ -21,6 +21,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::ConnectFault;
 
 /// ENFILE: the limit of the whole system.
@@ -35,6 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text { behind: &[(Sign::NoDescriptors, 0.95)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -22,6 +22,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::show;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,6 +35,15 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::HeadTooBig, 0.95),
+            (Sign::HeadPartial, 0.03),
+            (Sign::ProtocolError, 0.1),
+            (Sign::Answered502, 0.04),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -19,9 +19,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::opening::Opening;
 use crate::show;
+use crate::text::{Claim, DECIDES, SPEAKS, Text, during};
+use evidence::{Kind, Scheme, Sign, address};
 use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,6 +36,21 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::Reset, 0.06),
+            (Sign::Closed, 0.03),
+            (Sign::Disconnected, 0.03),
+            (Sign::NotHttp, 0.2),
+            (Sign::TlsBytes, 0.95),
+            (Sign::PlainToTlsPort, 0.95),
+            (Sign::ProtocolError, 0.08),
+        ],
+        clues: &[during(Sign::PlainToTlsPort, DECIDES), during(Sign::TlsBytes, DECIDES)],
+        brings: &["premature_close", "connection_reset", "malformed_status_line"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -64,6 +82,29 @@ fn fix(case: &Case) -> Vec<Fix> {
             case.setting("targets")
         )),
     ]
+}
+
+/// Plain HTTP is sent to a port that is known for TLS, or that says that it speaks it.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let plain = |it: &crate::dossier::Dial| matches!(it.scheme, Scheme::Http | Scheme::Unknown);
+    let dials = dossier.dials();
+    if dials.iter().any(|it| it.scheme == Scheme::Https) && dossier.sign().kind() == Kind::Wire {
+        return Vec::new();
+    }
+    let there = dossier.listener_there().filter(|it| it.scheme == Scheme::Https);
+    if let Some(it) = there {
+        return vec![Claim::new(5.5, "the app speaks TLS on that port", vec![it.cite])];
+    }
+    let port = dossier.port();
+    let usual = |it: u16| matches!(it, 443 | 8443 | 6443 | 9443);
+    let dialled = dials.into_iter().find(|it| plain(it) && address::port(it.to).is_some_and(usual));
+    match dialled {
+        Some(it) => vec![Claim::new(4.0, "the port is one that usually speaks TLS", vec![it.cite])],
+        None if port.is_some_and(usual) => {
+            vec![Claim::new(SPEAKS, "the port is one that usually speaks TLS", Vec::new())]
+        }
+        None => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::forgotten;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::{Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text { behind: &[(Sign::Reset, 0.03), (Sign::Disconnected, 0.02)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -20,8 +20,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::listener;
+use crate::text::{Claim, RULES_OUT, Text};
+use evidence::{Sign, address};
 use exchange::{Address, ConnectFault, Fault};
 use std::net::IpAddr;
 
@@ -37,6 +40,16 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectRefused, 0.005),
+            (Sign::ConnectTimedOut, 0.02),
+            (Sign::NetworkUnreachable, 0.2),
+            (Sign::NoLocalPort, 0.04),
+        ],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -93,6 +106,16 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::new("Name that address in `targets` instead of a name such as `localhost`"),
         Fix::new("Or bind the app to both families, `[::]`"),
     ]
+}
+
+/// An IPv6 address was dialled, and it is IPv6 that fails.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let Some(it) = dossier.dialled().into_iter().find(|it| address::is_ipv6(&it.to)) else {
+        return vec![Claim::new(RULES_OUT, "no IPv6 address was dialled", Vec::new())];
+    };
+    // Nothing listens on `::1` only where an app took IPv4 alone.
+    let weight = if address::is_loopback(&it.to) { 4.5 } else { 4.0 };
+    vec![Claim::new(weight, "an IPv6 address was dialled", vec![it.cite])]
 }
 
 #[cfg(test)]

@@ -21,8 +21,11 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, forgotten, loss};
+use crate::text::{AGAINST, Claim, Text, When};
+use evidence::{Limit, Product, Sign, Stack};
 use exchange::{Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,6 +37,18 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::Reset, 0.22),
+            (Sign::Closed, 0.25),
+            (Sign::SendBroken, 0.3),
+            (Sign::Disconnected, 0.25),
+            (Sign::Answered502, 0.12),
+        ],
+        brings: &["premature_close", "connection_reset"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -73,6 +88,39 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Or set `pool.idle_for` of this upstream below the app server's limit"),
     ]
+}
+
+/// How long each side keeps an idle connection, where files say it or servers are known for it.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    let closes = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps());
+    let reuses = dossier.limit(Limit::KeepAliveReuse, |it| it.stack().is_proxy());
+    let kept = dossier.limit(Limit::KeepAliveConnections, |it| it.stack() == Stack::Nginx);
+    if let (Some((close, cite)), Some((reuse, other))) = (&closes, &reuses)
+        && close < reuse
+    {
+        let says = "the app closes idle connections sooner than the proxy stops reusing them";
+        claims.push(Claim::new(3.5, says, vec![cite.clone(), other.clone()]));
+    } else if let Some((_, cite)) = kept {
+        claims.push(Claim::new(
+            1.5,
+            "idle connections to the upstream are kept and reused",
+            vec![cite],
+        ));
+    }
+    let sync = dossier.read(Product::Gunicorn)
+        && dossier
+            .seen(Sign::WorkerBooted, crate::text::When::Any)
+            .iter()
+            .any(|it| it.detail() == Some("sync"));
+    if sync {
+        claims.push(Claim::new(
+            AGAINST,
+            "Gunicorn's sync workers keep no connection open",
+            Vec::new(),
+        ));
+    }
+    claims
 }
 
 #[cfg(test)]

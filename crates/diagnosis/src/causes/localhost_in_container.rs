@@ -18,7 +18,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::text::{Claim, RULES_OUT, Text};
+use evidence::{Sign, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -30,6 +33,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::ConnectRefused, 0.02)],
+        brings: &["process_down"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -57,6 +66,44 @@ fn fix(case: &Case) -> Vec<Fix> {
              host by `host.docker.internal`"
         )),
     ]
+}
+
+/// The proxy dials itself, and runs in a container.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let dialled = dossier.dialled();
+    let Some(local) = dialled.iter().find(|it| {
+        address::is_loopback(&it.to)
+            || address::is_unspecified(&it.to) && address::port(&it.to).is_some()
+    }) else {
+        return vec![Claim::new(
+            RULES_OUT,
+            "the proxy does not dial its own container",
+            Vec::new(),
+        )];
+    };
+    let Some(container) = dossier.hop_in_container() else {
+        return match dossier.incident.of_requests() {
+            true => vec![Claim::new(
+                -1.5,
+                "nothing shows that the proxy runs in a container",
+                Vec::new(),
+            )],
+            false => vec![Claim::new(
+                1.5,
+                "in a container this is the container itself",
+                vec![local.cite.clone()],
+            )],
+        };
+    };
+    if dossier.listener_there().is_some_and(|it| it.service == dossier.incident.service) {
+        return Vec::new();
+    }
+    let says = format!(
+        "{} runs in a container, where {} is that container itself",
+        dossier.hop(),
+        address::host(&local.to)
+    );
+    vec![Claim::new(5.5, says, vec![local.cite.clone(), container])]
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::waited_in_vain;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::Micros;
 
 /// A limit below this is no proof that work takes long.
@@ -35,6 +37,14 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::HeadTimedOut, 0.008),
+            (Sign::IntegrationTimedOut, 0.02),
+            (Sign::Answered504, 0.02),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

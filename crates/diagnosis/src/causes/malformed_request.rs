@@ -20,6 +20,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use exchange::{Malformed, Refusal};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,6 +32,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

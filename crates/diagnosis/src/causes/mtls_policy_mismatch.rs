@@ -22,7 +22,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::text::{Claim, DECIDES, HINTS, SPEAKS, Text, any};
+use evidence::{Kind, Product, Sign, What};
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,6 +37,19 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectFailed, 0.01),
+            (Sign::TlsClientCertRequired, 0.02),
+            (Sign::TlsToPlain, 0.02),
+            (Sign::MtlsMismatch, 0.95),
+            (Sign::Disconnected, 0.02),
+        ],
+        clues: &[any(Sign::MtlsMismatch, DECIDES), any(Sign::PolicyDenied, HINTS)],
+        brings: &["tls_to_plain_port", "connection_reset", "premature_close", "tls_peer_closed"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -63,6 +79,30 @@ fn fix(_: &Case) -> Vec<Fix> {
              plain connections on this one port (`portLevelMtls` in Istio)",
         ),
     ]
+}
+
+/// What the mesh's policies say against each other, and a mesh's way to fail.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let modes = dossier.settings(|it| match &it.what {
+        What::MeshTls { mode, .. } => Some(mode.clone()),
+        _ => None,
+    });
+    let mesh = dossier.incident.hop == Product::Envoy;
+    let failing = matches!(dossier.sign().kind(), Kind::Wire | Kind::Answer);
+    let decided = modes
+        .iter()
+        .find(|(mode, _)| matches!(mode.as_str(), "DISABLE" | "STRICT" | "ISTIO_MUTUAL" | "NONE"));
+    match decided {
+        Some((mode, cite)) if failing || mesh => {
+            vec![Claim::new(5.5, format!("the mesh sets mutual TLS to {mode}"), vec![cite.clone()])]
+        }
+        Some((mode, cite)) => vec![Claim::new(
+            SPEAKS,
+            format!("the mesh sets mutual TLS to {mode}"),
+            vec![cite.clone()],
+        )],
+        None => Vec::new(),
+    }
 }
 
 #[cfg(test)]

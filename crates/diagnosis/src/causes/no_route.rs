@@ -21,6 +21,8 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, neighbour_silent};
+use crate::text::Text;
+use evidence::Sign;
 use exchange::{ConnectFault, Fault, Phase};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +34,14 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectTimedOut, 0.02),
+            (Sign::HostUnreachable, 0.25),
+            (Sign::NetworkUnreachable, 0.6),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

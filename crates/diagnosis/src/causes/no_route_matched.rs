@@ -19,6 +19,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::show;
+use crate::text::Text;
 use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -30,6 +31,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text::NONE,
 };
 
 fn look(case: &Case) -> Option<Finding> {

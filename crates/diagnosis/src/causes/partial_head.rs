@@ -18,7 +18,9 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use crate::{head, show};
+use evidence::Sign;
 use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -30,6 +32,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text { behind: &[(Sign::HeadPartial, 0.6)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -23,6 +23,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{listener, waited_in_vain};
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 use exchange::{BodyFault, ConnectFault, Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,6 +36,16 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::SendTimedOut, 0.03),
+            (Sign::HeadTimedOut, 0.02),
+            (Sign::BodyStalled, 0.02),
+        ],
+        clues: &[during(Sign::Hung, DECIDES)],
+        brings: &["response_header_timeout"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

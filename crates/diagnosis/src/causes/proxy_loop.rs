@@ -17,6 +17,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -28,6 +30,10 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::ConnectionTableFull, 0.03), (Sign::ProxyLoop, 0.95)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -21,6 +21,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +34,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::TlsToPlain, 0.005),
+            (Sign::Closed, 0.003),
+            (Sign::Disconnected, 0.005),
+            (Sign::ProxyHeaderMissing, 0.95),
+        ],
+        clues: &[during(Sign::ProxyHeaderMissing, DECIDES)],
+        brings: &["connection_reset", "premature_close", "tls_to_plain_port"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -22,8 +22,11 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
 use crate::signs::{forgotten, listener};
+use crate::text::{Claim, Text};
+use evidence::{Limit, Sign};
 use exchange::{Fault, HeadFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,6 +38,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::HeadTimedOut, 0.88),
+            (Sign::Deadline, 0.05),
+            (Sign::IntegrationTimedOut, 0.04),
+            (Sign::Answered504, 0.6),
+        ],
+        reason,
+        says,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -58,6 +72,32 @@ fn fix(case: &Case) -> Vec<Fix> {
              slowness and keeps callers waiting",
         ),
     ]
+}
+
+/// The limit that fired, where a configuration says it.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    if dossier.sign() != Sign::HeadTimedOut {
+        return Vec::new();
+    }
+    let limit = dossier.limit(Limit::Read, |it| it.stack() == dossier.incident.hop.stack());
+    let claim =
+        |(value, cite)| Claim::new(1.0, format!("this is the limit: {}", span(value)), vec![cite]);
+    limit.map(claim).into_iter().collect()
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let hop = dossier.hop();
+    let limit = dossier.limit(Limit::Read, |it| it.stack() == dossier.incident.hop.stack());
+    let within = limit.map(|(value, _)| format!(" of {}", span(value))).unwrap_or_default();
+    let mut words =
+        format!("{} did not begin its answer within {hop}'s limit{within}", dossier.server_at());
+    if let Some(status) = crate::signs_on_wire::status(dossier.incident)
+        && dossier.sign() == Sign::HeadTimedOut
+    {
+        words +=
+            &format!("; {hop} answers {status} then, so another status was made by another hop");
+    }
+    Some(words)
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window, worked};
+use crate::text::Text;
+use evidence::Sign;
 use exchange::{BodyFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,6 +37,10 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::BodyCut, 0.6), (Sign::BodyReset, 0.6), (Sign::ChunkCut, 0.05)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

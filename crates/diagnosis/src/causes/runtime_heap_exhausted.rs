@@ -24,6 +24,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "runtime_heap_exhausted",
@@ -34,6 +36,19 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::Reset, 0.01), (Sign::Closed, 0.01)],
+        clues: &[during(Sign::HeapExhausted, DECIDES)],
+        brings: &[
+            "worker_crashed",
+            "premature_close",
+            "connection_reset",
+            "process_down",
+            "crash_loop",
+            "unhandled_exception",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

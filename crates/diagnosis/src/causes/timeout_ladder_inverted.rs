@@ -20,8 +20,11 @@
 
 use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
 use crate::signs::{GUNICORN, waited_in_vain};
+use crate::text::{Claim, SPEAKS, Text};
+use evidence::{Limit, Sign};
 use exchange::{Micros, Phase};
 
 /// Limits of clients, CDNs and balancers in front of us, in seconds.
@@ -36,6 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text { behind: &[(Sign::HeadTimedOut, 0.005)], reason, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -91,6 +95,23 @@ fn fix(_: &Case) -> Vec<Fix> {
              `timeout.first_byte` of this upstream",
         ),
     ]
+}
+
+/// The proxy gives up before the app server would.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    if dossier.sign() != Sign::HeadTimedOut {
+        return Vec::new();
+    }
+    let outer = dossier.limit(Limit::Read, |it| it.stack().is_proxy());
+    let inner = dossier.limit(Limit::Worker, |it| it.stack().runs_apps());
+    match (outer, inner) {
+        (Some((outer, cite)), Some((inner, other))) if outer < inner => {
+            let says =
+                format!("the proxy waits {}, the app server allows {}", span(outer), span(inner));
+            vec![Claim::new(SPEAKS, says, vec![cite, other])]
+        }
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,9 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{HINTS, Text, before};
 use crate::{date, show};
+use evidence::Sign;
 use exchange::CertificateFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,6 +36,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::CertExpired, 0.92), (Sign::CertRefused, 0.15)],
+        clues: &[before(Sign::CertNotAfter, HINTS)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -21,6 +21,8 @@ use crate::alert;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +34,10 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::TlsCipher, 0.4), (Sign::TlsClosed, 0.07), (Sign::TlsFailed, 0.15)],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

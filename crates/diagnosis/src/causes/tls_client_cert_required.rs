@@ -23,6 +23,8 @@ use crate::alert;
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::TlsFault;
 
 /// The refusal comes a round trip after our certificate would have.
@@ -37,6 +39,15 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::TlsCipher, 0.1),
+            (Sign::TlsClientCertRequired, 0.93),
+            (Sign::TlsClientCertRejected, 0.03),
+            (Sign::Reset, 0.005),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -18,7 +18,9 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use crate::{date, show};
+use evidence::Sign;
 use exchange::CertificateFault;
 
 /// 2026-01-01: this program is younger than any earlier clock claims.
@@ -33,6 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text { behind: &[(Sign::CertExpired, 0.03)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -20,6 +20,8 @@
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,6 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text { behind: &[(Sign::TlsTimedOut, 0.45)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

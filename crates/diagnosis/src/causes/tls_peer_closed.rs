@@ -21,6 +21,8 @@ use crate::alert;
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::{Phase, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text { behind: &[(Sign::TlsClosed, 0.4), (Sign::TlsFailed, 0.05)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -19,8 +19,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::show;
+use crate::text::{Claim, SPEAKS, Text};
+use evidence::{Kind, Scheme, Sign, What, address};
 use exchange::{CertificateFault, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +35,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::CertWrongName, 0.02),
+            (Sign::TlsCipher, 0.33),
+            (Sign::TlsNameRejected, 0.94),
+            (Sign::TlsClosed, 0.27),
+            (Sign::TlsFailed, 0.2),
+        ],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -66,6 +80,31 @@ fn fix(case: &Case) -> Vec<Fix> {
             format!("openssl s_client -connect {} -noservername </dev/null", case.endpoint()),
         ),
     ]
+}
+
+/// No server name is sent, or the name of an address.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    let unnamed = dossier.settings(|it| match &it.what {
+        What::SendsName { name: None } => Some(()),
+        _ => None,
+    });
+    if let Some(((), cite)) = unnamed.into_iter().next() {
+        claims.push(Claim::new(SPEAKS, "no server name is sent", vec![cite]));
+    }
+    let bare =
+        dossier.dials().into_iter().find(|it| it.scheme == Scheme::Https && address::is_ip(it.to));
+    if let Some(it) = bare.filter(|_| {
+        dossier.sign().kind() != Kind::Wire
+            || crate::signs_on_wire::wire(dossier.sign()).is_some_and(|it| it.starts_with("tls_"))
+    }) {
+        claims.push(Claim::new(
+            SPEAKS,
+            "a bare address is no server name: none is sent",
+            vec![it.cite],
+        ));
+    }
+    claims
 }
 
 #[cfg(test)]

@@ -18,8 +18,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::opening::Opening;
+use crate::text::{Claim, STRONG, Text};
+use evidence::{Scheme, Sign};
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,6 +34,18 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectFailed, 0.03),
+            (Sign::TlsToPlain, 0.93),
+            (Sign::TlsTimedOut, 0.2),
+            (Sign::TlsClosed, 0.08),
+            (Sign::TlsFailed, 0.1),
+            (Sign::Answered502, 0.02),
+        ],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -77,6 +92,20 @@ fn fix(case: &Case) -> Vec<Fix> {
             case.setting("targets")
         )),
     ]
+}
+
+/// TLS is sent to a port on which the app says that it speaks plain HTTP.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let dial = dossier.dials().into_iter().find(|it| it.scheme == Scheme::Https);
+    let plain = dossier.listener_there().filter(|it| it.scheme == Scheme::Http);
+    match (dial, plain) {
+        (Some(dial), Some(it)) => vec![Claim::new(
+            STRONG,
+            "the app speaks plain HTTP on that port",
+            vec![it.cite, dial.cite],
+        )],
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]

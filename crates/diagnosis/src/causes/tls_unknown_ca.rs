@@ -23,6 +23,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::show;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::CertificateFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,6 +36,18 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectFailed, 0.02),
+            (Sign::CertSelfSigned, 0.03),
+            (Sign::CertUntrusted, 0.87),
+            (Sign::CertIncomplete, 0.09),
+            (Sign::CertRefused, 0.45),
+            (Sign::TlsClientCertRejected, 0.03),
+            (Sign::TlsFailed, 0.15),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -20,6 +20,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::head;
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,6 +33,14 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::CodingUnknown, 0.93),
+            (Sign::CodingTwice, 0.92),
+            (Sign::ProtocolError, 0.02),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -20,6 +20,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,6 +33,14 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::QueueTimedOut, 0.06),
+            (Sign::ConnectionLimit, 0.9),
+            (Sign::Answered503, 0.05),
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

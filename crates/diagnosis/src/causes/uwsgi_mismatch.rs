@@ -18,6 +18,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "uwsgi_mismatch",
@@ -28,6 +30,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::Reset, 0.02), (Sign::Closed, 0.01), (Sign::UwsgiMismatch, 0.94)],
+        clues: &[during(Sign::UwsgiMismatch, DECIDES)],
+        brings: &["premature_close", "connection_reset"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -24,6 +24,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
+use crate::text::{DECIDES, HINTS, SPEAKS, Text, before, during};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "worker_oom_killed_cgroup",
@@ -34,6 +36,30 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::Reset, 0.06),
+            (Sign::Closed, 0.06),
+            (Sign::Disconnected, 0.05),
+            (Sign::BodyCut, 0.03),
+            (Sign::BodyReset, 0.04),
+        ],
+        clues: &[
+            during(Sign::OomKilledCgroup, DECIDES),
+            before(Sign::OomKilled, 6.5),
+            during(Sign::WorkerKilled, SPEAKS),
+            during(Sign::ProcessKilled, HINTS),
+        ],
+        brings: &[
+            "worker_crashed",
+            "premature_close",
+            "connection_reset",
+            "process_down",
+            "crash_loop",
+            "docker_restart",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -22,6 +22,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, loss, window};
+use crate::text::{Text, during};
+use evidence::Sign;
 
 /// Limits on requests are hundreds or thousands, not fewer.
 const MANY: u32 = 100;
@@ -35,6 +37,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
+    text: Text {
+        behind: &[(Sign::Reset, 0.03), (Sign::Closed, 0.03)],
+        clues: &[during(Sign::WorkerRecycled, 5.0)],
+        brings: &["premature_close", "connection_reset"],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

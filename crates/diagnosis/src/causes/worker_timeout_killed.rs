@@ -24,6 +24,8 @@ use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{GUNICORN, Loss, loss, watchdog, window, worked};
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
 use exchange::{Micros, Phase};
 
 /// Work shorter than this is no watchdog's business.
@@ -38,6 +40,28 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::Reset, 0.09),
+            (Sign::Closed, 0.11),
+            (Sign::SendBroken, 0.05),
+            (Sign::HeadTimedOut, 0.003),
+            (Sign::Disconnected, 0.08),
+            (Sign::HeadPartial, 0.05),
+            (Sign::BodyCut, 0.06),
+            (Sign::BodyReset, 0.06),
+            (Sign::Answered502, 0.06),
+        ],
+        clues: &[during(Sign::WorkerTimedOut, DECIDES)],
+        brings: &[
+            "worker_crashed",
+            "worker_oom_killed_cgroup",
+            "premature_close",
+            "connection_reset",
+            "unhandled_exception",
+        ],
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {

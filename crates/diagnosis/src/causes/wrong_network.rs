@@ -18,9 +18,14 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::reach::is_container_address;
 use crate::signs::remote;
+use crate::text::{Claim, Text};
+use evidence::{Product, Sign, What, address};
 use exchange::{Address, ConnectFault, Fault};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +37,17 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectTimedOut, 0.12),
+            (Sign::HostUnreachable, 0.05),
+            (Sign::ConnectFailed, 0.04),
+            (Sign::NameNotFound, 0.02),
+        ],
+        brings: &["firewall_drop", "dns_nxdomain"],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -72,6 +88,50 @@ fn fix(_: &Case) -> Vec<Fix> {
         Fix::run("Join the gateway to the app's network", "docker network connect NETWORK GATEWAY"),
         Fix::new("Dial the app by its service name on that network, not by an address"),
     ]
+}
+
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    let dialled = dossier.dialled();
+    let in_network = |it: &str| is_container_address(it);
+    if matches!(dossier.sign(), Sign::ConnectTimedOut | Sign::HostUnreachable)
+        && dialled.iter().any(|it| in_network(&it.to))
+    {
+        // Traefik and its like take one of a container's addresses by themselves.
+        let weight = if dossier.incident.hop == Product::Traefik { 1.6 } else { 1.0 };
+        claims.push(Claim::new(weight, "the address is one of a container network", Vec::new()));
+    }
+    // A group whose only server has no address: the generator saw no network in common.
+    let empty = dossier.dials().into_iter().find(|it| it.to.starts_with(':'));
+    if let Some(it) = empty {
+        claims.push(Claim::new(5.0, "no address was found on a network in common", vec![it.cite]));
+    }
+    let host = dialled.first().map(|it| address::host(&it.to).to_owned());
+    let networks = dossier.settings(|it| match &it.what {
+        What::Network { name } => Some((it.service.clone()?, name.clone())),
+        _ => None,
+    });
+    let of = |service: &str| -> BTreeSet<&str> {
+        networks
+            .iter()
+            .filter(|((it, _), _)| it == service)
+            .map(|((_, name), _)| name.as_str())
+            .collect()
+    };
+    let hop = networks.iter().map(|((service, _), _)| service.as_str()).find(|it| {
+        dossier.incident.service.as_deref() == Some(it)
+            || it.contains(&dossier.hop().to_lowercase())
+    });
+    if let Some((hop, host)) = hop.zip(host) {
+        let (ours, theirs) = (of(hop), of(&host));
+        if !theirs.is_empty() && ours.is_disjoint(&theirs) {
+            let cite =
+                networks.iter().find(|((it, _), _)| *it == host).map(|(_, cite)| cite.clone());
+            let says = format!("{hop} and {host} have no network in common");
+            claims.push(Claim::new(6.0, says, cite.into_iter().collect()));
+        }
+    }
+    claims
 }
 
 #[cfg(test)]

@@ -19,7 +19,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::text::{Claim, DECIDES, RULES_OUT, Text};
+use evidence::{Sign, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -31,6 +34,16 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text {
+        behind: &[
+            (Sign::ConnectRefused, 0.2),
+            (Sign::ConnectFailed, 0.1),
+            (Sign::NoLiveUpstream, 0.005),
+            (Sign::Answered502, 0.06),
+        ],
+        reason,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -54,6 +67,68 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Name that port in `targets` of this upstream"),
     ]
+}
+
+/// Where the proxy dials one port, and the app's own lines or files name another.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    if let Some(there) = dossier.listener_there() {
+        return vec![Claim::new(
+            RULES_OUT,
+            "that is the port on which the app listens",
+            vec![there.cite],
+        )];
+    }
+    let mut claims = Vec::new();
+    let dialled = dossier.dialled();
+    let ports: Vec<u16> = dialled.iter().filter_map(|it| address::port(&it.to)).collect();
+    let targets = dossier.target_ports();
+    for ((host, container), cite) in dossier.published() {
+        let wanted = |port: &u16| *port == host && host != container;
+        let inside = dialled.iter().any(|it| !address::is_loopback(&it.to));
+        if let Some((_, target)) = targets.iter().find(|(port, _)| wanted(port)) {
+            let says = format!(
+                "{host} is the port on the host; inside the network the app has {container}"
+            );
+            claims.push(Claim::new(6.0, says, vec![target.clone(), cite]));
+        } else if ports.iter().any(wanted) && inside {
+            let says = format!(
+                "{host} is the port on the host; inside the network the app has {container}"
+            );
+            claims.push(Claim::new(6.0, says, vec![cite]));
+        } else if let Some(it) = other(dossier, &[container]).filter(|_| ports.is_empty()) {
+            let says = format!(
+                "the app listens on {}, and the container's port is {container}",
+                it.address
+            );
+            claims.push(Claim::new(4.0, says, vec![it.cite, cite]));
+        }
+    }
+    if !ports.is_empty()
+        && dossier.sign() != Sign::HeadTimedOut
+        && let Some(it) = other(dossier, &ports)
+    {
+        let says =
+            format!("{} listens on {}, not on port {}", it.product.name(), it.address, ports[0]);
+        let setting = dialled.iter().filter_map(|it| dossier.dial_setting(&it.to));
+        let cites = std::iter::once(it.cite).chain(setting).collect();
+        claims.push(Claim::new(if it.said { 5.5 } else { 5.0 }, says, cites));
+    }
+    if dossier.sign() == Sign::BootTimedOut
+        && let Some(it) = dossier.listeners().into_iter().find(|it| it.said)
+    {
+        let says =
+            format!("the app listens on {}, not on the port that the platform gave it", it.address);
+        claims.push(Claim::new(DECIDES, says, vec![it.cite]));
+    }
+    claims
+}
+
+/// A listener on another port than these.
+fn other(dossier: &Dossier, ports: &[u16]) -> Option<crate::dossier::Listener> {
+    dossier
+        .listeners_behind()
+        .into_iter()
+        .find(|it| address::port(&it.address).is_some_and(|port| !ports.contains(&port)))
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::opening::Opening;
 use crate::show;
+use crate::text::Text;
+use evidence::Sign;
 use exchange::{HeadFault, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,6 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
+    text: Text { behind: &[(Sign::NotHttp, 0.12), (Sign::StatusLineBad, 0.05)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

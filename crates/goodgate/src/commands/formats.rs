@@ -3,7 +3,7 @@
 use super::Format;
 use crate::output::Output;
 use crate::problem::Failure;
-use evidence::{CONFIGS, READERS, layer_names};
+use evidence::{CONFIGS, DOCUMENTS, READERS, layer_names};
 use serde::Serialize;
 
 /// List the formats of logs and configurations that `why` reads
@@ -18,6 +18,8 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct Formats {
     logs: Vec<Entry>,
+    /// Read whole, such as a recording of a browser.
+    documents: Vec<Entry>,
     configurations: Vec<Entry>,
     /// What lines may be wrapped in.
     layers: Vec<&'static str>,
@@ -42,9 +44,13 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
 
 fn formats() -> Formats {
     let logs = READERS.iter();
+    let documents = DOCUMENTS.iter();
     let configurations = CONFIGS.iter();
     Formats {
         logs: logs
+            .map(|it| Entry { name: it.name, product: it.product.name(), source: it.source })
+            .collect(),
+        documents: documents
             .map(|it| Entry { name: it.name, product: it.product.name(), source: it.source })
             .collect(),
         configurations: configurations
@@ -55,11 +61,12 @@ fn formats() -> Formats {
 }
 
 fn list(formats: &Formats, output: &Output) -> String {
-    let all = formats.logs.iter().chain(&formats.configurations);
+    let Formats { logs, documents, configurations, layers } = formats;
+    let all = logs.iter().chain(documents).chain(configurations);
     let widest = all.map(|it| it.name.len()).max().unwrap_or_default();
     let mut text = String::new();
-    for (heading, entries) in [("Logs", &formats.logs), ("Configurations", &formats.configurations)]
-    {
+    let groups = [("Logs", logs), ("Documents", documents), ("Configurations", configurations)];
+    for (heading, entries) in groups {
         text += &format!("{}\n", output.bold(heading));
         for it in entries {
             text += &format!("  {:<widest$}  {}\n", it.name, it.source);
@@ -67,7 +74,7 @@ fn list(formats: &Formats, output: &Output) -> String {
         text.push('\n');
     }
     text += &format!("{}\n", output.bold("Around lines"));
-    for it in &formats.layers {
+    for it in layers {
         text += &format!("  {it}\n");
     }
     text

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// How to print the report
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Only what happened after: `1h`, `15:00`, `2026-11-20 15:00`, `yesterday` or `all`
+    /// Only what happened after: `1h`, `15:00`, `2026-11-20 15:00`, `all`
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Moment>,
     /// Only what happened before

@@ -9,7 +9,9 @@ use super::times::Moment;
 use super::unpacking::{Bounded, Content, DEPTH, HEAD, Packing, Stream, peek, unpacked};
 use evidence::clock::{DAY, rfc3339};
 use evidence::seek::{Clock, ReadAt, TAIL};
-use evidence::{Arrival, Ledger, Origin, Part, SAMPLE, Shape, Testimony, Window, scan_holding};
+use evidence::{
+    Arrival, Ledger, MAX_DOCUMENT, Origin, Part, SAMPLE, Shape, Testimony, Window, scan_holding,
+};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
@@ -81,7 +83,7 @@ pub(crate) fn read(
         holding: wanted.holding.as_deref(),
         progress,
         bounds: Bounds::default(),
-        whole: wanted.since.is_some(),
+        asked: wanted.since.is_some(),
         read: Findings::default(),
         spooled: None,
     };
@@ -103,7 +105,7 @@ struct Reader<'a> {
     progress: &'a Progress,
     bounds: Bounds,
     /// Where to begin was said: large files are not cut by themselves.
-    whole: bool,
+    asked: bool,
     read: Findings,
     /// What came on standard input, where it had to be read twice.
     spooled: Option<File>,
@@ -301,14 +303,14 @@ impl Reader<'_> {
         };
         let Some(mut draft) = self.draft(name, &sample, arrival, year, named) else { return };
         let mut text = Bounded { source: text, left: self.limits.unpacked, cut: false };
-        if draft.shape.config.is_some() {
+        if let Some(limit) = self.whole_limit(&draft.shape) {
             let mut bytes = Vec::new();
-            text.left = self.limits.configuration;
+            text.left = limit;
             draft.error = text.read_to_end(&mut bytes).err();
             if text.cut {
-                draft.skipped.push(self.only_the_first(self.limits.configuration));
+                draft.skipped.push(self.only_the_first(limit));
             }
-            return self.configuration(draft, &bytes);
+            return self.whole(draft, &bytes);
         }
         self.scan_stream(&mut draft, &mut text, mark);
         self.add(draft);
@@ -380,15 +382,22 @@ impl Reader<'_> {
         })
     }
 
-    /// Configurations are read whole, and for what their lines say as logs too.
-    fn configuration(&mut self, mut draft: Draft, bytes: &[u8]) {
+    /// How many bytes are read at once of a source that can only be read whole.
+    fn whole_limit(&self, shape: &Shape) -> Option<u64> {
+        let document = shape.document.map(|_| MAX_DOCUMENT as u64);
+        document.or_else(|| shape.config.map(|_| self.limits.configuration))
+    }
+
+    /// Configurations and documents are read whole, and for what their lines say as logs too.
+    fn whole(&mut self, mut draft: Draft, bytes: &[u8]) {
         let source = self.source();
         let part = Part::whole(bytes);
         draft.ledger = scan_holding(&draft.shape, source, part, self.window(), self.holding);
+        let text = same_length_text(bytes);
+        draft.ledger.read_document(&draft.shape, source, &text, self.window());
         draft.bytes = bytes.len() as u64;
         let (shape, name) = (draft.shape.clone(), draft.name.clone());
         if self.add(draft) {
-            let text = same_length_text(bytes);
             self.read.testimony.configure(source, &shape, &name, &text);
         }
     }
@@ -574,16 +583,17 @@ impl Reader<'_> {
             }
         }
         let Some(mut draft) = self.draft(name, &sample, arrival, year, named) else { return };
-        if let (Some(_), [(_, Member::Plain(it))]) = (draft.shape.config, &members[..]) {
-            let length = (it.length - it.mark.min(it.length)).min(self.limits.configuration);
+        let limit = self.whole_limit(&draft.shape);
+        if let (Some(limit), [(_, Member::Plain(it))]) = (limit, &members[..]) {
+            let length = (it.length - it.mark.min(it.length)).min(limit);
             let mut bytes = vec![0; length as usize];
             let read = fill(it, it.mark, &mut bytes);
             bytes.truncate(*read.as_ref().unwrap_or(&0));
             draft.error = read.err();
-            if self.limits.configuration < it.length {
-                draft.skipped.push(self.only_the_first(self.limits.configuration));
+            if limit < it.length {
+                draft.skipped.push(self.only_the_first(limit));
             }
-            return self.configuration(draft, &bytes);
+            return self.whole(draft, &bytes);
         }
         let bounds = self.bounds_of(&draft, &sample, &members);
         let clock = Clock::of(&draft.shape, &sample);
@@ -631,7 +641,7 @@ impl Reader<'_> {
             Member::Packed(_) => 0,
         };
         let large = self.limits.whole < members.iter().map(plain).sum();
-        if self.whole || !large || draft.shape.config.is_some() {
+        if self.asked || !large || self.whole_limit(&draft.shape).is_some() {
             return self.bounds;
         }
         let clock = Clock::of(&draft.shape, sample);
@@ -678,7 +688,7 @@ impl Reader<'_> {
         }
         spans.reverse();
         draft.complete = !older;
-        draft.skipped.extend(seeking::left_out(before, after, bounds, self.whole));
+        draft.skipped.extend(seeking::left_out(before, after, bounds, self.asked));
         if older && before == 0 {
             draft.skipped.push("older files of it were not read".to_owned());
         }
@@ -848,6 +858,11 @@ mod tests {
         (sources, refused.map(|(_, it)| it.count).sum(), words)
     }
 
+    fn refusals(found: &Findings) -> &evidence::Group {
+        let mut groups = found.testimony.ledger.groups.iter();
+        groups.find(|(it, _)| it.sign == Sign::ConnectRefused).expect("a refused connection").1
+    }
+
     fn name_of(path: &str) -> &str {
         let folder = path.find(':').unwrap_or(path.len());
         path[..folder].rfind('/').map_or(path, |it| &path[it + 1..])
@@ -908,8 +923,7 @@ mod tests {
         );
         let found = read_with(&folder, &Wanted::default(), &limits());
         assert_eq!(seen(&found), (vec!["error.log"], 9, vec![]));
-        let ledger = &found.testimony.ledger;
-        let group = ledger.groups.values().next().expect("a group");
+        let group = refusals(&found);
         let [run] = &group.runs[..] else { panic!("one run: {group:?}") };
         assert_eq!(run.opening.place.line, Some(1));
         assert_eq!(run.closing.place.line, Some(17));
@@ -1014,7 +1028,7 @@ mod tests {
         let note = "only what is from 2026-11-19T23:59:00Z on was read: ";
         assert!(skipped.starts_with(note) && skipped.ends_with("--since all reads everything"));
         assert_eq!(source.lines, None);
-        let group = found.testimony.ledger.groups.values().next().expect("a group");
+        let group = refusals(&found);
         let place = group.sample().place;
         assert_eq!(place.line, None);
         assert!(text[place.offset as usize..].starts_with("2026/11/19 23:59:00 [error]"));
@@ -1060,7 +1074,7 @@ mod tests {
         let wanted = Wanted { holding: Some("*77 ".to_owned()), ..Wanted::default() };
         let found = read_with(&folder, &wanted, &limits());
         assert_eq!(seen(&found).1, 1);
-        let group = found.testimony.ledger.groups.values().next().expect("a group");
+        let group = refusals(&found);
         assert_eq!(group.sample().place.line, Some(61));
         remove(&folder);
     }
@@ -1094,7 +1108,7 @@ mod tests {
             assert_eq!(seen(&found), (vec![file], 3, vec![]), "{file}");
         }
         let found = read_with(&folder.join("marked.log"), &Wanted::default(), &limits());
-        let group = found.testimony.ledger.groups.values().next().expect("a group");
+        let group = refusals(&found);
         assert_eq!(group.sample().place.offset, 3);
         remove(&folder);
     }

@@ -49,7 +49,9 @@ impl Refusal {
                 Some("name the folder that the logs are in, such as `/var/log/nginx`")
             }
             Refusal::Binary => Some("for the journal: `journalctl -o json | goodgate why`"),
-            Refusal::Empty => Some("it may have been rotated: name the folder that it is in"),
+            Refusal::Empty => {
+                Some("a log may just have been rotated: name the folder that it is in")
+            }
             Refusal::TooDeep => Some("unpack it first"),
             Refusal::TooMany => None,
         }

@@ -1,0 +1,58 @@
+//! Service discovery still lists servers that are gone, and the gateway dials them.
+//!
+//! ## What you see
+//! A share of the requests fails with refusals or time limits, at addresses that no instance has
+//! any more. Consul shows them as passing or critical for long, Eureka keeps them (`EMERGENCY!
+//! EUREKA MAY BE INCORRECTLY CLAIMING INSTANCES ARE UP WHEN THEY'RE NOT.`), Kong logs `balancer not
+//! found for`, Envoy goes on with its last list when its control plane is away (`gRPC config stream
+//! closed: 14`).
+//!
+//! ## Why it happens
+//! An instance ended without taking itself off the list, the time after which it is dropped is
+//! long, the registry protects its entries because many vanished at once, or the gateway lost its
+//! connection to the registry.
+//!
+//! ## How to tell
+//! Compare the address that failed with the list of the registry and with what runs. Gone from
+//! both, the gateway is behind; gone only from what runs, the registry is. For names in DNS it is
+//! `dns_stale_ip`, within seconds of a deploy `deploy_in_progress`.
+//!
+//! ## Fix
+//! Let instances leave the list before they stop, shorten the time to live of an entry, and check
+//! health from the gateway too. Let it try another server after a refusal.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::look::Fix;
+use crate::text::{DECIDES, Text, during};
+use evidence::Sign;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "discovery_stale",
+    family: Family::F12,
+    title: "Service discovery hands out servers that are gone",
+    side: Side::Platform,
+    retry: RetryClass::R0,
+    passing: false,
+    look: silent,
+    fix,
+    text: Text {
+        behind: &[(Sign::NameNotFound, 0.01), (Sign::NoEndpoints, 0.05)],
+        clues: &[during(Sign::DiscoveryStale, DECIDES)],
+        brings: &["process_down", "firewall_drop", "endpoints_empty"],
+        ..Text::NONE
+    },
+};
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new("Compare the address that failed with the registry's list and with what runs"),
+        Fix::new(
+            "Look in the gateway's log for a lost connection to the registry or the control plane",
+        ),
+        Fix::new(
+            "Let instances take themselves off the list before they stop, and shorten the life of \
+             an entry",
+        ),
+    ]
+}

@@ -1,0 +1,60 @@
+//! The health check dials a port where nobody listens, or speaks another protocol than the port
+//! does.
+//!
+//! ## What you see
+//! Servers are down from the first minute. HAProxy logs `Health check for server b/s1 failed,
+//! reason: Layer4 connection problem, info: "Connection refused"`, `Layer6 invalid response` for
+//! TLS to a plain port, or `Socket error, info: "Connection reset by peer"` for plain HTTP to a TLS
+//! port; kubelet `Readiness probe failed: Get "http://10.0.0.7:8080/health": dial tcp
+//! 10.0.0.7:8080: connect: connection refused` or `http: server gave HTTP response to HTTPS
+//! client`.
+//!
+//! ## Why it happens
+//! The port of the check is set apart from that of the traffic (`check port`, `httpGet.port`,
+//! `HealthCheckPort`) and stayed when the app moved; or TLS was switched on for one and not for the
+//! other.
+//!
+//! ## How to tell
+//! Traffic to the same server works, on another port or scheme than the check's. If traffic fails
+//! with the same words, it is `process_down`, `wrong_port` or `http_to_tls_port` itself.
+//!
+//! ## Fix
+//! Let the check use the port and scheme of the traffic. Where it must differ (a port for
+//! management), let the app listen there on the same address.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::look::Fix;
+use crate::text::{DECIDES, HINTS, Text, before};
+use evidence::Sign;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "health_check_wrong_port_or_scheme",
+    family: Family::F12,
+    title: "The health check speaks to the wrong port or protocol",
+    side: Side::Gateway,
+    retry: RetryClass::R0,
+    passing: false,
+    look: silent,
+    fix,
+    text: Text {
+        clues: &[
+            before(Sign::HealthWrongProtocol, DECIDES),
+            before(Sign::HealthConnectFailed, HINTS),
+            before(Sign::HealthFailed, HINTS),
+        ],
+        brings: &["no_live_upstreams", "endpoints_empty"],
+        ..Text::NONE
+    },
+};
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new("Compare port and scheme of the check with those of the traffic"),
+        Fix::run("See on which ports the app listens", "ss -ltnp"),
+        Fix::new(
+            "Correct the check: `check-ssl` or no `check-ssl` in HAProxy, `scheme: HTTPS` in a \
+             probe",
+        ),
+    ]
+}

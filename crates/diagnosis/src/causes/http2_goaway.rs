@@ -1,0 +1,54 @@
+//! The upstream announced with GOAWAY that it takes no more requests on this HTTP/2 connection, and
+//! some were on their way.
+//!
+//! ## What you see
+//! Single failures now and then, at a deploy or after so many requests. Envoy answers 503 with `UC`
+//! or `UR`; nginx logs `upstream sent goaway with error N`; Go `http2: server sent GOAWAY and
+//! closed the connection; LastStreamID=N, ErrCode=NO_ERROR, debug=""`; gRPC clients show
+//! UNAVAILABLE.
+//!
+//! ## Why it happens
+//! Servers limit how long or for how many requests one connection lives (an AWS balancer: 10000),
+//! and close all of them when they stop. GOAWAY names the last stream that will be worked on.
+//! Requests above it were not touched; a client that does not repeat them turns them into failures.
+//!
+//! ## How to tell
+//! The error code is NO_ERROR, and the time goes with a deploy or with a count of requests.
+//! `http2_stream_reset` ends one stream and leaves the connection; an error code such as
+//! ENHANCE_YOUR_CALM means that we did something the server dislikes, often pings.
+//!
+//! ## Fix
+//! Repeat streams above the last one: they were not processed, whatever the method. Let the client
+//! renew connections earlier than the server does, and let a stopping server wait between GOAWAY
+//! and its end.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::look::Fix;
+use crate::text::Text;
+use evidence::Sign;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "http2_goaway",
+    family: Family::F4,
+    title: "The upstream closed its HTTP/2 connection in an orderly way",
+    side: Side::AppServer,
+    retry: RetryClass::R1,
+    passing: true,
+    look: silent,
+    fix,
+    text: Text { behind: &[(Sign::GoAway, 0.92)], ..Text::NONE },
+};
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new("Read the error code and the last stream in the log: NO_ERROR is a planned end"),
+        Fix::new(
+            "Let the client repeat the streams above the last one, which is safe for any method",
+        ),
+        Fix::new(
+            "Renew connections before the server's own limit, and let a stopping server finish its \
+             open streams",
+        ),
+    ]
+}

@@ -1,0 +1,58 @@
+//! The pods run, but their readiness probe fails, so that Kubernetes takes them out of the service.
+//!
+//! ## What you see
+//! 503 from the ingress, or refusals through the service's address. Events have the reason
+//! `Unhealthy` and `Readiness probe failed: HTTP probe failed with statuscode: 503`, `Readiness
+//! probe failed: Get "http://10.0.0.7:8080/ready": dial tcp 10.0.0.7:8080: connect: connection
+//! refused` or `context deadline exceeded`; `kubectl get pods` shows `0/1 Running`.
+//!
+//! ## Why it happens
+//! The app is not ready and says so: it starts, waits for a database, or is overloaded. Or the
+//! probe is wrong: another path, another port, a limit of 1 s.
+//!
+//! ## How to tell
+//! The words after the colon. A status: the app answered, see what its check depends on, or
+//! `health_check_wrong_path`. Refused: it does not listen there,
+//! `health_check_wrong_port_or_scheme` or `startup_not_ready`. Deadline: `health_check_timeout`. If
+//! the container is killed as well, it is `k8s_liveness_kill`.
+//!
+//! ## Fix
+//! Ask the probe's path from within the pod and cure what it complains of. Leave other services out
+//! of it: all pods would go at once.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::look::Fix;
+use crate::text::{HINTS, Text, before};
+use evidence::Sign;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "k8s_readiness_failing",
+    family: Family::F14,
+    title: "The pods run and are not ready",
+    side: Side::Platform,
+    retry: RetryClass::R0,
+    passing: true,
+    look: silent,
+    fix,
+    text: Text {
+        behind: &[(Sign::NoEndpoints, 0.06)],
+        clues: &[before(Sign::ReadinessFailed, 6.5), before(Sign::HealthWrongAnswer, HINTS)],
+        brings: &["endpoints_empty", "no_live_upstreams", "process_down"],
+        ..Text::NONE
+    },
+};
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "See the events",
+            "kubectl get events --field-selector reason=Unhealthy --sort-by=.lastTimestamp",
+        ),
+        Fix::run("See the probe and the state of the pod", "kubectl describe pod POD"),
+        Fix::new(
+            "Cure what the readiness path complains of, or correct the path, the port or the limit \
+             of the probe",
+        ),
+    ]
+}

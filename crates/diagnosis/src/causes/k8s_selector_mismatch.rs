@@ -1,0 +1,54 @@
+//! The labels that the service selects by are not those of the pods.
+//!
+//! ## What you see
+//! 503 or refusals while all pods are ready. `kubectl get endpoints app` shows `<none>`;
+//! ingress-nginx logs `Service "ns/app" does not have any active Endpoint.`; Envoy sets `UH`.
+//!
+//! ## Why it happens
+//! A label was renamed in one place, a chart adds another name, the service stands in another
+//! namespace than the pods, or a blue-green switch set a version that nothing has.
+//!
+//! ## How to tell
+//! The list is empty although ready pods exist. If they exist and are not ready, it is
+//! `k8s_readiness_failing`; if there are none, `endpoints_empty`. A list that is full and refuses
+//! is `k8s_target_port_mismatch`.
+//!
+//! ## Fix
+//! Make the selector and the labels equal. Change the selector after the new labels are on ready
+//! pods, not before.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::look::Fix;
+use crate::text::{SPEAKS, Text, any};
+use evidence::Sign;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "k8s_selector_mismatch",
+    family: Family::F14,
+    title: "The service selects none of the pods",
+    side: Side::Platform,
+    retry: RetryClass::R3,
+    passing: false,
+    look: silent,
+    fix,
+    text: Text {
+        behind: &[(Sign::NoEndpoints, 0.06)],
+        clues: &[any(Sign::SelectorEmpty, SPEAKS)],
+        brings: &["endpoints_empty"],
+        ..Text::NONE
+    },
+};
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "Compare the selector with the labels",
+            "kubectl get service -o wide; kubectl get pods --show-labels",
+        ),
+        Fix::new(
+            "Make the selector of the service and the labels of the pods equal, in the same \
+             namespace",
+        ),
+    ]
+}

@@ -1,0 +1,79 @@
+//! The service's target port is not one on which the containers listen.
+//!
+//! ## What you see
+//! Every request is refused (502), from the first day of a service or since a port changed. nginx
+//! logs `connect() failed (111: Connection refused) while connecting to upstream` with addresses of
+//! pods and the wrong port; the pods are ready, because their probe uses the right one.
+//!
+//! ## Why it happens
+//! `targetPort` is a number that the app does not open, or a name that belongs to another container
+//! port; without `targetPort` it is the service's own `port`. `containerPort` is documentation and
+//! opens nothing.
+//!
+//! ## How to tell
+//! All pods refuse alike, and within the pod the app answers on another port. If one pod refuses,
+//! it is `process_down` there; if it listens on 127.0.0.1 only, `bound_to_loopback`. Outside
+//! Kubernetes it is `wrong_port`.
+//!
+//! ## Fix
+//! Set `targetPort` to the port on which the app listens, best by the name of the container port.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
+use crate::look::Fix;
+use crate::text::{Claim, DECIDES, RULES_OUT, Text, any};
+use evidence::Sign;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "k8s_target_port_mismatch",
+    family: Family::F14,
+    title: "The service sends to a port that the pods do not open",
+    side: Side::Platform,
+    retry: RetryClass::R3,
+    passing: false,
+    look: silent,
+    fix,
+    text: Text {
+        behind: &[(Sign::ConnectRefused, 0.005)],
+        clues: &[any(Sign::TargetPortMissing, DECIDES)],
+        brings: &["process_down", "wrong_port"],
+        reason,
+        ..Text::NONE
+    },
+};
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::run(
+            "Compare the service's port with those of the pods",
+            "kubectl get service,endpointslices -o wide",
+        ),
+        Fix::run(
+            "See on which ports the app listens, within the pod",
+            "kubectl exec POD -- ss -ltn",
+        ),
+        Fix::new("Set `targetPort` of the service to the port on which the app listens"),
+    ]
+}
+
+/// The service sends requests to a port that no container of the files names.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    if dossier.dials_loopback() {
+        return vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())];
+    }
+    let exposed = dossier.exposed();
+    if !dossier.published().is_empty() || exposed.is_empty() {
+        return Vec::new();
+    }
+    let wrong = dossier
+        .target_ports()
+        .into_iter()
+        .find(|(port, _)| exposed.iter().all(|(it, _)| it != port));
+    let claim = |(port, cite): (u16, _)| {
+        let says =
+            format!("requests are sent to port {port}; the containers name {}", exposed[0].0);
+        Claim::new(5.5, says, vec![cite, exposed[0].1.clone()])
+    };
+    wrong.map(claim).into_iter().collect()
+}

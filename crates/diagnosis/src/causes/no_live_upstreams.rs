@@ -1,0 +1,93 @@
+//! A proxy has marked every server of the group as failed, and answered without trying one.
+//!
+//! ## What you see
+//! 502 or 503 at once. nginx logs `no live upstreams while connecting to upstream` with the name of
+//! the group where an address would stand, and before it `upstream server temporarily disabled`;
+//! HAProxy `backend X has no server available!` and 503 with `X/<NOSRV>` and `SC--`; Apache
+//! `AH01170: balancer://b: All workers are in error state`; Envoy `UH` with `no_healthy_upstream`;
+//! Caddy `no upstreams available`; Traefik `no available server`; Kong `failure to get a peer from
+//! the ring-balancer`; Tyk `all hosts are down`.
+//!
+//! ## Why it happens
+//! Earlier requests or health checks failed, and each failure took a server out for a while. nginx
+//! takes one out after a single failure in 10 s (`max_fails=1`), unless the group has that server
+//! only; a second entry marked `down` ends this exception.
+//!
+//! ## How to tell
+//! This is an effect. The reason is the first failure before it, with an address. If the servers
+//! answer when asked directly, look at the check: `health_check_wrong_path`,
+//! `health_check_timeout`. If the list is empty and nothing ever failed, it is `endpoints_empty`.
+//!
+//! ## Fix
+//! Find the first failure and cure that. Then make the group harder to empty: more failures before
+//! a server goes (`max_fails=3 fail_timeout=10s`), backups, and a proxy that uses all of them when
+//! all look bad (panic mode).
+
+use crate::case::{Case, Subject};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::look::Fix;
+use crate::text::{SPEAKS, Text, during};
+use evidence::Sign;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "no_live_upstreams",
+    family: Family::F12,
+    title: "The proxy has set all servers of the group aside",
+    side: Side::Gateway,
+    retry: RetryClass::R0,
+    passing: true,
+    look,
+    fix,
+    text: Text {
+        behind: &[(Sign::NoLiveUpstream, 0.86), (Sign::Answered503, 0.12)],
+        clues: &[during(Sign::NoLiveUpstream, SPEAKS)],
+        ..Text::NONE
+    },
+};
+
+fn look(case: &Case) -> Option<Finding> {
+    let Subject::UpstreamStatus(status) = case.subject else {
+        return None;
+    };
+    let confidence = match (case.server().to_ascii_lowercase().as_str(), status) {
+        ("envoy" | "istio-envoy" | "caddy" | "kong" | "traefik", 503) => 0.2,
+        ("nginx" | "openresty", 502) | ("apache", 503) => 0.15,
+        _ => return None,
+    };
+    Some(Finding::new(
+        confidence,
+        format!("{} may have set aside all of the servers behind it", case.server()),
+        format!("a proxy answered {status}, as it does without asking when none is left"),
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new(
+            "Find the first failure before this line in the proxy's log: its address and its words \
+             are the cause",
+        ),
+        Fix::run("Ask a server of the group directly", format!("curl -v {}/PATH", case.url())),
+        Fix::new(
+            "Let more than one failure pass before a server is set aside: `max_fails=3 \
+             fail_timeout=10s` in nginx",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check_among, check_not};
+
+    #[test]
+    fn a_proxy_behind_us_that_answers_503_may_have_nobody_left() {
+        check_among("status: 503 | fresh server=istio-envoy", "no_live_upstreams");
+        check_among("status: 502 | fresh server=nginx/1.25", "no_live_upstreams");
+    }
+
+    #[test]
+    fn an_app_has_no_group_to_set_aside() {
+        check_not("status: 503 | fresh server=gunicorn", "no_live_upstreams");
+        check_not("status: 500 | fresh server=nginx/1.25", "no_live_upstreams");
+    }
+}

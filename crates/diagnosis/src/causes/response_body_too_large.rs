@@ -1,0 +1,51 @@
+//! The body of the answer is larger than a limit of the gateway, which gave it up.
+//!
+//! ## What you see
+//! 502 for some large answers only, or an answer that is cut. AWS: a Lambda behind a balancer fails
+//! with `LambdaResponseTooLarge` (1 MB), API Gateway ends at 10 MB; Apigee says
+//! `protocol.http.TooBigBody`; Envoy's buffers and plugins that transform bodies have limits of
+//! their own. RFC 9209 calls it `http_response_body_size`.
+//!
+//! ## Why it happens
+//! A gateway that has to hold a whole answer (to transform, sign, compress or cache it, or to hand
+//! it over from a function) bounds what it holds. A list without pages has grown above that.
+//!
+//! ## How to tell
+//! Failures go with the size of the answer and with one route; a smaller page of the same list
+//! works. If the head is what is too large, it is `header_too_big`; if the connection broke,
+//! `response_truncated`.
+//!
+//! ## Fix
+//! Page the list, or hand large content over by a link to storage. Let the gateway stream that
+//! route instead of holding it; a higher limit costs memory for each request at once.
+
+use crate::case::Case;
+use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::look::Fix;
+use crate::text::Text;
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "response_body_too_large",
+    family: Family::F9,
+    title: "The answer is larger than a gateway takes",
+    side: Side::App,
+    retry: RetryClass::R3,
+    passing: false,
+    look: silent,
+    fix,
+    text: Text::NONE,
+};
+
+fn fix(_: &Case) -> Vec<Fix> {
+    vec![
+        Fix::new(
+            "Measure the answer at the app, without the gateway, and compare it with the gateway's \
+             limit",
+        ),
+        Fix::new("Page the answer, or hand over a link to storage instead of the content"),
+        Fix::new(
+            "Take what needs the whole body (transform, signature, cache) off this route, so that \
+             it is streamed",
+        ),
+    ]
+}

@@ -1,0 +1,469 @@
+//! One incident and all that was read about it: what causes are asked about.
+
+use crate::clocks::Clocks;
+use crate::incidents::Incident;
+use crate::text::{Clue, When};
+use evidence::address::{self, authority};
+use evidence::clock::{MINUTE, SECOND};
+use evidence::{
+    Group, Key, Kind, Limit, Product, Run, Sample, Scheme, Setting, Sign, Testimony, Trust, What,
+};
+use std::collections::{BTreeSet, HashMap};
+
+/// Something that can be quoted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cite {
+    pub source: u32,
+    pub line: Option<u64>,
+    pub offset: Option<u64>,
+    pub quote: String,
+    pub trust: Trust,
+    /// What it says by itself.
+    pub says: String,
+    pub sign: Option<Sign>,
+}
+
+impl Cite {
+    #[must_use]
+    pub fn sample(key: &Key, sample: &Sample, trust: Trust) -> Cite {
+        Cite {
+            source: sample.place.source,
+            line: sample.place.line,
+            offset: sample.inset.map(|it| sample.place.offset + it as u64),
+            quote: sample.quote.clone(),
+            trust,
+            says: key.sign.says().to_owned(),
+            sign: Some(key.sign),
+        }
+    }
+
+    #[must_use]
+    pub fn setting(source: u32, setting: &Setting) -> Cite {
+        Cite {
+            source,
+            line: Some(setting.line),
+            offset: Some(setting.offset),
+            quote: setting.quote.clone(),
+            trust: Trust::C,
+            says: String::new(),
+            sign: None,
+        }
+    }
+}
+
+/// Something that was seen, close enough to the incident to count.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    pub key: &'a Key,
+    pub group: &'a Group,
+    /// The run that lies closest.
+    pub run: &'a Run,
+    /// Between 0 and 1: how surely it belongs to this incident.
+    pub near: f32,
+}
+
+impl Seen<'_> {
+    #[must_use]
+    pub fn cite(&self) -> Cite {
+        Cite::sample(self.key, &self.run.opening, self.group.trust)
+    }
+
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.key.detail.as_deref().or(self.run.opening.detail.as_deref())
+    }
+}
+
+/// An address on which something listens, by a log or a configuration.
+#[derive(Clone)]
+pub struct Listener {
+    pub address: String,
+    pub product: Product,
+    pub service: Option<String>,
+    pub scheme: Scheme,
+    /// A process said so; otherwise a configuration asks for it.
+    pub said: bool,
+    pub cite: Cite,
+}
+
+/// An address to which a proxy sends requests, by its configuration.
+pub struct Dial<'a> {
+    pub to: &'a str,
+    pub scheme: Scheme,
+    pub product: Product,
+    pub service: Option<&'a str>,
+    pub cite: Cite,
+}
+
+/// One incident and all that was read.
+pub struct Dossier<'a> {
+    pub testimony: &'a Testimony,
+    pub incident: &'a Incident,
+    pub clocks: &'a Clocks,
+    pub(crate) index: &'a Index<'a>,
+}
+
+/// Groups by sign, in a fixed order.
+pub struct Index<'a>(HashMap<Sign, Vec<(&'a Key, &'a Group)>>);
+
+impl<'a> Index<'a> {
+    pub(crate) fn of(testimony: &'a Testimony) -> Index<'a> {
+        let mut groups: Vec<(&Key, &Group)> = testimony.ledger.groups.iter().collect();
+        groups.sort_unstable_by(|a, b| a.0.cmp(b.0));
+        let mut index: HashMap<Sign, Vec<(&Key, &Group)>> = HashMap::new();
+        for (key, group) in groups {
+            index.entry(key.sign).or_default().push((key, group));
+        }
+        Index(index)
+    }
+
+    fn of_sign(&self, sign: Sign) -> &[(&'a Key, &'a Group)] {
+        self.0.get(&sign).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// How far from a failure an act may lie that goes with it.
+const AROUND: i64 = MINUTE;
+/// At the same moment.
+const SAME_MOMENT: i64 = 2 * SECOND;
+
+impl<'a> Dossier<'a> {
+    #[must_use]
+    pub fn sign(&self) -> Sign {
+        self.incident.sign
+    }
+
+    #[must_use]
+    pub fn upstream(&self) -> Option<&'a str> {
+        self.incident.upstream.as_deref()
+    }
+
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.upstream().and_then(address::port)
+    }
+
+    /// The product that answered, for sentences: `nginx`.
+    #[must_use]
+    pub fn hop(&self) -> &'static str {
+        match self.incident.hop {
+            Product::Unknown | Product::Page => "the proxy",
+            it => it.name(),
+        }
+    }
+
+    /// What was dialled, for sentences: `127.0.0.1:8000`, `the upstream`.
+    #[must_use]
+    pub fn address(&self) -> &'a str {
+        self.upstream().unwrap_or("the upstream")
+    }
+
+    /// The product behind the hop, where its lines or settings were read.
+    #[must_use]
+    pub fn server_product(&self) -> Option<Product> {
+        let mut products: Vec<Product> = self
+            .testimony
+            .sources
+            .iter()
+            .flat_map(|it| it.products.iter().copied())
+            .filter(|it| it.stack().runs_apps() && *it != Product::Unknown)
+            .collect();
+        products.extend(self.listeners().into_iter().map(|it| it.product));
+        // Servers before the frameworks and languages in them.
+        products.sort_by_key(|it| {
+            matches!(
+                it,
+                Product::Python
+                    | Product::Flask
+                    | Product::Django
+                    | Product::FastApi
+                    | Product::Php
+                    | Product::Java
+                    | Product::Ruby
+            )
+        });
+        let stack = self.incident.hop.stack();
+        products.into_iter().find(|it| it.stack() != stack && it.stack().runs_apps())
+    }
+
+    /// Who stands behind the hop, for sentences: `gunicorn`, `the upstream`.
+    #[must_use]
+    pub fn server(&self) -> &'static str {
+        self.server_product().map_or("the upstream", Product::name)
+    }
+
+    /// The same with its address, where it is no more than `the upstream`.
+    #[must_use]
+    pub fn server_at(&self) -> String {
+        match (self.server_product(), self.upstream()) {
+            (Some(it), Some(upstream)) => format!("{} at {upstream}", it.name()),
+            (Some(it), None) => it.name().to_owned(),
+            (None, Some(upstream)) => upstream.to_owned(),
+            (None, None) => "the upstream".to_owned(),
+        }
+    }
+
+    /// Whether any source is of this product.
+    #[must_use]
+    pub fn read(&self, product: Product) -> bool {
+        self.testimony.sources.iter().any(|it| it.products.contains(&product))
+    }
+
+    /// What was seen with a sign, near the incident, most surely first.
+    #[must_use]
+    pub fn seen(&self, sign: Sign, when: When) -> Vec<Seen<'a>> {
+        let groups = self.index.of_sign(sign);
+        let mut seen: Vec<Seen> =
+            groups.iter().filter_map(|(key, group)| self.near(key, group, when)).collect();
+        seen.sort_by(|a, b| b.near.total_cmp(&a.near));
+        seen
+    }
+
+    #[must_use]
+    pub fn saw(&self, sign: Sign) -> bool {
+        !self.seen(sign, When::During).is_empty()
+    }
+
+    /// The clue's best witness, and how surely it belongs here.
+    pub(crate) fn witness(&self, clue: &Clue) -> Option<Seen<'a>> {
+        self.seen(clue.sign, clue.when).into_iter().next()
+    }
+
+    fn near(&self, key: &'a Key, group: &'a Group, when: When) -> Option<Seen<'a>> {
+        let link = self.link(key);
+        if link == 0.0 {
+            return None;
+        }
+        let (run, time) = self.closest(key, group, when)?;
+        let near = link * time;
+        (near > 0.0).then_some(Seen { key, group, run, near })
+    }
+
+    /// The run that lies closest in time, and what that is worth.
+    fn closest(&self, key: &Key, group: &'a Group, when: When) -> Option<(&'a Run, f32)> {
+        let shift = self.clocks.shift(key.source);
+        let Some((first, last)) = self.incident.first.zip(self.incident.last) else {
+            return Some((group.all_runs().next()?, 1.0));
+        };
+        let untimed = group.untimed.as_ref().map(|it| (it, 0.9));
+        let timed = group.runs.iter().filter_map(|run| {
+            let (from, to) = (run.first + shift, run.last + shift);
+            let gap = (from - last).max(first - to).max(0);
+            let worth: f32 = match when {
+                When::Any => 1.0,
+                _ if gap <= SAME_MOMENT => 1.0,
+                _ if gap <= AROUND => 0.9,
+                When::Before if to <= last + AROUND => match self.undone(key, to, first) {
+                    true => return None,
+                    false => 0.9,
+                },
+                _ => return None,
+            };
+            Some((run, worth))
+        });
+        let untimed: Option<(&Run, f32)> = untimed;
+        timed.chain(untimed).max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// What happened was over before the failures began: the same process came up in between.
+    fn undone(&self, key: &Key, at: i64, first: i64) -> bool {
+        const UP: [Sign; 4] = [Sign::Listening, Sign::Ready, Sign::Started, Sign::WorkerBooted];
+        UP.into_iter().flat_map(|it| self.index.of_sign(it)).any(|(up, group)| {
+            let same = up.source == key.source && up.service == key.service;
+            let shift = self.clocks.shift(up.source);
+            same && group.runs.iter().any(|it| {
+                [it.first, it.last].iter().any(|it| at < it + shift && it + shift < first - SECOND)
+            })
+        })
+    }
+
+    /// Whether what was seen can be about this incident's hop or upstream: 0 it is about another.
+    fn link(&self, key: &Key) -> f32 {
+        let incident = self.incident;
+        if key.sign.kind() == Kind::Wire && key.sign != incident.sign {
+            // A fault of another hop, seen at the same time.
+            return if key.product.stack() == incident.hop.stack() { 0.5 } else { 0.8 };
+        }
+        if let (Some(theirs), Some(ours)) = (&key.upstream, &incident.upstream)
+            && key.sign.kind() == Kind::Act
+            && key.product.stack().is_proxy()
+        {
+            return if theirs == ours || address::host(theirs) == address::host(ours) {
+                1.0
+            } else {
+                0.3
+            };
+        }
+        let Some(ours) = &incident.upstream else { return 1.0 };
+        let host = address::host(ours);
+        if let Some(service) = &key.service
+            && key.product.stack() != incident.hop.stack()
+        {
+            // Names of services are hostnames; an address tells nothing.
+            let named = self.services();
+            if service == host {
+                return 1.0;
+            }
+            if named.contains(host) && !self.depends(host, service) {
+                return 0.0;
+            }
+        }
+        // A process that listens elsewhere, while another one listens where we dial.
+        if key.product.stack().runs_apps()
+            && let Some(port) = address::port(ours)
+            && let Some(others) = self.ports_of(key)
+            && !others.contains(&port)
+            && self.some_other_source_listens(key, port)
+        {
+            return 0.0;
+        }
+        1.0
+    }
+
+    fn services(&self) -> BTreeSet<&'a str> {
+        let keys = self.testimony.ledger.groups.keys().filter_map(|it| it.service.as_deref());
+        let named = self.testimony.settings.iter().filter_map(|(_, it)| match &it.what {
+            What::Service { name } => Some(name.as_str()),
+            _ => None,
+        });
+        keys.chain(named).collect()
+    }
+
+    /// The service named first cannot work without the second.
+    fn depends(&self, service: &str, on: &str) -> bool {
+        self.testimony.settings.iter().any(|(_, it)| {
+            it.service.as_deref() == Some(service)
+                && matches!(&it.what, What::DependsOn { service } if service == on)
+        }) || matches!(on, "db" | "database" | "postgres" | "mysql" | "mariadb" | "redis" | "mongo")
+    }
+
+    fn ports_of(&self, key: &Key) -> Option<Vec<u16>> {
+        let listening = self.index.of_sign(Sign::Listening).iter();
+        let ports: Vec<u16> = listening
+            .filter(|(it, _)| it.source == key.source && it.service == key.service)
+            .filter_map(|(it, _)| address::port(it.upstream.as_deref()?))
+            .collect();
+        (!ports.is_empty()).then_some(ports)
+    }
+
+    fn some_other_source_listens(&self, key: &Key, port: u16) -> bool {
+        self.index.of_sign(Sign::Listening).iter().any(|(it, _)| {
+            (it.source, &it.service) != (key.source, &key.service)
+                && it.upstream.as_deref().and_then(address::port) == Some(port)
+        })
+    }
+
+    /// Settings of a kind, with their sources.
+    pub fn settings<T>(&self, of: impl Fn(&'a Setting) -> Option<T>) -> Vec<(T, Cite)> {
+        self.testimony
+            .settings
+            .iter()
+            .filter_map(|(source, it)| Some((of(it)?, Cite::setting(*source, it))))
+            .collect()
+    }
+
+    /// The value of a limit, by the first configuration of this kind of product that sets it.
+    #[must_use]
+    pub fn limit(&self, limit: Limit, of: impl Fn(Product) -> bool) -> Option<(i64, Cite)> {
+        let found = self.settings(|it| match it.what {
+            What::Limit { limit: there, value } if there == limit && of(it.product) => Some(value),
+            _ => None,
+        });
+        found.into_iter().next()
+    }
+
+    /// Where proxies send requests, by their configurations; only the dialled one, where it is
+    /// known and there.
+    #[must_use]
+    pub fn dials(&self) -> Vec<Dial<'a>> {
+        let all: Vec<Dial> = self
+            .testimony
+            .settings
+            .iter()
+            .filter_map(|(source, it)| match &it.what {
+                What::Dials { to, scheme } => Some(Dial {
+                    to,
+                    scheme: *scheme,
+                    product: it.product,
+                    service: it.service.as_deref(),
+                    cite: Cite::setting(*source, it),
+                }),
+                What::Member { address, disabled: false, .. } => Some(Dial {
+                    to: address,
+                    scheme: Scheme::Unknown,
+                    product: it.product,
+                    service: it.service.as_deref(),
+                    cite: Cite::setting(*source, it),
+                }),
+                _ => None,
+            })
+            .collect();
+        let same = |it: &&Dial| {
+            self.upstream().is_some_and(|ours| {
+                it.to == ours
+                    || address::port(it.to) == address::port(ours)
+                        && (address::host(it.to) == address::host(ours)
+                            || !address::is_ip(it.to)
+                            || address::is_loopback(it.to) && address::is_loopback(ours))
+            })
+        };
+        match all.iter().any(|it| same(&it)) {
+            true => all.into_iter().filter(|it| same(&it)).collect(),
+            false => all,
+        }
+    }
+
+    /// Where apps listen, by their logs and configurations.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<Listener> {
+        let said = self.index.of_sign(Sign::Listening).iter().filter_map(|(key, group)| {
+            let address = key.upstream.as_deref()?;
+            Some(Listener {
+                address: authority(address).to_owned(),
+                product: key.product,
+                service: key.service.clone(),
+                scheme: if address.starts_with("https:") { Scheme::Https } else { Scheme::Unknown },
+                said: true,
+                cite: Cite::sample(key, group.sample(), group.trust),
+            })
+        });
+        let asked = self.testimony.settings.iter().filter_map(|(source, it)| match &it.what {
+            What::Listens { address, scheme } if !it.product.stack().is_proxy() => Some(Listener {
+                address: address.clone(),
+                product: it.product,
+                service: it.service.clone(),
+                scheme: *scheme,
+                said: false,
+                cite: Cite::setting(*source, it),
+            }),
+            _ => None,
+        });
+        said.chain(asked).filter(|it| it.product.stack() != self.incident.hop.stack()).collect()
+    }
+
+    /// What shows that the hop runs in a container of its own.
+    #[must_use]
+    pub fn hop_in_container(&self) -> Option<Cite> {
+        let stack = self.incident.hop.stack();
+        let by_setting = self.testimony.settings.iter().find(|(_, it)| match &it.what {
+            What::InContainer => it.product.stack() == stack,
+            What::Service { name } => name.contains(self.incident.hop.name()),
+            _ => false,
+        });
+        if let Some((source, it)) = by_setting {
+            return Some(Cite::setting(*source, it));
+        }
+        self.incident.service.is_some().then(|| self.incident.cites.first().cloned()).flatten()
+    }
+}
+
+/// A duration in milliseconds, for sentences: `30 s`, `500 ms`.
+#[must_use]
+pub fn span(milliseconds: i64) -> String {
+    match milliseconds {
+        ..1000 => format!("{milliseconds} ms"),
+        it if it % 60_000 == 0 && it >= 120_000 => format!("{} min", it / 60_000),
+        it if it % 1000 == 0 => format!("{} s", it / 1000),
+        it => format!("{:.1} s", it as f64 / 1000.0),
+    }
+}

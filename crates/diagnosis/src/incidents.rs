@@ -1,0 +1,350 @@
+//! Failures grouped to incidents: those of one hop, upstream and wire fault without a long pause.
+
+use crate::clocks::Clocks;
+use crate::dossier::Cite;
+use evidence::{GAP, Group, Key, Kind, Product, Run, Sign, Stack, Testimony, Ticket, ticket_group};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// The failures of one (hop, upstream, wire fault) without a pause of ten minutes.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    /// The fault at the hop that answered; for incidents without one, the act that stands out.
+    pub sign: Sign,
+    /// Who answered, or wrote the line.
+    pub hop: Product,
+    /// The compose service, pod or unit of that hop.
+    pub service: Option<String>,
+    pub upstream: Option<String>,
+    /// Microseconds, on the common clock.
+    pub first: Option<i64>,
+    pub last: Option<i64>,
+    pub zoned: bool,
+    pub failed: u64,
+    pub client_saw: Option<u64>,
+    pub absorbed: Option<u64>,
+    pub of: Option<u64>,
+    pub routes: BTreeMap<String, u64>,
+    pub cites: Vec<Cite>,
+    pub sources: BTreeSet<u32>,
+    pub status: Option<u16>,
+    /// What the opening line says besides: a host name, a limit.
+    pub detail: Option<String>,
+    pub number: Option<i64>,
+}
+
+/// Lines that stand for one incident in the report.
+const CITES: usize = 3;
+/// An access line comes when the request ends: up to this much after the fault.
+const REQUEST: i64 = 300 * evidence::clock::SECOND;
+/// Clocks of one machine, written by two processes.
+const SLACK: i64 = 2 * evidence::clock::SECOND;
+
+impl Incident {
+    /// Failures that clients saw, as far as that is known.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        self.client_saw.unwrap_or_else(|| self.failed.saturating_sub(self.absorbed.unwrap_or(0)))
+    }
+
+    /// A hop, or a caller, got a failure; not only a process had an accident.
+    #[must_use]
+    pub fn of_requests(&self) -> bool {
+        matches!(self.sign.kind(), Kind::Wire | Kind::Cut | Kind::Answer)
+    }
+
+    /// Nobody saw it: each request was tried again and succeeded.
+    #[must_use]
+    pub fn was_absorbed(&self) -> bool {
+        self.of_requests()
+            && self.sign.kind() != Kind::Cut
+            && self.client_saw.unwrap_or(0) == 0
+            && self.absorbed.is_some_and(|it| it >= self.failed && it > 0)
+    }
+
+    /// No failure was seen; what would fail behind this hop is asked about.
+    pub(crate) fn supposed(hop: Product) -> Incident {
+        Incident {
+            sign: Sign::ProxyStarted,
+            hop,
+            service: None,
+            upstream: None,
+            first: None,
+            last: None,
+            zoned: false,
+            failed: 0,
+            client_saw: None,
+            absorbed: None,
+            of: None,
+            routes: BTreeMap::new(),
+            cites: Vec::new(),
+            sources: BTreeSet::new(),
+            status: None,
+            detail: None,
+            number: None,
+        }
+    }
+
+    fn from_run(key: &Key, group: &Group, run: &Run, timed: bool, shift: i64) -> Incident {
+        let cut = key.sign.kind() == Kind::Cut;
+        Incident {
+            sign: key.sign,
+            hop: key.product,
+            service: key.service.clone(),
+            upstream: key.upstream.as_deref().map(same_machine),
+            first: timed.then_some(run.first + shift),
+            last: timed.then_some(run.last + shift),
+            zoned: group.zoned,
+            failed: run.count,
+            client_saw: (run.failed > 0).then_some(run.failed),
+            absorbed: (run.succeeded > 0 && !cut).then_some(run.succeeded),
+            of: None,
+            routes: run.routes.clone(),
+            cites: vec![Cite::sample(key, &run.opening, group.trust)],
+            sources: BTreeSet::from([key.source]),
+            status: run.opening.status,
+            detail: run.opening.detail.clone(),
+            number: run.opening.number,
+        }
+    }
+
+    fn near(&self, other: &Incident) -> bool {
+        match (self.first.zip(self.last), other.first.zip(other.last)) {
+            (Some((a, b)), Some((c, d))) => a < d + GAP && c < b + GAP,
+            _ => true,
+        }
+    }
+
+    fn absorb(&mut self, other: Incident) {
+        self.failed += other.failed;
+        self.first = self.first.into_iter().chain(other.first).min();
+        self.last = self.last.into_iter().chain(other.last).max();
+        self.zoned &= other.zoned;
+        self.client_saw = sum(self.client_saw, other.client_saw);
+        self.absorbed = sum(self.absorbed, other.absorbed);
+        for (route, count) in other.routes {
+            *self.routes.entry(route).or_default() += count;
+        }
+        self.sources.extend(other.sources);
+        self.status = self.status.or(other.status);
+        self.detail = self.detail.take().or(other.detail);
+        self.number = self.number.or(other.number);
+        let room = CITES.saturating_sub(self.cites.len());
+        self.cites.extend(other.cites.into_iter().take(room));
+    }
+}
+
+fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (None, None) => None,
+        (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
+    }
+}
+
+/// `localhost` is 127.0.0.1 for who compares addresses.
+fn same_machine(upstream: &str) -> String {
+    match upstream.strip_prefix("localhost") {
+        Some(rest) if rest.is_empty() || rest.starts_with(':') => format!("127.0.0.1{rest}"),
+        _ => upstream.to_owned(),
+    }
+}
+
+/// All incidents, the one to explain first.
+#[must_use]
+pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident> {
+    let mut keys: Vec<(&Key, &Group)> = testimony.ledger.groups.iter().collect();
+    keys.sort_unstable_by(|a, b| a.0.cmp(b.0));
+    let of_kind = |wanted: fn(Kind) -> bool| {
+        let runs = keys.iter().filter(move |(key, _)| wanted(key.sign.kind()));
+        joined(runs.flat_map(|(key, group)| {
+            let shift = clocks.shift(key.source);
+            let timed =
+                group.runs.iter().map(move |run| Incident::from_run(key, group, run, true, shift));
+            let untimed = group.untimed.iter();
+            timed.chain(untimed.map(move |run| Incident::from_run(key, group, run, false, 0)))
+        }))
+    };
+    let mut incidents = of_kind(|it| matches!(it, Kind::Wire | Kind::Cut));
+    attach(&mut incidents, of_kind(|it| it == Kind::Answer));
+    let acts: Vec<Incident> =
+        of_kind(|it| it == Kind::Act).into_iter().filter(|it| is_accident(it.sign)).collect();
+    let alone = acts.into_iter().filter(|act| !incidents.iter().any(|it| it.near(act)));
+    let alone = clustered(alone.collect());
+    incidents.extend(alone);
+    follow(&mut incidents, testimony, clocks);
+    for incident in &mut incidents {
+        incident.of = share(incident, testimony, clocks);
+    }
+    order(&mut incidents, clocks.newest(testimony));
+    incidents
+}
+
+/// Joins what has the same key and no long pause between.
+fn joined(all: impl Iterator<Item = Incident>) -> Vec<Incident> {
+    let mut by_key: BTreeMap<_, Vec<Incident>> = BTreeMap::new();
+    for it in all {
+        let key = (it.hop.stack(), it.upstream.clone(), it.sign, it.service.clone());
+        by_key.entry(key).or_default().push(it);
+    }
+    let mut joined: Vec<Incident> = Vec::new();
+    for (_, mut group) in by_key {
+        group.sort_by_key(|it| (it.first.is_none(), it.first));
+        let start = joined.len();
+        for it in group {
+            match joined[start..].last_mut().filter(|last| last.near(&it)) {
+                Some(last) => last.absorb(it),
+                None => joined.push(it),
+            }
+        }
+    }
+    joined
+}
+
+/// Access lines of the hop that wrote the error lines say what clients saw; those of other hops,
+/// and those without any error line, are incidents of their own.
+fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
+    for answer in answers {
+        let same_hop = |it: &&mut Incident| {
+            let hop = it.hop.stack() == answer.hop.stack()
+                || answer.hop.stack() == Stack::Unknown
+                || matches!(answer.hop.stack(), Stack::Caller);
+            let service =
+                it.service == answer.service || it.service.is_none() || answer.service.is_none();
+            hop && service && it.sign.kind() != Kind::Answer && it.near(&answer)
+        };
+        let relayed = answer.sign == Sign::RelayedError;
+        let mut matching: Vec<&mut Incident> = incidents.iter_mut().filter(same_hop).collect();
+        // Where the access line names an upstream, it belongs to that one.
+        if answer.upstream.is_some() && matching.iter().any(|it| it.upstream == answer.upstream) {
+            matching.retain(|it| it.upstream == answer.upstream);
+        }
+        match &mut matching[..] {
+            [] => incidents.push(answer),
+            _ if relayed => incidents.push(answer),
+            [one] => {
+                let saw = answer.client_saw.unwrap_or(answer.failed);
+                one.client_saw = sum(one.client_saw, Some(saw));
+                one.status = one.status.or(answer.status);
+                let room = CITES.saturating_sub(one.cites.len());
+                one.cites.extend(answer.cites.into_iter().take(room.min(1)));
+            }
+            // Of several faults it cannot be told which of them these were.
+            several => {
+                for it in several {
+                    it.status = it.status.or(answer.status);
+                }
+            }
+        }
+    }
+}
+
+/// Acts that are a failure by themselves, even where no request is seen to fail.
+fn is_accident(sign: Sign) -> bool {
+    use Sign::*;
+    sign.kind() == Kind::Act
+        && !matches!(
+            sign,
+            WorkerRecycled
+                | StartingUp
+                | ShuttingDown
+                | ServerUp
+                | ServerDown
+                | PodKilling
+                | ContainerRestarted
+                | Rebooted
+                | ClockJumped
+                | ProcessStopped
+                | RequestSlow
+                | RetryStorm
+                | GcPause
+                | ExternalFailed
+        )
+}
+
+/// Accidents that lie together are one.
+fn clustered(mut acts: Vec<Incident>) -> Vec<Incident> {
+    acts.sort_by_key(|it| (it.first.is_none(), it.first));
+    let mut clusters: Vec<Incident> = Vec::new();
+    for act in acts {
+        match clusters.last_mut().filter(|it| it.near(&act)) {
+            Some(cluster) => cluster.absorb(act),
+            None => clusters.push(act),
+        }
+    }
+    clusters
+}
+
+/// Follows failed attempts into access logs: did the request succeed in the end?
+fn follow(incidents: &mut [Incident], testimony: &Testimony, clocks: &Clocks) {
+    let tickets = &testimony.ledger.tickets;
+    if testimony.ledger.tickets_overflowed {
+        return;
+    }
+    let at = |it: &Ticket| it.at + clocks.shift(it.source);
+    let mut answers: HashMap<u64, Vec<&Ticket>> = HashMap::new();
+    for it in tickets.iter().filter(|it| it.status > 0) {
+        answers.entry(it.request).or_default().push(it);
+    }
+    for incident in incidents.iter_mut().filter(|it| it.of_requests()) {
+        if incident.absorbed.is_some() {
+            continue;
+        }
+        let group = ticket_group(incident.sign, incident.upstream.as_deref());
+        let Some((first, last)) = incident.first.zip(incident.last) else { continue };
+        let faults = tickets.iter().filter(|it| {
+            it.status == 0
+                && it.group == group
+                && first <= at(it)
+                && at(it) <= last
+                && incident.sources.contains(&it.source)
+        });
+        let (mut found, mut absorbed, mut saw) = (0, 0, 0);
+        for fault in faults {
+            let ends = answers.get(&fault.request).into_iter().flatten();
+            let end = ends
+                .filter(|it| at(fault) - SLACK <= at(it) && at(it) <= at(fault) + REQUEST)
+                .min_by_key(|it| (at(it) - at(fault)).abs());
+            let Some(end) = end else { continue };
+            found += 1;
+            match end.status {
+                500.. => saw += 1,
+                _ => absorbed += 1,
+            }
+        }
+        if found > 0 && incident.sign.kind() != Kind::Cut {
+            incident.absorbed = Some(absorbed);
+            incident.client_saw = incident
+                .client_saw
+                .filter(|_| saw > 0 || absorbed < incident.failed)
+                .or((saw > 0).then_some(saw));
+        }
+    }
+}
+
+/// Requests of the access log in the window of the incident.
+fn share(incident: &Incident, testimony: &Testimony, clocks: &Clocks) -> Option<u64> {
+    use evidence::clock::MINUTE;
+    let (first, last) = incident.first.zip(incident.last)?;
+    let mut all = 0;
+    for (&(source, minute), tally) in &testimony.ledger.minutes {
+        let at = minute * MINUTE + clocks.shift(source);
+        if first - MINUTE < at && at <= last {
+            all += tally.all;
+        }
+    }
+    (all > 0).then_some(all)
+}
+
+/// The one still going on with the most failures that clients saw; if none is, the one with the
+/// most; ties go to the newest.
+fn order(incidents: &mut [Incident], newest: Option<i64>) {
+    incidents.sort_by_key(|it| {
+        let ongoing = it.last.zip(newest).is_some_and(|(last, newest)| newest - last < GAP);
+        std::cmp::Reverse((
+            it.of_requests() && !it.was_absorbed(),
+            it.sign.kind() != Kind::Answer || it.hop.stack() != Stack::Caller,
+            ongoing || newest.is_none(),
+            it.seen(),
+            it.last,
+        ))
+    });
+}

@@ -1,0 +1,434 @@
+//! What to look at next: the commands that would decide between candidates, cheapest first.
+
+use crate::dossier::Dossier;
+use crate::platform::{
+    app_log, config_of, container, host_of, kubernetes, log_of, program, service, since,
+};
+use crate::report::{Next, NotLookedAt, Then};
+use crate::weigh::Weighed;
+use evidence::{Kind, Sign, Stack, address};
+
+/// Something to run, and what its outcomes would say.
+struct Look {
+    /// Outcomes and the causes that they speak for.
+    then: &'static [(&'static str, &'static str)],
+    decides: &'static str,
+    needs: Option<&'static str>,
+    /// Where to run it, and what; `None` where it makes no sense for this incident.
+    run: fn(&Dossier) -> Option<(String, String)>,
+}
+
+/// At most so many: more is not read.
+const STEPS: usize = 3;
+
+/// In the order of their cost to who runs them.
+const LOOKS: &[Look] = &[
+    Look {
+        then: &[
+            ("no line", "process_down"),
+            ("the app is there, on another port", "wrong_port"),
+            ("it listens on 127.0.0.1 only, and the proxy is elsewhere", "bound_to_loopback"),
+            ("another program has the port", "port_in_use"),
+        ],
+        decides: "whether anything listens where the proxy dials",
+        needs: None,
+        run: |it| {
+            let port = it.port()?;
+            match container(it) {
+                true => Some((
+                    "the container host".to_owned(),
+                    format!(
+                        "docker compose ps; docker compose exec {} sh -c 'ss -ltn || netstat -ltn'",
+                        service(it)
+                    ),
+                )),
+                false => Some((
+                    host_of(it),
+                    format!("sudo ss -ltnp | grep -E ':{port}|{}'", program(it)),
+                )),
+            }
+        },
+    },
+    Look {
+        then: &[
+            ("it exits, and its last lines are an error", "crash_at_start"),
+            ("inactive or stopped", "process_down"),
+            ("it restarts again and again", "crash_loop"),
+            ("still starting", "startup_not_ready"),
+            ("`Address already in use`", "port_in_use"),
+            ("the database cannot be reached", "db_down"),
+        ],
+        decides: "whether the app runs, and why not",
+        needs: None,
+        run: |it| Some((host_of(it), app_log(it))),
+    },
+    Look {
+        then: &[
+            (
+                "`Killed process` with the worker's name, CONSTRAINT_MEMCG",
+                "worker_oom_killed_cgroup",
+            ),
+            ("`Killed process`, without a cgroup", "worker_oom_killed_global"),
+            ("`segfault at`", "worker_crashed"),
+        ],
+        decides: "whether the kernel ended the worker",
+        needs: Some("root"),
+        run: |it| {
+            Some((
+                host_of(it),
+                format!(
+                    "sudo journalctl -k {} | grep -iE 'oom|killed process|segfault'",
+                    since(it)
+                ),
+            ))
+        },
+    },
+    Look {
+        then: &[
+            ("`WORKER TIMEOUT`, `HARAKIRI` or `execution timed out`", "worker_timeout_killed"),
+            ("a worker exits or is replaced at that second", "worker_crashed"),
+            ("`Autorestarting worker` or `lifetime reached`", "worker_recycled"),
+            ("`Handling signal: term` or a deploy", "deploy_in_progress"),
+            ("nothing at all at that second", "keepalive_race"),
+        ],
+        decides: "what the app server did at the second of the failure",
+        needs: None,
+        run: |it| Some((host_of(it), app_log(it))),
+    },
+    Look {
+        then: &[
+            ("the app's idle time is shorter than the proxy's", "keepalive_race"),
+            ("the proxy opens a connection for each request", "worker_crashed"),
+        ],
+        decides: "whether idle connections are reused for longer than the app keeps them",
+        needs: None,
+        run: |it| match it.incident.hop.stack() {
+            Stack::Nginx => Some((
+                "the nginx host".to_owned(),
+                "nginx -T 2>/dev/null | grep -nE 'keepalive|proxy_http_version|upstream '"
+                    .to_owned(),
+            )),
+            _ => None,
+        },
+    },
+    Look {
+        then: &[
+            ("every request is slow, also the simplest", "worker_pool_exhausted"),
+            ("only this path is slow", "response_header_timeout"),
+            ("even the health path does not answer", "process_hung"),
+        ],
+        decides: "whether one route is slow, or the whole app",
+        needs: None,
+        run: |it| {
+            let upstream = it.upstream().filter(|it| !it.starts_with("unix:"))?;
+            Some((
+                host_of(it),
+                format!(
+                    "curl -s -o /dev/null -w '%{{http_code}} %{{time_starttransfer}}s\\n' http://{upstream}/"
+                ),
+            ))
+        },
+    },
+    Look {
+        then: &[
+            ("it connects at once", "accept_backlog_full"),
+            ("it times out here too", "firewall_drop"),
+            ("no route to host", "host_down"),
+        ],
+        decides: "whether the address answers at all",
+        needs: None,
+        run: |it| {
+            let upstream = it.upstream().filter(|it| !it.starts_with("unix:"))?;
+            let port = address::port(upstream)?;
+            Some((
+                format!("the {} host", it.hop()),
+                format!("nc -vz -w 3 {} {port}", address::host(upstream)),
+            ))
+        },
+    },
+    Look {
+        then: &[
+            ("Recv-Q is larger than Send-Q", "accept_backlog_full"),
+            ("no line", "process_down"),
+            ("Recv-Q is 0", "firewall_drop"),
+        ],
+        decides: "whether the app's queue of connections is full",
+        needs: None,
+        run: |it| Some(("the app's host".to_owned(), format!("ss -ltn 'sport = :{}'", it.port()?))),
+    },
+    Look {
+        then: &[("the two share no network", "wrong_network"), ("they share one", "firewall_drop")],
+        decides: "whether proxy and app are on one container network",
+        needs: None,
+        run: |it| {
+            container(it).then(|| {
+            ("the container host".to_owned(), "docker network inspect $(docker network ls -q) --format '{{.Name}}: {{range .Containers}}{{.Name}} {{end}}'".to_owned())
+        })
+        },
+    },
+    Look {
+        then: &[
+            ("the name is not found", "dns_nxdomain"),
+            ("another address than the one dialled", "dns_stale_ip"),
+            ("SERVFAIL", "dns_servfail"),
+            ("no answer", "dns_timeout"),
+        ],
+        decides: "what the name resolves to now, where the proxy runs",
+        needs: None,
+        run: |it| {
+            let name = it.incident.detail.as_deref().or(it.upstream()).map(address::host)?;
+            (!address::is_ip(name) && !name.contains('/')).then(|| {
+                (format!("the {} host", it.hop()), format!("getent hosts {name} || dig {name}"))
+            })
+        },
+    },
+    Look {
+        then: &[
+            ("it completes with this name", "tls_sni_rejected"),
+            ("`wrong version number`", "tls_to_plain_port"),
+            ("`certificate has expired`", "tls_cert_expired"),
+            ("`self-signed` or `unable to get local issuer`", "tls_unknown_ca"),
+            ("`protocol version`", "tls_version_mismatch"),
+        ],
+        decides: "how the upstream's TLS answers, with a server name and without",
+        needs: None,
+        run: |it| {
+            let tls =
+                crate::signs_on_wire::wire(it.sign()).is_some_and(|it| it.starts_with("tls_"));
+            let upstream = it.upstream()?;
+            tls.then(|| {
+                (
+                    format!("the {} host", it.hop()),
+                    format!(
+                        "openssl s_client -connect {upstream} -servername {} </dev/null",
+                        address::host(upstream)
+                    ),
+                )
+            })
+        },
+    },
+    Look {
+        then: &[
+            ("bytes of TLS, or `HTTP request was sent to HTTPS port`", "http_to_tls_port"),
+            ("an answer of HTTP", "premature_close"),
+        ],
+        decides: "whether the port speaks plain HTTP",
+        needs: None,
+        run: |it| {
+            let upstream = it.upstream().filter(|it| !it.starts_with("unix:"))?;
+            Some((host_of(it), format!("curl -sv http://{upstream}/ -o /dev/null")))
+        },
+    },
+    Look {
+        then: &[
+            (
+                "a directory on the way lacks the x bit, or owner and mode exclude the proxy's user",
+                "unix_socket_permission",
+            ),
+            ("modes are fine, and `ausearch -m avc` has a denial", "selinux_denied"),
+            ("no such file", "unix_socket_missing"),
+        ],
+        decides: "who may open the socket",
+        needs: None,
+        run: |it| {
+            let path = it.upstream().and_then(address::socket)?;
+            Some((
+                format!("the {} host", it.hop()),
+                format!("namei -l {path}; sudo ausearch -m avc -ts recent"),
+            ))
+        },
+    },
+    Look {
+        then: &[
+            ("`avc: denied { name_connect }`", "selinux_denied"),
+            ("no denial", "egress_policy_denied"),
+        ],
+        decides: "whether SELinux denied the connection",
+        needs: Some("root"),
+        run: |it| {
+            (it.sign() == Sign::ConnectDenied).then(|| {
+                (
+                    format!("the {} host", it.hop()),
+                    "getenforce; sudo ausearch -m avc -ts today | grep name_connect".to_owned(),
+                )
+            })
+        },
+    },
+    Look {
+        then: &[
+            ("no ready address", "endpoints_empty"),
+            ("addresses that do not match the pods", "discovery_stale"),
+            ("another targetPort than the pods listen on", "k8s_target_port_mismatch"),
+        ],
+        decides: "which pods the service leads to",
+        needs: None,
+        run: |it| {
+            kubernetes(it).then(|| {
+                (
+                    "where kubectl works".to_owned(),
+                    "kubectl get endpointslices,pods -o wide; kubectl describe service".to_owned(),
+                )
+            })
+        },
+    },
+    Look {
+        then: &[
+            ("state Terminated, reason OOMKilled", "worker_oom_killed_cgroup"),
+            ("CrashLoopBackOff", "crash_loop"),
+            ("Readiness probe failed", "k8s_readiness_failing"),
+            ("Liveness probe failed", "k8s_liveness_kill"),
+            ("Killing, at the time of the failures", "deploy_in_progress"),
+        ],
+        decides: "what happened to the pods",
+        needs: None,
+        run: |it| {
+            kubernetes(it).then(|| {
+                (
+                    "where kubectl works".to_owned(),
+                    "kubectl describe pods; kubectl get events --sort-by=.lastTimestamp".to_owned(),
+                )
+            })
+        },
+    },
+    Look {
+        then: &[
+            ("active queries that wait, or run for long", "db_slow_or_locked"),
+            ("as many connections as allowed", "db_too_many_clients"),
+            ("it cannot be reached", "db_down"),
+        ],
+        decides: "whether the database holds the app up",
+        needs: None,
+        run: |it| {
+            matches!(it.sign(), Sign::HeadTimedOut | Sign::Answered504).then(|| {
+            ("the database".to_owned(), "psql -c \"select state, wait_event_type, count(*) from pg_stat_activity group by 1, 2\"".to_owned())
+        })
+        },
+    },
+];
+
+/// The looks that would move the most probability, at most three.
+pub(crate) fn steps(dossier: &Dossier, weighed: &[Weighed]) -> Vec<Next> {
+    let confidence = |id: &str| {
+        weighed.iter().find(|it| it.entry.cause.id == id).map_or(0.0, |it| it.confidence)
+    };
+    let mut decided: Vec<&str> = Vec::new();
+    let mut steps: Vec<Next> = Vec::new();
+    while steps.len() < STEPS {
+        let worth = |look: &Look| {
+            let open = look.then.iter().filter(|(_, id)| !decided.contains(id));
+            open.map(|(_, id)| confidence(id)).sum::<f32>()
+        };
+        let best = LOOKS
+            .iter()
+            .filter(|look| worth(look) >= 0.03)
+            .filter_map(|look| Some((look, (look.run)(dossier)?)))
+            .filter(|(_, (_, run))| steps.iter().all(|it| it.run != *run))
+            // Ties go to the cheaper, which stands first.
+            .reduce(|a, b| if worth(b.0) > worth(a.0) + 1e-6 { b } else { a });
+        let Some((look, (place, run))) = best else { break };
+        decided.extend(look.then.iter().map(|(_, id)| *id));
+        steps.push(Next {
+            place,
+            run,
+            needs: look.needs.map(str::to_owned),
+            decides: look.decides.to_owned(),
+            then: look
+                .then
+                .iter()
+                .map(|(condition, cause)| Then {
+                    condition: (*condition).to_owned(),
+                    cause: (*cause).to_owned(),
+                })
+                .collect(),
+        });
+    }
+    steps
+}
+
+/// Where no candidate can be told: what would say more at all.
+pub(crate) fn fallback(dossier: &Dossier) -> Vec<Next> {
+    let incident = dossier.incident;
+    let step = |place: &str, run: String, decides: &str, then: &[(&str, &str)]| Next {
+        place: place.to_owned(),
+        run,
+        needs: None,
+        decides: decides.to_owned(),
+        then: then
+            .iter()
+            .map(|(a, b)| Then { condition: (*a).to_owned(), cause: (*b).to_owned() })
+            .collect(),
+    };
+    if incident.hop.stack() == Stack::Caller
+        || matches!(incident.sign, Sign::CallerSawError | Sign::CallerFailed | Sign::CallerTimedOut)
+    {
+        let url =
+            incident.routes.keys().find(|it| it.starts_with("http")).map_or("URL", String::as_str);
+        return vec![
+            step(
+                "where the call was made",
+                format!("curl -sv -o /dev/null {url} 2>&1 | grep -iE '^< |^\\* '"),
+                "which server made the answer (Server, Via and its page), and in which phase",
+                &[
+                    ("a 5xx that the app itself made", "upstream_own_5xx"),
+                    ("`Received HTTP code … from proxy`", "client_proxy_misconfig"),
+                ],
+            ),
+            step(
+                "the host of the API, if it is yours",
+                "goodgate why /var/log/nginx/error.log".to_owned(),
+                "why the proxy there could not get an answer",
+                &[],
+            ),
+        ];
+    }
+    let log = match incident.hop.stack() {
+        Stack::Nginx => "tail -n 1000 /var/log/nginx/error.log | goodgate why".to_owned(),
+        Stack::Apache => "tail -n 1000 /var/log/apache2/error.log | goodgate why".to_owned(),
+        Stack::HaProxy => "journalctl -u haproxy --since -1h | goodgate why".to_owned(),
+        Stack::Kubernetes => "kubectl describe pods | goodgate why".to_owned(),
+        _ => format!("goodgate why {} and the app's log", log_of(dossier)),
+    };
+    vec![step(
+        "the host of the proxy",
+        log,
+        "what the proxy's error log and the app's say of the same time",
+        &[],
+    )]
+}
+
+/// Sources that would say more and were not given.
+pub(crate) fn missing(dossier: &Dossier) -> Vec<NotLookedAt> {
+    let mut missing = Vec::new();
+    let incident = dossier.incident;
+    let not_given = |source: &str, run: String| NotLookedAt {
+        source: source.to_owned(),
+        why: "not given".to_owned(),
+        run: Some(run),
+    };
+    let has = |of: &dyn Fn(Stack) -> bool| {
+        dossier.testimony.sources.iter().any(|it| it.products.iter().any(|it| of(it.stack())))
+    };
+    if incident.sign.kind() == Kind::Answer && incident.hop.stack() != Stack::Caller {
+        missing.push(not_given(&format!("{}'s error log", dossier.hop()), log_of(dossier)));
+    }
+    if incident.of_requests() && !has(&|it| it.runs_apps() && it != Stack::Unknown) {
+        missing.push(not_given("the app's log", app_log(dossier)));
+    }
+    if matches!(incident.sign, Sign::Closed | Sign::Reset | Sign::ConnectRefused | Sign::BodyCut)
+        && !has(&|it| it == Stack::Kernel)
+    {
+        missing.push(not_given(
+            "the kernel log of the app's host",
+            format!("sudo journalctl -k {}", since(dossier)),
+        ));
+    }
+    if incident.of_requests() && dossier.testimony.settings.is_empty() {
+        missing.push(not_given("configurations of the proxy and the app", config_of(dossier)));
+    }
+    missing.push(NotLookedAt {
+        source: "the hosts themselves".to_owned(),
+        why: "the inputs come from elsewhere, so nothing was probed".to_owned(),
+        run: None,
+    });
+    missing
+}
