@@ -22,6 +22,8 @@ mod opening;
 mod platform;
 mod reach;
 pub mod report;
+pub mod secrets;
+pub mod share;
 mod show;
 mod signs;
 mod signs_on_wire;

@@ -337,7 +337,12 @@ impl Ledger {
         let moved = |place: &mut Place| {
             place.line = place.line.zip(lines_before).map(|(line, before)| line + before);
         };
-        for (key, mut group) in other.groups {
+        let mut groups: Vec<(Key, Group)> = other.groups.into_iter().collect();
+        // Where not all can be kept, the same ones are kept each time.
+        if self.groups.len() + groups.len() > MAX_GROUPS {
+            groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        }
+        for (key, mut group) in groups {
             for run in group.runs.iter_mut().chain(&mut group.untimed) {
                 moved(&mut run.opening.place);
                 moved(&mut run.closing.place);
@@ -410,14 +415,17 @@ impl Run {
         self.count += other.count;
         self.failed += other.failed;
         self.succeeded += other.succeeded;
+        let (mut last, mut at) = (self.closing.place, self.closing.at);
+        if self.last <= other.last {
+            self.last = other.last;
+            (last, at) = (other.closing.place, other.closing.at);
+        }
         if other.first < self.first {
             self.first = other.first;
             self.opening = other.opening;
         }
-        if self.last <= other.last {
-            self.last = other.last;
-            self.closing = other.closing;
-        }
+        // Only the first line of a run is kept word for word, and where the last one stands.
+        self.closing = Sample { place: last, at, ..self.opening.clone() };
         for (route, count) in other.routes {
             if self.routes.len() < MAX_ROUTES || self.routes.contains_key(&route) {
                 *self.routes.entry(route).or_default() += count;

@@ -20,6 +20,7 @@ mod reader;
 mod readers;
 mod rule;
 mod scan;
+pub mod seek;
 mod setting;
 mod sign;
 mod source;
@@ -40,7 +41,9 @@ pub use line::{Below, Line};
 pub use product::{Product, Stack};
 pub use reader::Reader;
 pub use readers::{LogFormat, READERS};
-pub use scan::{MAX_LINE, Part, Window, clip, leading_time, scan};
+pub use scan::{
+    LOOK_AHEAD, LOOK_BACK, MAX_LINE, Part, Window, clip, leading_time, scan, scan_holding,
+};
 pub use setting::{Config, Limit, Scheme, Setting, What};
 pub use sign::{Kind, Sign};
 pub use source::{Arrival, Origin, SAMPLE, Shape};

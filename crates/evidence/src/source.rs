@@ -4,7 +4,7 @@ use crate::configs::CONFIGS;
 use crate::documents::{DOCUMENTS, Document};
 use crate::layers::Layers;
 use crate::line::lines;
-use crate::product::Stack;
+use crate::product::{Product, Stack};
 use crate::reader::Reader;
 use crate::readers::READERS;
 use crate::setting::Config;
@@ -82,7 +82,8 @@ impl Shape {
             all += 1;
             let line = layers.unwrap(raw, b"", year);
             let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { continue };
-            fitting += 1;
+            // Plain text is no format of a log: it takes every line.
+            fitting += usize::from(reader.product != Product::Unknown);
             match seen.iter_mut().find(|(it, _)| it.name == reader.name) {
                 Some((_, count)) => *count += 1,
                 None => seen.push((reader, 1)),

@@ -1,5 +1,8 @@
 //! Every command of the binary as a user meets it: exit code, result and messages.
 
+mod mcp;
+mod why;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -110,7 +113,9 @@ fn help_names_the_exit_codes() {
 
 #[test]
 fn help_of_every_command_fits_a_terminal() {
-    for command in ["", "demo", "run", "check", "schema", "causes", "explain", "completions"] {
+    let commands =
+        ["", "why", "demo", "run", "check", "schema", "causes", "explain", "formats", "mcp"];
+    for command in commands.into_iter().chain(["completions"]) {
         for flag in ["-h", "--help"] {
             let help = call(&format!("{command} {flag}"));
             assert_eq!(help.exit, Some(0));
@@ -123,7 +128,7 @@ fn help_of_every_command_fits_a_terminal() {
 #[test]
 fn an_unknown_command_is_a_usage_error() {
     insta::assert_snapshot!("unknown_command", call("chek").seen());
-    for later in ["why", "incidents", "tail", "status", "drain", "formats"] {
+    for later in ["incidents", "tail", "status", "drain"] {
         assert_eq!(call(later).exit, Some(2), "{later}");
         assert!(!call("--help").stdout.contains(&format!("\n  {later} ")), "{later}");
     }
