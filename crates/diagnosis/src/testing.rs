@@ -3,13 +3,88 @@
 //! `check("connect: refused | to=10.0.0.7:8000", "process_down: nothing is listening ...")`. The
 //! part before the first `|` is the subject; the rest are facts of the last attempt.
 
+use crate::report::{Effect, Report, Risk, Step};
+use crate::why::{Question, why};
 use crate::{Case, first_look};
+use evidence::{Arrival, Testimony};
 use exchange::{
     Address, Answer, Attempt, BodyFault, Certificate, CertificateFault, Client, ConnectFault,
     Connection, DnsFault, End, Exchange, ExchangeId, Fault, HeadFault, Limit, Maker, Malformed,
     Micros, Phase, Phases, Refusal, Request, SendFault, Stop, TlsFacts, TlsFault,
 };
 use std::net::{IpAddr, Ipv4Addr};
+
+/// What is said of these texts must be this: `cause: statement`, and a line for each step.
+#[track_caller]
+pub(crate) fn check_text(inputs: &[(&str, &str)], expected: &str) {
+    let report = explained(inputs);
+    let mut said = format!("{}: {}\n", report.cause, report.statement);
+    let fix = &report.fix;
+    let parts = [
+        ("before", &fix.before),
+        ("now", &fix.now),
+        ("lasting", &fix.lasting),
+        ("verify", &fix.verify),
+    ];
+    for (part, steps) in parts {
+        for step in steps {
+            said += &format!("{part}: {}\n", line(step));
+        }
+    }
+    let expected: String = expected.trim().lines().map(|it| format!("{}\n", it.trim())).collect();
+    assert_eq!(said, expected, "{}", report.cause);
+}
+
+pub(crate) fn explained(inputs: &[(&str, &str)]) -> Report {
+    why(&Testimony::of(inputs, Arrival::File, 2026), &Question::default())
+}
+
+/// A step as a line: `text [run] (file: -old +new) restart hides`; what is usual is left out.
+fn line(step: &Step) -> String {
+    let mut line = step.text.clone();
+    if let Some(run) = &step.run {
+        line += &format!(" [{run}]");
+    }
+    if let Some(diff) = &step.diff {
+        let file = step.file.as_deref().unwrap_or("?");
+        line += &format!(" ({file}: {})", diff.replace('\n', " "));
+    }
+    line += match step.risk {
+        Risk::None => "",
+        Risk::Reload => " reload",
+        Risk::Restart => " restart",
+        Risk::Data => " data",
+    };
+    line += match step.effect {
+        Effect::Prevents => "",
+        Effect::Hides => " hides",
+        Effect::Checks => " checks",
+    };
+    line
+}
+
+/// A failure in the error log of nginx, at 15:16:30, of the app at 127.0.0.1:8000.
+pub(crate) fn nginx(fault: &str) -> String {
+    nginx_to("127.0.0.1:8000", fault)
+}
+
+/// The same, of another address.
+pub(crate) fn nginx_to(upstream: &str, fault: &str) -> String {
+    format!(
+        "2026/11/20 15:16:30 [error] 7#7: *1 {fault}, client: 192.0.2.7, server: api.example.com, \
+         request: \"GET /data HTTP/1.1\", upstream: \"http://{upstream}/data\", host: \
+         \"api.example.com\"\n"
+    )
+}
+
+pub(crate) const REFUSED: &str =
+    "connect() failed (111: Connection refused) while connecting to upstream";
+pub(crate) const CLOSED: &str =
+    "upstream prematurely closed connection while reading response header from upstream";
+pub(crate) const WAITED: &str =
+    "upstream timed out (110: Connection timed out) while reading response header from upstream";
+pub(crate) const UNREACHED: &str =
+    "upstream timed out (110: Connection timed out) while connecting to upstream";
 
 /// The first candidate and its sentence must be these: `cause: statement`.
 #[track_caller]

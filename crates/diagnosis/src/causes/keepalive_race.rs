@@ -109,10 +109,7 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         ));
     }
     let sync = dossier.read(Product::Gunicorn)
-        && dossier
-            .seen(Sign::WorkerBooted, crate::text::When::Any)
-            .iter()
-            .any(|it| it.detail() == Some("sync"));
+        && dossier.seen(Sign::WorkerBooted, When::Any).iter().any(|it| it.detail() == Some("sync"));
     if sync {
         claims.push(Claim::new(
             AGAINST,

@@ -20,10 +20,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{Loss, YOUNG, loss, window};
-use crate::text::{Text, during};
-use evidence::Sign;
+use crate::text::{Text, When, during};
+use crate::wording;
+use evidence::{Limit, Product, Sign};
 
 /// Limits on requests are hundreds or thousands, not fewer.
 const MANY: u32 = 100;
@@ -41,6 +44,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::Reset, 0.03), (Sign::Closed, 0.03)],
         clues: &[during(Sign::WorkerRecycled, 5.0)],
         brings: &["premature_close", "connection_reset"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -71,6 +76,38 @@ fn fix(case: &Case) -> Vec<Fix> {
              `gunicorn --max-requests 1000 --max-requests-jitter 100`",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    wording::first(dossier, Sign::WorkerRecycled, When::During)?;
+    let after = match dossier.limit(Limit::RequestsPerWorker, |it| it.stack().runs_apps()) {
+        Some((requests, _)) if requests > 0 => format!(" after {requests} requests"),
+        _ => String::new(),
+    };
+    Some(format!(
+        "{} replaced a worker{after}, and its open connections ended with it",
+        wording::app(dossier)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let spread = match dossier.server_product() {
+        Some(Product::Uwsgi) => "max-requests-delta = 100".to_owned(),
+        _ => wording::recycling(dossier).trim_matches('`').to_owned(),
+    };
+    Cure {
+        before: Vec::new(),
+        now: vec![
+            Step::say(format!(
+                "Run two workers or more, and spread their ends at random: `{spread}`"
+            )),
+            wording::restarted(dossier),
+        ],
+        lasting: vec![Step::say(
+            "Find the leak that the replacement is there for, then let workers live longer",
+        )],
+        verify: vec![wording::quiet(dossier)],
+    }
 }
 
 #[cfg(test)]
