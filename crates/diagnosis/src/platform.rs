@@ -116,6 +116,10 @@ pub(crate) fn unit(dossier: &Dossier) -> String {
     let hop = dossier.hop().to_lowercase();
     let of_app = |it: &str| it.ends_with(".service") && !it.starts_with(&hop);
     let named = named(dossier, &OF_PROCESSES, Product::Systemd, of_app);
+    // The kernel names the group of whom it killed, which is named after the unit.
+    let killed = dossier.seen(Sign::OomKilledCgroup, When::Any).into_iter();
+    let mut groups = killed.filter_map(|it| it.key.detail.as_deref()?.rsplit('/').next());
+    let named = named.or_else(|| groups.find(|it| is_plain(it) && of_app(it)));
     named.map_or_else(|| program(dossier), str::to_owned)
 }
 
@@ -298,7 +302,8 @@ pub(crate) fn host_of(dossier: &Dossier) -> String {
 }
 
 pub(crate) fn container(dossier: &Dossier) -> bool {
-    dossier.incident.service.is_some() && !kubernetes(dossier) || dossier.read(Product::Docker)
+    let named = dossier.incident.service.is_some() && !kubernetes(dossier);
+    !heroku(dossier) && (named || dossier.read(Product::Docker))
 }
 
 pub(crate) fn kubernetes(dossier: &Dossier) -> bool {

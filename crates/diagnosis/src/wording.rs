@@ -2,7 +2,7 @@
 
 use crate::dossier::{Cite, Dossier, Seen};
 use crate::platform::{app_log, ask, container, heroku, inside, kubernetes, log_of, restart, unit};
-use crate::report::{Risk, Step};
+use crate::report::{Cure, Risk, Step};
 use crate::text::When;
 use evidence::{Limit, Product, Sign, Stack, address};
 
@@ -59,7 +59,10 @@ pub(crate) fn app_at(dossier: &Dossier) -> String {
 pub(crate) fn who(dossier: &Dossier, seen: &Seen) -> String {
     let name = seen.key.who.as_deref().map(brief).filter(|it| !it.is_empty());
     let name = name.unwrap_or_else(|| app(dossier).to_owned());
-    match seen.run.opening.pid {
+    // A manager's line has its own process.
+    let own =
+        !matches!(seen.key.product.stack(), Stack::Systemd | Stack::Docker | Stack::Kubernetes);
+    match seen.run.opening.pid.filter(|_| own) {
         Some(pid) => format!("{name} (pid {pid})"),
         None => name,
     }
@@ -356,4 +359,53 @@ pub(crate) fn stacks(dossier: &Dossier) -> Step {
         "Take the stack of a worker while it hangs: the top call is where the time goes",
         run,
     )
+}
+
+/// A hole in the firewall for the proxy alone, where the rule is missing.
+pub(crate) fn allowed(dossier: &Dossier) -> Cure {
+    let seen = [Sign::FirewallDropped, Sign::FirewallRejected]
+        .into_iter()
+        .find_map(|it| first(dossier, it, When::During));
+    let port = seen
+        .and_then(|it| it.run.opening.number)
+        .and_then(|it| u16::try_from(it).ok())
+        .or(dossier.port())
+        .map_or_else(|| "PORT".to_owned(), |it| it.to_string());
+    let quote = seen.map(|it| it.run.opening.quote.clone()).unwrap_or_default();
+    let (rules, allow) = if quote.contains("UFW") {
+        (
+            "sudo ufw status numbered".to_owned(),
+            format!("sudo ufw allow from PROXY_ADDRESS to any port {port} proto tcp"),
+        )
+    } else if quote.contains("REJECT") {
+        (
+            "sudo firewall-cmd --list-all".to_owned(),
+            format!(
+                "sudo firewall-cmd --permanent --add-rich-rule='rule family=ipv4 source \
+                 address=PROXY_ADDRESS port port={port} protocol=tcp accept' && sudo firewall-cmd \
+                 --reload"
+            ),
+        )
+    } else {
+        (
+            "sudo nft list ruleset".to_owned(),
+            format!("sudo iptables -I INPUT -p tcp -s PROXY_ADDRESS --dport {port} -j ACCEPT"),
+        )
+    };
+    Cure {
+        before: vec![Step::look("See which rule it is", rules).at("the app's host")],
+        now: vec![
+            Step::run(
+                format!("Allow the proxy's address, and only that, on port {port}"),
+                allow,
+                Risk::None,
+            )
+            .at("the app's host"),
+        ],
+        lasting: vec![Step::say(
+            "Do the same where clouds keep such rules: the security group of the target, the \
+             network ACL in both directions, a NetworkPolicy",
+        )],
+        verify: vec![answers(dossier)],
+    }
 }

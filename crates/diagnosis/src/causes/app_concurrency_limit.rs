@@ -20,9 +20,12 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::report::{Cure, Step};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
+use evidence::{Limit, Product, Sign};
 use exchange::Phase;
 
 /// A limit answers at once.
@@ -41,6 +44,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::RelayedError, 0.02)],
         clues: &[during(Sign::AppConcurrencyLimit, DECIDES)],
         brings: &["upstream_own_5xx"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -66,6 +71,41 @@ fn fix(_: &Case) -> Vec<Fix> {
              allow, or run more instances",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::AppConcurrencyLimit, When::During)?;
+    let limit = dossier.limit(Limit::Concurrency, |it| it.stack().runs_apps()).map(|(it, _)| it);
+    let limit = match seen.run.opening.number.or(limit) {
+        Some(limit) if limit > 0 => format!(" of {limit}"),
+        _ => String::new(),
+    };
+    Some(format!(
+        "{} refused requests because its limit{limit} of requests at once was reached",
+        wording::app(dossier)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let option = match dossier.server_product() {
+        Some(Product::Uvicorn | Product::FastApi) => "`uvicorn --limit-concurrency`",
+        _ => "the app's limit",
+    };
+    Cure {
+        before: vec![wording::answers(dossier)],
+        now: vec![
+            Step::say("If requests became slower, cure that first: slow ones fill any limit"),
+            Step::say(format!(
+                "Else run more instances, or raise {option} as far as memory and database \
+                 connections go"
+            )),
+            wording::restarted(dossier),
+        ],
+        lasting: vec![Step::say(
+            "Keep a limit, let the 503 carry `Retry-After`, and let callers wait as long as it says",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
 }
 
 #[cfg(test)]

@@ -106,9 +106,13 @@ fn says(dossier: &Dossier) -> Option<String> {
             within.unwrap_or_default()
         ));
     }
-    let seen = wording::first(dossier, Sign::ProcessExited, When::Before)?;
-    let code = seen.run.opening.number.filter(|it| *it != 0)?;
-    Some(format!("{} ended with exit code {code} as it started", name(dossier, &seen)))
+    if let Some(seen) = wording::first(dossier, Sign::ProcessExited, When::Before)
+        && let Some(code) = seen.run.opening.number.filter(|it| *it != 0)
+    {
+        return Some(format!("{} ended with exit code {code} as it started", name(dossier, &seen)));
+    }
+    let seen = wording::first(dossier, Sign::CrashLooping, When::Before)?;
+    Some(format!("{} ends as it starts, again and again", name(dossier, &seen)))
 }
 
 /// What failed to start: the frame that a traceback names is no name.
@@ -218,6 +222,20 @@ mod tests {
                 (
                     "journal",
                     "Nov 20 15:16:00 web systemd[1]: app.service: Main process exited, code=exited, status=203/EXEC\n",
+                ),
+            ],
+            "",
+        );
+    }
+
+    #[test]
+    fn a_unit_that_is_started_again_and_again() {
+        check_text(
+            &[
+                ("error.log", &nginx(REFUSED)),
+                (
+                    "journal",
+                    "Nov 20 15:16:00 web systemd[1]: app.service: Scheduled restart job, restart counter is at 5.\n",
                 ),
             ],
             "",

@@ -116,7 +116,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx};
+    use crate::testing::{check_among, check_not};
 
     #[test]
     fn a_refusal_may_lie_between_two_runs() {
@@ -127,19 +127,5 @@ mod tests {
     #[test]
     fn a_listener_that_is_full_is_running() {
         check_not("connect: backlog_full | to=unix:/run/app.sock", "crash_loop");
-    }
-
-    #[test]
-    fn a_unit_that_is_started_again_and_again() {
-        check_text(
-            &[
-                ("error.log", &nginx(REFUSED)),
-                (
-                    "journal",
-                    "Nov 20 15:16:00 web systemd[1]: app.service: Scheduled restart job, restart counter is at 5.\n",
-                ),
-            ],
-            "",
-        );
     }
 }

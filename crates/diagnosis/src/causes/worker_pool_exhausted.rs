@@ -21,10 +21,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{listener, waited_in_vain};
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::text::{DECIDES, Text, When, during};
+use crate::{platform, wording};
+use evidence::{Limit, Product, Sign};
 use exchange::{ConnectFault, Fault, Refusal, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -51,6 +54,8 @@ pub(super) static CAUSE: Cause = Cause {
             "accept_backlog_full",
             "gateway_queue_timeout",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -80,6 +85,54 @@ fn fix(case: &Case) -> Vec<Fix> {
              `pool.connections` of this upstream to that number",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::PoolExhausted, When::During)?;
+    let count = match dossier.limit(Limit::Workers, |it| it.stack().runs_apps()) {
+        Some((count, _)) if count > 0 => format!("all {count} workers"),
+        _ => "all workers".to_owned(),
+    };
+    let more = wording::because(&seen);
+    Some(format!(
+        "{count} of {} were busy, and requests waited for one{more}",
+        wording::app(dossier)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let waits = match dossier.server_product() {
+        Some(Product::Gunicorn) => {
+            "If they wait rather than compute, run threads: `gunicorn --worker-class gthread \
+             --threads 8`"
+                .to_owned()
+        }
+        _ => format!(
+            "Raise {} to requests a second times seconds a request, as far as memory and database \
+             connections go",
+            wording::workers(dossier)
+        ),
+    };
+    Cure {
+        before: vec![wording::stacks(dossier)],
+        now: vec![Step::say(waits), wording::restarted(dossier)],
+        lasting: vec![
+            Step::say(
+                "Give the call in which they wait a limit of its own, well below the proxy's",
+            ),
+            Step::say(
+                "Let the proxy send no more at once than there are workers, and answer 503 with \
+                 `Retry-After` above that",
+            ),
+        ],
+        verify: vec![
+            Step::look(
+                "No connection waits to be taken (`Recv-Q` is 0) under load",
+                platform::inside(dossier, "ss -ltn"),
+            ),
+            wording::answers(dossier),
+        ],
+    }
 }
 
 #[cfg(test)]

@@ -21,8 +21,10 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::reach::is_container_address;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::remote;
 use crate::text::{Claim, Text};
+use crate::{platform, wording};
 use evidence::{Product, Sign, What, address};
 use exchange::{Address, ConnectFault, Fault};
 use std::collections::BTreeSet;
@@ -46,6 +48,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         brings: &["firewall_drop", "dns_nxdomain"],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -132,6 +136,48 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         }
     }
     claims
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let hop = dossier.hop();
+    let dialled = dossier.dialled();
+    if dossier.dials().iter().any(|it| it.to.starts_with(':')) {
+        return Some(format!("{hop} found no address of the app on a network that both are on"));
+    }
+    let to = &dialled.first()?.to;
+    Some(match is_container_address(to) {
+        true => format!("{hop} dials {to}, an address of a container network that it is not on"),
+        false => format!("{hop} and {} are on no container network together", address::host(to)),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let hop = dossier.incident.service.clone().filter(|it| platform::is_plain(it));
+    let hop = hop.unwrap_or_else(|| "PROXY".to_owned());
+    let mut now = vec![
+        Step::say(
+            "Name one network under `networks:` of both services in the compose files (`external: true` where it is another project's)",
+        ),
+        Step::run(
+            "Or join the proxy to the app's network now",
+            format!("docker network connect NETWORK {hop}"),
+            Risk::None,
+        ),
+    ];
+    if dossier.incident.hop == Product::Traefik {
+        now.push(Step::say("Tell Traefik which of the app's networks to dial: the label `traefik.docker.network=NETWORK`"));
+    }
+    Cure {
+        before: vec![Step::look(
+            "See which networks each container is on",
+            "docker ps --format '{{.Names}}: {{.Networks}}'",
+        )],
+        now,
+        lasting: vec![Step::say(
+            "Dial the app by its service name, not by an address: addresses change with each start",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
 }
 
 #[cfg(test)]
