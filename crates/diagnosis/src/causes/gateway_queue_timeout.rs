@@ -24,9 +24,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
-use evidence::Sign;
+use crate::wording;
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gateway_queue_timeout",
@@ -37,7 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text { behind: &[(Sign::QueueTimedOut, 0.84)], ..Text::NONE },
+    text: Text { behind: &[(Sign::QueueTimedOut, 0.84)], says, cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -54,4 +57,46 @@ fn fix(_: &Case) -> Vec<Fix> {
             "Keep the queue short and answer 503 with `Retry-After`, so that callers give up early",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "requests waited inside {} for a free place at {} until its limit",
+        dossier.hop(),
+        dossier.address()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let places = match dossier.incident.hop.stack() {
+        Stack::HaProxy => "`maxconn` of the `server` line",
+        Stack::Apache => "`max=` of `ProxyPass`",
+        Stack::Envoy => {
+            "`max_requests` and `max_pending_requests` of the cluster's circuit breaker"
+        }
+        Stack::Nginx => "`max_conns` of the `server` line",
+        _ => "the number of places at each server",
+    };
+    let queue = match dossier.incident.hop.stack() {
+        Stack::HaProxy => Step::look(
+            "See how many wait (`qcur`) and how many are served (`scur`)",
+            "echo 'show stat' | sudo socat stdio /run/haproxy/admin.sock | cut -d, -f1-6,34",
+        ),
+        _ => wording::answers(dossier),
+    };
+    Cure {
+        before: vec![queue],
+        now: vec![
+            Step::say("If answers became slower, cure that first: it fills any queue"),
+            Step::say(format!(
+                "Add servers, or raise {places}, but not above what the app works on at once"
+            )),
+            wording::reload(dossier),
+        ],
+        lasting: vec![Step::say(
+            "Keep the queue short and answer 503 with `Retry-After`: a longer wait in it hides the \
+             shortage and makes callers wait for the same 503",
+        )],
+        verify: vec![wording::quiet(dossier)],
+    }
 }

@@ -65,10 +65,11 @@ fn fix(_: &Case) -> Vec<Fix> {
 
 fn says(dossier: &Dossier) -> Option<String> {
     let seen = wording::first(dossier, Sign::RateLimited, When::During)?;
+    let rule = seen.detail().map(|it| format!(" by the rule {}", wording::brief(it)));
     Some(format!(
-        "{} turned requests away because there were too many{}",
+        "{} turned requests away{}, because there were too many",
         seen.key.product.name(),
-        wording::because(&seen)
+        rule.unwrap_or_default()
     ))
 }
 

@@ -121,9 +121,10 @@ fn cure(dossier: &Dossier) -> Cure {
     let (limit, events) = match (platform::kubernetes(dossier), platform::container(dossier)) {
         (true, _) => ("`resources.limits.memory`".to_owned(), platform::state(dossier)),
         (_, true) => ("`mem_limit`".to_owned(), "docker stats --no-stream".to_owned()),
-        _ if platform::heroku(dossier) => {
-            ("the dyno's size".to_owned(), "heroku logs --num 1500 --app APP".to_owned())
-        }
+        _ if platform::heroku(dossier) => (
+            "the memory of the dyno (`heroku ps:type`)".to_owned(),
+            "heroku logs --num 1500 --app APP".to_owned(),
+        ),
         _ => {
             let unit = platform::unit(dossier);
             let run = format!("systemctl show -p MemoryMax,MemoryPeak,MemoryCurrent {unit}");
@@ -143,7 +144,7 @@ fn cure(dossier: &Dossier) -> Cure {
             )),
             wording::restarted(dossier),
             Step::say(format!(
-                "Or raise {limit}, if the host has the memory: that hides a leak until it reaches the new limit",
+                "Or raise {limit}, if there is memory: that hides a leak until it reaches the new limit",
             ))
             .hides(),
         ],
