@@ -199,7 +199,7 @@ impl<'d> Explained<'d> {
 }
 
 fn verdict(weighed: &[Weighed]) -> Verdict {
-    let at = |it: usize| weighed.get(it).map_or(0.0, |it| rounded(it.confidence));
+    let at = |it: usize| weighed.get(it).map_or(0.0, |it| f64::from(it.confidence));
     if at(0) >= NAMED && at(0) - at(1) >= AHEAD {
         // A symptom is no cause: it is what is to be explained.
         let symptom = matches!(weighed[0].entry.cause.id, "premature_close" | "connection_reset");

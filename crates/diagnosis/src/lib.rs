@@ -10,6 +10,7 @@ mod catalogue;
 mod causes;
 mod clocks;
 mod date;
+pub mod doctor;
 pub mod dossier;
 mod engine;
 mod head;

@@ -3,12 +3,18 @@
 //! Which of them a source has is decided once, from a sample: a line of an app that merely looks as
 //! if it were wrapped is then not unwrapped.
 
+mod cloudwatch;
 mod compose;
 mod cri;
+mod csv;
 mod docker_json;
+mod gcloud;
 mod heroku;
 mod journal_json;
+mod journal_verbose;
 mod kubectl;
+mod loki;
+mod supervisord;
 mod syslog;
 mod timestamp;
 
@@ -42,6 +48,8 @@ impl Peeled {
 /// are written without one.
 struct Layer {
     name: &'static str,
+    /// No line has it by chance.
+    strict: bool,
     /// Lines of several processes stand in it by its nature.
     multiplexes: bool,
     peel: fn(&str, i32) -> Option<Peeled>,
@@ -49,14 +57,38 @@ struct Layer {
 
 /// In the order in which they are tried, again and again, until none fits.
 const LAYERS: &[Layer] = &[
-    Layer { name: "Docker json-file", multiplexes: false, peel: docker_json::peel },
-    Layer { name: "journald JSON", multiplexes: true, peel: journal_json::peel },
-    Layer { name: "CRI container log", multiplexes: false, peel: cri::peel },
-    Layer { name: "docker compose logs", multiplexes: true, peel: compose::peel },
-    Layer { name: "kubectl logs --prefix", multiplexes: true, peel: kubectl::peel },
-    Layer { name: "syslog and journald text", multiplexes: true, peel: syslog::peel },
-    Layer { name: "heroku logs", multiplexes: true, peel: heroku::peel },
-    Layer { name: "logs --timestamps", multiplexes: false, peel: timestamp::peel },
+    Layer { name: "Docker json-file", strict: true, multiplexes: false, peel: docker_json::peel },
+    Layer { name: "journald JSON", strict: true, multiplexes: true, peel: journal_json::peel },
+    Layer { name: "CRI container log", strict: true, multiplexes: false, peel: cri::peel },
+    Layer { name: "docker compose logs", strict: false, multiplexes: true, peel: compose::peel },
+    Layer { name: "kubectl logs --prefix", strict: true, multiplexes: true, peel: kubectl::peel },
+    Layer { name: "syslog and journald text", strict: true, multiplexes: true, peel: syslog::peel },
+    Layer {
+        name: "journalctl -o verbose",
+        strict: false,
+        multiplexes: true,
+        peel: journal_verbose::peel,
+    },
+    Layer { name: "supervisor-stdout", strict: false, multiplexes: true, peel: supervisord::peel },
+    Layer { name: "heroku logs", strict: true, multiplexes: true, peel: heroku::peel },
+    Layer { name: "aws logs tail", strict: false, multiplexes: true, peel: cloudwatch::tail },
+    Layer { name: "CloudWatch events", strict: true, multiplexes: true, peel: cloudwatch::event },
+    Layer { name: "Loki", strict: true, multiplexes: true, peel: loki::peel },
+    Layer {
+        name: "Google Cloud log entries",
+        strict: true,
+        multiplexes: true,
+        peel: gcloud::entry,
+    },
+    Layer {
+        name: "Google Cloud textPayload",
+        strict: false,
+        multiplexes: true,
+        peel: gcloud::field,
+    },
+    Layer { name: "log table (CSV)", strict: false, multiplexes: true, peel: csv::peel },
+    Layer { name: "logs --timestamps", strict: false, multiplexes: false, peel: timestamp::peel },
+    Layer { name: "stern", strict: false, multiplexes: true, peel: kubectl::stern },
 ];
 
 /// The names of all layers, for `goodgate formats`.
@@ -78,11 +110,25 @@ impl Layers {
     /// Those that at least a third of the lines of a sample have.
     #[must_use]
     pub fn of(sample: &[u8], year: i32) -> Layers {
+        Layers::seen(sample, year, |_, seen, all| seen * 3 >= all)
+    }
+
+    /// Those of a text that was put together by hand: a few lines of the journal may stand in it
+    /// beside a configuration.
+    #[must_use]
+    pub fn of_paste(sample: &[u8], year: i32) -> Layers {
+        Layers::seen(sample, year, |layer, seen, all| layer.strict && seen > 0 || seen * 3 >= all)
+    }
+
+    fn seen(sample: &[u8], year: i32, counts: fn(&Layer, usize, usize) -> bool) -> Layers {
         let mut seen = [0usize; LAYERS.len()];
         let mut all = 0;
         for raw in lines(sample).filter(|it| !it.trim_ascii().is_empty()).take(500) {
             all += 1;
             let mut text = text(raw);
+            if memchr::memchr(0x1b, raw).is_some() {
+                text = Cow::Owned(without_colours(&text));
+            }
             for _ in 0..DEPTH {
                 let Some((at, peeled)) = Layers::ALL.peel(&text, year) else { break };
                 seen[at] += 1;
@@ -92,7 +138,7 @@ impl Layers {
                 };
             }
         }
-        let kept = (0..LAYERS.len()).filter(|at| all > 0 && seen[*at] * 3 >= all);
+        let kept = (0..LAYERS.len()).filter(|at| all > 0 && counts(&LAYERS[*at], seen[*at], all));
         Layers(kept.fold(0, |set, at| set | 1 << at))
     }
 
@@ -220,6 +266,101 @@ mod tests {
         );
         check("[pod/web-7d4/app] hello", Some("web-7d4/app"), "hello");
         check("2026-01-02T03:04:05.678901234Z stderr F boom", None, "boom");
+    }
+
+    #[test]
+    fn exports_give_the_line_that_was_logged() {
+        check(
+            "2026-01-02T03:04:05.678000+00:00 web/app/0a1b2c [error] x",
+            Some("web/app"),
+            "[error] x",
+        );
+        check(
+            r#"{"logStreamName":"web/app/1","timestamp":1767323045678,"message":"boom\n","ingestionTime":1767323045679,"eventId":"1"},"#,
+            Some("web/app"),
+            "boom",
+        );
+        check("2026-01-02T03:04:05Z {app=\"web\", job=\"x\"} boom", Some("web"), "boom");
+        check(
+            r#"{"labels":{"app":"web"},"line":"boom","timestamp":"2026-01-02T03:04:05Z"}"#,
+            Some("web"),
+            "boom",
+        );
+        check("textPayload: boom at last", None, "boom at last");
+        check("  \"textPayload\": \"a \\\"b\\\"\",", None, "a \"b\"");
+        check("2026-01-02 03:04:05.678,\"a \"\"b\"\", c\"", None, "a \"b\", c");
+        check("2026-01-02T03:04:05Z,web-1,app,the message is here", None, "the message is here");
+    }
+
+    #[test]
+    fn a_time_with_a_comma_is_no_table() {
+        check("2026-01-02 03:04:05,678 ERROR a b", None, "2026-01-02 03:04:05,678 ERROR a b");
+        check("2026-01-02 03:04:05 ERROR a, b", None, "2026-01-02 03:04:05 ERROR a, b");
+    }
+
+    #[test]
+    fn what_carries_a_line_names_who_wrote_it() {
+        for (raw, service, text) in [
+            ("web-1  | ready", Some("web"), "ready"),
+            ("\x1b[36mweb-1  | \x1b[0mready", Some("web"), "ready"),
+            ("shop_web.1.w7kq2x@node-1    | ready", Some("shop_web"), "ready"),
+            ("10:29:00 web.1  | ready", Some("web"), "ready"),
+            ("[pod/web-7d4b9c5f6-x2x9z/app] ready", Some("web-7d4b9c5f6-x2x9z/app"), "ready"),
+            ("web-7d4b9c5f6-x2x9z app ready now", Some("web-7d4b9c5f6-x2x9z/app"), "ready now"),
+            ("+ web-7d4b9c5f6-x2x9z › app", None, "+ web-7d4b9c5f6-x2x9z › app"),
+            ("2026-11-20T15:16:30.123456789Z ready", None, "ready"),
+            ("2026-11-20T15:16:30.123456789Z stdout F ready", None, "ready"),
+            ("2026-11-20T15:16:30.123456789+01:00 stderr P rea", None, "rea"),
+            ("web stderr | ready", Some("web"), "ready"),
+            ("    MESSAGE=ready", None, "ready"),
+        ] {
+            check(raw, service, text);
+        }
+    }
+
+    #[test]
+    fn every_shape_of_syslog_gives_time_name_and_pid() {
+        for raw in [
+            "Nov 20 15:16:30 web1 app[12]: ready",
+            "Nov 20 15:16:30.123456 web1 app[12]: ready",
+            "2026-11-20T15:16:30+0000 web1 app[12]: ready",
+            "2026-11-20T15:16:30.123456+00:00 web1 app[12]: ready",
+            "Fri 2026-11-20 15:16:30 UTC web1 app[12]: ready",
+            "<34>Nov 20 15:16:30 web1 app[12]: ready",
+            "<34>1 2026-11-20T15:16:30Z web1 app 12 ID47 - ready",
+            "<34>1 2026-11-20T15:16:30Z web1 app 12 - [x@1 a=\"] \"][y b=\"c\"] ready",
+        ] {
+            let line = Layers::ALL.unwrap(raw.as_bytes(), b"", 2026);
+            assert_eq!(
+                (&*line.text, line.ident.as_deref(), line.pid),
+                ("ready", Some("app"), Some(12))
+            );
+            let seconds = line.at.map(|it| it.micros / crate::clock::SECOND);
+            assert_eq!(seconds, Some(1_795_187_790), "{raw}");
+        }
+        check(
+            "2026-11-20T15:16:30Z ERROR shop: boom",
+            None,
+            "2026-11-20T15:16:30Z ERROR shop: boom",
+        );
+        check("<34", None, "<34");
+    }
+
+    #[test]
+    fn the_verbose_journal_gives_the_message_its_time() {
+        let head = "Fri 2026-11-20 15:16:30.123456 UTC [s=0a;i=1;b=2;m=3;t=4;x=5]";
+        let line = Layers::ALL.unwrap(head.as_bytes(), b"", 2026);
+        assert_eq!((&*line.text, line.at.is_some()), ("", true));
+        check("    _COMM=gunicorn", None, "_COMM=gunicorn");
+    }
+
+    #[test]
+    fn a_few_lines_of_the_journal_in_a_paste_are_unwrapped() {
+        let paste = b"server {\n listen 80;\n}\nproxy\nNov 20 15:16:30 web1 app[12]: ready\n";
+        assert_eq!(Layers::of(paste, 2026), Layers::NONE);
+        let line =
+            Layers::of_paste(paste, 2026).unwrap(b"Nov 20 15:16:30 web1 app[12]: ready", b"", 2026);
+        assert_eq!(line.text, "ready");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub mod address;
 pub mod clock;
 mod configs;
+mod documents;
 mod event;
 mod layers;
 mod lead;
@@ -29,6 +30,7 @@ mod trust;
 mod testing;
 
 pub use configs::CONFIGS;
+pub use documents::{DOCUMENTS, Document, Found, MAX_DOCUMENT, Tell};
 pub use event::{Event, Served, Sink};
 pub use layers::{Layers, names as layer_names};
 pub use ledger::{

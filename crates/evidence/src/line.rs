@@ -38,8 +38,10 @@ pub struct Below<'a> {
     pub(crate) raw: &'a [u8],
     pub(crate) inset: Option<usize>,
 }
-/// How far back [`Line::preceding`] looks, in bytes.
+
+/// How far back [`Line::preceding`] looks, in bytes and in lines: as long as the description of a pod.
 const LOOK_BACK: usize = 16 * 1024;
+const LOOK_BACK_LINES: usize = 160;
 
 impl<'a> Line<'a> {
     #[must_use]
@@ -71,7 +73,7 @@ impl<'a> Line<'a> {
     }
 
     /// The lines before this one that come from the same process, unwrapped alike, nearest first:
-    /// the head of the block or table that the line stands in. At most [`UNIT_LINES`].
+    /// the head of the block or table that the line stands in.
     pub fn preceding(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
         let (layers, year, service) = (self.layers, self.year, self.service.clone());
         let cut = self.before.len().saturating_sub(LOOK_BACK);
@@ -85,7 +87,7 @@ impl<'a> Line<'a> {
             before = &text[..start];
             Some(text[start..].strip_suffix(b"\r").unwrap_or(&text[start..]))
         });
-        raw_lines.take(UNIT_LINES).filter_map(move |raw| {
+        raw_lines.take(LOOK_BACK_LINES).filter_map(move |raw| {
             let line = layers.unwrap(raw, &[], year);
             (line.service == service).then_some(line.text)
         })

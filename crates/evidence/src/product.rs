@@ -52,14 +52,14 @@ products! {
     DotNet: Iis "IIS" DotNet ".NET";
     Rust: Rust "Rust";
     Kernel: Kernel "the kernel" Audit "audit";
-    Systemd: Systemd "systemd";
+    Systemd: Systemd "systemd" Supervisord "supervisord";
     Docker: Docker "Docker";
     Kubernetes: Kubernetes "Kubernetes";
     Aws: AwsAlb "AWS ALB" AwsApiGateway "AWS API Gateway" AwsLambda "AWS Lambda" AwsEcs "AWS ECS";
     Gcp: GcpLb "the Google Cloud load balancer" GcpRun "Cloud Run";
     Azure: AzureGateway "Azure Application Gateway";
     Heroku: Heroku "Heroku";
-    Database: Postgres "PostgreSQL" MySql "MySQL";
+    Database: Postgres "PostgreSQL" MySql "MySQL" Mongo "MongoDB" RabbitMq "RabbitMQ" Kafka "Kafka";
     Cache: Redis "Redis";
     Caller: Requests "requests" Httpx "httpx" Urllib3 "urllib3" Aiohttp "aiohttp" OpenAiSdk "the openai SDK"
         Curl "curl" Browser "the browser" Har "the HAR file";

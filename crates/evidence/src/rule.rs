@@ -7,6 +7,8 @@
 //! they always end before what a caller sent.
 
 use crate::event::Event;
+use crate::lead::Lead;
+use crate::line::Line;
 use crate::product::Product;
 use crate::sign::Sign;
 use crate::trust::Trust;
@@ -40,6 +42,23 @@ pub(crate) fn event<'a>(
     start: usize,
 ) -> Option<Event<'a>> {
     rules.iter().find_map(|it| it.event(product, text, start))
+}
+
+/// The same for a line, after what a logger puts before its message. A line of another logger than
+/// these is an app's own words.
+pub(crate) fn told<'a>(
+    rules: &[Rule],
+    product: Product,
+    loggers: &[&str],
+    line: &'a Line,
+) -> Option<Event<'a>> {
+    let lead = Lead::of(&line.text);
+    if !lead.is_of(loggers) {
+        return None;
+    }
+    let event = event(rules, product, &line.text, lead.inset)?;
+    let pid = event.pid.or(lead.pid);
+    Some(event.at(lead.at).pid(pid))
 }
 
 enum Piece<'p> {

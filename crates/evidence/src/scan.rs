@@ -2,7 +2,8 @@
 
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
-use crate::ledger::{Context, Ledger, Place};
+use crate::layers::Layers;
+use crate::ledger::{Carried, Context, Ledger, Place};
 use crate::line::{Below, Line};
 use crate::reader::Reader;
 use crate::readers::READERS;
@@ -40,7 +41,7 @@ pub struct Window {
 }
 
 impl Window {
-    fn holds(self, at: Option<Stamp>) -> bool {
+    pub(crate) fn holds(self, at: Option<Stamp>) -> bool {
         let Some(Stamp { micros, .. }) = at else { return true };
         self.since.is_none_or(|it| it <= micros) && self.until.is_none_or(|it| micros <= it)
     }
@@ -171,7 +172,10 @@ impl Reading<'_> {
     }
 
     fn reader(&mut self, line: &Line<'_>) -> Option<&'static Reader> {
-        if let Some(recent) = self.recent.filter(|it| (it.fits)(line)) {
+        // The last reader takes whatever no other does, so that it is never tried first.
+        let rest = READERS.last().map(|it| it.name);
+        let recent = self.recent.filter(|it| Some(it.name) != rest);
+        if let Some(recent) = recent.filter(|it| (it.fits)(line)) {
             return Some(recent);
         }
         let reader = READERS.iter().find(|it| (it.fits)(line))?;
@@ -292,4 +296,76 @@ pub fn clip(text: &str, bytes: usize) -> &str {
         Some(end) => &text[..end],
         None => "",
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sign::Sign;
+    use crate::source::Arrival;
+    use crate::testimony::Testimony;
+
+    #[test]
+    fn lines_that_nobody_knows_do_not_hide_the_others() {
+        let text = "some words\nmore words\nand more\n\
+                    app.service: Main process exited, code=exited, status=3/X\n";
+        let testimony = Testimony::of(&[("x", text)], Arrival::Stream, 2026);
+        let signs: Vec<Sign> = testimony.ledger.groups.keys().map(|it| it.sign).collect();
+        assert_eq!(signs, [Sign::ProcessExited]);
+    }
+}
+
+/// Reads a line that a document carries.
+pub(crate) fn carried(ledger: &mut Ledger, shape: &Shape, it: Carried<'_>, window: Window) {
+    let mut line = Layers::ALL.unwrap(it.line.as_bytes(), b"", shape.year);
+    line.inset = None;
+    line.at = line.at.or(it.at);
+    if line.service.is_none() {
+        line.service = it.service.map(Into::into);
+    }
+    let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { return };
+    let (at, place) = (line.at, it.place);
+    let mut inside = Inside { ledger, line: &line, place, at, window };
+    (reader.read)(&line, &mut inside);
+}
+
+/// Takes what a reader finds in a line inside of a document.
+struct Inside<'r, 'l> {
+    ledger: &'r mut Ledger,
+    line: &'l Line<'l>,
+    place: Place,
+    at: Option<Stamp>,
+    window: Window,
+}
+
+impl Sink for Inside<'_, '_> {
+    fn event(&mut self, event: Event<'_>) {
+        if !self.window.holds(event.at.or(self.at)) {
+            return;
+        }
+        let context = Context {
+            place: self.place,
+            text: &self.line.text,
+            raw: b"",
+            inset: None,
+            at: self.at,
+            service: self.line.service.as_deref(),
+            pid: self.line.pid,
+        };
+        self.ledger.event(event, &context);
+    }
+
+    fn served(&mut self, served: Served) {
+        let served = Served { at: served.at.or(self.at), ..served };
+        if self.window.holds(served.at) {
+            self.ledger.served(self.place.source, served);
+        }
+    }
+
+    /// A document carries one line at a time: nothing stands below.
+    fn event_below(&mut self, _: &Below<'_>, event: Event<'_>) {
+        let span = 0..self.line.text.len();
+        self.event(Event { span, ..event });
+    }
+
+    fn taken(&mut self, _: &Below<'_>) {}
 }

@@ -1,6 +1,7 @@
 //! What a source is made of, found out from a sample of it.
 
 use crate::configs::CONFIGS;
+use crate::documents::{DOCUMENTS, Document};
 use crate::layers::Layers;
 use crate::line::lines;
 use crate::product::Stack;
@@ -40,6 +41,8 @@ pub struct Shape {
     /// The year that times without one are taken for.
     pub year: i32,
     pub config: Option<&'static Config>,
+    /// Read whole, not by lines.
+    pub document: Option<&'static Document>,
     /// Not text at all.
     pub binary: bool,
 }
@@ -52,7 +55,10 @@ impl Shape {
     #[must_use]
     pub fn of(name: &str, sample: &[u8], arrival: Arrival, year: i32) -> Shape {
         let sample = &sample[..sample.len().min(SAMPLE)];
-        let layers = Layers::of(sample, year);
+        let layers = match arrival {
+            Arrival::File => Layers::of(sample, year),
+            Arrival::Stream => Layers::of_paste(sample, year),
+        };
         let mut shape = Shape {
             layers,
             multiplexed: arrival == Arrival::Stream || layers.multiplex(),
@@ -60,11 +66,16 @@ impl Shape {
             readers: Vec::new(),
             year,
             config: None,
+            document: None,
             binary: is_binary(sample),
         };
         if shape.binary {
             return shape;
         }
+        // Many objects, one a line, are a log; one object over many lines is a document.
+        let head = String::from_utf8_lossy(sample);
+        shape.document =
+            DOCUMENTS.iter().find(|it| (it.fits)(name, &head)).filter(|_| !is_lines(&head));
         let mut seen: Vec<(&'static Reader, usize)> = Vec::new();
         let (mut all, mut fitting) = (0, 0);
         for raw in lines(sample).filter(|it| !it.trim_ascii().is_empty()).take(2000) {
@@ -116,6 +127,12 @@ fn majority(seen: &[(&'static Reader, usize)]) -> Option<Stack> {
     }
     counts.retain(|(it, _)| *it != Stack::Unknown);
     counts.into_iter().max_by_key(|(it, count)| (*count, it.runs_apps())).map(|(it, _)| it)
+}
+
+/// More than one line that is an object by itself.
+fn is_lines(text: &str) -> bool {
+    let whole = |it: &&str| it.starts_with('{') && it.trim_end().ends_with('}');
+    text.lines().filter(whole).take(2).count() > 1
 }
 
 /// Bytes that no log holds: a zero, or mostly control characters.

@@ -42,7 +42,9 @@ impl Testimony {
             let shape = Shape::of(name, text.as_bytes(), arrival, year);
             let source = testimony.sources.len() as u32;
             let part = crate::scan::Part::whole(text.as_bytes());
-            let ledger = crate::scan::scan(&shape, source, part, crate::scan::Window::default());
+            let window = crate::scan::Window::default();
+            let mut ledger = crate::scan::scan(&shape, source, part, window);
+            ledger.read_document(&shape, source, text, window);
             testimony.add(name, &shape, Origin::Elsewhere, ledger);
             testimony.configure(source, &shape, name, text);
         }
@@ -54,9 +56,10 @@ impl Testimony {
         let mut products: Vec<Product> = ledger.groups.keys().map(|it| it.product).collect();
         products.extend(shape.readers.iter().map(|it| it.product));
         products.extend(shape.config.map(|it| it.product));
+        products.extend(shape.document.map(|it| it.product));
         products.sort_unstable();
         products.dedup();
-        let format = shape.config.map(|it| it.name);
+        let format = shape.config.map(|it| it.name).or_else(|| shape.document.map(|it| it.name));
         let share = |it: u64| it as f64 / ledger.looked_at.max(1) as f64;
         self.sources.push(Source {
             name: name.to_owned(),

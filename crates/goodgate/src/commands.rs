@@ -4,6 +4,7 @@ mod causes;
 mod check;
 mod completions;
 mod demo;
+mod doctor;
 mod explain;
 mod run;
 mod schema;
@@ -30,7 +31,8 @@ Examples:
   goodgate demo                         watch it explain targets that misbehave
   goodgate run http://localhost:8000    put the gateway in front of an app
   goodgate check goodgate.toml          find every mistake in a file at once
-  goodgate explain process_down         read what is known about a cause";
+  goodgate explain process_down         read what is known about a cause
+  goodgate doctor nginx.conf app.py     find what will fail in other gateways' files";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -49,6 +51,7 @@ enum Command {
     Schema(schema::Arguments),
     Causes(causes::Arguments),
     Explain(explain::Arguments),
+    Doctor(doctor::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -71,6 +74,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         Some(Command::Schema(it)) => schema::run(&it, output),
         Some(Command::Causes(it)) => causes::run(&it, output),
         Some(Command::Explain(it)) => explain::run(&it, output),
+        Some(Command::Doctor(it)) => doctor::run(&it, output),
         Some(Command::Completions(it)) => completions::run(&it, output),
         None => Ok(output.styled(&Arguments::command().render_help())?),
     }

@@ -87,7 +87,11 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     };
     let Some(container) = dossier.hop_in_container() else {
         return match dossier.incident.of_requests() {
-            true => Vec::new(),
+            true => vec![Claim::new(
+                -1.5,
+                "nothing shows that the proxy runs in a container",
+                Vec::new(),
+            )],
             false => vec![Claim::new(
                 1.5,
                 "in a container this is the container itself",

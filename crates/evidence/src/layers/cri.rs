@@ -3,11 +3,16 @@
 use super::{Inner, Peeled};
 use crate::clock;
 
+/// `F` is a full line, `P` a piece of one of more than 16 KiB; tags may follow after a colon.
+/// `podman` writes the same to its k8s-file.
 pub(super) fn peel(text: &str, _: i32) -> Option<Peeled> {
     let (at, end) = clock::iso(text)?;
     let rest = &text[end..];
     let rest = rest.strip_prefix(" stdout ").or_else(|| rest.strip_prefix(" stderr "))?;
-    let rest = rest.strip_prefix("F ").or_else(|| rest.strip_prefix("P "))?;
-    let inner = Inner::From(text.len() - rest.len());
+    let (tags, message) = rest.split_once(' ').unwrap_or((rest, ""));
+    if !matches!(tags.split(':').next(), Some("F" | "P")) {
+        return None;
+    }
+    let inner = Inner::From(text.len() - message.len());
     Some(Peeled { inner, at: Some(at), ..Peeled::from(0) })
 }

@@ -24,7 +24,7 @@ pub(super) fn peel(text: &str, _: i32) -> Option<Peeled> {
     Some(Peeled {
         inner: Inner::Decoded(message),
         at,
-        service: None,
+        service: field("_SYSTEMD_UNIT").filter(|it| it != "init.scope"),
         ident: field("SYSLOG_IDENTIFIER").or_else(|| field("_COMM")),
         pid: field("_PID").and_then(|it| it.parse().ok()),
     })

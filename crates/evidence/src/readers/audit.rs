@@ -20,9 +20,9 @@ pub(super) const LOG: Reader = Reader {
     fits: |line| is_record(&line.text),
     read,
     source: "ausearch(8); kernel security/selinux/avc.c; auditd 3.0",
-    example: "type=AVC msg=audit(1421274762.358:1081): avc:  denied  { name_connect } for  pid=5 \
-              comm=\"nginx\" dest=8081 scontext=system_u:system_r:httpd_t:s0 \
-              tcontext=system_u:object_r:transproxy_port_t:s0 tclass=tcp_socket permissive=0",
+    example: "type=AVC msg=audit(1795187790.123:417): avc:  denied  { name_connect } for  pid=5 \
+              comm=\"nginx\" dest=8001 scontext=system_u:system_r:httpd_t:s0 \
+              tcontext=system_u:object_r:vcom_port_t:s0 tclass=tcp_socket permissive=0",
 };
 
 pub(super) const SEALERT: Reader = Reader {
@@ -32,7 +32,7 @@ pub(super) const SEALERT: Reader = Reader {
     fits: |line| line.text.trim_start().starts_with(SEALERT.hooks[0]),
     read: sealert,
     source: "setroubleshoot: SELinux is preventing SOURCE from ACCESS access on the CLASS TARGET",
-    example: "SELinux is preventing nginx from name_connect access on the tcp_socket port 8081.",
+    example: "SELinux is preventing nginx from name_connect access on the tcp_socket port 8001.",
 };
 
 /// Whether a line begins as a record of auditd, or of the kernel's audit, does.
@@ -147,13 +147,13 @@ fn field<'a>(record: &'a str, name: &str) -> Option<&'a str> {
     }
 }
 
-/// `audit(1421274762.358:1081)`.
+/// `audit(1795187790.123:417)`.
 fn time(record: &str) -> Option<Stamp> {
     let (seconds, _) = between(record, "audit(", ")")?.split_once(':')?;
     clock::epoch(seconds.parse().ok()?)
 }
 
-/// `SELinux is preventing /usr/sbin/nginx from name_connect access on the tcp_socket port 8081.`
+/// `SELinux is preventing /usr/sbin/nginx from name_connect access on the tcp_socket port 8001.`
 fn sealert(line: &Line, sink: &mut dyn Sink) {
     let whole = whole(line, &line.text);
     let Some((who, rest)) = whole
@@ -185,26 +185,26 @@ fn sealert(line: &Line, sink: &mut dyn Sink) {
 mod tests {
     use crate::testing::{check, check_nothing};
 
-    const AVC: &str = "type=AVC msg=audit(1421274762.358:1081): avc:  denied  { name_connect } for  \
-                       pid=5 comm=\"nginx\" dest=8081 scontext=system_u:system_r:httpd_t:s0 \
+    const AVC: &str = "type=AVC msg=audit(1795187790.123:417): avc:  denied  { name_connect } for  \
+                       pid=5 comm=\"nginx\" dest=8001 scontext=system_u:system_r:httpd_t:s0 \
                        tcontext=system_u:object_r:x_t:s0 tclass=tcp_socket permissive=";
 
     #[test]
     fn a_refusal_names_process_access_and_port() {
         check(
             &format!("{AVC}0"),
-            "audit: SelinuxDenied who=nginx detail=name_connect number=8081 | denied  { \
+            "audit: SelinuxDenied who=nginx detail=name_connect number=8001 | denied  { \
              name_connect }",
         );
         check_nothing(&format!("{AVC}1"));
         check(
-            "type=AVC msg=audit(1421274762.358:1081): avc:  denied  { name_connect } for  pid=5 \
-             comm=\"nginx\"\ndest=8081 scontext=system_u:system_r:httpd_t:s0\ntclass=tcp_socket",
-            "audit: SelinuxDenied who=nginx detail=name_connect number=8081 | denied  { \
+            "type=AVC msg=audit(1795187790.123:417): avc:  denied  { name_connect } for  pid=5 \
+             comm=\"nginx\"\ndest=8001 scontext=system_u:system_r:httpd_t:s0\ntclass=tcp_socket",
+            "audit: SelinuxDenied who=nginx detail=name_connect number=8001 | denied  { \
              name_connect }",
         );
         check(
-            "type=AVC msg=audit(1421274762.358:1081): avc:  denied  { connectto } for  pid=5 \
+            "type=AVC msg=audit(1795187790.123:417): avc:  denied  { connectto } for  pid=5 \
              comm=\"nginx\" path=\"/run/app.sock\" tclass=unix_stream_socket permissive=0",
             "audit: SelinuxDenied upstream=/run/app.sock who=nginx detail=connectto | denied  { \
              connectto }",
@@ -214,13 +214,13 @@ mod tests {
     #[test]
     fn the_kernel_carries_them_too() {
         check(
-            "Nov 20 15:16:30 web kernel: audit: type=1400 audit(1421274762.358:31): \
+            "Nov 20 15:16:30 web kernel: audit: type=1400 audit(1795187790.123:31): \
              apparmor=\"DENIED\" operation=\"connect\" profile=\"/usr/sbin/nginx\" \
              name=\"/run/app.sock\" pid=7 comm=\"nginx\" requested_mask=\"wr\" denied_mask=\"wr\"",
             "audit: ApparmorDenied who=nginx detail=connect /run/app.sock | apparmor=\"DENIED\"",
         );
         check(
-            "[12.345678] audit: type=1400 audit(1421274762.358:31): avc:  denied  { name_connect } \
+            "[12.345678] audit: type=1400 audit(1795187790.123:31): avc:  denied  { name_connect } \
              for  pid=5 comm=\"nginx\" dest=8000 tclass=tcp_socket permissive=0",
             "audit: SelinuxDenied who=nginx detail=name_connect number=8000 | denied  { \
              name_connect }",
@@ -231,17 +231,17 @@ mod tests {
     fn the_sentence_for_people_says_the_same() {
         check(
             "Nov 20 15:16:30 web setroubleshoot[99]: SELinux is preventing /usr/sbin/nginx from \
-             name_connect access on the tcp_socket port 8081. For complete SELinux messages run: \
+             name_connect access on the tcp_socket port 8001. For complete SELinux messages run: \
              sealert -l 0a1b",
-            "audit: SelinuxDenied who=nginx detail=name_connect number=8081 | SELinux is \
+            "audit: SelinuxDenied who=nginx detail=name_connect number=8001 | SELinux is \
              preventing /usr/sbin/nginx from name_connect access",
         );
     }
 
     #[test]
     fn what_stands_in_other_lines_is_no_refusal() {
-        check_nothing("GET /?type=AVC msg=audit(1421274762.358:1): avc:  denied  { x } HTTP/1.1");
-        check_nothing("type=USER_LOGIN msg=audit(1421274762.358:1): pid=1 acct=\"avc:  denied\"");
+        check_nothing("GET /?type=AVC msg=audit(1795187790.123:1): avc:  denied  { x } HTTP/1.1");
+        check_nothing("type=USER_LOGIN msg=audit(1795187790.123:1): pid=1 acct=\"avc:  denied\"");
         check_nothing("type=AVC msg=audit(");
     }
 }

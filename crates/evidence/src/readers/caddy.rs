@@ -65,6 +65,7 @@ struct Entry<'a> {
 
 fn entry(text: &str) -> Option<Entry<'_>> {
     if text.starts_with('{') {
+        text.contains("\"logger\"").then_some(())?;
         let flat = Flat::of(text)?;
         let logger = flat.text("logger")?;
         let at = flat.time(&["ts"]);
@@ -150,10 +151,9 @@ impl Entry<'_> {
             return put(sink, from(self.message, sign));
         }
         if self.logger.starts_with("http.stdlib") {
-            if let Some(words) = between(self.message, "http: ", " from ") {
-                if words == "TLS handshake error" {
-                    put(sink, from(words, Sign::ClientTls));
-                }
+            let words = between(self.message, "http: ", " from ");
+            if let Some(words) = words.filter(|it| *it == "TLS handshake error") {
+                put(sink, from(words, Sign::ClientTls));
             }
             return;
         }

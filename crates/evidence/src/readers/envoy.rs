@@ -181,6 +181,10 @@ const CALLERS: [&str; 14] = [
 ];
 
 fn json_parts(text: &str) -> Option<Access<'_>> {
+    let likely = ["pstream", "_not_found", "lags"];
+    if !text.starts_with('{') || !likely.iter().any(|it| text.contains(it)) {
+        return None;
+    }
     let flat = Flat::of(text)?;
     // Names are the user's choice; values are not.
     let ours = |key: &str| {
@@ -502,10 +506,11 @@ fn own(line: &Line, sink: &mut dyn Sink) {
         return;
     }
     let told = ["upstream reset: ", "remote address:", "transport failure reason: ", "TLS_error:"];
-    if told.iter().any(|it| message.contains(it)) {
-        if let Some((sign, span)) = sign_of_reason(message).or_else(|| sign_of_details(message)) {
-            put(sign, span);
-        }
+    if !told.iter().any(|it| message.contains(it)) {
+        return;
+    }
+    if let Some((sign, span)) = sign_of_reason(message).or_else(|| sign_of_details(message)) {
+        put(sign, span);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::sign::Sign;
 /// What a container's or process's exit code says, and what it counts: the signal where a signal
 /// ended it (128 and its number, as shells and Docker write it), else the code. 137 is SIGKILL, from
 /// whomever.
-pub(super) fn exited(code: i64) -> (Sign, i64) {
+pub(crate) fn exited(code: i64) -> (Sign, i64) {
     match code {
         126 | 127 => (Sign::BootFailed, code),
         132 | 134..=136 | 139 => (Sign::WorkerSegfault, code - 128),

@@ -2,7 +2,7 @@
 
 use super::flat::{self, Flat};
 use crate::clock;
-use crate::event::{Event, Served, Sink};
+use crate::event::{Event, Served};
 use crate::product::Product;
 use crate::reader::{Phrase, Reader, find, number, phrase, span_of};
 use crate::sign::Sign;

@@ -450,9 +450,9 @@ mod tests {
     #[test]
     fn a_fault_of_a_process_names_it_and_the_library() {
         check(
-            "Feb  7 23:25:20 web1 kernel: [101470.953911] python[22292]: segfault at 7 ip \
-             0000000000000007 sp 00007fff1b640768 error 14 in _speedups.so[400000+2ba000]",
-            "the kernel: WorkerSegfault who=python detail=_speedups.so | python[22292]: segfault",
+            "Nov  6 15:16:30 web1 kernel: [5120.441207] python3[4127]: segfault at 18 ip \
+             00007f21c0a1b3d4 sp 00007ffd3c9e1a50 error 4 in _speedups.so[7f21c0a00000+3f000]",
+            "the kernel: WorkerSegfault who=python3 detail=_speedups.so | python3[4127]: segfault",
         );
         check(
             "[  12.345678] traps: php-fpm8.2[812] general protection fault ip:55d sp:7ff error:0 \

@@ -6,16 +6,14 @@
 //! src/http/ngx_http_request.c), save for what it quotes: so messages are known by how they begin,
 //! and never by words that stand somewhere in them.
 
-mod access;
-mod controller;
+pub(super) mod access;
 mod format;
 mod lua;
 mod message;
 mod stderr;
-mod tls;
+pub(super) mod tls;
 
 pub(super) use access::{ACCESS, JSON};
-pub(super) use controller::CONTROLLER;
 pub use format::LogFormat;
 
 use crate::clock::{self, Stamp};
@@ -31,7 +29,7 @@ use std::sync::LazyLock;
 
 /// What stands in every line that says something, in the order of how often it does.
 const HOOKS: &[&str] = &[
-    "upstream",
+    "upstream server temporarily",
     "[error]",
     "[crit]",
     "[alert]",
@@ -39,9 +37,12 @@ const HOOKS: &[&str] = &[
     "limiting ",
     "worker_connections",
     "client prematurely",
-    "start worker process",
+    "client intended",
+    "start worker processes",
     "signal process started",
     "reconfiguring",
+    "exited on signal",
+    "bind() to ",
     "(SIGTERM) received",
     "(SIGQUIT) received",
 ];

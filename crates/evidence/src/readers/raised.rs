@@ -113,6 +113,63 @@ const TABLE: &[Known] = &[
         Sign::DbPoolExhausted,
     ),
     known(&["Error"], &["timeout exceeded when trying to connect"], Sign::DbPoolExhausted),
+    // Caches.
+    known(&["redis.exceptions.AuthenticationError"], ANY, Sign::DbAuthFailed),
+    known(
+        &[
+            "redis.exceptions.ConnectionError",
+            "redis.exceptions.TimeoutError",
+            "redis.exceptions.BusyLoadingError",
+            "Redis::CannotConnectError",
+            "Redis::TimeoutError",
+            "RedisConnectionException",
+            "RedisConnectionFailureException",
+            "JedisConnectionException",
+            "RedisException",
+            "MaxRetriesPerRequestError",
+            "MemcacheError",
+            "MemcachedError",
+        ],
+        ANY,
+        Sign::CacheDown,
+    ),
+    known(
+        &[
+            "redis.exceptions.ResponseError",
+            "ReplyError",
+            "Redis::CommandError",
+            "RedisCommandExecutionException",
+        ],
+        &[
+            "OOM command not allowed",
+            "LOADING Redis is loading",
+            "MISCONF",
+            "READONLY You can't write",
+        ],
+        Sign::CacheDown,
+    ),
+    // Brokers.
+    known(
+        &[
+            "kombu.exceptions.OperationalError",
+            "AMQPConnectionError",
+            "AMQPConnectorException",
+            "AMQPError",
+            "NoBrokersAvailable",
+            "KafkaTimeoutError",
+            "KafkaConnectionError",
+            "KafkaJSConnectionError",
+            "KafkaJSNumberOfRetriesExceeded",
+            "AmqpConnectException",
+            "Bunny::TCPConnectionFailed",
+            "BrokerNotAvailableException",
+            "BrokerUnreachableException",
+            "amqp.exceptions.ConnectionForced",
+        ],
+        ANY,
+        Sign::BrokerDown,
+    ),
+    known(&["TimeoutException", "KafkaException"], &["Topic ", "metadata"], Sign::BrokerDown),
     // Relational databases, from the most telling words on.
     known(DATABASE, &["Connection is not available, request timed out"], Sign::DbPoolExhausted),
     known(
@@ -273,67 +330,10 @@ const TABLE: &[Known] = &[
         ANY,
         Sign::DbFailover,
     ),
-    // Caches.
-    known(&["redis.exceptions.AuthenticationError"], ANY, Sign::DbAuthFailed),
-    known(
-        &[
-            "redis.exceptions.ConnectionError",
-            "redis.exceptions.TimeoutError",
-            "redis.exceptions.BusyLoadingError",
-            "Redis::CannotConnectError",
-            "Redis::TimeoutError",
-            "RedisConnectionException",
-            "RedisConnectionFailureException",
-            "JedisConnectionException",
-            "RedisException",
-            "MaxRetriesPerRequestError",
-            "MemcacheError",
-            "MemcachedError",
-        ],
-        ANY,
-        Sign::CacheDown,
-    ),
-    known(
-        &[
-            "redis.exceptions.ResponseError",
-            "ReplyError",
-            "Redis::CommandError",
-            "RedisCommandExecutionException",
-        ],
-        &[
-            "OOM command not allowed",
-            "LOADING Redis is loading",
-            "MISCONF",
-            "READONLY You can't write",
-        ],
-        Sign::CacheDown,
-    ),
-    // Brokers.
-    known(
-        &[
-            "kombu.exceptions.OperationalError",
-            "AMQPConnectionError",
-            "AMQPConnectorException",
-            "AMQPError",
-            "NoBrokersAvailable",
-            "KafkaTimeoutError",
-            "KafkaConnectionError",
-            "KafkaJSConnectionError",
-            "KafkaJSNumberOfRetriesExceeded",
-            "AmqpConnectException",
-            "Bunny::TCPConnectionFailed",
-            "BrokerNotAvailableException",
-            "BrokerUnreachableException",
-            "amqp.exceptions.ConnectionForced",
-        ],
-        ANY,
-        Sign::BrokerDown,
-    ),
-    known(&["TimeoutException", "KafkaException"], &["Topic ", "metadata"], Sign::BrokerDown),
     // The system.
     known(
         &["OSError", "IOError", "IOException", "Error", "Errno::ENOSPC", "FileSystemException"],
-        &["[Errno 28]", "No space left on device", "ENOSPC"],
+        &["No space left on device", "ENOSPC", "[Errno 28]"],
         Sign::AppDiskFull,
     ),
     known(
@@ -346,12 +346,12 @@ const TABLE: &[Known] = &[
             "Error",
             "Errno::EMFILE",
         ],
-        &["[Errno 24]", "Too many open files", "EMFILE"],
+        &["Too many open files", "EMFILE", "[Errno 24]"],
         Sign::AppFdExhausted,
     ),
     known(
         &["OSError", "IOError", "Error", "FileSystemException", "Errno::EROFS"],
-        &["[Errno 30]", "EROFS", "Read-only file system"],
+        &["Read-only file system", "EROFS", "[Errno 30]"],
         Sign::ReadOnlyFs,
     ),
     known(
@@ -362,15 +362,16 @@ const TABLE: &[Known] = &[
             "Errno::EADDRINUSE",
             "AddressInUseException",
             "AddrInUse",
+            "IOException",
             "PortInUseException",
         ],
         &[
-            "[Errno 98]",
-            "[Errno 48]",
-            "EADDRINUSE",
             "Address already in use",
             "address already in use",
+            "EADDRINUSE",
             "already in use",
+            "[Errno 98]",
+            "[Errno 48]",
         ],
         Sign::PortInUse,
     ),
@@ -647,7 +648,7 @@ impl<'a> Raised<'a> {
     /// The words that are the code's own: values in a message may be what a caller sent, and
     /// follow a quote, a bracket or a scheme.
     pub(super) fn own_words(&self) -> &'a str {
-        let message = self.text.len() - self.message.len();
+        let message = span(self.text, self.message).start;
         let end = self.message.find(['\'', '"', '`', '<', '(', '{', '[', '=', '\u{201c}']);
         let url = self.message.find("http").filter(|at| self.message[*at..].contains("://"));
         let end = [end, url, self.message.find(" for url")].into_iter().flatten().min();
@@ -665,7 +666,10 @@ impl<'a> Raised<'a> {
                     .find_map(|phrase| self.message.find(phrase).map(|at| at + phrase.len()))
             });
         match phrase {
-            Some(end) if end < 300 => &self.text[..self.text.len() - self.message.len() + end],
+            Some(end) if end < 300 => {
+                let start = span(self.text, self.message).start;
+                &self.text[..start + end]
+            }
             _ => self.own_words(),
         }
     }

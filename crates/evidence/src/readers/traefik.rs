@@ -7,7 +7,6 @@ use super::flat::{self, Flat};
 use super::{go, logfmt};
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
-use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Phrase, Reader, between, find, phrase, span_of};
 use crate::sign::Sign;
@@ -32,7 +31,7 @@ pub(super) const JSON: Reader = Reader {
     name: "Traefik access log in JSON",
     product: Product::Traefik,
     hooks: &[],
-    fits: |line| line.text.starts_with('{') && json_parts(&line.text).is_some(),
+    fits: |line| line.text.contains("\"DownstreamStatus\"") && json_parts(&line.text).is_some(),
     read: |line, sink| {
         if let Some(it) = json_parts(&line.text) {
             it.tell(&line.text, sink);
@@ -162,11 +161,7 @@ struct Entry<'a> {
 }
 
 fn entry(text: &str) -> Option<Entry<'_>> {
-    let entry = logfmt_entry(text).or_else(|| console(text)).or_else(|| json_entry(text))?;
-    let told = entry.message.contains("caused by: ")
-        || entry.error.is_some()
-        || find(MESSAGES, entry.message).is_some();
-    told.then_some(entry)
+    logfmt_entry(text).or_else(|| console(text)).or_else(|| json_entry(text))
 }
 
 /// v1 and v2: `time="…" level=debug msg="…" routerName=app@docker`.
@@ -223,6 +218,9 @@ fn console(text: &str) -> Option<Entry<'_>> {
 }
 
 fn json_entry(text: &str) -> Option<Entry<'_>> {
+    if !text.contains("\"level\"") {
+        return None;
+    }
     let flat = Flat::of(text)?;
     let message = flat.any(&["message", "msg"])?;
     let named = ["routerName", "serviceName", "entryPointName", "providerName", "targetURL"];

@@ -225,10 +225,9 @@ impl Access<'_> {
     }
 
     fn sign(&self) -> Option<(Sign, &str)> {
-        if let Some(reason) = self.reason.filter(|_| 500 <= self.status) {
-            if let Some(sign) = lambda_reason(reason) {
-                return Some((sign, reason));
-            }
+        let reason = self.reason.filter(|_| 500 <= self.status);
+        if let Some(it) = reason.and_then(|it| Some((lambda_reason(it)?, it))) {
+            return Some(it);
         }
         let words = self.status_text;
         let sign = match (self.status, self.target_status) {

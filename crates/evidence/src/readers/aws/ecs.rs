@@ -1,7 +1,7 @@
 //! ECS: the events of a service and the reasons for which tasks stop.
 
 use crate::clock;
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::product::Product;
 use crate::reader::{Phrase, Reader, between, find, number, phrase, span_of};
 use crate::sign::Sign;
@@ -12,6 +12,8 @@ pub(in crate::readers) const EVENTS: Reader = Reader {
     product: Product::AwsEcs,
     hooks: &[
         "is unhealthy in",
+        "Health checks failed with these codes",
+        "due to (reason ",
         "Essential container in task exited",
         "OutOfMemoryError: Container killed",
         "CannotPullContainerError",

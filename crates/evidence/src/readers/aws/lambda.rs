@@ -23,7 +23,13 @@ pub(in crate::readers) const LOG: Reader = Reader {
         "Unable to import module",
         "RequestId: ",
     ],
-    fits: |line| event(&line.text).is_some() || report(&line.text).is_some(),
+    fits: |line| {
+        let text = &*line.text;
+        let frame = ["START RequestId: ", "END RequestId: ", "INIT_START Runtime Version: "];
+        frame.iter().any(|it| text.starts_with(it))
+            || event(text).is_some()
+            || report(text).is_some()
+    },
     read,
     source: "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-view.html; \
              https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html",
@@ -83,8 +89,8 @@ fn event(text: &str) -> Option<Event<'_>> {
     if let Some(rest) = bare.strip_prefix("Task timed out after ") {
         let seconds = rest.split(' ').next()?;
         let limit: f64 = seconds.parse().ok().filter(|it| (0.0..1e6).contains(it))?;
-        let words = &bare
-            [..bare.len().min("Task timed out after ".len() + seconds.len() + " seconds".len())];
+        let length = "Task timed out after ".len() + seconds.len() + " seconds".len();
+        let words = crate::scan::clip(bare, length);
         return Some(
             make(Sign::WorkerTimedOut, Trust::B, words).number(Some((limit * 1e3) as i64)),
         );
@@ -106,7 +112,7 @@ fn event(text: &str) -> Option<Event<'_>> {
         });
     }
     if bare.starts_with("Runtime exited without providing a reason") {
-        return Some(make(Sign::ProcessExited, Trust::B, &bare[..42]));
+        return Some(make(Sign::ProcessExited, Trust::B, crate::scan::clip(bare, 41)));
     }
     let level = bare.strip_prefix("[ERROR] ").unwrap_or(bare);
     if level.starts_with("Runtime.ImportModuleError: ")

@@ -13,7 +13,7 @@ use crate::trust::Trust;
 pub(crate) const DESCRIBE: Reader = Reader {
     name: "kubectl describe",
     product: Product::Kubernetes,
-    hooks: &["Reason:", "Exit Code:", "Endpoints:", "<error: endpoints", "Status:"],
+    hooks: &["Reason:", "Exit Code:", "Endpoints:", "<error: endpoints"],
     fits: |line| line.ident.is_none() && field(&line.text).is_some(),
     read,
     source: "kubectl 1.28 pkg/describe/describe.go",

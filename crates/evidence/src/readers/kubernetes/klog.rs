@@ -20,6 +20,7 @@ pub(crate) const KLOG: Reader = Reader {
         "no endpoints available for service",
         "no object matching key",
         "robe failed",
+        "robe for \"",
         "robe errored",
         "\"Probe failed\"",
         "CrashLoopBackOff",

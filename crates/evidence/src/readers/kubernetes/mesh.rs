@@ -1,7 +1,6 @@
 //! What looks at the mesh and the network: `istioctl analyze`, `istioctl authn tls-check`, Cilium.
 
-use crate::event::{Event, Sink};
-use crate::line::Line;
+use crate::event::Event;
 use crate::product::Product;
 use crate::reader::{Reader, between, span_of};
 use crate::sign::Sign;

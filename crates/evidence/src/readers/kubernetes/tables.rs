@@ -1,7 +1,7 @@
 //! `kubectl get pods`, `endpoints`, `nodes`: one row each.
 
 use super::state_says;
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, number, span_of};
@@ -72,7 +72,9 @@ fn pod(text: &str) -> Option<Found<'_>> {
     let who = *words.get(at.checked_sub(1)?)?;
     let state = *words.get(at + 1)?;
     let restarts = number(words.get(at + 2)?)?;
-    if !is_name(who) || at == 2 && !is_name(words[0]) {
+    // `12`, or `12 (3m2s ago)`, and the age.
+    let after = words.get(at + 3)?;
+    if !is_name(who) || at == 2 && !is_name(words[0]) || !after.starts_with('(') && !is_age(after) {
         return None;
     }
     let (sign, detail, count) = match state {
@@ -165,6 +167,7 @@ mod tests {
     fn what_only_resembles_a_row_is_none() {
         check_nothing("NAME   READY   STATUS   RESTARTS   AGE");
         check_nothing("progress 3/4 Error while reading");
+        check_nothing("test run 1/2 Error 5 times");
         check_nothing("a 1/1");
     }
 }

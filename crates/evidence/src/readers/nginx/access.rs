@@ -452,11 +452,8 @@ fn members<'a>(text: &'a str, found: &mut dyn FnMut(&'a str, &'a str) -> bool) -
                         at = after + 1;
                     }
                     None => {}
-                    Some(name) => {
-                        if !found(name, string) {
-                            return false;
-                        }
-                    }
+                    Some(name) if !found(name, string) => return false,
+                    Some(_) => {}
                 }
             }
             b'{' | b'[' => {
@@ -466,10 +463,8 @@ fn members<'a>(text: &'a str, found: &mut dyn FnMut(&'a str, &'a str) -> bool) -
             byte if byte.is_ascii_digit() || byte == b'-' => {
                 let scalar = |it: &u8| it.is_ascii_alphanumeric() || b"+-.".contains(it);
                 let width = bytes[at..].iter().take_while(|it| scalar(it)).count();
-                if let Some(name) = name.take() {
-                    if !found(name, &text[at..at + width]) {
-                        return false;
-                    }
+                if name.take().is_some_and(|it| !found(it, &text[at..at + width])) {
+                    return false;
                 }
                 at += width;
             }

@@ -27,7 +27,7 @@ pub(super) fn certificate(own: &str) -> Option<Said<'_>> {
 }
 
 /// X509_V_ERR_* of openssl/x509_vfy.h.
-fn verify_sign(code: Option<i64>) -> Sign {
+pub(in crate::readers) fn verify_sign(code: Option<i64>) -> Sign {
     match code {
         Some(9 | 10) => Sign::CertExpired,
         Some(18) => Sign::CertSelfSigned,
@@ -90,14 +90,14 @@ fn system(rest: &str, doing: Doing) -> Option<Sign> {
 }
 
 /// `SSL alert number 112` (RFC 8446, section 6).
-fn alert(words: &str) -> Option<i64> {
+pub(in crate::readers) fn alert(words: &str) -> Option<i64> {
     let at = words.rfind("SSL alert number ")? + "SSL alert number ".len();
     (digits(&words[at..]) > 0).then(|| number(&words[at..])).flatten()
 }
 
 /// What OpenSSL's reason means for the connection. An alert is what the upstream said; the rest is
 /// what our side found.
-fn reason_sign(words: &str) -> Option<Sign> {
+pub(in crate::readers) fn reason_sign(words: &str) -> Option<Sign> {
     const REASONS: [(&str, Sign); 24] = [
         ("certificate verify failed", Sign::CertRefused),
         ("wrong version number", Sign::TlsToPlain),

@@ -27,6 +27,8 @@ pub(crate) const LOG: Reader = Reader {
         "ntpd",
         "Failed to start ",
         "Dependency failed for ",
+        "-- Reboot --",
+        "-- Boot ",
     ],
     fits: |line| message(line).is_some(),
     read: |line, sink| {
@@ -83,11 +85,10 @@ fn read(line: &Line, message: &str, sink: &mut dyn Sink) {
 
 /// What is certain from the words alone.
 fn said(message: &str) -> Option<(Sign, Said<'_>)> {
-    if let Some(unit) = unit(message) {
-        if let Some(rest) = message[unit.len()..].strip_prefix(": ") {
-            let (sign, said) = of_unit(rest)?;
-            return Some((sign, Said { who: Some(unit), ..said }));
-        }
+    let own = unit(message).and_then(|it| Some((it, message[it.len()..].strip_prefix(": ")?)));
+    if let Some((unit, rest)) = own {
+        let (sign, said) = of_unit(rest)?;
+        return Some((sign, Said { who: Some(unit), ..said }));
     }
     if let Some(rest) = message.strip_prefix("Unit ") {
         let unit = unit(rest)?;
@@ -154,6 +155,11 @@ fn said(message: &str) -> Option<(Sign, Said<'_>)> {
             ..Said::default()
         };
         return Some((Sign::WorkerSegfault, said));
+    }
+    // What journalctl writes between two boots.
+    let boot = message.strip_prefix("-- Boot ").and_then(|it| it.strip_suffix(" --"));
+    if message == "-- Reboot --" || boot.is_some_and(|it| it.len() == 32) {
+        return Some((Sign::Rebooted, Said { words: message, ..Said::default() }));
     }
     clock(message)
 }
@@ -479,6 +485,7 @@ mod tests {
             "Nov 20 15:16:30 web systemd-coredump[81]: Process 80 (gunicorn) of user 33 dumped core.",
             "systemd: WorkerSegfault who=gunicorn | Process 80 (gunicorn) of user 33 dumped core",
         );
+        check("-- Reboot --", "systemd: Rebooted | -- Reboot --");
         check(
             "Nov 20 15:16:30 web chronyd[81]: System clock wrong by -3600.5 seconds",
             "systemd: ClockJumped number=-3600500 | System clock wrong by ",

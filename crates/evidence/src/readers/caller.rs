@@ -1,0 +1,10 @@
+//! What callers have in their hands: answers as text, error pages, and the words of curl, wget,
+//! browsers and HTTP clients.
+
+mod page;
+mod response;
+mod tool;
+
+pub(super) use page::{PAGE, SERVER};
+pub(super) use response::{HEADER, STATUS};
+pub(super) use tool::{BROWSER, CURL, PROXY, WGET};

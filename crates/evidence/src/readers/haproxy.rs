@@ -1,0 +1,21 @@
+//! HAProxy: its lines of requests (httplog, tcplog, httpslog), and what it says of servers and of
+//! itself.
+
+mod events;
+mod requests;
+
+pub(super) use events::EVENTS;
+pub(super) use requests::REQUESTS;
+
+/// What stands behind `haproxy[123]: `, where it stands at all.
+fn message(text: &str) -> &str {
+    const AT_MOST: usize = 160;
+    let window = &text.as_bytes()[..text.len().min(AT_MOST)];
+    let Some(at) = memchr::memmem::find(window, b"haproxy[") else { return text };
+    let rest = &text[at + "haproxy[".len()..];
+    let width = rest.bytes().take_while(u8::is_ascii_digit).count();
+    rest[width..].strip_prefix("]: ").filter(|_| width > 0).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests;

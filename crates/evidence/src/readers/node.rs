@@ -1,0 +1,308 @@
+//! Node: errors as one unit, fatal ends, and the lines by which its frameworks and pm2 say that
+//! they run.
+//!
+//! An error is `TYPE: MESSAGE`, its frames (`    at f (file:1:2)`), perhaps its fields in braces,
+//! and `Node.js v20.20.2` where it ended the process (lib/internal/process/execution.js,
+//! src/node_errors.cc, deps/v8).
+
+use crate::event::{Event, Sink};
+use crate::lead::Lead;
+use crate::line::{Below, Line};
+use crate::product::Product;
+use crate::reader::Reader;
+use crate::readers::raised::{Raised, span};
+use crate::rule::{self, Rule, rule, words};
+use crate::sign::Sign;
+use crate::trust::Trust;
+
+pub(super) const ERROR: Reader = Reader {
+    name: "Node error",
+    product: Product::Node,
+    hooks: &["Error: ", "Error [", "error: ", "UnhandledPromiseRejection"],
+    fits: |line| error(line).is_some(),
+    read,
+    source: "Node 20.20: lib/internal/errors.js, lib/internal/process/promises.js; measured",
+    example: "Error: listen EADDRINUSE: address already in use :::3000",
+};
+
+pub(super) const LOG: Reader = Reader {
+    name: "Node runtime and pm2",
+    product: Product::Node,
+    hooks: &[
+        "JavaScript heap out of memory",
+        "PM2 ",
+        "[PM2]",
+        "Nest application successfully started",
+        "Starting Nest application",
+        "started server on ",
+        "- Local: ",
+        "Ready in ",
+        "ready - ",
+        "Ready on ",
+        "npm ERR! Missing script",
+        "npm error Missing script",
+        "npm ERR! errno",
+        "Listening on ",
+        "Listening on: ",
+        "Server listening at ",
+        "server is listening on port ",
+        "[nodemon] app crashed",
+    ],
+    fits: |line| told(line).is_some(),
+    read: |line, sink| {
+        if let Some(event) = told(line) {
+            sink.event(event);
+        }
+    },
+    source: "V8 heap.cc; pm2 5: lib/God.js, lib/Worker.js; @nestjs/core nest-application.ts; next 14: server/lib/app-info-log.ts",
+    example: "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+};
+
+const RULES: &[Rule] = &[
+    rule("FATAL ERROR: {_} «JavaScript heap out of memory»", Sign::HeapExhausted),
+    rule("ERROR: {_} «JavaScript heap out of memory»", Sign::HeapExhausted),
+    rule("{_}Allocation failed - «JavaScript heap out of memory»", Sign::HeapExhausted),
+    rule("PM2 {_}App [{who}] exited with code [{number}]", Sign::ProcessExited),
+    rule("PM2 {_}Script {who} had too many unstable restarts", Sign::CrashLooping),
+    rule("PM2 {_}App [{who}] online", Sign::Started),
+    rule("PM2 {_}Stopping app:{who}", Sign::ProcessStopped),
+    rule("[PM2] «{_}exited with code» [{number}]", Sign::ProcessExited),
+    rule("[NestApplication] Nest application successfully started", Sign::Ready),
+    rule("Nest application successfully started", Sign::Ready),
+    rule("[NestFactory] Starting Nest application", Sign::StartingUp),
+    rule("Starting Nest application", Sign::StartingUp),
+    rule("ready - started server on {upstream}, url", Sign::Listening),
+    rule("started server on {upstream}, url", Sign::Listening),
+    rule("- Local: {upstream}", Sign::Listening),
+    rule("\u{2713} Ready in ", Sign::Ready),
+    rule("Ready on {upstream}", Sign::Listening),
+    words("Listening on {upstream}", Sign::Listening),
+    words("Listening on: {upstream}", Sign::Listening),
+    words("Server listening at {upstream}", Sign::Listening),
+    rule("npm ERR! Missing script: {detail}", Sign::BootFailed),
+    rule("npm error Missing script: {detail}", Sign::BootFailed),
+    rule("npm ERR! errno {number}", Sign::ProcessExited),
+    rule("[nodemon] app crashed", Sign::ProcessExited),
+];
+
+fn told<'a>(line: &'a Line) -> Option<Event<'a>> {
+    // `PM2        | `, `▲ `, `[Nest] 7  - 11/20/2026, …     LOG `.
+    let text = &*line.text;
+    let lead = Lead::of(text);
+    let mut start = lead.inset;
+    if let Some(rest) = text.strip_prefix("[Nest] ") {
+        let at = rest.find("[Nest")?;
+        start = text.len() - rest.len() + at;
+    }
+    let rest = text[start..].trim_start_matches([' ', '\t', '|']);
+    start = text.len() - rest.len();
+    // The address of Next stands after blanks.
+    let event = rule::event(RULES, Product::Node, text, start).or_else(|| {
+        let rest = rest.strip_prefix("- Local:")?.trim_start();
+        let at = text.len() - rest.len();
+        let length = rest.find(' ').unwrap_or(rest.len());
+        (length > 0).then(|| {
+            Event::new(Product::Node, Sign::Listening, Trust::C, start..at + length)
+                .upstream(Some(&rest[..length]))
+        })
+    })?;
+    (event.sign != Sign::Listening || event.upstream.as_deref().is_some_and(is_address))
+        .then(|| event.at(lead.at))
+}
+
+fn is_address(text: &str) -> bool {
+    text.starts_with("http") || crate::address::port(crate::address::authority(text)).is_some()
+}
+
+/// The first line of an error: words that only Node writes, or a frame of JavaScript below.
+fn error<'a>(line: &'a Line) -> Option<(Lead<'a>, Raised<'a>)> {
+    let lead = Lead::of(&line.text);
+    let text = line.text[lead.inset..].trim_start();
+    let text = text.strip_prefix("Uncaught ").unwrap_or(text);
+    let text = text.strip_prefix("Unhandled Rejection at: Promise ").unwrap_or(text);
+    let raised = coded(text).or_else(|| Raised::of(text))?;
+    let javascript = !raised.kind.contains('.') && !raised.kind.contains("::");
+    let own = [
+        "listen EADDRINUSE",
+        "listen EACCES",
+        "listen EADDRNOTAVAIL",
+        "connect ECONNREFUSED",
+        "connect ETIMEDOUT",
+        "connect EHOSTUNREACH",
+        "read ECONNRESET",
+        "socket hang up",
+        "Cannot find module '",
+        "getaddrinfo ENOTFOUND",
+        "getaddrinfo EAI_AGAIN",
+        "EMFILE: too many open files",
+        "ENOSPC: no space left on device",
+        "EROFS: read-only file system",
+    ];
+    let fixed =
+        own.iter().any(|it| raised.message.starts_with(it)) && raised.kind.ends_with("Error");
+    (javascript && (fixed || has_frame(line))).then_some((lead, raised))
+}
+
+/// `Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'x'`: the code stands between.
+fn coded(text: &str) -> Option<Raised<'_>> {
+    let (kind, rest) = text.split_once(" [")?;
+    let (code, message) = rest.split_once("]: ")?;
+    let named = kind.ends_with("Error") && kind.bytes().all(|it| it.is_ascii_alphanumeric());
+    let code = code.bytes().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit() || it == b'_');
+    (named && code).then(|| Raised { kind, message: message.trim_end(), text: text.trim_end() })
+}
+
+/// Whether the next lines hold a frame: `    at f (file:1:2)`.
+fn has_frame(line: &Line) -> bool {
+    line.below().take(6).any(|it| is_frame(&it.text))
+}
+
+fn is_frame(text: &str) -> bool {
+    text.trim_start().strip_prefix("at ").is_some_and(|it| {
+        text.starts_with(' ')
+            && (it.contains(".js")
+                || it.contains(".ts")
+                || it.contains("node:")
+                || it.contains("<anonymous>")
+                || it.contains(".mjs")
+                || it.contains(".cjs"))
+    })
+}
+
+/// The lines of the error after its first, and the deepest frame of the app's own.
+fn unit<'a>(line: &Line<'a>) -> (Vec<Below<'a>>, bool) {
+    let mut lines = Vec::new();
+    let mut ends_process = false;
+    let mut blank = false;
+    for below in line.below().take(120) {
+        let text = below.text.trim_end();
+        ends_process = text
+            .strip_prefix("Node.js v")
+            .is_some_and(|it| it.starts_with(|it: char| it.is_ascii_digit()));
+        let belongs = text.is_empty()
+            || text.starts_with([' ', '}', '-'])
+            || text.starts_with("Require stack:")
+            || text.starts_with("Emitted 'error' event")
+            || ends_process;
+        if !belongs || blank && text.is_empty() {
+            break;
+        }
+        blank = text.is_empty();
+        lines.push(below);
+        if ends_process {
+            break;
+        }
+    }
+    (lines, ends_process)
+}
+
+fn read(line: &Line, sink: &mut dyn Sink) {
+    let Some((lead, raised)) = error(line) else { return };
+    let (lines, ends_process) = unit(line);
+    let place = lines.iter().filter(|it| is_frame(&it.text)).find_map(|it| {
+        let frame = it.text.trim().strip_prefix("at ")?;
+        let library = frame.contains("node_modules")
+            || frame.contains("node:")
+            || frame.contains("internal/")
+            || !frame.contains(['/', '\\']);
+        (!library).then(|| frame.to_owned())
+    });
+    if let Some(last) = lines.last().filter(|_| lines.len() > 1) {
+        sink.taken(last);
+    }
+    let missing = raised.message.starts_with("Cannot find module")
+        || raised.text.contains("[ERR_MODULE_NOT_FOUND]");
+    let sign = match raised.sign() {
+        _ if missing => Sign::BootFailed,
+        Some(it) => it,
+        None if ends_process => Sign::ProcessExited,
+        None => Sign::UnhandledException,
+    };
+    let words = match sign {
+        Sign::BootFailed | Sign::PortInUse | Sign::BindFailed => {
+            crate::scan::clip(raised.text, 300)
+        }
+        _ if raised.dialled().is_some() => crate::scan::clip(raised.text, 300),
+        _ => raised.decisive(),
+    };
+    let upstream = match sign {
+        Sign::PortInUse | Sign::BindFailed => {
+            raised.message.rsplit(' ').next().filter(|it| it.contains(':')).map(listened)
+        }
+        _ => raised.dialled(),
+    };
+    sink.event(
+        Event::new(Product::Node, sign, Trust::D, span(&line.text, words))
+            .at(lead.at)
+            .upstream(upstream)
+            .who(place)
+            .detail(Some(words)),
+    );
+}
+
+/// `:::3000` is `[::]:3000`.
+fn listened(address: &str) -> String {
+    match address.strip_prefix(":::") {
+        Some(port) => format!("[::]:{port}"),
+        None => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LOG, RULES};
+    use crate::rule::assert_hooked;
+    use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn an_error_is_one_unit() {
+        check(
+            "Error: listen EADDRINUSE: address already in use :::3000\n    at Server.setupListenHandle [as _listen2] (node:net:1908:16)\n    at Object.<anonymous> (/srv/app.js:3:5)\n\nNode.js v20.20.2\n",
+            "Node: PortInUse upstream=[::]:3000 who=Object.<anonymous> (/srv/app.js:3:5) detail=Error: listen EADDRINUSE: address already in use :::3000 | Error: listen EADDRINUSE: address already in use :::3000",
+        );
+        check(
+            "Error: listen EADDRINUSE :::42014",
+            "Node: PortInUse upstream=[::]:42014 detail=Error: listen EADDRINUSE :::42014 | Error: listen EADDRINUSE :::42014",
+        );
+        check(
+            "Error: connect ECONNREFUSED 127.0.0.1:5432",
+            "Node: DbRefused upstream=127.0.0.1:5432 detail=Error: connect ECONNREFUSED 127.0.0.1:5432 | Error: connect ECONNREFUSED 127.0.0.1:5432",
+        );
+        check(
+            "Error: Cannot find module 'express'",
+            "Node: BootFailed detail=Error: Cannot find module 'express' | Error: Cannot find module 'express'",
+        );
+        check(
+            "TypeError: Cannot read properties of undefined (reading 'x')\n    at get (/srv/app.js:9:2)\n",
+            "Node: UnhandledException who=get (/srv/app.js:9:2) detail=TypeError: Cannot read properties of undefined | TypeError: Cannot read properties of undefined",
+        );
+    }
+
+    #[test]
+    fn ends_and_starts_are_read() {
+        check(
+            "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+            "Node: HeapExhausted | JavaScript heap out of memory",
+        );
+        check(
+            "   - Local:        http://localhost:3000",
+            "Node: Listening upstream=http://localhost:3000 | - Local:        http://localhost:3000",
+        );
+        check(
+            "[Nest] 7  - 11/20/2026, 3:16:30 PM     LOG [NestApplication] Nest application successfully started +2ms",
+            "Node: Ready | [NestApplication] Nest application successfully started",
+        );
+    }
+
+    #[test]
+    fn quoted_errors_are_no_errors() {
+        check_nothing("the caller sent Error: connect ECONNREFUSED 127.0.0.1:5432");
+        check_nothing("Error: something went wrong");
+        check_nothing("Listening on the radio");
+    }
+
+    #[test]
+    fn no_rule_is_passed_over() {
+        assert_hooked(LOG.hooks, RULES);
+    }
+}

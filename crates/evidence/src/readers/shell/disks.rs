@@ -1,0 +1,83 @@
+//! `df`, and the mode of SELinux.
+
+use crate::event::Event;
+use crate::product::Product;
+use crate::reader::{Reader, span_of};
+use crate::sign::Sign;
+use crate::trust::Trust;
+
+pub(crate) const DISKS: Reader = Reader {
+    name: "df and getenforce",
+    product: Product::Shell,
+    hooks: &["100% ", "Enforcing", "Permissive", "SELinux status:", "Current mode:"],
+    fits: |line| line.ident.is_none() && found(&line.text).is_some(),
+    read: |line, sink| {
+        let Some((sign, words, who, detail)) = found(&line.text) else { return };
+        sink.event(
+            Event::new(Product::Shell, sign, Trust::B, span_of(&line.text, words))
+                .who(who)
+                .detail(detail),
+        );
+    },
+    source: "coreutils df(1); getenforce(8), sestatus(8)",
+    example: "/dev/sda1        40G   40G     0 100% /",
+};
+
+type Found<'a> = Option<(Sign, &'a str, Option<&'a str>, Option<&'a str>)>;
+
+fn found(text: &str) -> Found<'_> {
+    full(text).or_else(|| mode(text))
+}
+
+/// A file system without room, or without inodes (`df -i`). Images that are always full (snaps) are
+/// none.
+fn full(text: &str) -> Found<'_> {
+    let words: Vec<&str> = text.split_ascii_whitespace().take(8).collect();
+    let &[device, .., used, mount] = &*words else { return None };
+    let numbers = words.len() == 6
+        && words[1..4]
+            .iter()
+            .all(|it| it.starts_with(|it: char| it.is_ascii_digit()) && it.len() <= 16);
+    let images = device.starts_with("/dev/loop") || mount.starts_with("/snap/");
+    if used != "100%" || !numbers || images || !mount.starts_with('/') {
+        return None;
+    }
+    let end = span_of(text, mount).end;
+    let words = &text[span_of(text, used).start..end];
+    Some((Sign::AppDiskFull, words, None, Some(mount)))
+}
+
+/// `Enforcing` alone, or `Current mode:   enforcing`.
+fn mode(text: &str) -> Found<'_> {
+    let text = text.trim();
+    let mode = match text {
+        "Enforcing" | "Permissive" => text,
+        _ => {
+            let mode = text.strip_prefix("Current mode:")?.trim();
+            matches!(mode, "enforcing" | "permissive").then_some(mode)?
+        }
+    };
+    Some((Sign::SelinuxMode, mode, None, Some(mode)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn full_disks_are_told_and_full_images_are_not() {
+        check(
+            "/dev/sda1   41152736 41152736   0 100% /var",
+            "the shell: AppDiskFull detail=/var | 100% /var",
+        );
+        check_nothing("/dev/loop3   56M   56M   0 100% /snap/core18/2128");
+        check_nothing("/dev/sda1   40G   20G   20G  50% /");
+        check_nothing("we are 100% sure about the disk /");
+    }
+
+    #[test]
+    fn the_mode_of_selinux_is_a_state() {
+        check("Enforcing", "the shell: SelinuxMode detail=Enforcing | Enforcing");
+        check_nothing("Enforcing the rules");
+    }
+}

@@ -1,0 +1,179 @@
+//! `dig`, `nslookup`, `host`, `getent hosts`.
+
+use crate::address::is_ip;
+use crate::event::Event;
+use crate::line::Line;
+use crate::product::Product;
+use crate::reader::{Reader, between, span_of};
+use crate::sign::Sign;
+use crate::trust::Trust;
+use std::borrow::Cow;
+
+pub(crate) const NAMES: Reader = Reader {
+    name: "dig, nslookup and host",
+    product: Product::Shell,
+    hooks: &[
+        "->>HEADER<<-",
+        "server can't find ",
+        "can't resolve '",
+        "no servers could be reached",
+        "not found: ",
+        "\tIN\tA",
+        " IN A",
+        "has address ",
+    ],
+    fits: |line| line.ident.is_none() && found(line).is_some(),
+    read: |line, sink| {
+        let Some(it) = found(line) else { return };
+        sink.event(
+            Event::new(Product::Shell, it.sign, Trust::C, span_of(&line.text, it.words))
+                .upstream(it.name)
+                .detail(it.detail),
+        );
+    },
+    source: "BIND 9.18 dig(1), nslookup(1), host(1); busybox nslookup",
+    example: "** server can't find shop.internal: NXDOMAIN",
+};
+
+struct Found<'a> {
+    sign: Sign,
+    words: &'a str,
+    name: Option<Cow<'a, str>>,
+    detail: Option<&'a str>,
+}
+
+fn code(word: &str) -> Option<Sign> {
+    Some(match word {
+        "NXDOMAIN" => Sign::NameNotFound,
+        "SERVFAIL" => Sign::NameServerFailed,
+        "REFUSED" => Sign::NameRefused,
+        _ => return None,
+    })
+}
+
+fn found<'l>(line: &'l Line) -> Option<Found<'l>> {
+    let text = line.text.trim();
+    // `;; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 1`: the question stands around it.
+    if text.starts_with(";; ->>HEADER<<- ") {
+        let word = between(text, "status: ", ",")?;
+        let asked = |it: Cow<'_, str>| {
+            let name = match it.strip_prefix("; <<>> DiG ") {
+                Some(rest) => rest
+                    .split_once("<<>> ")?
+                    .1
+                    .split(' ')
+                    .find(|it| !it.starts_with(['@', '+', '-'])),
+                None => it
+                    .strip_prefix(';')
+                    .filter(|it| it.contains("IN"))
+                    .and_then(|it| it.split(['\t', ' ']).next()),
+            };
+            let name = name.map(|it| it.trim_end_matches('.')).filter(|it| !it.is_empty());
+            name.map(|it| Cow::Owned(it.to_owned()))
+        };
+        let name = line
+            .following()
+            .take(12)
+            .filter(|it| it.starts_with(';') && !it.starts_with(";;"))
+            .find_map(asked)
+            .or_else(|| line.preceding().take(4).find_map(asked));
+        let status = span_of(text, word);
+        let words = &text[status.start - "status: ".len()..status.end];
+        return Some(Found { sign: code(word)?, words, name, detail: None });
+    }
+    if let Some(rest) = text.strip_prefix("** server can't find ") {
+        let (name, word) = rest.rsplit_once(": ")?;
+        return Some(Found {
+            sign: code(word)?,
+            words: text,
+            name: Some(name.trim_end_matches('.').into()),
+            detail: None,
+        });
+    }
+    if let Some(rest) = text.strip_prefix("nslookup: can't resolve '") {
+        let name = rest.split('\'').next()?;
+        return Some(Found {
+            sign: Sign::NameNotFound,
+            words: text,
+            name: Some(name.into()),
+            detail: None,
+        });
+    }
+    if text.starts_with(";; connection timed out; no servers could be reached")
+        || text.starts_with(";; no servers could be reached")
+    {
+        return Some(Found { sign: Sign::NameTimedOut, words: text, name: None, detail: None });
+    }
+    // `Host shop.internal not found: 3(NXDOMAIN)`.
+    if let Some(rest) = text.strip_prefix("Host ") {
+        let (name, rest) = rest.split_once(" not found: ")?;
+        let word = between(rest, "(", ")")?;
+        return Some(Found {
+            sign: code(word)?,
+            words: text,
+            name: Some(name.into()),
+            detail: None,
+        });
+    }
+    // `shop.internal.	300	IN	A	192.0.2.7`, `shop.internal has address 192.0.2.7`.
+    if let Some((name, address)) = text.split_once(" has address ") {
+        let known = is_ip(address) && !name.contains(' ');
+        return known.then_some(Found {
+            sign: Sign::Resolved,
+            words: text,
+            name: Some(name.into()),
+            detail: Some(address),
+        });
+    }
+    let mut words = text.split_ascii_whitespace();
+    let (name, life, class) = (words.next()?, words.next()?, words.next()?);
+    let (kind, address) = (words.next()?, words.next()?);
+    let answer = class == "IN"
+        && matches!(kind, "A" | "AAAA")
+        && life.parse::<u32>().is_ok()
+        && is_ip(address)
+        && words.next().is_none();
+    answer.then(|| Found {
+        sign: Sign::Resolved,
+        words: text,
+        name: Some(name.trim_end_matches('.').into()),
+        detail: Some(address),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn failures_name_what_was_asked() {
+        check(
+            "** server can't find shop.internal: NXDOMAIN",
+            "the shell: NameNotFound upstream=shop.internal | ** server can't find shop.internal: NXDOMAIN",
+        );
+        check(
+            ";; ->>HEADER<<- opcode: QUERY, status: SERVFAIL, id: 4711\n;; flags: qr rd ra; QUERY: 1\n\n;; \
+             QUESTION SECTION:\n;shop.internal.\t\t\tIN\tA",
+            "the shell: NameServerFailed upstream=shop.internal | status: SERVFAIL",
+        );
+        check(
+            ";; connection timed out; no servers could be reached",
+            "the shell: NameTimedOut | ;; connection timed out; no servers could be reached",
+        );
+        check(
+            "Host shop.internal not found: 5(REFUSED)",
+            "the shell: NameRefused upstream=shop.internal | Host shop.internal not found: 5(REFUSED)",
+        );
+    }
+
+    #[test]
+    fn answers_are_a_state() {
+        check(
+            "shop.internal.\t300\tIN\tA\t192.0.2.7",
+            "the shell: Resolved upstream=shop.internal detail=192.0.2.7 | shop.internal.\t300\tIN\tA\t192.0.2.7",
+        );
+        check_nothing(";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1");
+        check_nothing("my house has address 12");
+        check_nothing("GET /** server can't find x: NXDOMAIN");
+    }
+}
