@@ -409,3 +409,102 @@ pub(crate) fn allowed(dossier: &Dossier) -> Cure {
         verify: vec![answers(dossier)],
     }
 }
+
+/// What to do where only the end of a connection was seen, and nobody says why.
+pub(crate) fn silence(dossier: &Dossier) -> Cure {
+    Cure {
+        before: Vec::new(),
+        now: vec![
+            read_log(dossier, "Read what the app's server did at that second"),
+            Step::look(
+                "See whether the kernel ended a process then",
+                format!(
+                    "sudo journalctl -k {} | grep -iE 'oom|killed process|segfault'",
+                    crate::platform::since(dossier)
+                ),
+            ),
+            answers(dossier),
+        ],
+        lasting: Vec::new(),
+        verify: vec![quiet(dossier)],
+    }
+}
+
+/// Something that the app needs and cannot reach: start it, or correct its address.
+pub(crate) fn dependency(dossier: &Dossier, sign: Sign, what: &str, usual: u16) -> Cure {
+    let seen = first(dossier, sign, When::Before);
+    let at = seen.and_then(|it| it.key.upstream.as_deref());
+    let at = at.filter(|it| crate::platform::is_plain(it) && !it.starts_with("unix:"));
+    let host = at.map_or("HOST", address::host);
+    let port = at.and_then(address::port).unwrap_or(usual);
+    let reach = inside(dossier, &format!("nc -vz -w 3 {host} {port}"));
+    let local = at.is_some_and(address::is_loopback);
+    let start = match (kubernetes(dossier), container(dossier)) {
+        (true, _) => Step::look(
+            format!("See whether {what} runs, and whether its service leads to it"),
+            format!("kubectl get pods,endpointslices -A | grep {host}"),
+        ),
+        (_, true) if address::is_ip(host) || host == "HOST" => {
+            Step::run(format!("Start {what}"), "docker compose up -d SERVICE", Risk::Restart)
+        }
+        (_, true) => Step::run(
+            format!("Start {what}"),
+            format!("docker compose up -d {host}"),
+            Risk::Restart,
+        ),
+        _ if heroku(dossier) => {
+            Step::look(format!("See whether {what} is up"), "heroku addons --app APP")
+        }
+        _ => Step::run(
+            format!("Start {what}"),
+            format!("sudo systemctl start {}", daemon(port)),
+            Risk::Restart,
+        ),
+    };
+    let mut now = vec![start];
+    if local && container(dossier) {
+        now.push(Step::say(format!(
+            "Or correct its address: within a container {host} is the container itself, so name the \
+             service instead"
+        )));
+    } else {
+        now.push(Step::say(format!(
+            "Or correct the address in the app's settings, if {what} is elsewhere"
+        )));
+    }
+    Cure {
+        before: vec![Step::look(
+            format!("See whether {what} can be reached from where the app runs"),
+            reach.clone(),
+        )],
+        now,
+        lasting: vec![Step::say(
+            "Let the app connect again by itself, and answer 503 with `Retry-After` until it can",
+        )],
+        verify: vec![Step::look(format!("{what} can be reached"), reach), through(dossier)],
+    }
+}
+
+/// The unit of a well-known service, by its port.
+fn daemon(port: u16) -> &'static str {
+    match port {
+        5432 => "postgresql",
+        6432 => "pgbouncer",
+        3306 => "mysql",
+        27017 => "mongod",
+        6379 | 6380 => "redis-server",
+        11211 => "memcached",
+        5672 | 5671 => "rabbitmq-server",
+        9092 => "kafka",
+        _ => "SERVICE",
+    }
+}
+
+/// Shows what the sessions of the database do.
+pub(crate) fn sessions() -> Step {
+    Step::look(
+        "See who holds the connections: `idle in transaction` is a leak",
+        "psql -c \"select application_name, state, count(*), max(now() - state_change) from \
+         pg_stat_activity group by 1, 2 order by 3 desc\"",
+    )
+}

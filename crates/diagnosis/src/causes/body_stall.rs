@@ -20,9 +20,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
-use evidence::Sign;
+use crate::wording;
+use evidence::{Limit, Sign};
 use exchange::{BodyFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::BodyStalled, 0.88)], ..Text::NONE },
+    text: Text { behind: &[(Sign::BodyStalled, 0.88)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -65,6 +68,33 @@ fn fix(_: &Case) -> Vec<Fix> {
              keeps dead answers open",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    if dossier.sign() != Sign::BodyStalled {
+        return None;
+    }
+    let within =
+        wording::hop_limit(dossier, Limit::Read).map(|(it, _)| format!(" of {}", span(it)));
+    Some(format!(
+        "{} stopped in the middle of its answer for longer than the limit{} of {}",
+        wording::app_at(dossier),
+        within.unwrap_or_default(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let limit = wording::read_limit(dossier);
+    Cure {
+        before: vec![wording::stacks(dossier)],
+        now: vec![
+            Step::say("Let streams send a sign of life more often than the limit: a comment line `: ping` for server-sent events, a ping for WebSockets"),
+            Step::say(format!("Where a stream must be silent, raise {limit} for that route alone: it hides dead streams, and keeps them open for longer")).hides(),
+        ],
+        lasting: vec![Step::say("For answers that are no streams cure what the app waits for after its first bytes")],
+        verify: vec![wording::quiet(dossier)],
+    }
 }
 
 #[cfg(test)]

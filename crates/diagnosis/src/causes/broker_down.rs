@@ -21,9 +21,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, before};
+use crate::text::{DECIDES, Text, When, before};
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -44,6 +47,8 @@ pub(super) static CAUSE: Cause = Cause {
             "upstream_own_5xx",
             "crash_loop",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -57,4 +62,22 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::run("On RabbitMQ, see alarms", "rabbitmq-diagnostics check_local_alarms"),
         Fix::new("Take the broker out of the way of the request: store first, send after"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::BrokerDown, When::Before)?;
+    Some(format!(
+        "the app's message broker{} does not answer{}",
+        wording::named(&seen),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let mut cure = wording::dependency(dossier, Sign::BrokerDown, "the broker", 5672);
+    cure.lasting = vec![Step::say(
+        "Let the app write what it has to send into its own database first (an outbox), so that no \
+         request waits for the broker",
+    )];
+    cure
 }

@@ -23,8 +23,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
+use crate::report::{Cure, Step};
+use crate::text::{DECIDES, Text, When, before};
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -45,6 +48,8 @@ pub(super) static CAUSE: Cause = Cause {
             "upstream_own_5xx",
             "crash_loop",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -58,4 +63,26 @@ fn fix(_: &Case) -> Vec<Fix> {
         Fix::new("Give it memory or a policy that evicts, if it refuses writes"),
         Fix::new("Let the app go on without its cache, with a short limit for each call"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::CacheDown, When::Before)?;
+    Some(format!(
+        "the app's cache{} does not answer{}",
+        wording::named(&seen),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let mut cure = wording::dependency(dossier, Sign::CacheDown, "the cache", 6379);
+    cure.lasting = vec![
+        Step::say(
+            "Give calls to the cache a limit of some 100 ms, and let the app work without it",
+        ),
+        Step::say(
+            "Give Redis `maxmemory` and a policy that evicts (`allkeys-lru`), so that it is not killed for memory",
+        ),
+    ];
+    cure
 }

@@ -23,9 +23,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::Cure;
 use crate::signs::window;
-use crate::text::{DECIDES, Text, before};
+use crate::text::{DECIDES, Text, When, before};
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -50,6 +53,8 @@ pub(super) static CAUSE: Cause = Cause {
             "k8s_readiness_failing",
             "health_check_wrong_path",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -72,4 +77,18 @@ fn fix(case: &Case) -> Vec<Fix> {
              without a restart",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::DbRefused, When::Before)?;
+    Some(format!(
+        "{} could not connect to its database{}{}",
+        wording::app(dossier),
+        wording::named(&seen),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    wording::dependency(dossier, Sign::DbRefused, "the database", 5432)
 }

@@ -24,10 +24,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
+use evidence::{Limit, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "db_pool_exhausted",
@@ -47,6 +50,8 @@ pub(super) static CAUSE: Cause = Cause {
             "upstream_own_5xx",
             "worker_pool_exhausted",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -73,4 +78,49 @@ fn fix(case: &Case) -> Vec<Fix> {
             "Then size the pool: its size times the instances must stay below the database's limit",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::DbPoolExhausted, When::During)?;
+    let size = match dossier.limit(Limit::DbPool, |_| true) {
+        Some((size, _)) if size > 0 => format!(" of {size}"),
+        _ => String::new(),
+    };
+    Some(format!(
+        "all connections{size} of the app's database pool were in use{}",
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let detail = wording::first(dossier, Sign::DbPoolExhausted, When::During)
+        .and_then(|it| it.detail().map(str::to_owned))
+        .unwrap_or_default();
+    let (size, leak) = if detail.contains("Hikari") {
+        ("`maximumPoolSize`", "Turn on `leakDetectionThreshold`: it logs who keeps a connection")
+    } else if detail.contains("QueuePool") {
+        (
+            "`pool_size` and `max_overflow`",
+            "Close each session with its request (`with Session() as session`, `yield` in a FastAPI dependency)",
+        )
+    } else {
+        (
+            "the size of the pool",
+            "Give each connection back in a `finally`, also when the request fails",
+        )
+    };
+    Cure {
+        before: vec![wording::sessions()],
+        now: vec![
+            Step::say(leak),
+            Step::say("Make no call to another service within a transaction: it keeps the connection all the while"),
+            Step::say(format!(
+                "Raise {size} only if pool times processes stays below what the database takes: for \
+                 a leak that hides it for a while"
+            ))
+            .hides(),
+        ],
+        lasting: vec![Step::say("Watch how long requests wait for a connection; a longer wait hides the shortage")],
+        verify: vec![wording::read_log(dossier, "No request waits in vain for a connection any more")],
+    }
 }

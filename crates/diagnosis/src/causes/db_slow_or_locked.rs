@@ -23,9 +23,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
+use evidence::{Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "db_slow_or_locked",
@@ -47,6 +50,8 @@ pub(super) static CAUSE: Cause = Cause {
             "upstream_own_5xx",
             "db_pool_exhausted",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -67,4 +72,40 @@ fn fix(_: &Case) -> Vec<Fix> {
              request's",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::DbSlow, When::During)?;
+    Some(format!("a database query was too slow or waited for a lock{}", wording::because(&seen)))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let mysql = wording::first(dossier, Sign::DbSlow, When::During).is_some_and(|it| {
+        it.key.product == Product::MySql
+            || it.detail().is_some_and(|it| it.to_lowercase().contains("mysql"))
+    });
+    let (look, end) = match mysql {
+        true => ("mysql -e \"select * from sys.innodb_lock_waits\\G\"", "mysql -e \"kill ID\""),
+        false => (
+            "psql -c \"select pid, pg_blocking_pids(pid), state, now() - query_start as since, left(query, 80) from pg_stat_activity where state <> 'idle' order by since desc\"",
+            "psql -c \"select pg_terminate_backend(PID)\"",
+        ),
+    };
+    Cure {
+        before: vec![Step::look("See which session blocks the others, and what it does", look)],
+        now: vec![Step::run(
+            "End the session that blocks, if what it has done may be lost",
+            end,
+            Risk::Data,
+        )],
+        lasting: vec![
+            Step::say(
+                "Add the index that the slow query lacks (`explain (analyze, buffers)`), or split the work",
+            ),
+            Step::say(
+                "Give statements and locks limits below the request's: `statement_timeout`, and `lock_timeout` for migrations",
+            ),
+        ],
+        verify: vec![Step::look("Nothing waits for long any more", look)],
+    }
 }

@@ -21,8 +21,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -43,6 +46,8 @@ pub(super) static CAUSE: Cause = Cause {
             "db_pool_exhausted",
             "response_header_timeout",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -61,4 +66,36 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Make the pools smaller, or put a pooler between the app and the database"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::DbTooManyClients, When::During)?;
+    Some(format!(
+        "the database{} accepts no more connections{}",
+        wording::named(&seen),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![wording::sessions()],
+        now: vec![
+            Step::run(
+                "End sessions that do nothing within a transaction, to let the app in again",
+                "psql -c \"select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction' and state_change < now() - interval '5 minutes'\"",
+                Risk::Data,
+            )
+            .hides(),
+            Step::say("Make the pools smaller: pool size times processes times instances must stay below `max_connections`"),
+        ],
+        lasting: vec![Step::say(
+            "Put a pooler in between (pgbouncer in transaction mode, RDS Proxy); raise \
+             `max_connections` only with the memory for it",
+        )],
+        verify: vec![Step::look(
+            "Connections stay below the limit",
+            "psql -c \"select count(*), current_setting('max_connections') from pg_stat_activity\"",
+        )],
+    }
 }

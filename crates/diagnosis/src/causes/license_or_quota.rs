@@ -21,9 +21,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, during};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[during(Sign::QuotaDenied, DECIDES)],
         brings: &["unhandled_exception", "upstream_own_5xx"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -58,4 +63,32 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("See in the account of that service which limit was reached, and by which key"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::QuotaDenied, When::During)?;
+    Some(format!(
+        "a service that {} needs refused for quota, licence or payment{}",
+        wording::app(dossier),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![wording::read_log(
+            dossier,
+            "Read which service refused, and whether it says `Retry-After`",
+        )],
+        now: vec![
+            Step::say(
+                "For a rate wait as long as it says, and spread the calls; for a quota that is used up ask for more, or use less",
+            ),
+            Step::say("Answer callers 503 with `Retry-After` meanwhile, not 500"),
+        ],
+        lasting: vec![Step::say(
+            "Cache answers, use separate keys for jobs and for users, and watch what is left of the quota",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
 }

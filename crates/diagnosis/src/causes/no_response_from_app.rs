@@ -21,9 +21,12 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, during};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
 use evidence::Sign;
 use exchange::{BodyFault, Fault};
 
@@ -40,6 +43,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::Closed, 0.02)],
         clues: &[during(Sign::NoResponseFromApp, DECIDES)],
         brings: &["premature_close", "upstream_own_5xx"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -78,6 +83,31 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Let every path of that route end with an answer, middlewares included"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::NoResponseFromApp, When::During)?;
+    Some(format!(
+        "the code of the app returned without an answer, and {} closed the connection{}",
+        wording::app(dossier),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: Vec::new(),
+        now: vec![
+            Step::say(
+                "Let each path through the route's code answer, also the ones that return early",
+            ),
+            wording::restarted(dossier),
+        ],
+        lasting: vec![Step::say(
+            "Look at middlewares that wrap the sending of the answer: one that swallows an exception sends nothing",
+        )],
+        verify: vec![wording::answers(dossier)],
+    }
 }
 
 #[cfg(test)]

@@ -24,8 +24,10 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{forgotten, listener};
 use crate::text::{Claim, Text};
+use crate::{platform, wording};
 use evidence::{Limit, Sign};
 use exchange::{Fault, HeadFault};
 
@@ -47,6 +49,7 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         reason,
         says,
+        cure,
         ..Text::NONE
     },
 };
@@ -98,6 +101,44 @@ fn says(dossier: &Dossier) -> Option<String> {
             &format!("; {hop} answers {status} then, so another status was made by another hop");
     }
     Some(words)
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let limit = wording::read_limit(dossier);
+    let hop = dossier.hop();
+    let value =
+        wording::hop_limit(dossier, Limit::Read).map(|(it, _)| format!(" ({} now)", span(it)));
+    Cure {
+        before: vec![wording::stacks(dossier)],
+        now: vec![
+            Step::say(
+                "Give the call in which the time goes (a query, another service, a lock) a limit \
+                 of its own, well below the proxy's, and answer without it",
+            ),
+            Step::say(format!(
+                "Only if the work is meant to take that long: raise {limit} of {hop}{} for that \
+                 route alone; it hides slowness, and keeps workers and callers busy for longer",
+                value.unwrap_or_default()
+            ))
+            .hides(),
+        ],
+        lasting: vec![Step::say(
+            "Work that takes long for good reason belongs in a queue: answer 202 and let the caller \
+             ask for the result",
+        )],
+        verify: vec![match dossier
+            .upstream()
+            .filter(|it| platform::is_plain(it) && !it.starts_with("unix:"))
+        {
+            Some(upstream) => Step::look(
+                "It begins to answer within the limit, past the proxy",
+                format!(
+                    "curl -s -o /dev/null -w '%{{http_code}} %{{time_starttransfer}}s\\n' http://{upstream}/"
+                ),
+            ),
+            None => wording::through(dossier),
+        }],
+    }
 }
 
 #[cfg(test)]

@@ -24,8 +24,10 @@ use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
 use crate::text::{Text, When, during};
+use crate::wording;
 use evidence::{Kind, Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -49,6 +51,7 @@ pub(super) static CAUSE: Cause = Cause {
         clues: &[during(Sign::UnhandledException, 5.5)],
         brings: &["upstream_own_5xx", "premature_close", "response_truncated", "worker_crashed"],
         says,
+        cure,
         ..Text::NONE
     },
 };
@@ -88,6 +91,36 @@ fn says(dossier: &Dossier) -> Option<String> {
         words += "; Gunicorn by itself would have answered 500 for it";
     }
     Some(words)
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let seen = wording::first(dossier, Sign::UnhandledException, When::During);
+    let place = seen.and_then(|it| it.key.who.clone()).map(|it| wording::brief(&it));
+    let what = seen.and_then(|it| it.detail().map(wording::brief));
+    let first = match (place, what) {
+        (Some(place), Some(what)) => {
+            format!("Correct the code at {place}, or what it met there: {what}")
+        }
+        (Some(place), None) => format!("Correct the code at {place}, or what it met there"),
+        (None, Some(what)) => format!(
+            "Find the top frame of the app's own code in the traceback, and cure it there: {what}"
+        ),
+        (None, None) => {
+            "Begin with the last line of the traceback and the top frame of the app's own code"
+                .to_owned()
+        }
+    };
+    Cure {
+        before: vec![wording::read_log(
+            dossier,
+            "Read the whole traceback, and what the request had in common with others that failed",
+        )],
+        now: vec![Step::say(first), wording::restarted(dossier)],
+        lasting: vec![Step::say(
+            "Answer what callers do wrong with 4xx, what is missing for the moment with 503, and test the route with that input",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
 }
 
 #[cfg(test)]
