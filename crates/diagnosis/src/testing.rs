@@ -3,6 +3,9 @@
 //! `check("connect: refused | to=10.0.0.7:8000", "process_down: nothing is listening ...")`. The
 //! part before the first `|` is the subject; the rest are facts of the last attempt.
 
+use crate::clocks::Clocks;
+use crate::dossier::{Dossier, Index};
+use crate::incidents::incidents;
 use crate::report::{Effect, Report, Risk, Step};
 use crate::why::{Question, why};
 use crate::{Case, first_look};
@@ -37,6 +40,100 @@ pub(crate) fn check_text(inputs: &[(&str, &str)], expected: &str) {
 
 pub(crate) fn explained(inputs: &[(&str, &str)]) -> Report {
     why(&Testimony::of(inputs, Arrival::File, 2026), &Question::default())
+}
+
+/// Asks about every incident of texts that show much of what there is, some of them hostile.
+pub(crate) fn each_dossier(ask: impl Fn(&Dossier)) {
+    for texts in texts() {
+        let inputs: Vec<(&str, &str)> = texts.iter().map(|(a, b)| (*a, b.as_str())).collect();
+        let testimony = Testimony::of(&inputs, Arrival::File, 2026);
+        let clocks = Clocks::of(&testimony);
+        let index = Index::of(&testimony);
+        for incident in &incidents(&testimony, &clocks) {
+            ask(&Dossier { testimony: &testimony, incident, clocks: &clocks, index: &index });
+        }
+    }
+}
+
+/// A word that nobody may run, as names in the texts have it.
+pub(crate) const HOSTILE: &str = "$(evil)";
+
+/// Failures of all kinds, each beside what may have happened at the app, on each platform.
+fn texts() -> Vec<Vec<(&'static str, String)>> {
+    let faults = [
+        nginx(REFUSED),
+        nginx_to("app:8000", REFUSED),
+        nginx_to("[::1]:8000", REFUSED),
+        nginx_to("192.0.2.9:8001", UNREACHED),
+        nginx(CLOSED),
+        nginx(WAITED),
+        nginx_to("unix:/run/app.sock:", REFUSED),
+        nginx_to("$(evil):8000", CLOSED),
+        nginx("upstream timed out (110: Connection timed out) while reading upstream"),
+        nginx("upstream prematurely closed connection while reading upstream"),
+    ];
+    const MINUTE: &str = "Nov 20 15:16:30 web";
+    let acts = [
+        String::new(),
+        "bind = '127.0.0.1:8000'\ntimeout = 120\nkeepalive = 5\n".to_owned(),
+        format!("{MINUTE} systemd[1]: app.service: Main process exited, code=exited, status=3/N\n"),
+        format!(
+            "{MINUTE} systemd[1]: $(evil).service: Main process exited, code=killed, status=9/KILL\n"
+        ),
+        format!(
+            "{MINUTE} systemd[1]: app.socket: Failed to create listening socket (127.0.0.1:8000): Address already in use\n"
+        ),
+        format!(
+            "{MINUTE} kernel: [1.000001] Out of memory: Killed process 77 ($(evil)) total-vm:1kB, anon-rss:1kB\n"
+        ),
+        format!(
+            "{MINUTE} kernel: [1.000001] Memory cgroup out of memory: Killed process 9 (node) total-vm:1kB, anon-rss:1kB\n"
+        ),
+        format!(
+            "{MINUTE} kernel: [1.000001] python[22292]: segfault at 7 ip 0007 sp 0007 error 14 in _speedups.so[400000+2ba000]\n"
+        ),
+        format!(
+            "{MINUTE} kernel: [1.000001] [UFW BLOCK] IN=eth0 OUT= SRC=192.0.2.7 DST=192.0.2.9 PROTO=TCP SPT=5 DPT=8001\n"
+        ),
+        format!(
+            "{MINUTE} kernel: [1.000001] INFO: task gunicorn:1492 blocked for more than 120 seconds.\n"
+        ),
+        "shop_web_1 exited with code 137\n".to_owned(),
+        "5m Warning BackOff pod/shop-7d9f6b5c4d-abcde Back-off restarting failed container\n"
+            .to_owned(),
+        raised(
+            "psycopg2.OperationalError: connection to server at \"$(evil)\", port 5432 failed: Connection refused",
+        ),
+        raised(
+            "psycopg2.OperationalError: could not translate host name \"$(evil)\" to address: Name or service not known",
+        ),
+        raised(
+            "sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00",
+        ),
+        raised(
+            "redis.exceptions.ConnectionError: Error 111 connecting to $(evil):6379. Connection refused.",
+        ),
+        raised("OSError: [Errno 28] No space left on device"),
+        raised("OSError: [Errno 24] Too many open files"),
+        raised("KeyError: 'SECRET_KEY'"),
+        raised("ModuleNotFoundError: No module named '$(evil)'"),
+        raised("ValueError: a very long story. It ends.\twith a full stop."),
+        "[2026-11-20 15:16:30 +0000] [7] [CRITICAL] WORKER TIMEOUT (pid:9)\n".to_owned(),
+    ];
+    let pairs = faults.iter().enumerate().flat_map(|(at, fault)| {
+        // Not each with each: that takes long, and says nothing more.
+        acts.iter()
+            .enumerate()
+            .filter(move |(it, _)| (it + at) % 3 == 0)
+            .map(move |(_, act)| (fault, act))
+    });
+    pairs.map(|(fault, act)| vec![("error.log", fault.clone()), ("app.log", act.clone())]).collect()
+}
+
+fn raised(exception: &str) -> String {
+    format!(
+        "Traceback (most recent call last):\n  File \"/srv/app.py\", line 3, in <module>\n    x\n{exception}\n"
+    )
 }
 
 /// A step as a line: `text [run] (file: -old +new) restart hides`; what is usual is left out.

@@ -180,7 +180,13 @@ mod tests {
                     "Nov 20 15:16:30 web kernel: [99.000001] TCP: request_sock_TCP: Possible SYN flooding on port [::]:8000. Dropping request.  Check SNMP counters.\n",
                 ),
             ],
-            "",
+            "accept_backlog_full: the app takes connections more slowly than they come: its listen queue on port 8000 overflowed\n\
+             before: See that the queue is full (`Recv-Q` at or above `Send-Q`), and find what the workers wait for meanwhile [ss -ltn 'sport = :8000'; nstat -az TcpExtListenOverflows] checks\n\
+             now: Raise the number of workers, as far as CPU and database connections go\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Make room for bursts: the app's backlog and the kernel's limit above it; for a lasting lack of workers that only hides it behind waiting [sudo sysctl -w net.core.somaxconn=4096] hides\n\
+             lasting: Let the proxy send no more at once than the app can take, and answer 503 above that\n\
+             verify: The counter of overflows stands still under load [nstat -z TcpExtListenOverflows; sleep 10; nstat TcpExtListenOverflows] checks",
         );
     }
 }

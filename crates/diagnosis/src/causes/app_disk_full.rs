@@ -103,3 +103,19 @@ fn cure(dossier: &Dossier) -> Cure {
         verify: vec![Step::look("There is space again", free), wording::answers(dossier)],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn no_space_is_left() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\nOSError: [Errno 28] No space left on device\n",
+            )],
+            "unknown: nginx could not use 127.0.0.1:8000: the upstream closed the connection before the answer began; consistent with app_disk_full, keepalive_race or worker_crashed",
+        );
+    }
+}

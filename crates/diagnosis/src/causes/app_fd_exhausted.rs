@@ -103,3 +103,19 @@ fn cure(dossier: &Dossier) -> Cure {
         verify: vec![Step::look("The number of open files stays level under load", count)],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn no_descriptor_is_left() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\nOSError: [Errno 24] Too many open files\n",
+            )],
+            "unknown: nginx could not use 127.0.0.1:8000: the upstream closed the connection before the answer began; consistent with app_fd_exhausted, keepalive_race or worker_crashed",
+        );
+    }
+}

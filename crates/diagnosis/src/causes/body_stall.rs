@@ -99,7 +99,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_not};
+    use crate::testing::{check, check_not, check_text, nginx};
 
     #[test]
     fn a_body_that_stops() {
@@ -113,5 +113,21 @@ mod tests {
     #[test]
     fn a_body_that_ends_early_did_not_stall() {
         check_not("body: chunk_cut | fresh received=4000", "body_stall");
+    }
+
+    #[test]
+    fn the_answer_stopped_in_the_middle() {
+        check_text(
+            &[(
+                "error.log",
+                &nginx("upstream timed out (110: Connection timed out) while reading upstream"),
+            )],
+            "body_stall: 127.0.0.1:8000 stopped in the middle of its answer for longer than the limit of nginx\n\
+             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo cat /proc/PID/stack] checks\n\
+             now: Let streams send a sign of life more often than the limit: a comment line `: ping` for server-sent events, a ping for WebSockets\n\
+             now: Where a stream must be silent, raise `proxy_read_timeout` for that route alone: it hides dead streams, and keeps them open for longer hides\n\
+             lasting: For answers that are no streams cure what the app waits for after its first bytes\n\
+             verify: nginx logs no new failure of this kind [sudo tail -n 200 /var/log/nginx/error.log] checks",
+        );
     }
 }

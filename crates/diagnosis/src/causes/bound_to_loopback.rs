@@ -177,7 +177,13 @@ mod tests {
                 ("error.log", &nginx_to("192.0.2.9:8000", REFUSED)),
                 ("gunicorn.conf.py", "bind = '127.0.0.1:8000'\n"),
             ],
-            "",
+            "bound_to_loopback: gunicorn listens on 127.0.0.1:8000, where only its own machine or container reaches it, and nginx dials 192.0.2.9:8000\n\
+             now: Bind the app to all addresses: `gunicorn --bind 0.0.0.0:8000` (gunicorn.conf.py: -bind = '127.0.0.1:8000' +bind = '0.0.0.0:8000')\n\
+             now: Restart gunicorn with that [sudo systemctl restart gunicorn] restart\n\
+             lasting: Let a firewall admit only the proxy's address to that port\n\
+             verify: It listens on all addresses, not on 127.0.0.1 [ss -ltn 'sport = :8000'] checks\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

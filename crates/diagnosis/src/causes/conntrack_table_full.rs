@@ -104,3 +104,27 @@ fn cure(dossier: &Dossier) -> Cure {
         verify: vec![Step::look("The count stays below the limit under load", count)],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{UNREACHED, check_text, nginx_to};
+
+    #[test]
+    fn the_table_of_the_kernel_is_full() {
+        check_text(
+            &[
+                ("error.log", &nginx_to("192.0.2.9:8000", UNREACHED)),
+                (
+                    "kern.log",
+                    "Nov 20 15:16:30 gw kernel: nf_conntrack: nf_conntrack: table full, dropping packet\n",
+                ),
+            ],
+            "conntrack_table_full: the kernel's connection table is full, and it drops packets of new connections\n\
+             before: See the count against the limit, and who fills it [sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max; sudo conntrack -S] checks\n\
+             now: Raise the limit, at some 320 bytes of memory an entry: that hides a leak or a scan that fills any table [sudo sysctl -w net.netfilter.nf_conntrack_max=262144] hides\n\
+             lasting: Make fewer connections: `keepalive 32;` in the `upstream` block, with `proxy_http_version 1.1;` and `proxy_set_header Connection \"\";`\n\
+             lasting: Keep the setting in `/etc/sysctl.d/`, and watch the count against the limit\n\
+             verify: The count stays below the limit under load [sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max] checks",
+        );
+    }
+}

@@ -187,7 +187,7 @@ fn install(dossier: &Dossier, module: &str) -> Step {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx};
+    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx, nginx_to};
 
     #[test]
     fn an_address_that_was_never_opened() {
@@ -207,10 +207,15 @@ mod tests {
                 ("error.log", &nginx(REFUSED)),
                 (
                     "app.log",
-                    "[2026-11-20 15:16:00 +0000] [7] [INFO] Starting gunicorn 21.2.0\nTraceback (most recent call last):\n  File \"/srv/app.py\", line 1, in <module>\n    import flask\nModuleNotFoundError: No module named 'flask'\n",
+                    "Traceback (most recent call last):\n  File \"/srv/app.py\", line 1, in <module>\n    import flask\nModuleNotFoundError: No module named 'flask'\n",
                 ),
             ],
-            "",
+            "crash_at_start: gunicorn never came up on 127.0.0.1:8000: ModuleNotFoundError: No module named 'flask'\n\
+             now: Name the package of `flask` in the app's requirements, and install them into the environment that gunicorn runs in [VENV/bin/pip install -r requirements.txt]\n\
+             now: Restart gunicorn with that [sudo systemctl restart gunicorn] restart\n\
+             lasting: Let the deploy start the new version and ask its health path before the old one ends: then what does not start takes nothing away\n\
+             verify: It stays up [systemctl status gunicorn] checks\n\
+             verify: gunicorn at 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
         );
     }
 
@@ -224,7 +229,12 @@ mod tests {
                     "Nov 20 15:16:00 web systemd[1]: app.service: Main process exited, code=exited, status=203/EXEC\n",
                 ),
             ],
-            "",
+            "crash_at_start: app.service never came up on 127.0.0.1:8000: 203/EXEC\n\
+             now: Correct the command in the unit app.service: the program that it names does not exist there, or may not be executed\n\
+             now: Restart the app with that [sudo systemctl restart app.service] restart\n\
+             lasting: Let the deploy start the new version and ask its health path before the old one ends: then what does not start takes nothing away\n\
+             verify: It stays up [systemctl status app.service] checks\n\
+             verify: 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
         );
     }
 
@@ -236,6 +246,25 @@ mod tests {
                 (
                     "journal",
                     "Nov 20 15:16:00 web systemd[1]: app.service: Scheduled restart job, restart counter is at 5.\n",
+                ),
+            ],
+            "crash_at_start: app.service ends as it starts, again and again\n\
+             now: Read the first error of the last start, not its last line, and cure that [journalctl -u app.service --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC'] checks\n\
+             now: Restart the app with that [sudo systemctl restart app.service] restart\n\
+             lasting: Let the deploy start the new version and ask its health path before the old one ends: then what does not start takes nothing away\n\
+             verify: It stays up [systemctl status app.service] checks\n\
+             verify: 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
+        );
+    }
+
+    #[test]
+    fn a_pod_that_is_started_again_and_again() {
+        check_text(
+            &[
+                ("error.log", &nginx_to("shop:8000", REFUSED)),
+                (
+                    "events",
+                    "LAST SEEN   TYPE      REASON    OBJECT              MESSAGE\n5m          Warning   BackOff   pod/shop-7d9f6b5c4d-abcde   Back-off restarting failed container\n",
                 ),
             ],
             "",

@@ -183,7 +183,11 @@ mod tests {
                     "2026-11-20T15:16:29.000000000Z container kill 0123456789ab (signal=15, image=shop, name=web)\n",
                 ),
             ],
-            "",
+            "deploy_in_progress: web was told to end while nginx still sent it requests\n\
+             now: See whether the new instance is up [docker compose ps -a app] checks\n\
+             lasting: Start the new container beside the old one, let the proxy change over when it is healthy, then stop the old one with a `stop_grace_period` above the longest request\n\
+             verify: Send requests through the next deploy: none fails [while sleep 0.2; do curl -s -o /dev/null -w '%{http_code}\\n\
+             ' URL; done | sort | uniq -c] checks",
         );
     }
 }

@@ -130,7 +130,11 @@ mod tests {
                     "Nov 20 15:16:30 app1 kernel: [12.345678] [UFW BLOCK] IN=eth0 OUT= MAC=aa:bb SRC=192.0.2.7 DST=192.0.2.9 LEN=60 TOS=0x00 PROTO=TCP SPT=51000 DPT=8000 WINDOW=64240 SYN URGP=0\n",
                 ),
             ],
-            "",
+            "firewall_drop: a firewall dropped the packets to 192.0.2.9:8000\n\
+             before: See which rule it is [sudo ufw status numbered] checks\n\
+             now: Allow the proxy's address, and only that, on port 8000 [sudo ufw allow from PROXY_ADDRESS to any port 8000 proto tcp]\n\
+             lasting: Do the same where clouds keep such rules: the security group of the target, the network ACL in both directions, a NetworkPolicy\n\
+             verify: 192.0.2.9:8000 answers by itself [curl -sv http://192.0.2.9:8000/ -o /dev/null] checks",
         );
     }
 }

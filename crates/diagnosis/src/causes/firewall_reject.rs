@@ -117,7 +117,11 @@ mod tests {
                     "Nov 20 15:16:30 app1 kernel: [12.345678] FINAL_REJECT: IN=eth0 OUT= SRC=192.0.2.7 DST=192.0.2.9 PROTO=TCP DPT=8000\n",
                 ),
             ],
-            "",
+            "firewall_reject: a firewall rejected the connection to 192.0.2.9:8000\n\
+             before: See which rule it is [sudo firewall-cmd --list-all] checks\n\
+             now: Allow the proxy's address, and only that, on port 8000 [sudo firewall-cmd --permanent --add-rich-rule='rule family=ipv4 source address=PROXY_ADDRESS port port=8000 protocol=tcp accept' && sudo firewall-cmd --reload]\n\
+             lasting: Do the same where clouds keep such rules: the security group of the target, the network ACL in both directions, a NetworkPolicy\n\
+             verify: 192.0.2.9:8000 answers by itself [curl -sv http://192.0.2.9:8000/ -o /dev/null] checks",
         );
     }
 }

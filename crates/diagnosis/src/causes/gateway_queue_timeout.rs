@@ -100,3 +100,25 @@ fn cure(dossier: &Dossier) -> Cure {
         verify: vec![wording::quiet(dossier)],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn the_queue_of_haproxy_was_too_long() {
+        check_text(
+            &[(
+                "haproxy.log",
+                "Nov 20 15:16:30 lb haproxy[12]: 192.0.2.7:51000 [20/Nov/2026:15:16:20.000] web app/s1 0/10000/-1/-1/10000 503 217 - - sQ-- 9/9/5/5/0 0/4 \"GET /data HTTP/1.1\"\n",
+            )],
+            "gateway_queue_timeout: requests waited inside HAProxy for a free place at app until its limit\n\
+             before: See how many wait (`qcur`) and how many are served (`scur`) [echo 'show stat' | sudo socat stdio /run/haproxy/admin.sock | cut -d, -f1-6,34] checks\n\
+             now: If answers became slower, cure that first: it fills any queue\n\
+             now: Add servers, or raise `maxconn` of the `server` line, but not above what the app works on at once\n\
+             now: Check the configuration of HAProxy and take it over [sudo sh -c 'haproxy -c -f /etc/haproxy/haproxy.cfg && systemctl reload haproxy'] reload\n\
+             lasting: Keep the queue short and answer 503 with `Retry-After`: a longer wait in it hides the shortage and makes callers wait for the same 503\n\
+             verify: HAProxy logs no new failure of this kind [journalctl -u haproxy] checks",
+        );
+    }
+}

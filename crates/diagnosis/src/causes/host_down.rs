@@ -128,7 +128,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_among, check_not, check_text, nginx_to};
+    use crate::testing::{check, check_among, check_not};
 
     #[test]
     fn a_neighbour_that_nobody_knows() {
@@ -146,19 +146,5 @@ mod tests {
     #[test]
     fn this_machine_is_not_down() {
         check_not("connect: timed_out | to=127.0.0.1:80", "host_down");
-    }
-
-    #[test]
-    fn the_node_is_lost() {
-        check_text(
-            &[(
-                "error.log",
-                &nginx_to(
-                    "192.0.2.9:8000",
-                    "connect() failed (113: No route to host) while connecting to upstream",
-                ),
-            )],
-            "",
-        );
     }
 }

@@ -191,7 +191,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_not};
+    use crate::testing::{CLOSED, check, check_not, check_text, nginx};
 
     #[test]
     fn a_reused_connection_closed_without_a_byte() {
@@ -221,5 +221,28 @@ mod tests {
     #[test]
     fn half_a_head_is_no_race() {
         check_not("head: closed | reused idle=5s | received=20", "keepalive_race");
+    }
+
+    #[test]
+    fn the_two_limits_are_put_in_order() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                (
+                    "nginx.conf",
+                    "http {\n    upstream app {\n        server 127.0.0.1:8000;\n        keepalive 16;\n        keepalive_timeout 60s;\n    }\n    server {\n        listen 80;\n        location / {\n            proxy_pass http://app;\n        }\n    }\n}\n",
+                ),
+                (
+                    "gunicorn.conf.py",
+                    "bind = '127.0.0.1:8000'\nworker_class = 'gthread'\nkeepalive = 5\n",
+                ),
+            ],
+            "keepalive_race: gunicorn at 127.0.0.1:8000 closes idle connections after 5 s, and nginx reuses them for 60 s\n\
+             now: Let the app keep idle connections for longer than nginx does: `gunicorn --keep-alive 75`\n\
+             now: Restart gunicorn with that [sudo systemctl restart gunicorn] restart\n\
+             now: Or let nginx drop them before the app does, after 4 s (nginx.conf: -keepalive_timeout 60s +keepalive_timeout 4s)\n\
+             lasting: `proxy_next_upstream error;` repeats what may happen twice (GET, HEAD) on another connection: it hides the race, which stays for POST hides\n\
+             verify: nginx logs no new failure of this kind [sudo tail -n 200 /var/log/nginx/error.log] checks",
+        );
     }
 }

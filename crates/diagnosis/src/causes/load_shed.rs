@@ -128,7 +128,12 @@ mod tests {
                     "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 503 197 \"-\" \"curl/8.5.0\"\n",
                 ),
             ],
-            "",
+            "load_shed: nginx turned requests away by the rule api, because there were too many\n\
+             now: Let callers wait as long as `Retry-After` says, and spread what they repeat at random\n\
+             now: If honest traffic is above the limit and the app can take it, raise it in `limit_req` and `limit_conn` (and say 429: `limit_req_status 429;`)\n\
+             lasting: Measure what the app can work on at once, and set the limit by that\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

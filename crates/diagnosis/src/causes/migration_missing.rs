@@ -105,3 +105,19 @@ fn cure(dossier: &Dossier) -> Cure {
         ],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn the_table_is_missing() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\ndjango.db.utils.ProgrammingError: relation \"shop_order\" does not exist\n",
+            )],
+            "unknown: nginx could not use 127.0.0.1:8000: the upstream closed the connection before the answer began; consistent with migration_missing, keepalive_race or worker_crashed",
+        );
+    }
+}

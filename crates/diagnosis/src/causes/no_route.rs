@@ -141,7 +141,13 @@ mod tests {
                     "connect() failed (101: Network is unreachable) while connecting to upstream",
                 ),
             )],
-            "",
+            "no_route: the host of nginx has no route to 192.0.2.9\n\
+             before: See which way the kernel would take [ip route get 192.0.2.9] checks\n\
+             now: See whether an interface or tunnel is down [ip -br address; ip route] checks\n\
+             now: Bring back what is missing (the interface, the VPN, the peering), or correct the address that is dialled\n\
+             lasting: Let the route be made with the interface at boot, and watch it from the proxy's host\n\
+             verify: There is a route [ip route get 192.0.2.9] checks\n\
+             verify: 192.0.2.9:8000 answers by itself [curl -sv http://192.0.2.9:8000/ -o /dev/null] checks",
         );
     }
 }

@@ -149,7 +149,13 @@ mod tests {
                     "Nov 20 15:16:00 web systemd[1]: app.socket: Failed to create listening socket (127.0.0.1:8000): Address already in use\n",
                 ),
             ],
-            "",
+            "port_in_use: the app could not start: 127.0.0.1:8000 is taken by another process\n\
+             before: See who owns the port, and since when [sudo ss -ltnp 'sport = :8000'] checks\n\
+             now: If the owner is a left-over of the app, end it, naming the pid that was shown [sudo kill PID] restart\n\
+             now: Then start the app [sudo systemctl start APP] restart\n\
+             lasting: Let one supervisor alone start the app, and let a deploy wait until the old process has ended\n\
+             verify: the app itself owns the port [sudo ss -ltnp 'sport = :8000'] checks\n\
+             verify: 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
         );
     }
 }

@@ -178,7 +178,12 @@ mod tests {
                 ("error.log", &nginx(REFUSED)),
                 ("journal", "Nov 20 15:10:00 web systemd[1]: Stopped app.service - The app.\n"),
             ],
-            "",
+            "process_down: app.service was stopped, so nothing listens on 127.0.0.1:8000\n\
+             before: Read why it ended before its log moves on; a start that fails again says the same [journalctl -u app.service --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC'] checks\n\
+             now: Start the app [sudo systemctl start app.service] restart\n\
+             lasting: Let systemd start it after each failure (`Restart=on-failure` in `[Service]`) and at boot [sudo systemctl enable app.service]\n\
+             verify: Something listens on port 8000 [ss -ltnp 'sport = :8000'] checks\n\
+             verify: 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
         );
     }
 
@@ -189,7 +194,12 @@ mod tests {
                 ("error.log", &nginx_to("app:8000", REFUSED)),
                 ("events", "shop-app-1 exited with code 137\n"),
             ],
-            "",
+            "process_down: shop-app-1 was killed by signal 9, so nothing listens on app:8000\n\
+             before: Read why it ended before its log moves on; a start that fails again says the same [docker compose logs --timestamps --since 2026-11-20T15:15:30Z app] checks\n\
+             now: Start the app [docker compose up -d app] restart\n\
+             lasting: Give the service `restart: unless-stopped` in the compose file\n\
+             verify: Something listens on port 8000 [docker compose exec app ss -ltnp 'sport = :8000'] checks\n\
+             verify: app:8000 answers by itself [curl -sv http://app:8000/ -o /dev/null] checks",
         );
     }
 }

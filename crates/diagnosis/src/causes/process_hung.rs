@@ -161,7 +161,13 @@ mod tests {
                     "Nov 20 15:16:30 web kernel: [345.678901] INFO: task gunicorn:1492 blocked for more than 120 seconds.\n",
                 ),
             ],
-            "",
+            "process_hung: gunicorn (pid 1492) was blocked in the kernel for more than 2 min, mostly by a disk or a mount\n\
+             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo cat /proc/PID/stack] checks\n\
+             now: Find the disk or network mount that does not answer: a restart does not free who waits for it [dmesg -T | grep -iE 'blocked for more|I/O error|not responding'; findmnt -t nfs,nfs4] checks\n\
+             now: Restart the app [sudo systemctl restart APP] restart hides\n\
+             lasting: Cure what the stack shows: a lock, a call without a limit, an endless loop\n\
+             lasting: Let systemd watch over it (`WatchdogSec=` with `sd_notify`), so that a hung one is replaced hides\n\
+             verify: 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
         );
     }
 }

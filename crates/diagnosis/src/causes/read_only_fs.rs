@@ -126,3 +126,31 @@ fn cure(dossier: &Dossier) -> Cure {
         verify: vec![wording::through(dossier)],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{CLOSED, check_text, nginx};
+
+    #[test]
+    fn the_kernel_mounted_it_anew() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                (
+                    "kern.log",
+                    "Nov 20 15:16:00 web kernel: [12.345678] EXT4-fs (sda1): Remounting filesystem read-only\n",
+                ),
+                (
+                    "app.log",
+                    "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\nOSError: [Errno 30] Read-only file system: '/srv/cache'\n",
+                ),
+            ],
+            "read_only_fs: the kernel made the file system of sda1 read-only after an error\n\
+             before: Read what the kernel met on that disk [sudo dmesg -T | grep -iE 'I/O error|EXT4-fs|XFS|remount'] checks\n\
+             before: Save the data from it before anything else\n\
+             now: Check the file system unmounted, from a rescue system [sudo fsck -f DEVICE] data\n\
+             lasting: Replace a disk or volume that reports errors; mounting it again as it is only hides them\n\
+             verify: It is mounted `rw` [findmnt -o TARGET,SOURCE,OPTIONS] checks",
+        );
+    }
+}

@@ -151,3 +151,19 @@ fn lower(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn the_variable_is_named_and_set() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/app.py\", line 3, in <module>\n    KEY = os.environ[\"SECRET_KEY\"]\n  File \"<frozen os>\", line 679, in __getitem__\nKeyError: 'SECRET_KEY'\n",
+            )],
+            "unknown: nginx could not use 127.0.0.1:8000: the kernel of the dialled address refused the connection: nothing listens there; consistent with process_down, secret_or_config_missing or wrong_port",
+        );
+    }
+}

@@ -135,7 +135,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx_to};
+    use crate::testing::{check_among, check_not};
 
     #[test]
     fn a_refusal_or_a_503_may_be_a_start() {
@@ -146,19 +146,5 @@ mod tests {
     #[test]
     fn a_timeout_is_no_start() {
         check_not("head: timed_out | fresh", "startup_not_ready");
-    }
-
-    #[test]
-    fn a_container_was_still_starting() {
-        check_text(
-            &[
-                ("error.log", &nginx_to("app:8000", REFUSED)),
-                (
-                    "pods",
-                    "NAME         READY   STATUS     RESTARTS   AGE\nshop-7d-x   0/1   Init:0/2   0   1m\n",
-                ),
-            ],
-            "",
-        );
     }
 }

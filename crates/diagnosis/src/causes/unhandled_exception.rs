@@ -125,7 +125,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{check_among, check_not, check_text};
 
     #[test]
     fn a_500_may_be_an_exception() {
@@ -135,5 +135,28 @@ mod tests {
     #[test]
     fn a_503_was_meant() {
         check_not("status: 503 | fresh server=uvicorn", "unhandled_exception");
+    }
+
+    #[test]
+    fn the_place_is_named() {
+        check_text(
+            &[
+                (
+                    "access.log",
+                    "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 500 197 \"-\" \"curl/8.5.0\"\n",
+                ),
+                (
+                    "app.log",
+                    "Traceback (most recent call last):\n  File \"/venv/lib/python3.11/site-packages/flask/app.py\", line 1, in wsgi_app\n    x\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1 / n\nZeroDivisionError: division by zero\n",
+                ),
+            ],
+            "unhandled_exception: the app failed with ZeroDivisionError: division by zero at /srv/shop/views.py:42 in total\n\
+             before: Read the whole traceback, and what the request had in common with others that failed [journalctl -u APP --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC'] checks\n\
+             now: Correct the code at /srv/shop/views.py:42 in total, or what it met there: ZeroDivisionError: division by zero\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Answer what callers do wrong with 4xx, what is missing for the moment with 503, and test the route with that input\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
     }
 }

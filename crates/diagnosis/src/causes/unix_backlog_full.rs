@@ -122,7 +122,12 @@ mod tests {
     fn the_queue_of_a_socket_is_full() {
         check_text(
             &[("error.log", &nginx("connect() to unix:/run/app.sock failed (11: Resource temporarily unavailable) while connecting to upstream").replace("http://127.0.0.1:8000/data", "http://unix:/run/app.sock:/data"))],
-            "",
+            "unix_backlog_full: the listen queue of /run/app.sock is full: the app does not keep up\n\
+             before: See the queue (`Recv-Q`) and its size (`Send-Q`) [ss -lx] checks\n\
+             now: Raise the number of workers, as far as CPU and database connections go\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Make room for bursts: the app's backlog and the kernel's limit above it; for a lasting lack of workers that only hides it behind waiting [sudo sysctl -w net.core.somaxconn=4096] hides\n\
+             verify: `Recv-Q` stays near 0 under load [ss -lx] checks",
         );
     }
 }

@@ -199,7 +199,13 @@ mod tests {
                     "Nov 20 15:16:30 web kernel: [101470.953911] python[22292]: segfault at 7 ip 0000000000000007 sp 00007fff1b640768 error 14 in _speedups.so[400000+2ba000]\n",
                 ),
             ],
-            "",
+            "worker_crashed: python (pid 22292) died by a segmentation fault or an abort in _speedups.so\n\
+             before: Keep the lines of that second: the last words of the worker [journalctl -u APP --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC'] checks\n\
+             before: See whether there is a core dump [coredumpctl --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC' list] checks\n\
+             now: Replace _speedups.so: upgrade the package that brings it, or go back to the last that worked\n\
+             now: All failures are of one route: turn it away at the proxy until it is cured, so that it takes no worker with it hides\n\
+             lasting: Keep core dumps (`coredumpctl`) or `python -X faulthandler` on, so that the next one names its place\n\
+             verify: nginx logs no new failure of this kind [sudo tail -n 200 /var/log/nginx/error.log] checks",
         );
     }
 }

@@ -184,7 +184,14 @@ mod tests {
                     "Nov 20 15:16:30 web kernel: [12345.678901] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/system.slice/web.service,task_memcg=/system.slice/web.service,task=gunicorn,pid=1492,uid=33\n",
                 ),
             ],
-            "",
+            "worker_oom_killed_cgroup: the kernel killed gunicorn (pid 1492): its cgroup /system.slice/web.service reached the memory limit\n\
+             before: Keep the kernel's table: it lists the memory of each process [sudo journalctl -k --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC' | grep -iE 'oom|killed process'] checks\n\
+             now: Lower the number of workers until their memory together fits under the limit\n\
+             now: Restart the app with that [sudo systemctl restart web.service] restart\n\
+             now: Or raise `MemoryMax=` in the unit web.service, if there is memory: that hides a leak until it reaches the new limit hides\n\
+             lasting: Replace workers before they grow, with `gunicorn --max-requests 1000 --max-requests-jitter 100`: that contains a leak, and hides it hides\n\
+             lasting: Bound what one request may load: the size of bodies, of results and of files\n\
+             verify: Its memory stays below the limit under load [systemctl show -p MemoryMax,MemoryPeak,MemoryCurrent web.service] checks",
         );
     }
 
@@ -195,7 +202,14 @@ mod tests {
                 "heroku",
                 "2026-11-20T15:16:29.000000+00:00 heroku[web.1]: Error R15 (Memory quota vastly exceeded)\n2026-11-20T15:16:30.000000+00:00 heroku[router]: at=error code=H13 desc=\"Connection closed without response\" method=GET path=\"/data\" host=api.example.com request_id=1 fwd=\"192.0.2.7\" dyno=web.1 connect=1ms service=20ms status=503 bytes=0\n",
             )],
-            "",
+            "worker_oom_killed_cgroup: web.1 was killed for memory by Heroku: it reached its limit\n\
+             before: See how far above its quota the dyno was [heroku logs --num 1500 --app APP] checks\n\
+             now: Lower the number of workers until their memory together fits under the limit\n\
+             now: Restart the app with that [heroku ps:restart --app APP] restart\n\
+             now: Or raise the memory of the dyno (`heroku ps:type`), if there is memory: that hides a leak until it reaches the new limit hides\n\
+             lasting: Replace workers before they grow, with `gunicorn --max-requests 1000 --max-requests-jitter 100`: that contains a leak, and hides it hides\n\
+             lasting: Bound what one request may load: the size of bodies, of results and of files\n\
+             verify: Its memory stays below the limit under load [heroku logs --num 1500 --app APP] checks",
         );
     }
 }

@@ -158,7 +158,13 @@ mod tests {
                     "Nov 20 15:16:30 web kernel: [345.678901] Out of memory: Killed process 77 (gunicorn) total-vm:1kB, anon-rss:1kB\n",
                 ),
             ],
-            "",
+            "worker_oom_killed_global: the kernel killed gunicorn (pid 77) because the whole host had no memory left\n\
+             before: Keep the kernel's table: the largest `rss` is where to look, not always the victim [sudo journalctl -k --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC' | grep -iE 'oom|killed process'] checks\n\
+             now: See who has the memory [ps -eo pid,rss,comm --sort=-rss | head] checks\n\
+             now: Give the biggest consumer a limit of its own, so that it alone pays for its growth, naming its unit [sudo systemctl set-property UNIT MemoryMax=1G] restart\n\
+             now: Start the app again if nothing did [sudo systemctl start APP] restart\n\
+             lasting: Move something off that host, or give it memory; swap alone turns the kill into slowness\n\
+             verify: Memory is left under load [free -m] checks",
         );
     }
 }

@@ -112,7 +112,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{CLOSED, check_among, check_not, check_text, nginx};
 
     #[test]
     fn a_busy_connection_may_end_with_its_worker() {
@@ -122,5 +122,23 @@ mod tests {
     #[test]
     fn a_worker_is_not_recycled_in_the_middle_of_its_work() {
         check_not("head: closed | reused idle=3ms ordinal=1000 after=9s", "worker_recycled");
+    }
+
+    #[test]
+    fn a_worker_was_replaced_on_purpose() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                (
+                    "app.log",
+                    "[2026-11-20 15:16:30 +0000] [9] [INFO] Autorestarting worker after current request.\n",
+                ),
+            ],
+            "worker_recycled: gunicorn replaced a worker, and its open connections ended with it\n\
+             now: Run two workers or more, and spread their ends at random: `gunicorn --max-requests 1000 --max-requests-jitter 100`\n\
+             now: Restart gunicorn with that [sudo systemctl restart gunicorn] restart\n\
+             lasting: Find the leak that the replacement is there for, then let workers live longer\n\
+             verify: nginx logs no new failure of this kind [sudo tail -n 200 /var/log/nginx/error.log] checks",
+        );
     }
 }

@@ -176,7 +176,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_among, check_not};
+    use crate::testing::{CLOSED, check, check_among, check_not, check_text, nginx};
 
     #[test]
     fn thirty_seconds_are_gunicorns() {
@@ -209,5 +209,21 @@ mod tests {
     fn another_time_is_a_possibility_only() {
         check_among("head: closed | fresh after=17s", "worker_timeout_killed");
         check_not("head: closed | fresh after=300ms", "worker_timeout_killed");
+    }
+
+    #[test]
+    fn gunicorn_killed_its_worker() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                ("app.log", "[2026-11-20 15:16:30 +0000] [7] [CRITICAL] WORKER TIMEOUT (pid:9)\n"),
+            ],
+            "worker_timeout_killed: gunicorn killed its worker (pid 9) because the request held it for too long\n\
+             now: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
+             now: Give the call that it waits in a limit of its own, well below the worker's, and answer without it\n\
+             now: Only if the work is meant to take that long: raise `gunicorn --timeout`, but stay below `proxy_read_timeout` of nginx; it hides the slow call and lets a hung worker block for longer hides\n\
+             lasting: Run workers that can wait (`gunicorn --worker-class gthread --threads 8`), so that one slow request holds a thread and not a worker; move long work to a queue\n\
+             verify: No worker is killed any more [journalctl -u gunicorn --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC'] checks",
+        );
     }
 }

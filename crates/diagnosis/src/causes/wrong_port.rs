@@ -251,7 +251,11 @@ mod tests {
                 ),
                 ("gunicorn.conf.py", "bind = '127.0.0.1:8000'\n"),
             ],
-            "",
+            "wrong_port: nginx dials port 8001, and gunicorn listens on 127.0.0.1:8000\n\
+             now: Dial port 8000, where the app listens (nginx.conf: -proxy_pass http://127.0.0.1:8001 +proxy_pass http://127.0.0.1:8000)\n\
+             now: Check the configuration of nginx and take it over [sudo sh -c 'nginx -t && nginx -s reload'] reload\n\
+             lasting: Keep the port in one place that both sides read, such as a variable of the deploy\n\
+             verify: The app answers on port 8000 [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
         );
     }
 }
