@@ -2,7 +2,7 @@
 
 use crate::dossier::Dossier;
 use crate::text::When;
-use evidence::{Product, Sign, Stack, address, clock};
+use evidence::{Product, Sign, Stack, What, address, clock};
 
 /// Restarts the app with what was changed, on the platform that was seen.
 pub(crate) fn restart(dossier: &Dossier) -> String {
@@ -178,12 +178,23 @@ pub(crate) fn reload(dossier: &Dossier) -> String {
         Stack::Caddy => "caddy reload --config /etc/caddy/Caddyfile",
         _ => "systemctl reload PROXY",
     };
-    match &dossier.incident.service {
+    match hop_service(dossier) {
         Some(service) if !kubernetes(dossier) => {
             format!("docker compose exec {service} sh -c '{inner}'")
         }
         _ => format!("sudo sh -c '{inner}'"),
     }
+}
+
+/// The compose service in which the hop runs: the one that wrote its lines, or has its name.
+pub(crate) fn hop_service<'a>(dossier: &Dossier<'a>) -> Option<&'a str> {
+    let hop = dossier.hop();
+    let named = dossier.settings(|it| match &it.what {
+        What::Service { name } if name.contains(hop) => Some(name.as_str()),
+        _ => None,
+    });
+    let wrote = dossier.incident.service.as_deref();
+    wrote.or_else(|| named.into_iter().map(|(name, _)| name).next()).filter(|it| is_plain(it))
 }
 
 /// Asks the app itself, past the proxy.

@@ -21,7 +21,7 @@ pub(crate) fn brief(text: &str) -> String {
         true => format!("{} …", words[..words.floor_char_boundary(BRIEF)].trim_end()),
         false => words,
     };
-    cut.trim_end_matches(['.', ':', ';', ',']).to_owned()
+    cut.trim_end_matches(['.', ':', ';', ',', '-', ' ']).to_owned()
 }
 
 /// `: ` and the detail, where there is one.
@@ -134,10 +134,11 @@ pub(crate) fn answers(dossier: &Dossier) -> Step {
 
 /// Shows that a request gets through the proxy.
 pub(crate) fn through(dossier: &Dossier) -> Step {
-    Step::look(
-        format!("A request that failed gets its answer through {}", dossier.hop()),
-        "curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n' URL",
-    )
+    let text = match dossier.incident.hop.stack().is_proxy() {
+        true => format!("A request that failed gets its answer through {}", dossier.hop()),
+        false => "A request that failed gets its answer".to_owned(),
+    };
+    Step::look(text, "curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n' URL")
 }
 
 /// Shows that something listens where the proxy dials.
@@ -157,6 +158,9 @@ pub(crate) fn listens(dossier: &Dossier) -> Step {
 
 /// Shows that the hop's log has no new line of the kind.
 pub(crate) fn quiet(dossier: &Dossier) -> Step {
+    if !dossier.incident.hop.stack().is_proxy() {
+        return read_log(dossier, format!("{} logs no new failure of this kind", app(dossier)));
+    }
     Step::look(format!("{} logs no new failure of this kind", dossier.hop()), log_of(dossier))
 }
 
@@ -500,11 +504,28 @@ fn daemon(port: u16) -> &'static str {
     }
 }
 
+/// Whether the database is of the MySQL family, by the words of its driver.
+pub(crate) fn is_mysql(seen: Option<Seen>) -> bool {
+    seen.is_some_and(|it| {
+        let words = it.detail().map(str::to_lowercase).unwrap_or_default();
+        it.key.product == Product::MySql || ["mysql", "mariadb"].iter().any(|it| words.contains(it))
+    })
+}
+
 /// Shows what the sessions of the database do.
-pub(crate) fn sessions() -> Step {
+pub(crate) fn sessions(mysql: bool) -> Step {
+    let run = match mysql {
+        true => {
+            "mysql -e \"select user, command, count(*), max(time) from \
+             information_schema.processlist group by 1, 2\""
+        }
+        false => {
+            "psql -c \"select application_name, state, count(*), max(now() - state_change) from \
+             pg_stat_activity group by 1, 2 order by 3 desc\""
+        }
+    };
     Step::look(
-        "See who holds the connections: `idle in transaction` is a leak",
-        "psql -c \"select application_name, state, count(*), max(now() - state_change) from \
-         pg_stat_activity group by 1, 2 order by 3 desc\"",
+        "See who holds the connections: many that are idle within a transaction are a leak",
+        run,
     )
 }

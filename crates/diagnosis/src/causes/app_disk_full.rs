@@ -115,7 +115,15 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\nOSError: [Errno 28] No space left on device\n",
             )],
-            "unknown: nginx could not use 127.0.0.1:8000: the upstream closed the connection before the answer began; consistent with app_disk_full, keepalive_race or worker_crashed",
+            "app_disk_full: no space is left on the disk of the app: OSError: [Errno 28] No space left on device\n\
+             before: See which file system is full, of bytes or of inodes, and by what [df -h; df -i; sudo du -xh --max-depth=2 /var /tmp | sort -h | tail -n 20] checks\n\
+             now: Shrink the journal, which may go [sudo journalctl --vacuum-size=200M] data\n\
+             now: Delete only what you know: never the database's own files (its `pg_wal`, its binary logs)\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Rotate logs, bound what is stored for uploads and temporary files, and watch what is free\n\
+             verify: There is space again [df -h; df -i] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

@@ -68,11 +68,11 @@ fn fix(_: &Case) -> Vec<Fix> {
 fn says(dossier: &Dossier) -> Option<String> {
     let seen = wording::first(dossier, Sign::AppFdExhausted, When::During)?;
     let limit = match dossier.limit(Limit::Descriptors, |it| it.stack().runs_apps()) {
-        Some((limit, _)) if limit > 0 => format!(" of {limit}"),
+        Some((limit, _)) if limit > 0 => format!(" of the {limit} that it may have"),
         _ => String::new(),
     };
     Some(format!(
-        "{} has no file descriptor left, by its limit{limit}{}",
+        "{} has no file descriptor left{limit}{}",
         wording::app(dossier),
         wording::because(&seen)
     ))
@@ -115,7 +115,12 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\nOSError: [Errno 24] Too many open files\n",
             )],
-            "unknown: nginx could not use 127.0.0.1:8000: the upstream closed the connection before the answer began; consistent with app_fd_exhausted, keepalive_race or worker_crashed",
+            "app_fd_exhausted: the app has no file descriptor left: OSError: [Errno 24] Too many open files\n\
+             before: See what is open before a restart closes it: sockets of one peer are a leak [sudo ls -l /proc/PID/fd | awk '{print $NF}' | sed 's/[0-9]*//g' | sort | uniq -c | sort -rn | head; sudo ss -tnp | grep pid=PID, | head] checks\n\
+             now: Raise `LimitNOFILE=` in the app's unit, where the load needs more: a leak it hides for a while only hides\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Close what the list shows: one client for all requests instead of one each, files in a `with`\n\
+             verify: The number of open files stays level under load [sudo ls /proc/PID/fd | wc -l] checks",
         );
     }
 }

@@ -93,13 +93,14 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\nkombu.exceptions.OperationalError: [Errno 111] Connection refused\n",
             )],
-            "response_header_timeout: either Python at 127.0.0.1:8000 did not begin its answer within nginx's limit; nginx answers 504 then, so another status was made by another hop, or the app's message broker does not answer: kombu.exceptions.OperationalError: [Errno 111] Connection refused, or all workers of the app are busy (nginx to 127.0.0.1:8000)\n\
-             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
-             now: Give the call in which the time goes (a query, another service, a lock) a limit of its own, well below the proxy's, and answer without it\n\
-             now: Only if the work is meant to take that long: raise `proxy_read_timeout` of nginx for that route alone; it hides slowness, and keeps workers and callers busy for longer hides\n\
-             lasting: Work that takes long for good reason belongs in a queue: answer 202 and let the caller ask for the result\n\
-             verify: It begins to answer within the limit, past the proxy [curl -s -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
-             ' http://127.0.0.1:8000/] checks",
+            "broker_down: the app's message broker does not answer: kombu.exceptions.OperationalError: [Errno 111] Connection refused\n\
+             before: See whether the broker can be reached from where the app runs [nc -vz -w 3 HOST 5672] checks\n\
+             now: Start the broker [sudo systemctl start rabbitmq-server] restart\n\
+             now: Or correct the address in the app's settings, if the broker is elsewhere\n\
+             lasting: Let the app write what it has to send into its own database first (an outbox), so that no request waits for the broker\n\
+             verify: the broker can be reached [nc -vz -w 3 HOST 5672] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

@@ -98,13 +98,15 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\nredis.exceptions.ConnectionError: Error 111 connecting to cache:6379. Connection refused.\n",
             )],
-            "response_header_timeout: either Python at 127.0.0.1:8000 did not begin its answer within nginx's limit; nginx answers 504 then, so another status was made by another hop, or the app's cache cache:6379 does not answer: redis.exceptions.ConnectionError: Error 111 connecting to cache:6379. Connection refused, or all workers of the app are busy (nginx to 127.0.0.1:8000)\n\
-             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
-             now: Give the call in which the time goes (a query, another service, a lock) a limit of its own, well below the proxy's, and answer without it\n\
-             now: Only if the work is meant to take that long: raise `proxy_read_timeout` of nginx for that route alone; it hides slowness, and keeps workers and callers busy for longer hides\n\
-             lasting: Work that takes long for good reason belongs in a queue: answer 202 and let the caller ask for the result\n\
-             verify: It begins to answer within the limit, past the proxy [curl -s -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
-             ' http://127.0.0.1:8000/] checks",
+            "cache_down: the app's cache cache:6379 does not answer: redis.exceptions.ConnectionError: Error 111 connecting to cache:6379. Connection refused\n\
+             before: See whether the cache can be reached from where the app runs [nc -vz -w 3 cache 6379] checks\n\
+             now: Start the cache [sudo systemctl start redis-server] restart\n\
+             now: Or correct the address in the app's settings, if the cache is elsewhere\n\
+             lasting: Give calls to the cache a limit of some 100 ms, and let the app work without it\n\
+             lasting: Give Redis `maxmemory` and a policy that evicts (`allkeys-lru`), so that it is not killed for memory\n\
+             verify: the cache can be reached [nc -vz -w 3 cache 6379] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

@@ -210,12 +210,12 @@ mod tests {
                     "Traceback (most recent call last):\n  File \"/srv/app.py\", line 1, in <module>\n    import flask\nModuleNotFoundError: No module named 'flask'\n",
                 ),
             ],
-            "crash_at_start: gunicorn never came up on 127.0.0.1:8000: ModuleNotFoundError: No module named 'flask'\n\
-             now: Name the package of `flask` in the app's requirements, and install them into the environment that gunicorn runs in [VENV/bin/pip install -r requirements.txt]\n\
-             now: Restart gunicorn with that [sudo systemctl restart gunicorn] restart\n\
+            "crash_at_start: the app never came up on 127.0.0.1:8000: ModuleNotFoundError: No module named 'flask'\n\
+             now: Name the package of `flask` in the app's requirements, and install them into the environment that the app runs in [VENV/bin/pip install -r requirements.txt]\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
              lasting: Let the deploy start the new version and ask its health path before the old one ends: then what does not start takes nothing away\n\
-             verify: It stays up [systemctl status gunicorn] checks\n\
-             verify: gunicorn at 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
+             verify: It stays up [systemctl status APP] checks\n\
+             verify: 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
         );
     }
 
@@ -267,7 +267,12 @@ mod tests {
                     "LAST SEEN   TYPE      REASON    OBJECT              MESSAGE\n5m          Warning   BackOff   pod/shop-7d9f6b5c4d-abcde   Back-off restarting failed container\n",
                 ),
             ],
-            "",
+            "crash_at_start: shop-7d9f6b5c4d-abcde ends as it starts, again and again\n\
+             now: Read the first error of the last start, not its last line, and cure that [kubectl logs --previous shop-7d9f6b5c4d-abcde; kubectl logs shop-7d9f6b5c4d-abcde] checks\n\
+             now: Restart the app with that [kubectl rollout restart deployment/shop] restart\n\
+             lasting: Let the deploy start the new version and ask its health path before the old one ends: then what does not start takes nothing away\n\
+             verify: It stays up [kubectl describe pod shop-7d9f6b5c4d-abcde] checks\n\
+             verify: shop:8000 answers by itself [curl -sv http://shop:8000/ -o /dev/null] checks",
         );
     }
 }

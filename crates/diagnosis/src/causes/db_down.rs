@@ -104,13 +104,14 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1\npsycopg2.OperationalError: connection to server at \"127.0.0.1\", port 5432 failed: Connection refused\n",
             )],
-            "response_header_timeout: either Python at 127.0.0.1:8000 did not begin its answer within nginx's limit; nginx answers 504 then, so another status was made by another hop, or the app could not connect to its database 127.0.0.1:5432: psycopg2.OperationalError: connection to server at \"127.0.0.1\", port 5432 failed: Connection refused, or all workers of the app are busy (nginx to 127.0.0.1:8000)\n\
-             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
-             now: Give the call in which the time goes (a query, another service, a lock) a limit of its own, well below the proxy's, and answer without it\n\
-             now: Only if the work is meant to take that long: raise `proxy_read_timeout` of nginx for that route alone; it hides slowness, and keeps workers and callers busy for longer hides\n\
-             lasting: Work that takes long for good reason belongs in a queue: answer 202 and let the caller ask for the result\n\
-             verify: It begins to answer within the limit, past the proxy [curl -s -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
-             ' http://127.0.0.1:8000/] checks",
+            "db_down: the app could not connect to its database 127.0.0.1:5432: psycopg2.OperationalError: connection to server at \"127.0.0.1\", port 5432 failed: Connection refused\n\
+             before: See whether the database can be reached from where the app runs [nc -vz -w 3 127.0.0.1 5432] checks\n\
+             now: Start the database [sudo systemctl start postgresql] restart\n\
+             now: Or correct the address in the app's settings, if the database is elsewhere\n\
+             lasting: Let the app connect again by itself, and answer 503 with `Retry-After` until it can\n\
+             verify: the database can be reached [nc -vz -w 3 127.0.0.1 5432] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

@@ -110,13 +110,13 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1\npsycopg2.OperationalError: FATAL:  the database system is starting up\n",
             )],
-            "response_header_timeout: either Python at 127.0.0.1:8000 did not begin its answer within nginx's limit; nginx answers 504 then, so another status was made by another hop, or the database was starting, stopping or read-only: psycopg2.OperationalError: FATAL: the database system is, or all workers of the app are busy (nginx to 127.0.0.1:8000)\n\
-             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
-             now: Give the call in which the time goes (a query, another service, a lock) a limit of its own, well below the proxy's, and answer without it\n\
-             now: Only if the work is meant to take that long: raise `proxy_read_timeout` of nginx for that route alone; it hides slowness, and keeps workers and callers busy for longer hides\n\
-             lasting: Work that takes long for good reason belongs in a queue: answer 202 and let the caller ask for the result\n\
-             verify: It begins to answer within the limit, past the proxy [curl -s -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
-             ' http://127.0.0.1:8000/] checks",
+            "db_failover: the database was starting, stopping or read-only: psycopg2.OperationalError: FATAL: the database system is\n\
+             before: See which role the database has now: `t` is a replica, which takes no writes [psql -c \"select pg_is_in_recovery()\"] checks\n\
+             now: If it is a replica, let the app connect to the writer: the writer's endpoint, or `target_session_attrs=read-write`\n\
+             now: If the app still holds connections of before, restart it [sudo systemctl restart APP] restart\n\
+             lasting: Let the pool test connections before use (`pool_pre_ping`, `testOnBorrow`) and drop them after such an error; let names expire\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

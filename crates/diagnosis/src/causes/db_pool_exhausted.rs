@@ -93,9 +93,8 @@ fn says(dossier: &Dossier) -> Option<String> {
 }
 
 fn cure(dossier: &Dossier) -> Cure {
-    let detail = wording::first(dossier, Sign::DbPoolExhausted, When::During)
-        .and_then(|it| it.detail().map(str::to_owned))
-        .unwrap_or_default();
+    let seen = wording::first(dossier, Sign::DbPoolExhausted, When::During);
+    let detail = seen.and_then(|it| it.detail().map(str::to_owned)).unwrap_or_default();
     let (size, leak) = if detail.contains("Hikari") {
         ("`maximumPoolSize`", "Turn on `leakDetectionThreshold`: it logs who keeps a connection")
     } else if detail.contains("QueuePool") {
@@ -110,7 +109,7 @@ fn cure(dossier: &Dossier) -> Cure {
         )
     };
     Cure {
-        before: vec![wording::sessions()],
+        before: vec![wording::sessions(wording::is_mysql(seen))],
         now: vec![
             Step::say(leak),
             Step::say("Make no call to another service within a transaction: it keeps the connection all the while"),
@@ -136,13 +135,13 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1\nsqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00\n",
             )],
-            "response_header_timeout: either Python at 127.0.0.1:8000 did not begin its answer within nginx's limit; nginx answers 504 then, so another status was made by another hop, or all connections of the app's database pool were in use: sqlalchemy.exc.TimeoutError: QueuePool limit, or all workers of the app are busy (nginx to 127.0.0.1:8000)\n\
-             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
-             now: Give the call in which the time goes (a query, another service, a lock) a limit of its own, well below the proxy's, and answer without it\n\
-             now: Only if the work is meant to take that long: raise `proxy_read_timeout` of nginx for that route alone; it hides slowness, and keeps workers and callers busy for longer hides\n\
-             lasting: Work that takes long for good reason belongs in a queue: answer 202 and let the caller ask for the result\n\
-             verify: It begins to answer within the limit, past the proxy [curl -s -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
-             ' http://127.0.0.1:8000/] checks",
+            "db_pool_exhausted: all connections of the app's database pool were in use: sqlalchemy.exc.TimeoutError: QueuePool limit\n\
+             before: See who holds the connections: many that are idle within a transaction are a leak [psql -c \"select application_name, state, count(*), max(now() - state_change) from pg_stat_activity group by 1, 2 order by 3 desc\"] checks\n\
+             now: Close each session with its request (`with Session() as session`, `yield` in a FastAPI dependency)\n\
+             now: Make no call to another service within a transaction: it keeps the connection all the while\n\
+             now: Raise `pool_size` and `max_overflow` only if pool times processes stays below what the database takes: for a leak that hides it for a while hides\n\
+             lasting: Watch how long requests wait for a connection; a longer wait hides the shortage\n\
+             verify: No request waits in vain for a connection any more [journalctl -u APP --since -1h] checks",
         );
     }
 }

@@ -28,7 +28,7 @@ use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::text::{DECIDES, Text, When, during};
 use crate::wording;
-use evidence::{Product, Sign};
+use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "db_slow_or_locked",
@@ -80,10 +80,7 @@ fn says(dossier: &Dossier) -> Option<String> {
 }
 
 fn cure(dossier: &Dossier) -> Cure {
-    let mysql = wording::first(dossier, Sign::DbSlow, When::During).is_some_and(|it| {
-        it.key.product == Product::MySql
-            || it.detail().is_some_and(|it| it.to_lowercase().contains("mysql"))
-    });
+    let mysql = wording::is_mysql(wording::first(dossier, Sign::DbSlow, When::During));
     let (look, end) = match mysql {
         true => ("mysql -e \"select * from sys.innodb_lock_waits\\G\"", "mysql -e \"kill ID\""),
         false => (
@@ -121,13 +118,12 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1\npsycopg2.errors.LockNotAvailable: canceling statement due to lock timeout\n",
             )],
-            "response_header_timeout: either Python at 127.0.0.1:8000 did not begin its answer within nginx's limit; nginx answers 504 then, so another status was made by another hop, or a database query was too slow or waited for a lock: psycopg2.errors.LockNotAvailable: canceling statement due to lock timeout, or all workers of the app are busy (nginx to 127.0.0.1:8000)\n\
-             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
-             now: Give the call in which the time goes (a query, another service, a lock) a limit of its own, well below the proxy's, and answer without it\n\
-             now: Only if the work is meant to take that long: raise `proxy_read_timeout` of nginx for that route alone; it hides slowness, and keeps workers and callers busy for longer hides\n\
-             lasting: Work that takes long for good reason belongs in a queue: answer 202 and let the caller ask for the result\n\
-             verify: It begins to answer within the limit, past the proxy [curl -s -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
-             ' http://127.0.0.1:8000/] checks",
+            "db_slow_or_locked: a database query was too slow or waited for a lock: psycopg2.errors.LockNotAvailable: canceling statement due to lock timeout\n\
+             before: See which session blocks the others, and what it does [psql -c \"select pid, pg_blocking_pids(pid), state, now() - query_start as since, left(query, 80) from pg_stat_activity where state <> 'idle' order by since desc\"] checks\n\
+             now: End the session that blocks, if what it has done may be lost [psql -c \"select pg_terminate_backend(PID)\"] data\n\
+             lasting: Add the index that the slow query lacks (`explain (analyze, buffers)`), or split the work\n\
+             lasting: Give statements and locks limits below the request's: `statement_timeout`, and `lock_timeout` for migrations\n\
+             verify: Nothing waits for long any more [psql -c \"select pid, pg_blocking_pids(pid), state, now() - query_start as since, left(query, 80) from pg_stat_activity where state <> 'idle' order by since desc\"] checks",
         );
     }
 }

@@ -77,26 +77,36 @@ fn says(dossier: &Dossier) -> Option<String> {
     ))
 }
 
-fn cure(_: &Dossier) -> Cure {
+fn cure(dossier: &Dossier) -> Cure {
+    let mysql = wording::is_mysql(wording::first(dossier, Sign::DbTooManyClients, When::During));
+    let (end, count) = match mysql {
+        true => (
+            "mysql -e \"kill ID\"",
+            "mysql -e \"show status like 'Threads_connected'; show variables like 'max_connections'\"",
+        ),
+        false => (
+            "psql -c \"select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction' and state_change < now() - interval '5 minutes'\"",
+            "psql -c \"select count(*), current_setting('max_connections') from pg_stat_activity\"",
+        ),
+    };
     Cure {
-        before: vec![wording::sessions()],
+        before: vec![wording::sessions(mysql)],
         now: vec![
             Step::run(
                 "End sessions that do nothing within a transaction, to let the app in again",
-                "psql -c \"select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction' and state_change < now() - interval '5 minutes'\"",
+                end,
                 Risk::Data,
             )
             .hides(),
-            Step::say("Make the pools smaller: pool size times processes times instances must stay below `max_connections`"),
+            Step::say(
+                "Make the pools smaller: pool size times processes times instances must stay below `max_connections`",
+            ),
         ],
         lasting: vec![Step::say(
             "Put a pooler in between (pgbouncer in transaction mode, RDS Proxy); raise \
              `max_connections` only with the memory for it",
         )],
-        verify: vec![Step::look(
-            "Connections stay below the limit",
-            "psql -c \"select count(*), current_setting('max_connections') from pg_stat_activity\"",
-        )],
+        verify: vec![Step::look("Connections stay below the limit", count)],
     }
 }
 
@@ -111,13 +121,28 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1\npsycopg2.OperationalError: FATAL:  sorry, too many clients already\n",
             )],
-            "response_header_timeout: either Python at 127.0.0.1:8000 did not begin its answer within nginx's limit; nginx answers 504 then, so another status was made by another hop, or the database accepts no more connections: psycopg2.OperationalError: FATAL: sorry, too many clients already, or all workers of the app are busy (nginx to 127.0.0.1:8000)\n\
-             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
-             now: Give the call in which the time goes (a query, another service, a lock) a limit of its own, well below the proxy's, and answer without it\n\
-             now: Only if the work is meant to take that long: raise `proxy_read_timeout` of nginx for that route alone; it hides slowness, and keeps workers and callers busy for longer hides\n\
-             lasting: Work that takes long for good reason belongs in a queue: answer 202 and let the caller ask for the result\n\
-             verify: It begins to answer within the limit, past the proxy [curl -s -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
-             ' http://127.0.0.1:8000/] checks",
+            "db_too_many_clients: the database accepts no more connections: psycopg2.OperationalError: FATAL: sorry, too many clients already\n\
+             before: See who holds the connections: many that are idle within a transaction are a leak [psql -c \"select application_name, state, count(*), max(now() - state_change) from pg_stat_activity group by 1, 2 order by 3 desc\"] checks\n\
+             now: End sessions that do nothing within a transaction, to let the app in again [psql -c \"select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction' and state_change < now() - interval '5 minutes'\"] data hides\n\
+             now: Make the pools smaller: pool size times processes times instances must stay below `max_connections`\n\
+             lasting: Put a pooler in between (pgbouncer in transaction mode, RDS Proxy); raise `max_connections` only with the memory for it\n\
+             verify: Connections stay below the limit [psql -c \"select count(*), current_setting('max_connections') from pg_stat_activity\"] checks",
+        );
+    }
+
+    #[test]
+    fn mysql_has_its_own_words() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1\npymysql.err.OperationalError: (1040, 'Too many connections')\n",
+            )],
+            "db_too_many_clients: the database accepts no more connections: pymysql.err.OperationalError: (1040, 'Too many connections\n\
+             before: See who holds the connections: many that are idle within a transaction are a leak [mysql -e \"select user, command, count(*), max(time) from information_schema.processlist group by 1, 2\"] checks\n\
+             now: End sessions that do nothing within a transaction, to let the app in again [mysql -e \"kill ID\"] data hides\n\
+             now: Make the pools smaller: pool size times processes times instances must stay below `max_connections`\n\
+             lasting: Put a pooler in between (pgbouncer in transaction mode, RDS Proxy); raise `max_connections` only with the memory for it\n\
+             verify: Connections stay below the limit [mysql -e \"show status like 'Threads_connected'; show variables like 'max_connections'\"] checks",
         );
     }
 }

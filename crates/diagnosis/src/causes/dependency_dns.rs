@@ -118,13 +118,14 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\npsycopg2.OperationalError: could not translate host name \"db\" to address: Name or service not known\n",
             )],
-            "response_header_timeout: either Python at 127.0.0.1:8000 did not begin its answer within nginx's limit; nginx answers 504 then, so another status was made by another hop, or the app could not resolve the name of something that it needs: psycopg2.OperationalError: could not translate host name, or all workers of the app are busy (nginx to 127.0.0.1:8000)\n\
-             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
-             now: Give the call in which the time goes (a query, another service, a lock) a limit of its own, well below the proxy's, and answer without it\n\
-             now: Only if the work is meant to take that long: raise `proxy_read_timeout` of nginx for that route alone; it hides slowness, and keeps workers and callers busy for longer hides\n\
-             lasting: Work that takes long for good reason belongs in a queue: answer 202 and let the caller ask for the result\n\
-             verify: It begins to answer within the limit, past the proxy [curl -s -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
-             ' http://127.0.0.1:8000/] checks",
+            "dependency_dns: the app could not resolve the name of something that it needs: psycopg2.OperationalError: could not translate host name\n\
+             before: Ask where the app runs, not on your own machine [getent hosts NAME] checks\n\
+             now: Correct the name in the app's settings, or the resolver of its host (`/etc/resolv.conf`)\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Let the app check what it needs at its start, so that a deploy fails and not a request\n\
+             verify: The name resolves [getent hosts NAME] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

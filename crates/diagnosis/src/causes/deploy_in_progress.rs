@@ -160,7 +160,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{CLOSED, check_among, check_not, check_text, nginx_to};
+    use crate::testing::{CLOSED, check_among, check_not, check_text, nginx, nginx_to};
 
     #[test]
     fn an_instance_that_stops_refuses_or_drops() {
@@ -186,6 +186,21 @@ mod tests {
             "deploy_in_progress: web was told to end while nginx still sent it requests\n\
              now: See whether the new instance is up [docker compose ps -a app] checks\n\
              lasting: Start the new container beside the old one, let the proxy change over when it is healthy, then stop the old one with a `stop_grace_period` above the longest request\n\
+             verify: Send requests through the next deploy: none fails [while sleep 0.2; do curl -s -o /dev/null -w '%{http_code}\\n\
+             ' URL; done | sort | uniq -c] checks",
+        );
+    }
+
+    #[test]
+    fn gunicorn_was_told_to_end() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                ("app.log", "[2026-11-20 15:16:30 +0000] [7] [INFO] Handling signal: term\n"),
+            ],
+            "deploy_in_progress: gunicorn (pid 7) was told to end while nginx still sent it requests\n\
+             now: See whether the new instance is up [systemctl status gunicorn] checks\n\
+             lasting: Instead of stopping and starting, reload Gunicorn (`kill -HUP`), which keeps its socket\n\
              verify: Send requests through the next deploy: none fails [while sleep 0.2; do curl -s -o /dev/null -w '%{http_code}\\n\
              ' URL; done | sort | uniq -c] checks",
         );

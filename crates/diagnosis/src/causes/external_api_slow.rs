@@ -139,13 +139,14 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/venv/lib/python3.11/site-packages/flask/app.py\", line 1, in wsgi_app\n    x\n  File \"/srv/pay.py\", line 4, in pay\n    r = requests.get(url)\nrequests.exceptions.ReadTimeout: HTTPSConnectionPool(host='bank.example.com', port=443): Read timed out. (read timeout=60)\n",
             )],
-            "response_header_timeout: either Python at 127.0.0.1:8000 did not begin its answer within nginx's limit; nginx answers 504 then, so another status was made by another hop, or the app waited in vain for bank.example.com:443: requests.exceptions.ReadTimeout: HTTPSConnectionPool, or all workers of the app are busy (nginx to 127.0.0.1:8000)\n\
-             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
-             now: Give the call in which the time goes (a query, another service, a lock) a limit of its own, well below the proxy's, and answer without it\n\
-             now: Only if the work is meant to take that long: raise `proxy_read_timeout` of nginx for that route alone; it hides slowness, and keeps workers and callers busy for longer hides\n\
-             lasting: Work that takes long for good reason belongs in a queue: answer 202 and let the caller ask for the result\n\
-             verify: It begins to answer within the limit, past the proxy [curl -s -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
-             ' http://127.0.0.1:8000/] checks",
+            "external_api_slow: the app waited in vain for bank.example.com:443: requests.exceptions.ReadTimeout: HTTPSConnectionPool\n\
+             before: See how it answers from where the app runs [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' https://bank.example.com:443/] checks\n\
+             now: Give the call at /srv/pay.py:4 in pay a limit well below the proxy's (`requests.get(url, timeout=(1, 5))`, `httpx.Timeout(5)`), and answer without it when it is reached\n\
+             lasting: Answer from a cache, or later (202), where the request can do without\n\
+             lasting: Put a breaker in front of it, so that a dead service does not hold all workers\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

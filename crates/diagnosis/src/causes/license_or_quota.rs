@@ -92,3 +92,25 @@ fn cure(dossier: &Dossier) -> Cure {
         verify: vec![wording::through(dossier)],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn a_quota_is_used_up() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/pay.py\", line 4, in pay\n    ask()\nopenai.RateLimitError: Error code: 429 - {'error': {'code': 'insufficient_quota'}}\n",
+            )],
+            "license_or_quota: a service that the app needs refused for quota, licence or payment: openai.RateLimitError: Error code: 429\n\
+             before: Read which service refused, and whether it says `Retry-After` [journalctl -u APP --since -1h] checks\n\
+             now: For a rate wait as long as it says, and spread the calls; for a quota that is used up ask for more, or use less\n\
+             now: Answer callers 503 with `Retry-After` meanwhile, not 500\n\
+             lasting: Cache answers, use separate keys for jobs and for users, and watch what is left of the quota\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
+    }
+}

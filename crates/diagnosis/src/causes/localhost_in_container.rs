@@ -148,11 +148,9 @@ fn cure(dossier: &Dossier) -> Cure {
         )],
         verify: vec![Step::look(
             format!("The app answers from inside the container of {}", dossier.hop()),
-            match (&dossier.incident.service, platform::is_plain(name)) {
-                (Some(hop), true) if platform::is_plain(hop) => {
-                    format!("docker compose exec {hop} wget -qO- http://{name}:{port}/")
-                }
-                _ => format!("docker exec PROXY wget -qO- http://{name}:{port}/"),
+            match platform::hop_service(dossier) {
+                Some(hop) => format!("docker compose exec {hop} wget -qO- http://{name}:{port}/"),
+                None => format!("docker exec PROXY wget -qO- http://{name}:{port}/"),
             },
         )],
     }
@@ -184,7 +182,7 @@ fn there(dossier: &Dossier, port: Option<u16>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx};
 
     #[test]
     fn a_refusal_by_loopback_may_be_the_wrong_loopback() {
@@ -195,5 +193,27 @@ mod tests {
     #[test]
     fn another_machine_is_no_loopback() {
         check_not("connect: refused | to=172.18.0.3:8000", "localhost_in_container");
+    }
+
+    #[test]
+    fn the_proxy_dials_its_own_container() {
+        check_text(
+            &[
+                ("error.log", &nginx(REFUSED)),
+                (
+                    "nginx.conf",
+                    "server {\n    listen 80;\n    location / {\n        proxy_pass http://localhost:8000;\n    }\n}\n",
+                ),
+                (
+                    "compose.yml",
+                    "services:\n  nginx:\n    image: nginx\n    ports: [\"80:80\"]\n  app:\n    image: shop\n",
+                ),
+            ],
+            "localhost_in_container: nginx dials 127.0.0.1:8000 from inside its container, where that is the container itself and not the app\n\
+             now: Dial the app by the name of its service: `app:8000` (nginx.conf: -proxy_pass http://localhost:8000 +proxy_pass http://app:8000)\n\
+             now: Check the configuration of nginx and take it over [docker compose exec nginx sh -c 'nginx -t && nginx -s reload'] reload\n\
+             lasting: For an app on the host itself dial `host.docker.internal`, with `extra_hosts: [\"host.docker.internal:host-gateway\"]`, and let the app listen on that address too\n\
+             verify: The app answers from inside the container of nginx [docker compose exec nginx wget -qO- http://app:8000/] checks",
+        );
     }
 }

@@ -117,7 +117,14 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\ndjango.db.utils.ProgrammingError: relation \"shop_order\" does not exist\n",
             )],
-            "unknown: nginx could not use 127.0.0.1:8000: the upstream closed the connection before the answer began; consistent with migration_missing, keepalive_race or worker_crashed",
+            "migration_missing: the database lacks a table or column that the app uses: django.db.utils.ProgrammingError: relation \"shop_order\" does not exist\n\
+             before: See which migrations are missing [python manage.py showmigrations] checks\n\
+             before: Save the database before a migration that changes or drops what is there\n\
+             now: Run them; or go back to the version of the app that fits the database [python manage.py migrate] data\n\
+             lasting: Let the deploy migrate before it starts the new version, and change the schema in steps that both versions bear: add, deploy, remove later\n\
+             verify: None is missing [python manage.py showmigrations] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

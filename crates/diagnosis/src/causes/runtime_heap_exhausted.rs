@@ -153,7 +153,12 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/app.py\", line 7, in report\n    rows = list(all)\nMemoryError\n",
             )],
-            "unknown: nginx could not use 127.0.0.1:8000: the upstream closed the connection before the answer began; consistent with runtime_heap_exhausted, keepalive_race or worker_crashed",
+            "runtime_heap_exhausted: the runtime of the app reached its own memory limit: MemoryError\n\
+             before: See which process grows, and where it is [sudo py-spy dump --pid PID] checks\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             now: If the container has room, set the address space limit (`ulimit -v`) to about three quarters of its memory: for a leak that hides the growth for a while only hides\n\
+             lasting: Cure what the dump shows to grow; stream large answers and read large results in pieces\n\
+             verify: the app logs no new failure of this kind [journalctl -u APP --since -1h] checks",
         );
     }
 }

@@ -117,7 +117,7 @@ fn cure(dossier: &Dossier) -> Cure {
         true => "sudo cat /proc/PID/environ | tr '\\0' '\\n' | cut -d= -f1 | sort".to_owned(),
         false => platform::inside(dossier, "env | cut -d= -f1 | sort"),
     };
-    let mut now = vec![Step::run(text, run, Risk::Restart)];
+    let mut now = vec![Step::run(text, run, if by_unit { Risk::None } else { Risk::Restart })];
     if by_unit {
         now.push(wording::restarted(dossier));
     }
@@ -163,7 +163,14 @@ mod tests {
                 "app.log",
                 "Traceback (most recent call last):\n  File \"/srv/app.py\", line 3, in <module>\n    KEY = os.environ[\"SECRET_KEY\"]\n  File \"<frozen os>\", line 679, in __getitem__\nKeyError: 'SECRET_KEY'\n",
             )],
-            "unknown: nginx could not use 127.0.0.1:8000: the kernel of the dialled address refused the connection: nothing listens there; consistent with process_down, secret_or_config_missing or wrong_port",
+            "secret_or_config_missing: the app misses a setting or secret: KeyError: 'SECRET_KEY'\n\
+             now: `SECRET_KEY` is missing: set it in the file that `EnvironmentFile=` of the unit names, which only its user may read [sudo systemctl edit APP]\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Let the app check all of its settings at the start, so that a deploy fails and not a request\n\
+             verify: It is among the names that the process has, whose values are not shown [sudo cat /proc/PID/environ | tr '\\0' '\\n\
+             ' | cut -d= -f1 | sort] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
         );
     }
 }

@@ -152,8 +152,7 @@ fn says(dossier: &Dossier) -> Option<String> {
 }
 
 fn cure(dossier: &Dossier) -> Cure {
-    let hop = dossier.incident.service.clone().filter(|it| platform::is_plain(it));
-    let hop = hop.unwrap_or_else(|| "PROXY".to_owned());
+    let hop = platform::hop_service(dossier).unwrap_or("PROXY");
     let mut now = vec![
         Step::say(
             "Name one network under `networks:` of both services in the compose files (`external: true` where it is another project's)",
@@ -182,7 +181,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{UNREACHED, check_among, check_not, check_text, nginx_to};
 
     #[test]
     fn an_address_of_a_bridge_may_be_out_of_reach() {
@@ -197,5 +196,25 @@ mod tests {
     #[test]
     fn loopback_is_always_the_right_network() {
         check_not("connect: timed_out | to=127.0.0.1:80", "wrong_network");
+    }
+
+    #[test]
+    fn no_network_in_common() {
+        check_text(
+            &[
+                ("error.log", &nginx_to("app:8000", UNREACHED)),
+                (
+                    "compose.yml",
+                    "services:\n  nginx:\n    image: nginx\n    networks: [front]\n  app:\n    image: shop\n    networks: [back]\nnetworks:\n  front: {}\n  back: {}\n",
+                ),
+            ],
+            "wrong_network: nginx and app are on no container network together\n\
+             before: See which networks each container is on [docker ps --format '{{.Names}}: {{.Networks}}'] checks\n\
+             now: Name one network under `networks:` of both services in the compose files (`external: true` where it is another project's)\n\
+             now: Or join the proxy to the app's network now [docker network connect NETWORK nginx]\n\
+             lasting: Dial the app by its service name, not by an address: addresses change with each start\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
     }
 }
