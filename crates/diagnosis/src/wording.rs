@@ -109,11 +109,23 @@ pub(crate) fn file(dossier: &Dossier, cite: &Cite) -> Option<String> {
 
 /// Takes over what was changed in the hop's configuration.
 pub(crate) fn reload(dossier: &Dossier) -> Step {
-    Step::run(
-        format!("Check the configuration of {} and take it over", dossier.hop()),
-        crate::platform::reload(dossier),
-        Risk::Reload,
-    )
+    match (dossier.incident.hop, dossier.incident.hop.stack()) {
+        (Product::Istio, _) => Step::run("Apply the change", "kubectl apply -f FILE", Risk::Reload),
+        (_, Stack::Envoy) => Step::run(
+            "Let Envoy read its file again, where no control plane hands it over",
+            "sudo systemctl restart envoy",
+            Risk::Restart,
+        ),
+        (_, Stack::Traefik) => Step::look(
+            "Traefik takes the change over by itself: see that it did",
+            "docker logs --tail 20 traefik",
+        ),
+        _ => Step::run(
+            format!("Check the configuration of {} and take it over", dossier.hop()),
+            crate::platform::reload(dossier),
+            Risk::Reload,
+        ),
+    }
 }
 
 /// Takes over what was changed of the app.
@@ -139,6 +151,19 @@ pub(crate) fn through(dossier: &Dossier) -> Step {
         false => "A request that failed gets its answer".to_owned(),
     };
     Step::look(text, "curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n' URL")
+}
+
+/// Shows how long the app takes, which fills queues and pools when it grows.
+pub(crate) fn pace(dossier: &Dossier) -> Step {
+    let upstream = dossier.upstream().filter(|it| crate::platform::is_plain(it));
+    let at = upstream.filter(|it| !it.starts_with("unix:")).map(|it| format!("http://{it}/"));
+    Step::look(
+        "See whether answers take longer than they did before",
+        format!(
+            "curl -sS -o /dev/null -w '%{{http_code}} %{{time_starttransfer}}s\\n' {}",
+            at.as_deref().unwrap_or("URL")
+        ),
+    )
 }
 
 /// Shows that something listens where the proxy dials.

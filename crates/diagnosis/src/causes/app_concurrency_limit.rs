@@ -92,7 +92,7 @@ fn cure(dossier: &Dossier) -> Cure {
         _ => "the app's limit",
     };
     Cure {
-        before: vec![wording::answers(dossier)],
+        before: vec![wording::pace(dossier)],
         now: vec![
             Step::say("If requests became slower, cure that first: slow ones fill any limit"),
             Step::say(format!(
@@ -110,7 +110,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_not, ranked};
+    use crate::testing::{check_not, check_text, ranked};
 
     #[test]
     fn a_fast_503_may_be_a_limit() {
@@ -121,5 +121,30 @@ mod tests {
     #[test]
     fn a_500_is_no_limit() {
         check_not("status: 500 | fresh server=uvicorn", "app_concurrency_limit");
+    }
+
+    #[test]
+    fn uvicorn_refuses_more() {
+        check_text(
+            &[
+                (
+                    "access.log",
+                    "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 503 197 \"-\" \"curl/8.5.0\"\n",
+                ),
+                (
+                    "app.log",
+                    "WARNING:  Exceeded concurrency limit.\nINFO:     192.0.2.7:51000 - \"GET /data HTTP/1.1\" 503 Service Unavailable\n",
+                ),
+            ],
+            "app_concurrency_limit: uvicorn refused requests because its limit of requests at once was reached\n\
+             before: See whether answers take longer than they did before [curl -sS -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
+             ' URL] checks\n\
+             now: If requests became slower, cure that first: slow ones fill any limit\n\
+             now: Else run more instances, or raise `uvicorn --limit-concurrency` as far as memory and database connections go\n\
+             now: Restart uvicorn with that [sudo systemctl restart uvicorn] restart\n\
+             lasting: Keep a limit, let the 503 carry `Retry-After`, and let callers wait as long as it says\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
     }
 }

@@ -83,7 +83,7 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         address::is_loopback(&it.address) && (port.is_none() || address::port(&it.address) == port)
     });
     let Some(it) = bound else { return Vec::new() };
-    if dialled.is_empty() && !dossier.hop_in_container().is_some() {
+    if dialled.is_empty() && dossier.hop_in_container().is_none() {
         return Vec::new();
     }
     let says = format!(

@@ -82,7 +82,7 @@ fn cure(dossier: &Dossier) -> Cure {
             "See how many wait (`qcur`) and how many are served (`scur`)",
             "echo 'show stat' | sudo socat stdio /run/haproxy/admin.sock | cut -d, -f1-6,34",
         ),
-        _ => wording::answers(dossier),
+        _ => wording::pace(dossier),
     };
     Cure {
         before: vec![queue],

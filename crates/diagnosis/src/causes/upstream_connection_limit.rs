@@ -96,7 +96,7 @@ fn cure(dossier: &Dossier) -> Cure {
         _ => "the proxy's limit of connections",
     };
     Cure {
-        before: vec![wording::answers(dossier)],
+        before: vec![wording::pace(dossier)],
         now: vec![
             Step::say(
                 "If the upstream answers more slowly than before, cure that first: each request then holds its connection for longer",
@@ -115,7 +115,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_not};
+    use crate::testing::{check, check_not, check_text};
 
     #[test]
     fn our_own_limit_is_certain() {
@@ -129,5 +129,23 @@ mod tests {
     #[test]
     fn another_refusal_is_another_matter() {
         check_not("refused: draining", "upstream_connection_limit");
+    }
+
+    #[test]
+    fn envoy_has_no_room_for_more() {
+        check_text(
+            &[(
+                "envoy.log",
+                "[2026-11-20T15:16:30.000Z] \"GET /data HTTP/1.1\" 503 UO 0 81 0 - \"-\" \"curl/8.5.0\" \"1\" \"api.example.com\" \"-\"\n",
+            )],
+            "upstream_connection_limit: Envoy refused requests by its own limit of connections to the upstream, without trying\n\
+             before: See whether answers take longer than they did before [curl -sS -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
+             ' URL] checks\n\
+             now: If the upstream answers more slowly than before, cure that first: each request then holds its connection for longer\n\
+             now: Else add servers, or raise `max_connections`, `max_pending_requests` and `max_requests` of the cluster's circuit breaker (Istio: `connectionPool` of the DestinationRule), but not above what the app works on at once\n\
+             now: Let Envoy read its file again, where no control plane hands it over [sudo systemctl restart envoy] restart\n\
+             lasting: Watch the share of the limit that is in use, and let the refusals carry `Retry-After`\n\
+             verify: Envoy logs no new failure of this kind [kubectl logs POD -c istio-proxy] checks",
+        );
     }
 }
