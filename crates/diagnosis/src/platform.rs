@@ -2,7 +2,7 @@
 
 use crate::dossier::Dossier;
 use crate::text::When;
-use evidence::{Product, Sign, Stack, What, address, clock};
+use evidence::{Product, Scheme, Sign, Stack, What, address, clock};
 
 /// Restarts the app with what was changed, on the platform that was seen.
 pub(crate) fn restart(dossier: &Dossier) -> String {
@@ -202,7 +202,11 @@ pub(crate) fn ask(dossier: &Dossier) -> Option<String> {
     let upstream = dossier.upstream().filter(|it| is_plain(it))?;
     match address::socket(upstream) {
         Some(path) => Some(format!("curl -sv --unix-socket {path} http://localhost/ -o /dev/null")),
-        None => Some(format!("curl -sv http://{upstream}/ -o /dev/null")),
+        None => {
+            let https = dossier.dials().iter().any(|it| it.scheme == Scheme::Https);
+            let scheme = if https { "https" } else { "http" };
+            Some(format!("curl -sv {scheme}://{upstream}/ -o /dev/null"))
+        }
     }
 }
 
