@@ -31,6 +31,7 @@ pub mod text;
 mod weigh;
 pub mod why;
 mod wire;
+mod wording;
 
 #[cfg(test)]
 mod testing;
