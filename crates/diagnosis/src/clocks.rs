@@ -3,9 +3,9 @@
 //! Logs without a zone are taken for UTC; where another source has one, the difference shows as a
 //! whole number of quarters of an hour between failures and what goes with them.
 
-use evidence::clock::{MINUTE, SECOND, Zone};
+use evidence::clock::{DAY, MINUTE, SECOND, Zone};
 use evidence::{Kind, Testimony};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is added to a source's times to get those of the common clock.
 pub struct Clocks {
@@ -34,7 +34,11 @@ impl Clocks {
             let runs = group.runs.iter().take(100).flat_map(|it| [it.first, it.last]);
             times.entry(key.source).or_default().extend(runs);
         }
-        let mut shifts = BTreeMap::new();
+        let mut shifts = years(testimony, &times, &zoned);
+        for (source, own) in &mut times {
+            let shift = shifts.get(source).copied().unwrap_or(0);
+            own.iter_mut().for_each(|it| *it += shift);
+        }
         let reference: Vec<i64> = times
             .iter()
             .filter(|(source, _)| zoned[source])
@@ -44,7 +48,7 @@ impl Clocks {
             if !zoned[source]
                 && let Some(shift) = shift(own, &reference)
             {
-                shifts.insert(*source, shift);
+                *shifts.entry(*source).or_default() += shift;
             }
         }
         Clocks { shifts, zoned }
@@ -69,6 +73,40 @@ impl Clocks {
         let sources = testimony.sources.iter().enumerate();
         sources.filter_map(|(at, it)| Some(it.last? + self.shift(at as u32))).max()
     }
+}
+
+/// Logs without a year are taken for one of the present; where all others are of one other year,
+/// they are of that.
+fn years(
+    testimony: &Testimony,
+    times: &BTreeMap<u32, Vec<i64>>,
+    zoned: &BTreeMap<u32, bool>,
+) -> BTreeMap<u32, i64> {
+    let assumed = |source: &u32, own: &[i64]| {
+        let year = testimony.sources.get(*source as usize).and_then(|it| it.assumed_year);
+        year.is_some()
+            && !zoned[source]
+            && own.iter().all(|it| Some(civil(*it).year().into()) == year)
+    };
+    let sure = times.iter().filter(|(source, own)| !assumed(source, own));
+    let written: BTreeSet<i16> =
+        sure.flat_map(|(_, own)| own.iter().map(|it| civil(*it).year())).collect();
+    let (Some(year), 1) = (written.first(), written.len()) else { return BTreeMap::new() };
+    let mut shifts = BTreeMap::new();
+    for (source, own) in times.iter().filter(|(source, own)| assumed(source, own)) {
+        let Some(first) = own.iter().min().map(|it| civil(*it)) else { continue };
+        let Ok(moved) = first.with().year(*year).build() else { continue };
+        let days = first.until(moved).map_or(0, |it| i64::from(it.get_days()));
+        if days != 0 {
+            shifts.insert(*source, days * DAY);
+        }
+    }
+    shifts
+}
+
+fn civil(micros: i64) -> jiff::civil::Date {
+    let at = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 /// The shift that brings most of one source's times next to the other's. None where they are

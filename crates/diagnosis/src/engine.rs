@@ -497,6 +497,9 @@ fn absorbed(report: &mut Report, incident: &Incident) {
         "no client saw a failure: {attempts} failed{why}, and the requests succeeded when repeated"
     );
     report.fix = Cure::default();
+    if report.next.is_empty() {
+        report.next = vec![next::whole_day()];
+    }
 }
 
 /// Nothing failed, or only configurations were read.
@@ -516,8 +519,8 @@ fn without_incident(testimony: &Testimony, clocks: &Clocks, index: &Index) -> Re
         report.wire = None;
         report.status = None;
         report.path.clear();
-        report.next = if logs { Vec::new() } else { report.next };
         report.not_looked_at.clear();
+        report.next = vec![next::whole_day()];
         report.statement = healthy(testimony);
         return report;
     }

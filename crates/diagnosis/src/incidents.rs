@@ -336,8 +336,12 @@ fn follow(incidents: &mut [Incident], testimony: &Testimony, clocks: &Clocks) {
     }
     let at = |it: &Ticket| it.at + clocks.shift(it.source);
     let mut answers: HashMap<u64, Vec<&Ticket>> = HashMap::new();
-    for it in tickets.iter().filter(|it| it.status > 0) {
-        answers.entry(it.request).or_default().push(it);
+    let mut faults: HashMap<u64, Vec<&Ticket>> = HashMap::new();
+    for it in tickets {
+        match it.status {
+            0 => faults.entry(it.group).or_default().push(it),
+            _ => answers.entry(it.request).or_default().push(it),
+        }
     }
     for incident in incidents.iter_mut().filter(|it| it.of_requests()) {
         if incident.absorbed.is_some() {
@@ -345,12 +349,8 @@ fn follow(incidents: &mut [Incident], testimony: &Testimony, clocks: &Clocks) {
         }
         let group = ticket_group(incident.sign, incident.upstream.as_deref());
         let Some((first, last)) = incident.first.zip(incident.last) else { continue };
-        let faults = tickets.iter().filter(|it| {
-            it.status == 0
-                && it.group == group
-                && first <= at(it)
-                && at(it) <= last
-                && incident.sources.contains(&it.source)
+        let faults = faults.get(&group).into_iter().flatten().filter(|it| {
+            first <= at(it) && at(it) <= last && incident.sources.contains(&it.source)
         });
         let (mut found, mut absorbed, mut saw) = (0, 0, 0);
         for fault in faults {
@@ -379,12 +379,13 @@ fn follow(incidents: &mut [Incident], testimony: &Testimony, clocks: &Clocks) {
 fn share(incident: &Incident, testimony: &Testimony, clocks: &Clocks) -> Option<u64> {
     use evidence::clock::MINUTE;
     let (first, last) = incident.first.zip(incident.last)?;
+    let minutes = &testimony.ledger.minutes;
     let mut all = 0;
-    for (&(source, minute), tally) in &testimony.ledger.minutes {
-        let at = minute * MINUTE + clocks.shift(source);
-        if first - MINUTE < at && at <= last {
-            all += tally.all;
-        }
+    for source in 0..testimony.sources.len() as u32 {
+        let shift = clocks.shift(source);
+        let minute = |at: i64| (at - shift).div_euclid(MINUTE);
+        let window = minutes.range((source, minute(first))..=(source, minute(last)));
+        all += window.map(|(_, tally)| tally.all).sum::<u64>();
     }
     (all > 0).then_some(all)
 }

@@ -396,6 +396,17 @@ pub(crate) fn fallback(dossier: &Dossier) -> Vec<Next> {
     )]
 }
 
+/// Where nothing failed: failures may lie outside of what was given.
+pub(crate) fn whole_day() -> Next {
+    Next {
+        place: "where the failures were seen".to_owned(),
+        run: "goodgate why LOGS-OF-THAT-TIME --since all".to_owned(),
+        needs: None,
+        decides: "whether something failed outside of what was read".to_owned(),
+        then: Vec::new(),
+    }
+}
+
 /// Sources that would say more and were not given.
 pub(crate) fn missing(dossier: &Dossier) -> Vec<NotLookedAt> {
     let mut missing = Vec::new();

@@ -51,7 +51,7 @@ mod waitress;
 
 pub(crate) use exit::exited;
 pub(crate) use kubernetes::{event_says, probe_reason, state_says};
-pub use nginx::LogFormat;
+pub use nginx::{LogFormat, log_formats};
 
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.

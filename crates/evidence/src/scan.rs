@@ -5,6 +5,7 @@ use crate::event::{Event, Served, Sink};
 use crate::layers::Layers;
 use crate::ledger::{Carried, Context, Ledger, Place};
 use crate::line::{Below, Line};
+use crate::product::Product;
 use crate::reader::Reader;
 use crate::readers::READERS;
 use crate::source::Shape;
@@ -142,7 +143,8 @@ fn warm_up(part: Part<'_>) -> usize {
 impl Reading<'_> {
     fn all(&mut self) {
         // Access lines are all counted, so that failures can be told as a share.
-        match self.shape.readers.iter().any(|it| it.hooks.is_empty()) {
+        let counts = self.shape.readers.iter().any(|it| it.hooks.is_empty());
+        match counts || !self.shape.formats.is_empty() {
             true => self.every_line(),
             false => self.hooked_lines(),
         }
@@ -206,9 +208,13 @@ impl Reading<'_> {
             self.ledger.understood += 1;
             return;
         }
-        let Some(reader) = self.reader(&line) else { return };
+        let defined = self.shape.formats.iter().find(|it| it.fits(&line));
+        let reader = if defined.is_some() { None } else { self.reader(&line) };
+        if defined.is_none() && reader.is_none() {
+            return;
+        }
         self.ledger.understood += 1;
-        let product = reader.product;
+        let product = reader.map_or(Product::Nginx, |it| it.product);
         self.lines += self.count(start);
         let place = Place {
             source: self.source,
@@ -222,7 +228,11 @@ impl Reading<'_> {
         let at = line.at;
         let after = end + 1;
         let mut found = Found { reading: self, line: &line, raw, place, at, start, after };
-        (reader.read)(&line, &mut found);
+        match (defined, reader) {
+            (Some(format), _) => format.read(&line, &mut found),
+            (None, Some(reader)) => (reader.read)(&line, &mut found),
+            (None, None) => {}
+        }
     }
 
     fn is_taken(&self, start: usize, service: Option<&str>) -> bool {

@@ -6,9 +6,10 @@ use crate::layers::Layers;
 use crate::line::lines;
 use crate::product::{Product, Stack};
 use crate::reader::Reader;
-use crate::readers::READERS;
+use crate::readers::{LogFormat, READERS};
 use crate::setting::Config;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Whose machine a source is from; the words of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -38,14 +39,31 @@ pub struct Shape {
     pub stack: Option<Stack>,
     /// Readers whose lines stand in the sample, most frequent first.
     pub readers: Vec<&'static Reader>,
+    /// Formats of access lines that a configuration beside it defines, as far as its lines fit.
+    pub formats: Arc<[LogFormat]>,
     /// The year that times without one are taken for.
     pub year: i32,
+    /// No date with a year was seen: the year is that of the reader's clock.
+    pub year_assumed: bool,
     pub config: Option<&'static Config>,
     /// Read whole, not by lines.
     pub document: Option<&'static Document>,
     /// Not text at all.
     pub binary: bool,
 }
+
+/// The year of a full date at the start of a line, or behind `since` as systemd writes it.
+fn year_in(text: &str) -> Option<i32> {
+    let since = || {
+        let (_, rest) = text.split_once(" since ")?;
+        crate::clock::iso(rest.split_once(' ')?.1).map(|(it, _)| it)
+    };
+    let at = crate::scan::leading_time(text).or_else(since)?;
+    crate::clock::rfc3339(at.micros).get(..4)?.parse().ok()
+}
+
+/// Lines of a sample that are looked at.
+const SAMPLE_LINES: usize = 400;
 
 /// How much of a source is looked at to find out what it is.
 pub const SAMPLE: usize = 256 * 1024;
@@ -64,7 +82,9 @@ impl Shape {
             multiplexed: arrival == Arrival::Stream || layers.multiplex(),
             stack: None,
             readers: Vec::new(),
+            formats: Arc::default(),
             year,
+            year_assumed: true,
             config: None,
             document: None,
             binary: is_binary(sample),
@@ -78,9 +98,11 @@ impl Shape {
             DOCUMENTS.iter().find(|it| (it.fits)(name, &head)).filter(|_| !is_lines(&head));
         let mut seen: Vec<(&'static Reader, usize)> = Vec::new();
         let (mut all, mut fitting) = (0, 0);
-        for raw in lines(sample).filter(|it| !it.trim_ascii().is_empty()).take(2000) {
+        let mut dated = None;
+        for raw in lines(sample).filter(|it| !it.trim_ascii().is_empty()).take(SAMPLE_LINES) {
             all += 1;
             let line = layers.unwrap(raw, b"", year);
+            dated = dated.max(year_in(&line.text));
             let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { continue };
             // Plain text is no format of a log: it takes every line.
             fitting += usize::from(reader.product != Product::Unknown);
@@ -95,9 +117,28 @@ impl Shape {
             let text = String::from_utf8_lossy(sample);
             shape.config = CONFIGS.iter().find(|it| (it.fits)(name, &text));
         }
+        shape.year = dated.unwrap_or(year);
+        shape.year_assumed = dated.is_none();
         shape.stack = majority(&seen);
         shape.readers = seen.into_iter().map(|(it, _)| it).collect();
         shape
+    }
+
+    /// Adds formats of access lines, where at least a third of the sample's lines fit one.
+    #[must_use]
+    pub fn with_formats(mut self, formats: &[LogFormat], sample: &[u8]) -> Shape {
+        let sample = &sample[..sample.len().min(SAMPLE)];
+        let raw: Vec<&[u8]> = lines(sample).take(SAMPLE_LINES).collect();
+        let fits = |format: &&LogFormat| {
+            let fitting =
+                raw.iter().filter(|raw| format.fits(&self.layers.unwrap(raw, b"", self.year)));
+            !raw.is_empty() && fitting.count() * 3 >= raw.len()
+        };
+        self.formats = formats.iter().filter(fits).cloned().collect();
+        if !self.formats.is_empty() && self.stack.is_none() {
+            self.stack = Some(Stack::Nginx);
+        }
+        self
     }
 
     /// Whether a line of this family counts as evidence here, or is unexpected.

@@ -2,6 +2,7 @@
 
 use crate::ledger::Ledger;
 use crate::product::Product;
+use crate::readers::{LogFormat, log_formats};
 use crate::setting::Setting;
 use crate::source::{Origin, Shape};
 
@@ -23,6 +24,8 @@ pub struct Source {
     pub format: Option<&'static str>,
     /// The part that was not read, such as what is older than the last 24 hours.
     pub skipped: Option<String>,
+    /// The year that times without one were taken for, where none was written anywhere.
+    pub assumed_year: Option<i32>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,8 +41,10 @@ impl Testimony {
     #[must_use]
     pub fn of(inputs: &[(&str, &str)], arrival: crate::source::Arrival, year: i32) -> Testimony {
         let mut testimony = Testimony::default();
+        let formats: Vec<LogFormat> = inputs.iter().flat_map(|(_, it)| log_formats(it)).collect();
         for (name, text) in inputs {
             let shape = Shape::of(name, text.as_bytes(), arrival, year);
+            let shape = shape.with_formats(&formats, text.as_bytes());
             let source = testimony.sources.len() as u32;
             let part = crate::scan::Part::whole(text.as_bytes());
             let window = crate::scan::Window::default();
@@ -72,6 +77,7 @@ impl Testimony {
             products,
             format: format.or_else(|| shape.readers.first().map(|it| it.name)),
             skipped: None,
+            assumed_year: shape.year_assumed.then_some(shape.year),
         });
         self.ledger.absorb(ledger, Some(0));
     }

@@ -49,6 +49,7 @@ fn source(name: &str) -> Source {
         products: Vec::new(),
         format: None,
         skipped: None,
+        assumed_year: None,
     }
 }
 

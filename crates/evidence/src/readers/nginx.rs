@@ -14,7 +14,7 @@ mod stderr;
 pub(super) mod tls;
 
 pub(super) use access::{ACCESS, JSON};
-pub use format::LogFormat;
+pub use format::{LogFormat, log_formats};
 
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Sink};

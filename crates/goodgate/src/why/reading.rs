@@ -10,7 +10,8 @@ use super::unpacking::{Bounded, Content, DEPTH, HEAD, Packing, Stream, peek, unp
 use evidence::clock::{DAY, rfc3339};
 use evidence::seek::{Clock, ReadAt, TAIL};
 use evidence::{
-    Arrival, Ledger, MAX_DOCUMENT, Origin, Part, SAMPLE, Shape, Testimony, Window, scan_holding,
+    Arrival, Ledger, LogFormat, MAX_DOCUMENT, Origin, Part, SAMPLE, Shape, Testimony, Window,
+    log_formats, scan_holding,
 };
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
@@ -86,6 +87,7 @@ pub(crate) fn read(
         asked: wanted.since.is_some(),
         read: Findings::default(),
         spooled: None,
+        formats: formats(inputs, limits),
     };
     let relative = [wanted.since, wanted.until].into_iter().flatten().any(Moment::is_relative);
     let newest = if relative { reader.newest(inputs) } else { None };
@@ -109,6 +111,26 @@ struct Reader<'a> {
     read: Findings,
     /// What came on standard input, where it had to be read twice.
     spooled: Option<File>,
+    /// Formats of access lines that configurations among the inputs define.
+    formats: Vec<LogFormat>,
+}
+
+/// The formats that configurations among the inputs define. They count for every log, whichever is
+/// read first.
+fn formats(inputs: &[Input], limits: &Limits) -> Vec<LogFormat> {
+    let mut formats = Vec::new();
+    for input in inputs {
+        let Input::Files(set) = input else { continue };
+        let [file] = &set.files[..] else { continue };
+        let Ok(Opened::Plain(plain)) = open(file) else { continue };
+        if plain.length > limits.configuration {
+            continue;
+        }
+        let mut bytes = vec![0; plain.length as usize];
+        let Ok(count) = plain.file.read_at(&mut bytes, 0) else { continue };
+        formats.extend(log_formats(&String::from_utf8_lossy(&bytes[..count])));
+    }
+    formats
 }
 
 /// An open file, by how it can be read.
@@ -364,7 +386,7 @@ impl Reader<'_> {
             self.unfit(name, Refusal::Empty, named);
             return None;
         }
-        let shape = Shape::of(name, sample, arrival, year);
+        let shape = Shape::of(name, sample, arrival, year).with_formats(&self.formats, sample);
         if shape.binary {
             self.unfit(name, Refusal::Binary, named);
             return None;

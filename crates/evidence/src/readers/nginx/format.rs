@@ -23,6 +23,28 @@ struct Field {
     behind: memmem::Finder<'static>,
 }
 
+/// The formats that a configuration of nginx defines.
+#[must_use]
+pub fn log_formats(text: &str) -> Vec<LogFormat> {
+    const MOST: usize = 64;
+    let starts = memmem::find_iter(text.as_bytes(), b"log_format ").take(MOST);
+    starts.filter_map(|at| LogFormat::of(&text[at..at + directive_end(&text[at..])])).collect()
+}
+
+/// Where a directive ends: at the first semicolon outside of quotes.
+fn directive_end(text: &str) -> usize {
+    let mut quote = None;
+    for (at, byte) in text.bytes().enumerate() {
+        match (quote, byte) {
+            (None, b';') => return at + 1,
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (Some(open), byte) if open == byte => quote = None,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
 impl LogFormat {
     /// From the directive (`log_format main escape=json '…' '…';`), or from the text of the format
     /// alone. `None` where it names no status, or where two variables stand side by side, so that
