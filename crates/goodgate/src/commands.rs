@@ -4,7 +4,7 @@ mod causes;
 mod check;
 mod completions;
 mod demo;
-mod doctor;
+pub(crate) mod doctor;
 mod explain;
 mod formats;
 mod mcp;

@@ -1,5 +1,6 @@
 //! The tools that an assistant gets, over the Model Context Protocol.
 
+use crate::commands::doctor;
 use crate::why::inputs::{self, Input, Inputs};
 use crate::why::times::moment;
 use crate::why::{self, Answer, Asked, Limits, Wanted};
@@ -91,6 +92,22 @@ impl Tools {
     }
 
     #[tool(
+        description = "Find what will break in configurations of other gateways and servers \
+                       (nginx, Apache, HAProxy, Caddy, Traefik, Envoy, compose, Kubernetes, \
+                       Gunicorn, uWSGI and others): inverted timeouts, keep-alive limits that \
+                       race, wrong ports and names, and what to set instead. Give all related \
+                       files in one call.",
+        annotations(read_only_hint = true, idempotent_hint = true, open_world_hint = false)
+    )]
+    async fn doctor(&self, Parameters(asked): Parameters<Doctor>) -> CallToolResult {
+        match tokio::task::spawn_blocking(move || advice(&asked)).await {
+            Ok(Ok(it)) => it,
+            Ok(Err(words)) => failed(&words),
+            Err(_) => failed("reading the inputs failed"),
+        }
+    }
+
+    #[tool(
         description = "The manual page of one cause of failed requests: what is seen, why it \
                        happens, how to tell it from its neighbours, and the fix.",
         annotations(read_only_hint = true, idempotent_hint = true, open_world_hint = false)
@@ -105,6 +122,25 @@ impl Tools {
             }),
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Doctor {
+    /// Files or folders on this machine.
+    #[serde(default)]
+    paths: Vec<PathBuf>,
+    /// Configurations as text.
+    #[serde(default)]
+    texts: Vec<String>,
+}
+
+fn advice(asked: &Doctor) -> Result<CallToolResult, String> {
+    within(&asked.paths, &asked.texts)?;
+    let (json, words) = doctor::examined(&asked.paths, &asked.texts)?;
+    let mut result = CallToolResult::structured(json);
+    result.content = vec![ContentBlock::text(words)];
+    Ok(result)
 }
 
 #[tool_handler]
@@ -142,11 +178,12 @@ fn answer(asked: Why) -> Result<CallToolResult, String> {
     let words: String = notes.iter().map(|it| format!("{it}\n")).collect();
     let json = serde_json::to_value(&report).map_err(|it| it.to_string())?;
     let mut result = CallToolResult::structured(json);
-    result.content = vec![ContentBlock::text(words + &text::render(&report))];
+    result.content = vec![ContentBlock::text(words + &text::render(&report, false))];
     Ok(result)
 }
 
-fn gathered(paths: Vec<PathBuf>, texts: Vec<String>) -> Result<Inputs, String> {
+/// What one call may name.
+fn within(paths: &[PathBuf], texts: &[String]) -> Result<(), String> {
     if paths.is_empty() && texts.is_empty() {
         return Err("give `paths` or `texts` to read".to_owned());
     }
@@ -161,6 +198,11 @@ fn gathered(paths: Vec<PathBuf>, texts: Vec<String>) -> Result<Inputs, String> {
     if let Some(pipe) = paths.iter().find(|it| pipe(it)) {
         return Err(format!("`{}` is a pipe, not a file", pipe.display()));
     }
+    Ok(())
+}
+
+fn gathered(paths: Vec<PathBuf>, texts: Vec<String>) -> Result<Inputs, String> {
+    within(&paths, &texts)?;
     let mut all = inputs::of_paths(&paths);
     for (at, text) in texts.into_iter().enumerate() {
         all.inputs.push(Input::Pasted { name: format!("text {}", at + 1), text });

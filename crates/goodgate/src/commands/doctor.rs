@@ -7,6 +7,7 @@ use diagnosis::doctor::{Advice, MAX_ADVICE, Severity, examine};
 use diagnosis::report::{markdown, text};
 use evidence::{Arrival, CONFIGS, Ledger, Origin, Shape, Testimony};
 use serde::Serialize;
+use serde_json::Value;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -98,6 +99,26 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         true => Err(Failure::Shown { exit: 1 }),
         false => Ok(()),
     }
+}
+
+/// The same for an assistant: what was found, as JSON and in words; or why nothing was.
+pub(crate) fn examined(paths: &[PathBuf], texts: &[String]) -> Result<(Value, String), String> {
+    let mut room = Room::default();
+    for path in paths {
+        room.take(path).map_err(|_| format!("cannot read `{}`", path.display()))?;
+    }
+    for (at, text) in texts.iter().enumerate() {
+        room.add(&format!("text {}", at + 1), text.as_bytes(), Arrival::Stream);
+    }
+    if room.inputs.iter().all(|it| it.format.is_none()) {
+        return Err("none of this is a configuration that is known".to_owned());
+    }
+    let advice = examine(&room.testimony);
+    let cut = advice.len() >= MAX_ADVICE;
+    let found = Findings { advice: &advice, cut, read: &room.inputs };
+    let json = serde_json::to_value(&found).map_err(|it| it.to_string())?;
+    let words = text::advice(&advice, false);
+    Ok((json, if words.is_empty() { "nothing was found".to_owned() } else { words }))
 }
 
 /// What was found in numbers, and what was read.

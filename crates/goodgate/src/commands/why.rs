@@ -87,7 +87,9 @@ fn print(
 ) -> Result<(), Failure> {
     let first = |ends: &str| notes.iter().map(|it| format!("{it}{ends}")).collect::<String>();
     match format {
-        Format::Text => output.text(&(first("\n") + &text::render(report)))?,
+        Format::Text => {
+            output.text(&(first("\n") + &text::render(report, output.result_colour())))?
+        }
         Format::Json => output.json(report)?,
         Format::Md => output.text(&(first("\n\n") + &markdown::render(report)))?,
     }
