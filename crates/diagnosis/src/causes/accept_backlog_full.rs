@@ -25,7 +25,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{listener, remote};
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -39,7 +39,13 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectTimedOut, 0.2), (Sign::ConnectFailed, 0.03), (Sign::TlsTimedOut, 0.04), (Sign::HeadTimedOut, 0.004), (Sign::Answered504, 0.03)],
+        behind: &[
+            (Sign::ConnectTimedOut, 0.2),
+            (Sign::ConnectFailed, 0.03),
+            (Sign::TlsTimedOut, 0.04),
+            (Sign::HeadTimedOut, 0.004),
+            (Sign::Answered504, 0.03),
+        ],
         clues: &[during(Sign::BacklogOverflow, DECIDES)],
         brings: &["firewall_drop", "response_header_timeout"],
         ..Text::NONE

@@ -22,7 +22,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{DECIDES, any, Text};
+use crate::text::{DECIDES, Text, any};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -24,7 +24,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{DECIDES, before, Text};
+use crate::text::{DECIDES, Text, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,7 +38,15 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         clues: &[before(Sign::AppDiskFull, DECIDES)],
-        brings: &["crash_at_start", "crash_loop", "unhandled_exception", "db_down", "db_failover", "upstream_own_5xx", "process_down"],
+        brings: &[
+            "crash_at_start",
+            "crash_loop",
+            "unhandled_exception",
+            "db_down",
+            "db_failover",
+            "upstream_own_5xx",
+            "process_down",
+        ],
         ..Text::NONE
     },
 };

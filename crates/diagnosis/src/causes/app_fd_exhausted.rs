@@ -20,7 +20,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,7 +34,14 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         clues: &[during(Sign::AppFdExhausted, DECIDES)],
-        brings: &["connection_reset", "premature_close", "unhandled_exception", "accept_backlog_full", "response_header_timeout", "upstream_own_5xx"],
+        brings: &[
+            "connection_reset",
+            "premature_close",
+            "unhandled_exception",
+            "accept_backlog_full",
+            "response_header_timeout",
+            "upstream_own_5xx",
+        ],
         ..Text::NONE
     },
 };

@@ -20,7 +20,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::window;
-use crate::text::{DECIDES, before, Text};
+use crate::text::{DECIDES, Text, before};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -34,7 +34,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectDenied, 0.02), (Sign::ConnectNotPermitted, 0.05), (Sign::SocketDenied, 0.01)],
+        behind: &[
+            (Sign::ConnectDenied, 0.02),
+            (Sign::ConnectNotPermitted, 0.05),
+            (Sign::SocketDenied, 0.01),
+        ],
         clues: &[before(Sign::ApparmorDenied, DECIDES)],
         brings: &["unix_socket_permission"],
         ..Text::NONE

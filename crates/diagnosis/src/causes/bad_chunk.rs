@@ -20,7 +20,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::BodyFault;
 
@@ -33,10 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::ChunkBad, 0.9)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::ChunkBad, 0.9)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -21,7 +21,7 @@
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{BodyFault, Fault};
 
@@ -34,10 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::BodyStalled, 0.88)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::BodyStalled, 0.88)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

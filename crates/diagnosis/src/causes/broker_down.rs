@@ -23,7 +23,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
-use crate::text::{DECIDES, before, Text};
+use crate::text::{DECIDES, Text, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,7 +37,13 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         clues: &[before(Sign::BrokerDown, DECIDES)],
-        brings: &["crash_at_start", "unhandled_exception", "response_header_timeout", "upstream_own_5xx", "crash_loop"],
+        brings: &[
+            "crash_at_start",
+            "unhandled_exception",
+            "response_header_timeout",
+            "upstream_own_5xx",
+            "crash_loop",
+        ],
         ..Text::NONE
     },
 };

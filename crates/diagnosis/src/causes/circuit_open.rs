@@ -22,7 +22,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,10 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text {
-        behind: &[(Sign::CircuitOpen, 0.92), (Sign::Answered503, 0.03)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::CircuitOpen, 0.92), (Sign::Answered503, 0.03)], ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -21,7 +21,7 @@
 use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use exchange::Phase;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -27,7 +27,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,10 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text {
-        behind: &[(Sign::ClientProxyFailed, 0.9)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::ClientProxyFailed, 0.9)], ..Text::NONE },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {

@@ -20,7 +20,7 @@
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -22,7 +22,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, MUCH, loss, window};
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{Fault, HeadFault, SendFault};
 
@@ -35,10 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::Reset, 0.04), (Sign::SendBroken, 0.28)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::Reset, 0.04), (Sign::SendBroken, 0.28)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

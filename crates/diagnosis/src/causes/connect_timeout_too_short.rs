@@ -21,7 +21,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, remote};
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, Micros};
 
@@ -40,10 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::ConnectTimedOut, 0.04)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::ConnectTimedOut, 0.04)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -25,7 +25,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, MUCH, YOUNG, certificate_missing, forgotten, loss, window, worked};
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, HeadFault, SendFault};
 
@@ -39,7 +39,13 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::Reset, 0.08), (Sign::SendBroken, 0.1), (Sign::StreamReset, 0.02), (Sign::Disconnected, 0.1), (Sign::Answered502, 0.03)],
+        behind: &[
+            (Sign::Reset, 0.08),
+            (Sign::SendBroken, 0.1),
+            (Sign::StreamReset, 0.02),
+            (Sign::Disconnected, 0.1),
+            (Sign::Answered502, 0.03),
+        ],
         ..Text::NONE
     },
 };

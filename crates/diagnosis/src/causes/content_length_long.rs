@@ -21,7 +21,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{HINTS, during, Text};
+use crate::text::{HINTS, Text, during};
 use evidence::Sign;
 use exchange::BodyFault;
 

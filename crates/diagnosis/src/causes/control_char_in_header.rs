@@ -17,8 +17,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use crate::{head, show};
-use crate::text::{Text};
 use evidence::Sign;
 use exchange::HeadFault;
 

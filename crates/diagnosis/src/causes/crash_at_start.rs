@@ -24,7 +24,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{DECIDES, SPEAKS, before, Text};
+use crate::text::{DECIDES, SPEAKS, Text, before};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -38,9 +38,29 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.1), (Sign::SocketMissing, 0.02), (Sign::SocketStale, 0.03), (Sign::ConnectFailed, 0.05), (Sign::NoLiveUpstream, 0.005), (Sign::Answered502, 0.04)],
-        clues: &[before(Sign::BootFailed, DECIDES), before(Sign::BootTimedOut, SPEAKS), before(Sign::ProcessExited, SPEAKS), before(Sign::CrashLooping, SPEAKS)],
-        brings: &["process_down", "crash_loop", "endpoints_empty", "no_live_upstreams", "unix_socket_missing", "unix_socket_stale", "k8s_readiness_failing"],
+        behind: &[
+            (Sign::ConnectRefused, 0.1),
+            (Sign::SocketMissing, 0.02),
+            (Sign::SocketStale, 0.03),
+            (Sign::ConnectFailed, 0.05),
+            (Sign::NoLiveUpstream, 0.005),
+            (Sign::Answered502, 0.04),
+        ],
+        clues: &[
+            before(Sign::BootFailed, DECIDES),
+            before(Sign::BootTimedOut, SPEAKS),
+            before(Sign::ProcessExited, SPEAKS),
+            before(Sign::CrashLooping, SPEAKS),
+        ],
+        brings: &[
+            "process_down",
+            "crash_loop",
+            "endpoints_empty",
+            "no_live_upstreams",
+            "unix_socket_missing",
+            "unix_socket_stale",
+            "k8s_readiness_failing",
+        ],
         ..Text::NONE
     },
 };

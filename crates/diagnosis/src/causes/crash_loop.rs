@@ -22,7 +22,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{HINTS, before, Text};
+use crate::text::{HINTS, Text, before};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -36,7 +36,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.01), (Sign::SocketStale, 0.01), (Sign::Closed, 0.005), (Sign::NoEndpoints, 0.005)],
+        behind: &[
+            (Sign::ConnectRefused, 0.01),
+            (Sign::SocketStale, 0.01),
+            (Sign::Closed, 0.005),
+            (Sign::NoEndpoints, 0.005),
+        ],
         clues: &[before(Sign::CrashLooping, 5.5), before(Sign::ProcessExited, HINTS)],
         brings: &["process_down", "endpoints_empty", "no_live_upstreams", "k8s_readiness_failing"],
         ..Text::NONE

@@ -25,7 +25,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
-use crate::text::{DECIDES, before, Text};
+use crate::text::{DECIDES, Text, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -40,7 +40,16 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::RelayedError, 0.01)],
         clues: &[before(Sign::DbRefused, DECIDES)],
-        brings: &["crash_at_start", "crash_loop", "unhandled_exception", "response_header_timeout", "startup_not_ready", "upstream_own_5xx", "k8s_readiness_failing", "health_check_wrong_path"],
+        brings: &[
+            "crash_at_start",
+            "crash_loop",
+            "unhandled_exception",
+            "response_header_timeout",
+            "startup_not_ready",
+            "upstream_own_5xx",
+            "k8s_readiness_failing",
+            "health_check_wrong_path",
+        ],
         ..Text::NONE
     },
 };

@@ -25,7 +25,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,7 +39,13 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         clues: &[during(Sign::DbFailover, DECIDES)],
-        brings: &["unhandled_exception", "crash_at_start", "upstream_own_5xx", "db_down", "response_header_timeout"],
+        brings: &[
+            "unhandled_exception",
+            "crash_at_start",
+            "upstream_own_5xx",
+            "db_down",
+            "response_header_timeout",
+        ],
         ..Text::NONE
     },
 };

@@ -26,7 +26,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -41,7 +41,12 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::HeadTimedOut, 0.004)],
         clues: &[during(Sign::DbPoolExhausted, DECIDES)],
-        brings: &["response_header_timeout", "unhandled_exception", "upstream_own_5xx", "worker_pool_exhausted"],
+        brings: &[
+            "response_header_timeout",
+            "unhandled_exception",
+            "upstream_own_5xx",
+            "worker_pool_exhausted",
+        ],
         ..Text::NONE
     },
 };

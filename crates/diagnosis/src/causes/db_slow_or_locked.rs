@@ -24,7 +24,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,7 +39,14 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::HeadTimedOut, 0.008)],
         clues: &[during(Sign::DbSlow, DECIDES)],
-        brings: &["response_header_timeout", "unhandled_exception", "worker_timeout_killed", "worker_pool_exhausted", "upstream_own_5xx", "db_pool_exhausted"],
+        brings: &[
+            "response_header_timeout",
+            "unhandled_exception",
+            "worker_timeout_killed",
+            "worker_pool_exhausted",
+            "upstream_own_5xx",
+            "db_pool_exhausted",
+        ],
         ..Text::NONE
     },
 };

@@ -22,7 +22,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,7 +36,13 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         clues: &[during(Sign::DbTooManyClients, DECIDES)],
-        brings: &["crash_at_start", "unhandled_exception", "upstream_own_5xx", "db_pool_exhausted", "response_header_timeout"],
+        brings: &[
+            "crash_at_start",
+            "unhandled_exception",
+            "upstream_own_5xx",
+            "db_pool_exhausted",
+            "response_header_timeout",
+        ],
         ..Text::NONE
     },
 };

@@ -24,7 +24,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
-use crate::text::{DECIDES, before, Text};
+use crate::text::{DECIDES, Text, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,7 +38,13 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         clues: &[before(Sign::DbNameUnknown, DECIDES)],
-        brings: &["crash_at_start", "crash_loop", "unhandled_exception", "response_header_timeout", "upstream_own_5xx"],
+        brings: &[
+            "crash_at_start",
+            "crash_loop",
+            "unhandled_exception",
+            "response_header_timeout",
+            "upstream_own_5xx",
+        ],
         ..Text::NONE
     },
 };

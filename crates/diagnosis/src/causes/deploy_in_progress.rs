@@ -22,7 +22,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
-use crate::text::{Claim, SPEAKS, during, Text};
+use crate::text::{Claim, SPEAKS, Text, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -36,9 +36,28 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.008), (Sign::ConnectFailed, 0.03), (Sign::Reset, 0.05), (Sign::Closed, 0.06), (Sign::SendBroken, 0.03), (Sign::Disconnected, 0.06), (Sign::NoLiveUpstream, 0.005)],
-        clues: &[during(Sign::ShuttingDown, 5.0), during(Sign::PodKilling, 5.0), during(Sign::ContainerRestarted, SPEAKS), during(Sign::ProcessStopped, SPEAKS)],
-        brings: &["process_down", "premature_close", "connection_reset", "endpoints_empty", "no_live_upstreams"],
+        behind: &[
+            (Sign::ConnectRefused, 0.008),
+            (Sign::ConnectFailed, 0.03),
+            (Sign::Reset, 0.05),
+            (Sign::Closed, 0.06),
+            (Sign::SendBroken, 0.03),
+            (Sign::Disconnected, 0.06),
+            (Sign::NoLiveUpstream, 0.005),
+        ],
+        clues: &[
+            during(Sign::ShuttingDown, 5.0),
+            during(Sign::PodKilling, 5.0),
+            during(Sign::ContainerRestarted, SPEAKS),
+            during(Sign::ProcessStopped, SPEAKS),
+        ],
+        brings: &[
+            "process_down",
+            "premature_close",
+            "connection_reset",
+            "endpoints_empty",
+            "no_live_upstreams",
+        ],
         reason,
         ..Text::NONE
     },

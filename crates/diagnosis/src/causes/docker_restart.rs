@@ -24,7 +24,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, RULES_OUT, SPEAKS, during, Text};
+use crate::text::{Claim, RULES_OUT, SPEAKS, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -20,7 +20,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::head;
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
 
@@ -33,10 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::LengthTwice, 0.93)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::LengthTwice, 0.93)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -21,7 +21,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, remote};
-use crate::text::{DECIDES, any, Text};
+use crate::text::{DECIDES, Text, any};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -35,7 +35,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectTimedOut, 0.03), (Sign::NetworkUnreachable, 0.05), (Sign::ConnectDenied, 0.02), (Sign::ConnectNotPermitted, 0.88)],
+        behind: &[
+            (Sign::ConnectTimedOut, 0.03),
+            (Sign::NetworkUnreachable, 0.05),
+            (Sign::ConnectDenied, 0.02),
+            (Sign::ConnectNotPermitted, 0.88),
+        ],
         clues: &[any(Sign::PolicyDenied, DECIDES)],
         brings: &["firewall_drop"],
         ..Text::NONE

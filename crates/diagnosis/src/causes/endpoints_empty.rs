@@ -23,7 +23,7 @@
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{SPEAKS, before, Text};
+use crate::text::{SPEAKS, Text, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,7 +36,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::NoLiveUpstream, 0.01), (Sign::NoEndpoints, 0.68), (Sign::Answered503, 0.12)],
+        behind: &[
+            (Sign::NoLiveUpstream, 0.01),
+            (Sign::NoEndpoints, 0.68),
+            (Sign::Answered503, 0.12),
+        ],
         clues: &[before(Sign::SelectorEmpty, 5.0), before(Sign::LbTargetUnhealthy, SPEAKS)],
         ..Text::NONE
     },

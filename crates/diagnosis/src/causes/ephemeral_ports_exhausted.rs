@@ -21,7 +21,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::ConnectFault;
 
@@ -34,10 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::NoLocalPort, 0.9)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::NoLocalPort, 0.9)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -21,7 +21,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::opening::Opening;
 use crate::show;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
 

@@ -23,7 +23,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, remote};
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -37,7 +37,13 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectTimedOut, 0.32), (Sign::HostUnreachable, 0.02), (Sign::ConnectFailed, 0.12), (Sign::TlsTimedOut, 0.1), (Sign::Answered504, 0.1)],
+        behind: &[
+            (Sign::ConnectTimedOut, 0.32),
+            (Sign::HostUnreachable, 0.02),
+            (Sign::ConnectFailed, 0.12),
+            (Sign::TlsTimedOut, 0.1),
+            (Sign::Answered504, 0.1),
+        ],
         clues: &[during(Sign::FirewallDropped, DECIDES)],
         ..Text::NONE
     },

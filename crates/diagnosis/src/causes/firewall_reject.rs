@@ -21,7 +21,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::{neighbour_silent, remote};
-use crate::text::{Claim, DECIDES, RULES_OUT, during, Text};
+use crate::text::{Claim, DECIDES, RULES_OUT, Text, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 

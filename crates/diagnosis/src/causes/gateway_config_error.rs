@@ -19,7 +19,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, DECIDES, before, Text};
+use crate::text::{Claim, DECIDES, Text, before};
 use evidence::{Sign, What};
 use exchange::Refusal;
 

@@ -23,7 +23,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,10 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text {
-        behind: &[(Sign::DiskFull, 0.94)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::DiskFull, 0.94)], ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

@@ -18,7 +18,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -18,7 +18,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -30,10 +30,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::MemoryOut, 0.92)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::MemoryOut, 0.92)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

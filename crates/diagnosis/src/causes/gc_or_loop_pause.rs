@@ -21,7 +21,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::waited_in_vain;
-use crate::text::{STRONG, during, Text};
+use crate::text::{STRONG, Text, during};
 use evidence::Sign;
 use exchange::{BodyFault, Fault, HeadFault, SendFault};
 

@@ -22,7 +22,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,7 +35,14 @@ pub(super) static CAUSE: Cause = Cause {
     look: silent,
     fix,
     text: Text {
-        behind: &[(Sign::StreamReset, 0.02), (Sign::NotHttp, 0.04), (Sign::Http2Bytes, 0.03), (Sign::Http1ToHttp2, 0.07), (Sign::Http2ToHttp1, 0.1), (Sign::GrpcMismatch, 0.88)],
+        behind: &[
+            (Sign::StreamReset, 0.02),
+            (Sign::NotHttp, 0.04),
+            (Sign::Http2Bytes, 0.03),
+            (Sign::Http1ToHttp2, 0.07),
+            (Sign::Http2ToHttp1, 0.1),
+            (Sign::GrpcMismatch, 0.88),
+        ],
         ..Text::NONE
     },
 };

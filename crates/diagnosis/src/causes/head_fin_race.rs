@@ -21,7 +21,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, loss};
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,10 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::Closed, 0.02)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::Closed, 0.02)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

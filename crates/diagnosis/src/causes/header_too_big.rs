@@ -22,7 +22,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::show;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
 
@@ -36,7 +36,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::HeadTooBig, 0.95), (Sign::HeadPartial, 0.03), (Sign::ProtocolError, 0.1), (Sign::Answered502, 0.04)],
+        behind: &[
+            (Sign::HeadTooBig, 0.95),
+            (Sign::HeadPartial, 0.03),
+            (Sign::ProtocolError, 0.1),
+            (Sign::Answered502, 0.04),
+        ],
         ..Text::NONE
     },
 };

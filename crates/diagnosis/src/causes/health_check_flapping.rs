@@ -22,7 +22,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{HINTS, during, Text};
+use crate::text::{HINTS, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -25,7 +25,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{DECIDES, HINTS, before, Text};
+use crate::text::{DECIDES, HINTS, Text, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,7 +39,11 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::NoLiveUpstream, 0.01)],
-        clues: &[before(Sign::HealthWrongAnswer, DECIDES), before(Sign::HealthFailed, 3.5), before(Sign::LbTargetUnhealthy, HINTS)],
+        clues: &[
+            before(Sign::HealthWrongAnswer, DECIDES),
+            before(Sign::HealthFailed, 3.5),
+            before(Sign::LbTargetUnhealthy, HINTS),
+        ],
         brings: &["no_live_upstreams", "endpoints_empty", "upstream_own_5xx"],
         ..Text::NONE
     },

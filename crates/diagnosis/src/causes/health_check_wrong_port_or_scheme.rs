@@ -25,7 +25,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{DECIDES, HINTS, before, Text};
+use crate::text::{DECIDES, HINTS, Text, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,7 +38,11 @@ pub(super) static CAUSE: Cause = Cause {
     look: silent,
     fix,
     text: Text {
-        clues: &[before(Sign::HealthWrongProtocol, DECIDES), before(Sign::HealthConnectFailed, HINTS), before(Sign::HealthFailed, HINTS)],
+        clues: &[
+            before(Sign::HealthWrongProtocol, DECIDES),
+            before(Sign::HealthConnectFailed, HINTS),
+            before(Sign::HealthFailed, HINTS),
+        ],
         brings: &["no_live_upstreams", "endpoints_empty"],
         ..Text::NONE
     },

@@ -20,7 +20,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, neighbour_silent, remote};
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, Phase};
 
@@ -34,7 +34,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectTimedOut, 0.14), (Sign::HostUnreachable, 0.36), (Sign::NetworkUnreachable, 0.05), (Sign::ConnectFailed, 0.07)],
+        behind: &[
+            (Sign::ConnectTimedOut, 0.14),
+            (Sign::HostUnreachable, 0.36),
+            (Sign::NetworkUnreachable, 0.05),
+            (Sign::ConnectFailed, 0.07),
+        ],
         clues: &[during(Sign::NeighbourLost, DECIDES), during(Sign::NodeLost, 4.0)],
         brings: &["no_route"],
         ..Text::NONE

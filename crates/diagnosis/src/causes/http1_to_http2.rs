@@ -20,7 +20,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::opening::Opening;
 use crate::show;
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 use exchange::{HeadFault, TlsFault};
 
@@ -34,7 +34,13 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::Closed, 0.01), (Sign::NotHttp, 0.22), (Sign::Http2Bytes, 0.92), (Sign::Http1ToHttp2, 0.88), (Sign::ProtocolError, 0.13)],
+        behind: &[
+            (Sign::Closed, 0.01),
+            (Sign::NotHttp, 0.22),
+            (Sign::Http2Bytes, 0.92),
+            (Sign::Http1ToHttp2, 0.88),
+            (Sign::ProtocolError, 0.13),
+        ],
         clues: &[during(Sign::Http1ToHttp2, DECIDES), during(Sign::Http2Bytes, DECIDES)],
         brings: &["premature_close", "connection_reset", "malformed_status_line"],
         ..Text::NONE

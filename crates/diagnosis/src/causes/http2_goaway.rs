@@ -25,7 +25,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,10 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text {
-        behind: &[(Sign::GoAway, 0.92)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::GoAway, 0.92)], ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

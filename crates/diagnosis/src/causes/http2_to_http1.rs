@@ -22,7 +22,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,7 +35,11 @@ pub(super) static CAUSE: Cause = Cause {
     look: silent,
     fix,
     text: Text {
-        behind: &[(Sign::Http2ToHttp1, 0.85), (Sign::GrpcMismatch, 0.05), (Sign::ProtocolError, 0.12)],
+        behind: &[
+            (Sign::Http2ToHttp1, 0.85),
+            (Sign::GrpcMismatch, 0.05),
+            (Sign::ProtocolError, 0.12),
+        ],
         ..Text::NONE
     },
 };

@@ -23,7 +23,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::opening::Opening;
 use crate::show;
-use crate::text::{Claim, DECIDES, SPEAKS, during, Text};
+use crate::text::{Claim, DECIDES, SPEAKS, Text, during};
 use evidence::{Kind, Scheme, Sign, address};
 use exchange::HeadFault;
 
@@ -37,7 +37,15 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::Reset, 0.06), (Sign::Closed, 0.03), (Sign::Disconnected, 0.03), (Sign::NotHttp, 0.2), (Sign::TlsBytes, 0.95), (Sign::PlainToTlsPort, 0.95), (Sign::ProtocolError, 0.08)],
+        behind: &[
+            (Sign::Reset, 0.06),
+            (Sign::Closed, 0.03),
+            (Sign::Disconnected, 0.03),
+            (Sign::NotHttp, 0.2),
+            (Sign::TlsBytes, 0.95),
+            (Sign::PlainToTlsPort, 0.95),
+            (Sign::ProtocolError, 0.08),
+        ],
         clues: &[during(Sign::PlainToTlsPort, DECIDES), during(Sign::TlsBytes, DECIDES)],
         brings: &["premature_close", "connection_reset", "malformed_status_line"],
         reason,

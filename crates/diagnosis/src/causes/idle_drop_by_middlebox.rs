@@ -21,7 +21,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::forgotten;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{Fault, HeadFault, SendFault};
 
@@ -34,10 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::Reset, 0.03), (Sign::Disconnected, 0.02)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::Reset, 0.03), (Sign::Disconnected, 0.02)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

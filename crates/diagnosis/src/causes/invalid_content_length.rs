@@ -19,7 +19,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::head;
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
 
@@ -32,10 +32,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::LengthInvalid, 0.93)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::LengthInvalid, 0.93)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -20,8 +20,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use crate::{head, show};
-use crate::text::{Text};
 use evidence::Sign;
 use exchange::{BodyFault, HeadFault};
 
@@ -34,10 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::HeaderBad, 0.88), (Sign::ProtocolError, 0.15)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::HeaderBad, 0.88), (Sign::ProtocolError, 0.15)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

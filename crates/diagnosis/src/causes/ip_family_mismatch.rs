@@ -41,7 +41,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.005), (Sign::ConnectTimedOut, 0.02), (Sign::NetworkUnreachable, 0.2), (Sign::NoLocalPort, 0.04)],
+        behind: &[
+            (Sign::ConnectRefused, 0.005),
+            (Sign::ConnectTimedOut, 0.02),
+            (Sign::NetworkUnreachable, 0.2),
+            (Sign::NoLocalPort, 0.04),
+        ],
         reason,
         ..Text::NONE
     },

@@ -25,7 +25,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{DECIDES, before, Text};
+use crate::text::{DECIDES, Text, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,7 +39,14 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         clues: &[before(Sign::LivenessFailed, DECIDES)],
-        brings: &["crash_loop", "process_down", "premature_close", "connection_reset", "endpoints_empty", "deploy_in_progress"],
+        brings: &[
+            "crash_loop",
+            "process_down",
+            "premature_close",
+            "connection_reset",
+            "endpoints_empty",
+            "deploy_in_progress",
+        ],
         ..Text::NONE
     },
 };

@@ -20,7 +20,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{SPEAKS, any, Text};
+use crate::text::{SPEAKS, Text, any};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {

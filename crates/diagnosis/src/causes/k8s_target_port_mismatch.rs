@@ -22,7 +22,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, DECIDES, RULES_OUT, any, Text};
+use crate::text::{Claim, DECIDES, RULES_OUT, Text, any};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -24,7 +24,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, forgotten, loss};
-use crate::text::{When, Claim, AGAINST, Text};
+use crate::text::{AGAINST, Claim, Text, When};
 use evidence::{Limit, Product, Sign, Stack};
 use exchange::{Fault, HeadFault, SendFault};
 
@@ -38,7 +38,13 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::Reset, 0.22), (Sign::Closed, 0.25), (Sign::SendBroken, 0.3), (Sign::Disconnected, 0.25), (Sign::Answered502, 0.12)],
+        behind: &[
+            (Sign::Reset, 0.22),
+            (Sign::Closed, 0.25),
+            (Sign::SendBroken, 0.3),
+            (Sign::Disconnected, 0.25),
+            (Sign::Answered502, 0.12),
+        ],
         brings: &["premature_close", "connection_reset"],
         reason,
         ..Text::NONE

@@ -24,7 +24,7 @@ use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, AGAINST, DECIDES, SPEAKS, during, Text};
+use crate::text::{AGAINST, Claim, DECIDES, SPEAKS, Text, during};
 use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {

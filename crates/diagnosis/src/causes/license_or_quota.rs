@@ -23,7 +23,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -21,7 +21,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::waited_in_vain;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::Micros;
 
@@ -38,7 +38,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::HeadTimedOut, 0.008), (Sign::IntegrationTimedOut, 0.02), (Sign::Answered504, 0.02)],
+        behind: &[
+            (Sign::HeadTimedOut, 0.008),
+            (Sign::IntegrationTimedOut, 0.02),
+            (Sign::Answered504, 0.02),
+        ],
         ..Text::NONE
     },
 };

@@ -21,7 +21,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, remote, waited_in_vain};
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{BodyFault, Fault, SendFault, TlsFault};
 
@@ -37,10 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::TlsTimedOut, 0.08), (Sign::HeadTimedOut, 0.002)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::TlsTimedOut, 0.08), (Sign::HeadTimedOut, 0.002)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

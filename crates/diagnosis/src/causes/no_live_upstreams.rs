@@ -26,7 +26,7 @@
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{SPEAKS, during, Text};
+use crate::text::{SPEAKS, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -21,7 +21,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, neighbour_silent};
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, Phase};
 
@@ -35,7 +35,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectTimedOut, 0.02), (Sign::HostUnreachable, 0.25), (Sign::NetworkUnreachable, 0.6)],
+        behind: &[
+            (Sign::ConnectTimedOut, 0.02),
+            (Sign::HostUnreachable, 0.25),
+            (Sign::NetworkUnreachable, 0.6),
+        ],
         ..Text::NONE
     },
 };

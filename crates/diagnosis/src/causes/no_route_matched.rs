@@ -19,7 +19,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::show;
-use crate::text::{Text};
+use crate::text::Text;
 use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {

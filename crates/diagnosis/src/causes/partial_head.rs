@@ -18,8 +18,8 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
+use crate::text::Text;
 use crate::{head, show};
-use crate::text::{Text};
 use evidence::Sign;
 use exchange::HeadFault;
 
@@ -32,10 +32,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::HeadPartial, 0.6)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::HeadPartial, 0.6)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -23,7 +23,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::listener;
-use crate::text::{DECIDES, STRONG, before, Text};
+use crate::text::{DECIDES, STRONG, Text, before};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -39,7 +39,14 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::ConnectRefused, 0.01), (Sign::SocketMissing, 0.002)],
         clues: &[before(Sign::PortInUse, DECIDES), before(Sign::BindFailed, STRONG)],
-        brings: &["crash_at_start", "process_down", "crash_loop", "fastcgi_mismatch", "wrong_protocol_service", "unix_socket_missing"],
+        brings: &[
+            "crash_at_start",
+            "process_down",
+            "crash_loop",
+            "fastcgi_mismatch",
+            "wrong_protocol_service",
+            "unix_socket_missing",
+        ],
         ..Text::NONE
     },
 };

@@ -23,7 +23,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, certificate_missing, loss, window, worked};
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{Fault, HeadFault};
 
@@ -36,10 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::Closed, 0.14), (Sign::Disconnected, 0.12)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::Closed, 0.14), (Sign::Disconnected, 0.12)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -21,7 +21,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, HINTS, SPEAKS, before, during, Text};
+use crate::text::{Claim, HINTS, SPEAKS, Text, before, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, Phase};
 
@@ -35,8 +35,27 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.62), (Sign::HostUnreachable, 0.13), (Sign::SocketMissing, 0.05), (Sign::SocketStale, 0.08), (Sign::ConnectFailed, 0.36), (Sign::NameNotFound, 0.02), (Sign::Reset, 0.01), (Sign::NoLiveUpstream, 0.05), (Sign::NoEndpoints, 0.03), (Sign::Answered502, 0.2), (Sign::Answered503, 0.1)],
-        clues: &[before(Sign::ProcessInactive, 6.5), before(Sign::ProcessStopped, 6.5), before(Sign::ProcessExited, SPEAKS), before(Sign::ProcessKilled, SPEAKS), during(Sign::ServerDown, HINTS), during(Sign::HealthConnectFailed, SPEAKS)],
+        behind: &[
+            (Sign::ConnectRefused, 0.62),
+            (Sign::HostUnreachable, 0.13),
+            (Sign::SocketMissing, 0.05),
+            (Sign::SocketStale, 0.08),
+            (Sign::ConnectFailed, 0.36),
+            (Sign::NameNotFound, 0.02),
+            (Sign::Reset, 0.01),
+            (Sign::NoLiveUpstream, 0.05),
+            (Sign::NoEndpoints, 0.03),
+            (Sign::Answered502, 0.2),
+            (Sign::Answered503, 0.1),
+        ],
+        clues: &[
+            before(Sign::ProcessInactive, 6.5),
+            before(Sign::ProcessStopped, 6.5),
+            before(Sign::ProcessExited, SPEAKS),
+            before(Sign::ProcessKilled, SPEAKS),
+            during(Sign::ServerDown, HINTS),
+            during(Sign::HealthConnectFailed, SPEAKS),
+        ],
         brings: &["no_live_upstreams", "endpoints_empty"],
         reason,
         ..Text::NONE

@@ -23,7 +23,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{listener, waited_in_vain};
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 use exchange::{BodyFault, ConnectFault, Fault, HeadFault, SendFault};
 
@@ -37,7 +37,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::SendTimedOut, 0.03), (Sign::HeadTimedOut, 0.02), (Sign::BodyStalled, 0.02)],
+        behind: &[
+            (Sign::SendTimedOut, 0.03),
+            (Sign::HeadTimedOut, 0.02),
+            (Sign::BodyStalled, 0.02),
+        ],
         clues: &[during(Sign::Hung, DECIDES)],
         brings: &["response_header_timeout"],
         ..Text::NONE

@@ -21,7 +21,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 use exchange::TlsFault;
 
@@ -35,7 +35,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::TlsToPlain, 0.005), (Sign::Closed, 0.003), (Sign::Disconnected, 0.005), (Sign::ProxyHeaderMissing, 0.95)],
+        behind: &[
+            (Sign::TlsToPlain, 0.005),
+            (Sign::Closed, 0.003),
+            (Sign::Disconnected, 0.005),
+            (Sign::ProxyHeaderMissing, 0.95),
+        ],
         clues: &[during(Sign::ProxyHeaderMissing, DECIDES)],
         brings: &["connection_reset", "premature_close", "tls_to_plain_port"],
         ..Text::NONE

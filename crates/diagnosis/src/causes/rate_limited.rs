@@ -23,7 +23,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "rate_limited",

@@ -20,7 +20,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::forgotten;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{Fault, SendFault};
 
@@ -33,10 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::SendTimedOut, 0.87)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::SendTimedOut, 0.87)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -39,7 +39,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::HeadTimedOut, 0.88), (Sign::Deadline, 0.05), (Sign::IntegrationTimedOut, 0.04), (Sign::Answered504, 0.6)],
+        behind: &[
+            (Sign::HeadTimedOut, 0.88),
+            (Sign::Deadline, 0.05),
+            (Sign::IntegrationTimedOut, 0.04),
+            (Sign::Answered504, 0.6),
+        ],
         reason,
         says,
         ..Text::NONE

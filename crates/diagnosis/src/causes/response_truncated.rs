@@ -24,7 +24,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window, worked};
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{BodyFault, Fault};
 

@@ -25,7 +25,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{STRONG, during, Text};
+use crate::text::{STRONG, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,10 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text {
-        clues: &[during(Sign::RetryStorm, STRONG)],
-        ..Text::NONE
-    },
+    text: Text { clues: &[during(Sign::RetryStorm, STRONG)], ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

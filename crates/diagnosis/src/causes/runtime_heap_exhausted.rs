@@ -24,7 +24,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,7 +39,14 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::Reset, 0.01), (Sign::Closed, 0.01)],
         clues: &[during(Sign::HeapExhausted, DECIDES)],
-        brings: &["worker_crashed", "premature_close", "connection_reset", "process_down", "crash_loop", "unhandled_exception"],
+        brings: &[
+            "worker_crashed",
+            "premature_close",
+            "connection_reset",
+            "process_down",
+            "crash_loop",
+            "unhandled_exception",
+        ],
         ..Text::NONE
     },
 };

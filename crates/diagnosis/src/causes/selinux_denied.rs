@@ -23,7 +23,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{DECIDES, before, Text};
+use crate::text::{DECIDES, Text, before};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -37,7 +37,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectDenied, 0.93), (Sign::ConnectNotPermitted, 0.03), (Sign::SocketDenied, 0.07)],
+        behind: &[
+            (Sign::ConnectDenied, 0.93),
+            (Sign::ConnectNotPermitted, 0.03),
+            (Sign::SocketDenied, 0.07),
+        ],
         clues: &[before(Sign::SelinuxDenied, DECIDES)],
         brings: &["unix_socket_permission"],
         ..Text::NONE

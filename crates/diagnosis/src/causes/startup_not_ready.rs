@@ -21,7 +21,7 @@
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{HINTS, STRONG, before, during, Text};
+use crate::text::{HINTS, STRONG, Text, before, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -35,8 +35,19 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.015), (Sign::SocketMissing, 0.01), (Sign::ConnectFailed, 0.04), (Sign::NoLiveUpstream, 0.005), (Sign::Answered502, 0.03), (Sign::Answered503, 0.03)],
-        clues: &[during(Sign::StartingUp, STRONG), before(Sign::StartupProbeFailed, STRONG), during(Sign::ReadinessFailed, HINTS)],
+        behind: &[
+            (Sign::ConnectRefused, 0.015),
+            (Sign::SocketMissing, 0.01),
+            (Sign::ConnectFailed, 0.04),
+            (Sign::NoLiveUpstream, 0.005),
+            (Sign::Answered502, 0.03),
+            (Sign::Answered503, 0.03),
+        ],
+        clues: &[
+            during(Sign::StartingUp, STRONG),
+            before(Sign::StartupProbeFailed, STRONG),
+            during(Sign::ReadinessFailed, HINTS),
+        ],
         brings: &["process_down", "endpoints_empty", "no_live_upstreams"],
         ..Text::NONE
     },

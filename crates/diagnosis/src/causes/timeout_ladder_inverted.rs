@@ -39,11 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::HeadTimedOut, 0.005)],
-        reason,
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::HeadTimedOut, 0.005)], reason, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

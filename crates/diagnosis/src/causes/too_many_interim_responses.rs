@@ -16,7 +16,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
 
@@ -29,10 +29,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::InterimsTooMany, 0.94)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::InterimsTooMany, 0.94)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

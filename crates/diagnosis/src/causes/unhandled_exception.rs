@@ -25,7 +25,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::window;
-use crate::text::{When, during, Text};
+use crate::text::{Text, When, during};
 use evidence::{Kind, Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,7 +38,14 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::Closed, 0.01), (Sign::LambdaFailed, 0.05), (Sign::BodyCut, 0.03), (Sign::ChunkCut, 0.05), (Sign::RelayedError, 0.14), (Sign::Answered500, 0.3)],
+        behind: &[
+            (Sign::Closed, 0.01),
+            (Sign::LambdaFailed, 0.05),
+            (Sign::BodyCut, 0.03),
+            (Sign::ChunkCut, 0.05),
+            (Sign::RelayedError, 0.14),
+            (Sign::Answered500, 0.3),
+        ],
         clues: &[during(Sign::UnhandledException, 5.5)],
         brings: &["upstream_own_5xx", "premature_close", "response_truncated", "worker_crashed"],
         says,

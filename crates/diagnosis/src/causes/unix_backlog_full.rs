@@ -23,7 +23,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::listener;
-use crate::text::{SPEAKS, during, Text};
+use crate::text::{SPEAKS, Text, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 

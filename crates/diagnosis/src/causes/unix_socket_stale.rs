@@ -20,7 +20,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::listener;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -33,10 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::SocketStale, 0.84)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::SocketStale, 0.84)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

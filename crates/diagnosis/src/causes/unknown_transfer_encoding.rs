@@ -20,7 +20,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::head;
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
 
@@ -34,7 +34,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::CodingUnknown, 0.93), (Sign::CodingTwice, 0.92), (Sign::ProtocolError, 0.02)],
+        behind: &[
+            (Sign::CodingUnknown, 0.93),
+            (Sign::CodingTwice, 0.92),
+            (Sign::ProtocolError, 0.02),
+        ],
         ..Text::NONE
     },
 };

@@ -20,7 +20,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::Refusal;
 
@@ -34,7 +34,11 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::QueueTimedOut, 0.06), (Sign::ConnectionLimit, 0.9), (Sign::Answered503, 0.05)],
+        behind: &[
+            (Sign::QueueTimedOut, 0.06),
+            (Sign::ConnectionLimit, 0.9),
+            (Sign::Answered503, 0.05),
+        ],
         ..Text::NONE
     },
 };

@@ -19,7 +19,7 @@
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -32,7 +32,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::RelayedError, 0.6), (Sign::Answered500, 0.45), (Sign::Answered502, 0.05), (Sign::Answered503, 0.2)],
+        behind: &[
+            (Sign::RelayedError, 0.6),
+            (Sign::Answered500, 0.45),
+            (Sign::Answered502, 0.05),
+            (Sign::Answered503, 0.2),
+        ],
         ..Text::NONE
     },
 };

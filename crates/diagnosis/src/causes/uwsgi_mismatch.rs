@@ -18,7 +18,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {

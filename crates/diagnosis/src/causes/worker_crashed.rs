@@ -27,7 +27,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, loss, window, worked};
-use crate::text::{DECIDES, HINTS, SPEAKS, during, Text};
+use crate::text::{DECIDES, HINTS, SPEAKS, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -40,8 +40,26 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::Reset, 0.2), (Sign::Closed, 0.2), (Sign::SendBroken, 0.12), (Sign::StreamReset, 0.03), (Sign::Disconnected, 0.18), (Sign::HeadPartial, 0.15), (Sign::BodyCut, 0.12), (Sign::BodyReset, 0.14), (Sign::ChunkCut, 0.1), (Sign::Answered502, 0.12)],
-        clues: &[during(Sign::WorkerSegfault, DECIDES), during(Sign::WorkerDied, 4.0), during(Sign::ProcessKilled, SPEAKS), during(Sign::ProcessExited, SPEAKS), during(Sign::WorkerBooted, 0.6), during(Sign::WorkerKilled, HINTS)],
+        behind: &[
+            (Sign::Reset, 0.2),
+            (Sign::Closed, 0.2),
+            (Sign::SendBroken, 0.12),
+            (Sign::StreamReset, 0.03),
+            (Sign::Disconnected, 0.18),
+            (Sign::HeadPartial, 0.15),
+            (Sign::BodyCut, 0.12),
+            (Sign::BodyReset, 0.14),
+            (Sign::ChunkCut, 0.1),
+            (Sign::Answered502, 0.12),
+        ],
+        clues: &[
+            during(Sign::WorkerSegfault, DECIDES),
+            during(Sign::WorkerDied, 4.0),
+            during(Sign::ProcessKilled, SPEAKS),
+            during(Sign::ProcessExited, SPEAKS),
+            during(Sign::WorkerBooted, 0.6),
+            during(Sign::WorkerKilled, HINTS),
+        ],
         brings: &["premature_close", "connection_reset", "response_truncated", "process_down"],
         ..Text::NONE
     },

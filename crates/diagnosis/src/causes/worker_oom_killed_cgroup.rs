@@ -24,7 +24,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
-use crate::text::{DECIDES, HINTS, SPEAKS, before, during, Text};
+use crate::text::{DECIDES, HINTS, SPEAKS, Text, before, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,9 +37,27 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::Reset, 0.06), (Sign::Closed, 0.06), (Sign::Disconnected, 0.05), (Sign::BodyCut, 0.03), (Sign::BodyReset, 0.04)],
-        clues: &[during(Sign::OomKilledCgroup, DECIDES), before(Sign::OomKilled, 6.5), during(Sign::WorkerKilled, SPEAKS), during(Sign::ProcessKilled, HINTS)],
-        brings: &["worker_crashed", "premature_close", "connection_reset", "process_down", "crash_loop", "docker_restart"],
+        behind: &[
+            (Sign::Reset, 0.06),
+            (Sign::Closed, 0.06),
+            (Sign::Disconnected, 0.05),
+            (Sign::BodyCut, 0.03),
+            (Sign::BodyReset, 0.04),
+        ],
+        clues: &[
+            during(Sign::OomKilledCgroup, DECIDES),
+            before(Sign::OomKilled, 6.5),
+            during(Sign::WorkerKilled, SPEAKS),
+            during(Sign::ProcessKilled, HINTS),
+        ],
+        brings: &[
+            "worker_crashed",
+            "premature_close",
+            "connection_reset",
+            "process_down",
+            "crash_loop",
+            "docker_restart",
+        ],
         ..Text::NONE
     },
 };

@@ -23,7 +23,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
-use crate::text::{DECIDES, HINTS, during, Text};
+use crate::text::{DECIDES, HINTS, Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,8 +37,19 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::Reset, 0.02), (Sign::Closed, 0.02)],
-        clues: &[during(Sign::OomKilledGlobal, DECIDES), during(Sign::WorkerKilled, HINTS), during(Sign::ProcessKilled, HINTS)],
-        brings: &["worker_crashed", "premature_close", "connection_reset", "process_down", "crash_loop", "db_down"],
+        clues: &[
+            during(Sign::OomKilledGlobal, DECIDES),
+            during(Sign::WorkerKilled, HINTS),
+            during(Sign::ProcessKilled, HINTS),
+        ],
+        brings: &[
+            "worker_crashed",
+            "premature_close",
+            "connection_reset",
+            "process_down",
+            "crash_loop",
+            "db_down",
+        ],
         ..Text::NONE
     },
 };

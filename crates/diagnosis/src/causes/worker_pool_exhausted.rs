@@ -23,7 +23,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{listener, waited_in_vain};
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, Refusal, SendFault};
 
@@ -37,9 +37,20 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::SocketBacklogFull, 0.05), (Sign::SendTimedOut, 0.03), (Sign::HeadTimedOut, 0.025), (Sign::QueueTimedOut, 0.04), (Sign::Answered504, 0.06)],
+        behind: &[
+            (Sign::SocketBacklogFull, 0.05),
+            (Sign::SendTimedOut, 0.03),
+            (Sign::HeadTimedOut, 0.025),
+            (Sign::QueueTimedOut, 0.04),
+            (Sign::Answered504, 0.06),
+        ],
         clues: &[during(Sign::PoolExhausted, DECIDES)],
-        brings: &["response_header_timeout", "unix_backlog_full", "accept_backlog_full", "gateway_queue_timeout"],
+        brings: &[
+            "response_header_timeout",
+            "unix_backlog_full",
+            "accept_backlog_full",
+            "gateway_queue_timeout",
+        ],
         ..Text::NONE
     },
 };

@@ -22,7 +22,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{Loss, YOUNG, loss, window};
-use crate::text::{during, Text};
+use crate::text::{Text, during};
 use evidence::Sign;
 
 /// Limits on requests are hundreds or thousands, not fewer.

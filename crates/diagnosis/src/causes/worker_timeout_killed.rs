@@ -24,7 +24,7 @@ use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{GUNICORN, Loss, loss, watchdog, window, worked};
-use crate::text::{DECIDES, during, Text};
+use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
 use exchange::{Micros, Phase};
 
@@ -41,9 +41,25 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::Reset, 0.09), (Sign::Closed, 0.11), (Sign::SendBroken, 0.05), (Sign::HeadTimedOut, 0.003), (Sign::Disconnected, 0.08), (Sign::HeadPartial, 0.05), (Sign::BodyCut, 0.06), (Sign::BodyReset, 0.06), (Sign::Answered502, 0.06)],
+        behind: &[
+            (Sign::Reset, 0.09),
+            (Sign::Closed, 0.11),
+            (Sign::SendBroken, 0.05),
+            (Sign::HeadTimedOut, 0.003),
+            (Sign::Disconnected, 0.08),
+            (Sign::HeadPartial, 0.05),
+            (Sign::BodyCut, 0.06),
+            (Sign::BodyReset, 0.06),
+            (Sign::Answered502, 0.06),
+        ],
         clues: &[during(Sign::WorkerTimedOut, DECIDES)],
-        brings: &["worker_crashed", "worker_oom_killed_cgroup", "premature_close", "connection_reset", "unhandled_exception"],
+        brings: &[
+            "worker_crashed",
+            "worker_oom_killed_cgroup",
+            "premature_close",
+            "connection_reset",
+            "unhandled_exception",
+        ],
         ..Text::NONE
     },
 };

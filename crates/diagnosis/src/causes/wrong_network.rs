@@ -38,7 +38,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectTimedOut, 0.12), (Sign::HostUnreachable, 0.05), (Sign::ConnectFailed, 0.04), (Sign::NameNotFound, 0.02)],
+        behind: &[
+            (Sign::ConnectTimedOut, 0.12),
+            (Sign::HostUnreachable, 0.05),
+            (Sign::ConnectFailed, 0.04),
+            (Sign::NameNotFound, 0.02),
+        ],
         brings: &["firewall_drop", "dns_nxdomain"],
         reason,
         ..Text::NONE

@@ -35,7 +35,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.2), (Sign::ConnectFailed, 0.1), (Sign::NoLiveUpstream, 0.005), (Sign::Answered502, 0.06)],
+        behind: &[
+            (Sign::ConnectRefused, 0.2),
+            (Sign::ConnectFailed, 0.1),
+            (Sign::NoLiveUpstream, 0.005),
+            (Sign::Answered502, 0.06),
+        ],
         reason,
         ..Text::NONE
     },

@@ -21,7 +21,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::opening::Opening;
 use crate::show;
-use crate::text::{Text};
+use crate::text::Text;
 use evidence::Sign;
 use exchange::{HeadFault, TlsFault};
 
@@ -34,10 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text {
-        behind: &[(Sign::NotHttp, 0.12), (Sign::StatusLineBad, 0.05)],
-        ..Text::NONE
-    },
+    text: Text { behind: &[(Sign::NotHttp, 0.12), (Sign::StatusLineBad, 0.05)], ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

@@ -24,7 +24,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
-use crate::text::{during, Text};
+use crate::text::{Text, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
