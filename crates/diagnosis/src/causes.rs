@@ -387,37 +387,38 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(malformed_request),
 ];
 
+/// What no page and no fix may tell anybody to do.
+#[cfg(test)]
+pub(crate) const FORBIDDEN: [&str; 18] = [
+    "chmod 777",
+    "chmod 0777",
+    "chmod 666",
+    "0777",
+    "setenforce 0",
+    "SELINUX=disabled",
+    "SELINUX=permissive",
+    "aa-complain",
+    "aa-disable",
+    "verify = false",
+    "verify=false",
+    "ssl_verify off",
+    "verify none",
+    "InsecureSkipVerify",
+    "--insecure",
+    "curl -k ",
+    "user root",
+    "User=root",
+];
+
 #[cfg(test)]
 mod tests {
-    use super::CATALOGUE;
+    use super::{CATALOGUE, FORBIDDEN};
     use crate::Case;
     use crate::testing::{CASES, exchange};
     use std::collections::BTreeSet;
 
     const HEADINGS: [&str; 4] =
         ["## What you see", "## Why it happens", "## How to tell", "## Fix"];
-
-    /// What no page and no fix may tell anybody to do.
-    const FORBIDDEN: [&str; 18] = [
-        "chmod 777",
-        "chmod 0777",
-        "chmod 666",
-        "0777",
-        "setenforce 0",
-        "SELINUX=disabled",
-        "SELINUX=permissive",
-        "aa-complain",
-        "aa-disable",
-        "verify = false",
-        "verify=false",
-        "ssl_verify off",
-        "verify none",
-        "InsecureSkipVerify",
-        "--insecure",
-        "curl -k ",
-        "user root",
-        "User=root",
-    ];
 
     #[test]
     fn every_file_is_in_the_catalogue_and_the_catalogue_is_these_files() {

@@ -1,5 +1,6 @@
 //! The commands of the platform that was seen: where logs are, how a service is named and restarted.
 
+use crate::advice::word;
 use crate::dossier::Dossier;
 use evidence::{Product, Stack, address, clock};
 
@@ -25,7 +26,7 @@ pub(crate) fn reload(dossier: &Dossier) -> String {
     };
     match &dossier.incident.service {
         Some(service) if !kubernetes(dossier) => {
-            format!("docker compose exec {service} sh -c '{inner}'")
+            format!("docker compose exec {} sh -c '{inner}'", word(service))
         }
         _ => format!("sudo sh -c '{inner}'"),
     }
@@ -35,8 +36,11 @@ pub(crate) fn reload(dossier: &Dossier) -> String {
 pub(crate) fn ask(dossier: &Dossier) -> Option<String> {
     let upstream = dossier.upstream()?;
     match address::socket(upstream) {
-        Some(path) => Some(format!("curl -sv --unix-socket {path} http://localhost/ -o /dev/null")),
-        None => Some(format!("curl -sv http://{upstream}/ -o /dev/null")),
+        Some(path) => {
+            let path = word(path);
+            Some(format!("curl -sv --unix-socket {path} http://localhost/ -o /dev/null"))
+        }
+        None => Some(format!("curl -sv http://{}/ -o /dev/null", word(upstream))),
     }
 }
 
@@ -113,10 +117,8 @@ pub(crate) fn program(dossier: &Dossier) -> String {
 
 pub(crate) fn service(dossier: &Dossier) -> String {
     let upstream = dossier.upstream().map(address::host);
-    upstream
-        .filter(|it| !address::is_ip(it) && !it.starts_with("unix:"))
-        .unwrap_or("APP")
-        .to_owned()
+    let named = upstream.filter(|it| !address::is_ip(it) && !it.starts_with("unix:"));
+    word(named.unwrap_or("APP"))
 }
 
 pub(crate) fn host_of(dossier: &Dossier) -> String {

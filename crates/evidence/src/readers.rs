@@ -44,9 +44,9 @@ mod uwsgi;
 mod varnish;
 mod waitress;
 
-pub use nginx::LogFormat;
 pub(crate) use exit::exited;
 pub(crate) use kubernetes::{event_says, probe_reason, state_says};
+pub use nginx::LogFormat;
 
 /// Every format that is read line by line. The first that fits a line reads it, so the stricter one
 /// stands before the laxer.

@@ -24,8 +24,9 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, DECIDES, HINTS, SPEAKS, any, Text};
-use evidence::{Kind, Product, Sign, What};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{Claim, DECIDES, HINTS, SPEAKS, Text, When, any};
+use evidence::{Kind, Product, Sign, What, address};
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,10 +39,18 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectFailed, 0.01), (Sign::TlsClientCertRequired, 0.02), (Sign::TlsToPlain, 0.02), (Sign::MtlsMismatch, 0.95), (Sign::Disconnected, 0.02)],
+        behind: &[
+            (Sign::ConnectFailed, 0.01),
+            (Sign::TlsClientCertRequired, 0.02),
+            (Sign::TlsToPlain, 0.02),
+            (Sign::MtlsMismatch, 0.95),
+            (Sign::Disconnected, 0.02),
+        ],
         clues: &[any(Sign::MtlsMismatch, DECIDES), any(Sign::PolicyDenied, HINTS)],
         brings: &["tls_to_plain_port", "connection_reset", "premature_close", "tls_peer_closed"],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -96,6 +105,55 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
             vec![cite.clone()],
         )],
         None => Vec::new(),
+    }
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let modes = dossier.settings(|it| match &it.what {
+        What::MeshTls { mode, host } => Some((mode.as_str(), host.as_deref())),
+        _ => None,
+    });
+    let strict = modes.iter().any(|((mode, _), _)| *mode == "STRICT");
+    let seen = dossier.seen(Sign::MtlsMismatch, When::Any);
+    let who = seen.first().and_then(|it| it.key.who.as_deref().or(it.key.upstream.as_deref()));
+    Some(match (who, strict) {
+        (Some(who), _) => format!("the mesh's rules for {who} disagree on mutual TLS"),
+        (None, true) => format!(
+            "{} takes mutual TLS only (STRICT), and {} speaks to it without",
+            dossier.address(),
+            dossier.hop()
+        ),
+        (None, false) => return None,
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let _ = dossier;
+    Cure {
+        before: vec![Step::look(
+            "See which rules apply, and which pods have no sidecar",
+            "istioctl analyze -A; kubectl get peerauthentication,destinationrule -A; istioctl proxy-status",
+        )],
+        now: vec![
+            Step::diff(
+                "Let the rule of the client's side follow the mesh",
+                None,
+                "     trafficPolicy:\n       tls:\n-        mode: DISABLE\n+        mode: ISTIO_MUTUAL",
+                Risk::None,
+            ),
+            Step::run(
+                "Give a client without a sidecar one, by its namespace, and start its pods anew",
+                "kubectl label namespace NAMESPACE istio-injection=enabled && kubectl -n NAMESPACE rollout restart deployment/CLIENT",
+                Risk::Restart,
+            ),
+        ],
+        lasting: vec![Step::diff(
+            "For a port that must take plain requests (probes, clients outside the mesh), say so for that port alone",
+            None,
+            "+  portLevelMtls:\n+    PORT:\n+      mode: PERMISSIVE",
+            Risk::None,
+        )],
+        verify: vec![Step::look("See no IST0113 and no CONFLICT", "istioctl analyze -A")],
     }
 }
 

@@ -1,0 +1,226 @@
+//! Steps that the cures of several causes share, worded for the proxy and the platform seen.
+
+use crate::dossier::{Dossier, span};
+use crate::platform::{container, kubernetes, reload};
+use crate::report::{Risk, Step};
+use evidence::{Limit, Product, Sign, Stack, What, address};
+
+/// The proxy whose settings are to be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proxy {
+    Nginx,
+    IngressNginx,
+    Apache,
+    HaProxy,
+    Envoy,
+    Istio,
+    Traefik,
+    Caddy,
+    Varnish,
+    Aws,
+    Goodgate,
+    Other,
+}
+
+pub(crate) fn proxy(dossier: &Dossier) -> Proxy {
+    match (dossier.incident.hop, dossier.incident.hop.stack()) {
+        (Product::IngressNginx, _) => Proxy::IngressNginx,
+        (Product::Istio, _) => Proxy::Istio,
+        (_, Stack::Nginx) => Proxy::Nginx,
+        (_, Stack::Apache) => Proxy::Apache,
+        (_, Stack::HaProxy) => Proxy::HaProxy,
+        (_, Stack::Envoy) if dossier.read(Product::Istio) => Proxy::Istio,
+        (_, Stack::Envoy) => Proxy::Envoy,
+        (_, Stack::Traefik) => Proxy::Traefik,
+        (_, Stack::Caddy) => Proxy::Caddy,
+        (_, Stack::Varnish) => Proxy::Varnish,
+        (_, Stack::Aws) => Proxy::Aws,
+        (_, Stack::Ours) => Proxy::Goodgate,
+        _ => Proxy::Other,
+    }
+}
+
+/// Where the proxy runs.
+pub(crate) fn hop_host(dossier: &Dossier) -> String {
+    match dossier.incident.hop {
+        Product::Unknown | Product::Page => "the proxy's host".to_owned(),
+        _ => format!("the {} host", dossier.hop()),
+    }
+}
+
+/// A word of a command line that was read somewhere: quoted where the shell would read more into it.
+pub(crate) fn word(text: &str) -> String {
+    let plain = |it: char| it.is_ascii_alphanumeric() || "._:/@%+=,[]-".contains(it);
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return "NAME".to_owned();
+    }
+    match text.chars().all(plain) && !text.starts_with('-') {
+        true => text.to_owned(),
+        false => format!("'{}'", text.trim_start_matches('-').replace('\'', r"'\''")),
+    }
+}
+
+/// The configuration that says where the proxy sends requests, else any of the proxy's that was read.
+pub(crate) fn file(dossier: &Dossier) -> Option<String> {
+    let stack = dossier.incident.hop.stack();
+    let dials = dossier.dials();
+    let source = dials.iter().find(|it| it.product.stack() == stack).map(|it| it.cite.source);
+    let source = source.or_else(|| {
+        let settings = dossier.testimony.settings.iter();
+        settings.filter(|(_, it)| it.product.stack() == stack).map(|(source, _)| *source).next()
+    })?;
+    dossier.testimony.sources.get(source as usize).map(|it| it.name.clone())
+}
+
+/// Lines to put into the proxy's configuration, and to take out of it where they begin with `-`.
+pub(crate) fn set(dossier: &Dossier, text: impl Into<String>, lines: &[(Proxy, &str)]) -> Step {
+    let proxy = proxy(dossier);
+    let text = text.into();
+    let Some((_, lines)) = lines.iter().find(|(it, _)| *it == proxy) else {
+        return Step::say(text);
+    };
+    let signed = |line: &str| match line.strip_prefix('-').filter(|it| !it.starts_with(' ')) {
+        Some(old) => format!("-    {old}"),
+        None => format!("+    {line}"),
+    };
+    let diff: Vec<String> = lines.lines().map(signed).collect();
+    Step::diff(text, file(dossier), diff.join("\n"), Risk::Reload).at(hop_host(dossier))
+}
+
+/// Takes over a configuration that was changed, where the proxy does not do so by itself.
+pub(crate) fn apply(dossier: &Dossier) -> Option<Step> {
+    matches!(proxy(dossier), Proxy::Nginx | Proxy::Apache | Proxy::HaProxy | Proxy::Caddy).then(
+        || {
+            let text = "Check the configuration and take it over, without ending connections";
+            Step::run(text, reload(dossier), Risk::Reload).at(hop_host(dossier))
+        },
+    )
+}
+
+/// [`set`], and then [`apply`].
+pub(crate) fn change(
+    dossier: &Dossier,
+    text: impl Into<String>,
+    lines: &[(Proxy, &str)],
+) -> Vec<Step> {
+    std::iter::once(set(dossier, text, lines)).chain(apply(dossier)).collect()
+}
+
+/// A reload alone.
+pub(crate) fn reloaded(dossier: &Dossier, text: &str) -> Step {
+    match proxy(dossier) {
+        Proxy::Nginx | Proxy::Apache | Proxy::HaProxy | Proxy::Caddy => {
+            Step::run(text, reload(dossier), Risk::Reload)
+        }
+        Proxy::IngressNginx => Step::run(
+            text,
+            "kubectl -n ingress-nginx rollout restart deployment/ingress-nginx-controller",
+            Risk::Restart,
+        ),
+        _ => Step::say(text),
+    }
+    .at(hop_host(dossier))
+}
+
+/// A request that takes the whole way.
+pub(crate) fn through(dossier: &Dossier, expects: &str) -> Step {
+    let host = dossier.settings(|it| match &it.what {
+        What::ServedAs { host } if !host.contains(['*', '_', '$', '~']) => Some(host.as_str()),
+        _ => None,
+    });
+    let site = host.first().map_or("SITE".to_owned(), |(it, _)| word(it));
+    Step::look(
+        format!("Ask through {}: {expects}", dossier.hop()),
+        format!("curl -sS -o /dev/null -w '%{{http_code}} %{{time_total}}s\\n' http://{site}/PATH"),
+    )
+}
+
+/// Past the proxy, from where it runs.
+pub(crate) fn past(dossier: &Dossier, expects: &str) -> Option<Step> {
+    let run = crate::platform::ask(dossier)?;
+    let text = format!("Ask {} itself, past {}: {expects}", dossier.server(), dossier.hop());
+    Some(Step::look(text, run).at(hop_host(dossier)))
+}
+
+/// The name that was to be resolved, or that the upstream is configured by.
+pub(crate) fn name(dossier: &Dossier) -> Option<String> {
+    let of_name = matches!(
+        dossier.sign(),
+        Sign::NameNotFound
+            | Sign::NameServerFailed
+            | Sign::NameRefused
+            | Sign::NameTimedOut
+            | Sign::NameUnresolved
+    );
+    let detail = dossier.incident.detail.as_deref().filter(|_| of_name);
+    let dials = dossier.dials();
+    let dialled = dials.iter().map(|it| it.to);
+    let found = detail.into_iter().chain(dossier.upstream()).chain(dialled);
+    found.map(address::host).find(|it| is_name(it)).map(str::to_owned)
+}
+
+/// A host name, no address and no path.
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !address::is_ip(text)
+        && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'-' | b'_'))
+}
+
+/// Resolves a name where the proxy does.
+pub(crate) fn resolve(dossier: &Dossier, name: &str) -> String {
+    let name = word(name);
+    if kubernetes(dossier) {
+        return format!("kubectl exec deployment/PROXY -- getent hosts {name}");
+    }
+    match &dossier.incident.service {
+        Some(service) => format!("docker compose exec {} getent hosts {name}", word(service)),
+        None => format!("getent hosts {name}"),
+    }
+}
+
+/// Runs a command where the proxy runs.
+pub(crate) fn inside(dossier: &Dossier, command: &str) -> String {
+    match &dossier.incident.service {
+        _ if kubernetes(dossier) => format!("kubectl exec deployment/PROXY -- {command}"),
+        Some(service) => format!("docker compose exec {} {command}", word(service)),
+        None => command.to_owned(),
+    }
+}
+
+/// Services of compose files and Kubernetes that were read.
+pub(crate) fn services<'a>(dossier: &Dossier<'a>) -> Vec<&'a str> {
+    let named = dossier.settings(|it| match &it.what {
+        What::Service { name } => Some(name.as_str()),
+        _ => None,
+    });
+    named.into_iter().map(|(it, _)| it).collect()
+}
+
+/// `nginx's limit of 60 s`, as far as it is known.
+pub(crate) fn limit_of_hop(dossier: &Dossier, limit: Limit) -> Option<String> {
+    let stack = dossier.incident.hop.stack();
+    dossier.limit(limit, |it| it.stack() == stack).map(|(value, _)| span(value))
+}
+
+/// How containers of this platform are listed, with their states.
+pub(crate) fn list(dossier: &Dossier) -> &'static str {
+    match (kubernetes(dossier), container(dossier)) {
+        (true, _) => "kubectl get pods -o wide",
+        (_, true) => "docker compose ps -a",
+        _ => "systemctl --failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn what_a_shell_would_read_is_quoted() {
+        assert_eq!(word("app.example.com:8000"), "app.example.com:8000");
+        assert_eq!(word("$(reboot)"), "'$(reboot)'");
+        assert_eq!(word("a'b"), r"'a'\''b'");
+        assert_eq!(word("-rf"), "'rf'");
+        assert_eq!(word("a\nb"), "NAME");
+    }
+}
