@@ -2,8 +2,8 @@
 
 use crate::dossier::{Dossier, span};
 use crate::platform::{container, kubernetes, reload};
-use crate::report::{Risk, Step};
-use evidence::{Limit, Product, Sign, Stack, What, address};
+use crate::report::{Cure, Risk, Step};
+use evidence::{Limit, Product, Scheme, Sign, Stack, What, address};
 
 /// The proxy whose settings are to be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +209,52 @@ pub(crate) fn list(dossier: &Dossier) -> &'static str {
         (_, true) => "docker compose ps -a",
         _ => "systemctl --failed",
     }
+}
+
+/// The module of nginx whose settings apply: `proxy`, `fastcgi`, `uwsgi`, `grpc`.
+pub(crate) fn module(dossier: &Dossier) -> &'static str {
+    let scheme = dossier.dials().into_iter().map(|it| it.scheme).find(|it| *it != Scheme::Unknown);
+    match (scheme, dossier.server_product()) {
+        (Some(Scheme::FastCgi), _) | (None, Some(Product::PhpFpm)) => "fastcgi",
+        (Some(Scheme::Uwsgi), _) => "uwsgi",
+        (Some(Scheme::Scgi), _) => "scgi",
+        (Some(Scheme::Grpc | Scheme::Grpcs), _) => "grpc",
+        _ => "proxy",
+    }
+}
+
+/// The bytes that the upstream answers, as they are.
+pub(crate) fn raw(dossier: &Dossier, text: &str) -> Step {
+    let ask = "printf 'GET / HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n'";
+    let to = match dossier.upstream() {
+        Some(it) => match address::socket(it) {
+            Some(path) => format!("-U {}", word(path)),
+            None => {
+                let port = address::port(it).unwrap_or(80);
+                format!("{} {port}", word(address::host(it).trim_matches(['[', ']'])))
+            }
+        },
+        None => "HOST PORT".to_owned(),
+    };
+    Step::look(text, format!("{ask} | nc -w 5 {to} | head -c 2000 | cat -v")).at(hop_host(dossier))
+}
+
+/// The app has to be corrected, and how to see that it was.
+pub(crate) fn corrected(dossier: &Dossier, first: Vec<Step>, now: Vec<Step>, seen: &str) -> Cure {
+    Cure {
+        before: first,
+        now,
+        lasting: Vec::new(),
+        verify: vec![raw(dossier, seen), through(dossier, "an answer of the app")],
+    }
+}
+
+/// A limit of the hop as its configuration has it, to be replaced: the file, and the old line.
+pub(crate) fn old(dossier: &Dossier, limit: Limit) -> Option<(Option<String>, String)> {
+    let stack = dossier.incident.hop.stack();
+    let (_, cite) = dossier.limit(limit, |it| it.stack() == stack)?;
+    let file = dossier.testimony.sources.get(cite.source as usize).map(|it| it.name.clone());
+    (!cite.quote.contains('\n')).then_some((file, cite.quote))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::text::{Claim, DECIDES, HINTS, SPEAKS, Text, When, any};
-use evidence::{Kind, Product, Sign, What, address};
+use evidence::{Kind, Product, Sign, What};
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {

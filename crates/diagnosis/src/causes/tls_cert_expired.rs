@@ -28,7 +28,7 @@ use crate::report::{Cure, Risk, Step};
 use crate::text::{HINTS, Text, When, before};
 use crate::tls_words;
 use crate::{date, show};
-use evidence::{Sign, address};
+use evidence::Sign;
 use exchange::CertificateFault;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -25,7 +25,7 @@ use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::text::Text;
 use crate::tls_words;
-use evidence::{Sign, address};
+use evidence::Sign;
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {

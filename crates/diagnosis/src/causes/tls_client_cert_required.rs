@@ -28,7 +28,7 @@ use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::text::Text;
 use crate::tls_words;
-use evidence::{Sign, address};
+use evidence::Sign;
 use exchange::TlsFault;
 
 /// The refusal comes a round trip after our certificate would have.

@@ -24,7 +24,7 @@ use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use crate::tls_words;
 use crate::{date, show};
-use evidence::{Sign, address};
+use evidence::Sign;
 use exchange::CertificateFault;
 
 /// 2026-01-01: this program is younger than any earlier clock claims.

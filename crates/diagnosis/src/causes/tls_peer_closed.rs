@@ -27,7 +27,7 @@ use crate::platform;
 use crate::report::{Cure, Step};
 use crate::text::Text;
 use crate::tls_words;
-use evidence::{Sign, address};
+use evidence::Sign;
 use exchange::{Phase, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {

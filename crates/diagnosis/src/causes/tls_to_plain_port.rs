@@ -25,7 +25,7 @@ use crate::opening::Opening;
 use crate::report::{Cure, Step};
 use crate::text::{Claim, STRONG, Text};
 use crate::tls_words;
-use evidence::{Scheme, Sign, address};
+use evidence::{Scheme, Sign};
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {

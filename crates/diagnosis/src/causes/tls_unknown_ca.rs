@@ -28,7 +28,7 @@ use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::Text;
 use crate::tls_words;
-use evidence::{Sign, What, address};
+use evidence::{Sign, What};
 use exchange::CertificateFault;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -23,7 +23,7 @@ use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::text::Text;
 use crate::tls_words;
-use evidence::{Sign, What, address};
+use evidence::{Sign, What};
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {

@@ -27,7 +27,7 @@ use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::Text;
 use crate::tls_words;
-use evidence::{Sign, address};
+use evidence::Sign;
 use exchange::CertificateFault;
 
 pub(super) static CAUSE: Cause = Cause {
