@@ -127,8 +127,7 @@ fn says(dossier: &Dossier) -> Option<String> {
     })
 }
 
-fn cure(dossier: &Dossier) -> Cure {
-    let _ = dossier;
+fn cure(_: &Dossier) -> Cure {
     Cure {
         before: vec![Step::look(
             "See which rules apply, and which pods have no sidecar",

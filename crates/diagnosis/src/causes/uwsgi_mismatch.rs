@@ -75,7 +75,7 @@ fn says(dossier: &Dossier) -> Option<String> {
     let (hop, at) = (dossier.hop(), dossier.address());
     Some(match advice::module(dossier) {
         "uwsgi" => format!("{hop} speaks the uwsgi protocol to {at}, which speaks HTTP"),
-        _ if dossier.incident.of_requests() => {
+        _ if dossier.incident.hop.stack().is_proxy() => {
             format!("{hop} speaks HTTP to {at}, which speaks the uwsgi protocol")
         }
         _ => "HTTP was spoken to uWSGI's `socket`, which speaks the uwsgi protocol".to_owned(),
@@ -115,7 +115,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::report::{check_report, check_told, nginx};
+    use crate::testing::report::{check_report, check_told};
     use crate::testing::{check_listed, check_not};
 
     #[test]
@@ -140,16 +140,12 @@ mod tests {
 
     #[test]
     fn the_letters_of_get_as_a_length() {
-        let line = nginx(
-            "upstream prematurely closed connection while reading response header from upstream",
-            "http://127.0.0.1:8000/",
-        );
         let uwsgi =
             "Fri Nov 20 15:16:30 2026 - invalid request block size: 21573 (max 4096)...skip\n";
         let report = check_report(
-            &[("error.log", &line), ("uwsgi.log", uwsgi)],
-            "uwsgi_mismatch: nginx speaks HTTP to 127.0.0.1:8000, which speaks the uwsgi protocol",
+            &[("uwsgi.log", uwsgi)],
+            "uwsgi_mismatch: HTTP was spoken to uWSGI's `socket`, which speaks the uwsgi protocol",
         );
-        check_told(&report, &["+    uwsgi_pass 127.0.0.1:8000;"]);
+        check_told(&report, &["+    http-socket = ADDRESS"]);
     }
 }
