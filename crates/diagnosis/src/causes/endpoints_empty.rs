@@ -184,9 +184,15 @@ mod tests {
 
     #[test]
     fn the_service_is_said() {
-        let text = "W1120 15:16:30.123456       7 controller.go:1117] Service \"prod/shop\" does not have any active Endpoint.\n";
-        let report = report(&[("ingress.log", text)]);
-        assert_eq!(report.cause, "endpoints_empty");
-        assert_eq!(report.statement, "ingress-nginx knows no server behind prod/shop");
+        let log = "W1120 15:16:30.123456       7 controller.go:1117] Service \"prod/shop\" does not \
+                   have any active Endpoint.\n";
+        let table = "NAME         ENDPOINTS   AGE\nshop         <none>      5m12s\n";
+        let report = report(&[("ingress.log", log), ("endpoints.txt", table)]);
+        assert_eq!(report.candidates[0].cause, "endpoints_empty");
+        assert!(
+            report.statement.contains("the service shop has no ready pod"),
+            "{}",
+            report.statement
+        );
     }
 }
