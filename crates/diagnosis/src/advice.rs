@@ -1,7 +1,7 @@
 //! Steps that the cures of several causes share, worded for the proxy and the platform seen.
 
-use crate::dossier::{Dossier, span};
-use crate::platform::{container, kubernetes, reload};
+use crate::dossier::Dossier;
+use crate::platform::{is_plain, kubernetes, reload};
 use crate::report::{Cure, Risk, Step};
 use evidence::{Limit, Product, Scheme, Sign, Stack, What, address};
 
@@ -48,15 +48,12 @@ pub(crate) fn hop_host(dossier: &Dossier) -> String {
     }
 }
 
-/// A word of a command line that was read somewhere: quoted where the shell would read more into it.
+/// A word of a command line that was read somewhere, or a placeholder where the shell could read more
+/// into it.
 pub(crate) fn word(text: &str) -> String {
-    let plain = |it: char| it.is_ascii_alphanumeric() || "._:/@%+=,[]-".contains(it);
-    if text.is_empty() || text.chars().any(char::is_control) {
-        return "NAME".to_owned();
-    }
-    match text.chars().all(plain) && !text.starts_with('-') {
+    match is_plain(text) {
         true => text.to_owned(),
-        false => format!("'{}'", text.trim_start_matches('-').replace('\'', r"'\''")),
+        false => "NAME".to_owned(),
     }
 }
 
@@ -196,21 +193,6 @@ pub(crate) fn services<'a>(dossier: &Dossier<'a>) -> Vec<&'a str> {
     named.into_iter().map(|(it, _)| it).collect()
 }
 
-/// `nginx's limit of 60 s`, as far as it is known.
-pub(crate) fn limit_of_hop(dossier: &Dossier, limit: Limit) -> Option<String> {
-    let stack = dossier.incident.hop.stack();
-    dossier.limit(limit, |it| it.stack() == stack).map(|(value, _)| span(value))
-}
-
-/// How containers of this platform are listed, with their states.
-pub(crate) fn list(dossier: &Dossier) -> &'static str {
-    match (kubernetes(dossier), container(dossier)) {
-        (true, _) => "kubectl get pods -o wide",
-        (_, true) => "docker compose ps -a",
-        _ => "systemctl --failed",
-    }
-}
-
 /// The module of nginx whose settings apply: `proxy`, `fastcgi`, `uwsgi`, `grpc`.
 pub(crate) fn module(dossier: &Dossier) -> &'static str {
     let scheme = dossier.dials().into_iter().map(|it| it.scheme).find(|it| *it != Scheme::Unknown);
@@ -262,11 +244,12 @@ mod tests {
     use super::word;
 
     #[test]
-    fn what_a_shell_would_read_is_quoted() {
+    fn what_a_shell_would_read_stands_in_no_command() {
         assert_eq!(word("app.example.com:8000"), "app.example.com:8000");
-        assert_eq!(word("$(reboot)"), "'$(reboot)'");
-        assert_eq!(word("a'b"), r"'a'\''b'");
-        assert_eq!(word("-rf"), "'rf'");
+        assert_eq!(word("/run/app.sock"), "/run/app.sock");
+        assert_eq!(word("$(reboot)"), "NAME");
+        assert_eq!(word("a'b"), "NAME");
+        assert_eq!(word("-rf"), "NAME");
         assert_eq!(word("a\nb"), "NAME");
     }
 }

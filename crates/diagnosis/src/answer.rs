@@ -9,6 +9,7 @@ mod text;
 
 use crate::catalogue::{RetryClass, Side};
 use crate::look::Look;
+use crate::show::takes_effect;
 use exchange::{Attempt, Exchange};
 
 /// Who reads an answer, and so how much it says.
@@ -118,16 +119,8 @@ pub fn block(look: &Look, exchange: &Exchange, colour: bool) -> String {
     text::block(look, exchange, status, colour)
 }
 
-/// Characters that take effect instead of being seen: they move a cursor, clear a terminal, or
-/// turn the direction of the text around them.
-fn takes_effect(it: char) -> bool {
-    it.is_control()
-        || matches!(it, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 /// The same text, on one line, with everything that would take effect written out.
-fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     for it in text.chars() {
         match it {
@@ -149,7 +142,7 @@ fn ending(attempt: &Attempt) -> &'static str {
 }
 
 /// Whose side a cause lies on, for people.
-fn whose(side: Side) -> &'static str {
+pub(crate) fn whose(side: Side) -> &'static str {
     match side {
         Side::Client => "the caller's",
         Side::ClientProxy => "a proxy's in front of the caller",

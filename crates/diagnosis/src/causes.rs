@@ -387,38 +387,38 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(malformed_request),
 ];
 
-/// What no page and no fix may tell anybody to do.
-#[cfg(test)]
-pub(crate) const FORBIDDEN: [&str; 18] = [
-    "chmod 777",
-    "chmod 0777",
-    "chmod 666",
-    "0777",
-    "setenforce 0",
-    "SELINUX=disabled",
-    "SELINUX=permissive",
-    "aa-complain",
-    "aa-disable",
-    "verify = false",
-    "verify=false",
-    "ssl_verify off",
-    "verify none",
-    "InsecureSkipVerify",
-    "--insecure",
-    "curl -k ",
-    "user root",
-    "User=root",
-];
-
 #[cfg(test)]
 mod tests {
-    use super::{CATALOGUE, FORBIDDEN};
+    use super::CATALOGUE;
     use crate::Case;
-    use crate::testing::{CASES, exchange};
+    use crate::report::{Cure, Effect, Step};
+    use crate::testing::{CASES, HOSTILE, each_dossier, exchange};
     use std::collections::BTreeSet;
 
     const HEADINGS: [&str; 4] =
         ["## What you see", "## Why it happens", "## How to tell", "## Fix"];
+
+    /// What no page and no fix may tell anybody to do.
+    const FORBIDDEN: [&str; 18] = [
+        "chmod 777",
+        "chmod 0777",
+        "chmod 666",
+        "0777",
+        "setenforce 0",
+        "SELINUX=disabled",
+        "SELINUX=permissive",
+        "aa-complain",
+        "aa-disable",
+        "verify = false",
+        "verify=false",
+        "ssl_verify off",
+        "verify none",
+        "InsecureSkipVerify",
+        "--insecure",
+        "curl -k ",
+        "user root",
+        "User=root",
+    ];
 
     #[test]
     fn every_file_is_in_the_catalogue_and_the_catalogue_is_these_files() {
@@ -512,6 +512,52 @@ mod tests {
                 assert!(fixes.clone().all(|it| (1..=4).contains(&it)), "{}", entry.cause.id);
             }
         }
+    }
+
+    #[test]
+    fn no_cure_tells_anybody_to_switch_off_what_protects_them() {
+        each_dossier(|dossier| {
+            for entry in CATALOGUE {
+                let (id, cure) = (entry.cause.id, (entry.cause.text.cure)(dossier));
+                for part in [&cure.before, &cure.now, &cure.lasting, &cure.verify] {
+                    assert!(part.len() <= 3, "{id}: {} steps", part.len());
+                    part.iter().for_each(|step| sound(id, step));
+                }
+                let acts = cure.now.iter().chain(&cure.lasting).count();
+                assert!(cure == Cure::default() || acts > 0, "{id} has nothing to do");
+            }
+        });
+    }
+
+    /// It harms nothing, is a sentence without a full stop, and hides only what it says it hides.
+    #[track_caller]
+    fn sound(id: &str, step: &Step) {
+        let run = step.run.as_deref().unwrap_or_default();
+        let diff = step.diff.as_deref().unwrap_or_default();
+        for advice in [step.text.as_str(), run, diff] {
+            harmless(id, advice);
+        }
+        assert!(!run.contains(HOSTILE), "{id} runs what a log says: {run}");
+        assert!(!step.text.ends_with('.') && !step.text.is_empty(), "{id}: {}", step.text);
+        let longer = step.text.to_lowercase();
+        let waits =
+            ["timeout", "harakiri", "limit for tunnels"].iter().any(|it| longer.contains(it));
+        if longer.contains("raise") && waits && !longer.contains("keep-alive") {
+            assert_eq!(step.effect, Effect::Hides, "{id}: {}", step.text);
+        }
+    }
+
+    #[test]
+    fn a_statement_is_one_sentence_without_a_full_stop() {
+        each_dossier(|dossier| {
+            for entry in CATALOGUE {
+                let Some(says) = (entry.cause.text.says)(dossier) else { continue };
+                let id = entry.cause.id;
+                assert!(!says.is_empty() && !says.ends_with('.'), "{id}: {says}");
+                assert!(!says.contains('\n') && !says.contains("  "), "{id}: {says}");
+                assert!(says.len() <= 500, "{id}: {says}");
+            }
+        });
     }
 
     #[track_caller]

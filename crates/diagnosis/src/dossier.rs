@@ -60,6 +60,8 @@ pub struct Seen<'a> {
     pub run: &'a Run,
     /// Between 0 and 1: how surely it belongs to this incident.
     pub near: f32,
+    /// Both happened within two seconds, and neither went on for long.
+    pub at_once: bool,
 }
 
 impl Seen<'_> {
@@ -236,7 +238,16 @@ impl<'a> Dossier<'a> {
         }
         let (run, time) = self.closest(key, group, when)?;
         let near = link * time;
-        (near > 0.0).then_some(Seen { key, group, run, near })
+        let at_once = self.at_once(key, run);
+        (near > 0.0).then_some(Seen { key, group, run, near, at_once })
+    }
+
+    fn at_once(&self, key: &Key, run: &Run) -> bool {
+        let Some((first, last)) = self.incident.first.zip(self.incident.last) else { return false };
+        let shift = self.clocks.shift(key.source);
+        let timed = run.opening.at.is_some();
+        let short = last - first <= MINUTE;
+        timed && short && (run.first + shift - last).max(first - run.last - shift) <= SAME_MOMENT
     }
 
     /// The run that lies closest in time, and what that is worth.

@@ -164,7 +164,9 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
         }))
     };
     let mut incidents = of_kind(|it| matches!(it, Kind::Wire | Kind::Cut));
-    attach(&mut incidents, of_kind(|it| it == Kind::Answer));
+    let mut answers = of_kind(|it| it == Kind::Answer);
+    answers.iter_mut().for_each(|it| made_by(it, &keys));
+    attach(&mut incidents, answers);
     let acts: Vec<Incident> =
         of_kind(|it| it == Kind::Act).into_iter().filter(|it| is_accident(it.sign)).collect();
     let alone = acts.into_iter().filter(|act| !incidents.iter().any(|it| it.near(act)));
@@ -176,6 +178,59 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
     }
     order(&mut incidents, clocks.newest(testimony));
     incidents
+}
+
+/// An answer that was saved, and names the server that made it, is that server's.
+fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)]) {
+    if answer.sign != Sign::CallerSawError {
+        return;
+    }
+    let named = keys.iter().filter(|(key, _)| {
+        let here = answer.sources.contains(&key.source);
+        here && matches!(key.sign, Sign::ServerIs | Sign::CallerSawError)
+    });
+    let maker = named.filter_map(|(key, _)| server(key.who.as_deref()?)).next();
+    let status = answer.number.and_then(|it| u16::try_from(it).ok());
+    let Some((maker, status)) = maker.zip(status) else { return };
+    let runs_apps = maker.stack().runs_apps();
+    answer.sign = match status {
+        _ if runs_apps => Sign::RelayedError,
+        500 => Sign::Answered500,
+        502 => Sign::Answered502,
+        503 => Sign::Answered503,
+        504 => Sign::Answered504,
+        _ => return,
+    };
+    answer.hop = maker;
+    answer.status = Some(status);
+}
+
+/// The product behind the word of a `Server` header or an error page.
+fn server(word: &str) -> Option<Product> {
+    const WORDS: [(&str, Product); 20] = [
+        ("openresty", Product::OpenResty),
+        ("nginx", Product::Nginx),
+        ("envoy", Product::Envoy),
+        ("awselb", Product::AwsAlb),
+        ("cloudflare", Product::Cloudflare),
+        ("varnish", Product::Varnish),
+        ("haproxy", Product::HaProxy),
+        ("traefik", Product::Traefik),
+        ("caddy", Product::Caddy),
+        ("squid", Product::Squid),
+        ("kong", Product::Kong),
+        ("apisix", Product::Apisix),
+        ("gunicorn", Product::Gunicorn),
+        ("uvicorn", Product::Uvicorn),
+        ("werkzeug", Product::Flask),
+        ("hypercorn", Product::Hypercorn),
+        ("daphne", Product::Daphne),
+        ("waitress", Product::Waitress),
+        ("iis", Product::Iis),
+        ("apache", Product::Apache),
+    ];
+    let word = word.to_ascii_lowercase();
+    WORDS.iter().find(|(it, _)| word.contains(it)).map(|(_, product)| *product)
 }
 
 /// Joins what has the same key and no long pause between.

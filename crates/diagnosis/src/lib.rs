@@ -11,6 +11,7 @@ mod catalogue;
 mod causes;
 mod clocks;
 mod date;
+pub mod doctor;
 pub mod dossier;
 mod engine;
 mod head;
@@ -22,6 +23,8 @@ mod opening;
 mod platform;
 mod reach;
 pub mod report;
+pub mod secrets;
+pub mod share;
 mod show;
 mod signs;
 mod signs_on_wire;
@@ -30,6 +33,7 @@ mod tls_words;
 mod weigh;
 pub mod why;
 mod wire;
+mod wording;
 
 #[cfg(test)]
 mod testing;

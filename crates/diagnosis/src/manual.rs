@@ -25,7 +25,7 @@ pub fn nearest(id: &str) -> Option<&'static str> {
 }
 
 /// Levenshtein's, over bytes: ids are ASCII.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut before = std::mem::replace(&mut row[0], i + 1);

@@ -5,6 +5,10 @@
 
 pub mod markdown;
 pub mod text;
+mod words;
+
+#[cfg(test)]
+mod tests;
 
 use crate::catalogue::{RetryClass, Side};
 use evidence::clock::Zone;

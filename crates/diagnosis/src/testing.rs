@@ -5,13 +5,185 @@
 
 pub(crate) mod report;
 
+use crate::clocks::Clocks;
+use crate::dossier::{Dossier, Index};
+use crate::incidents::incidents;
+use crate::report::{Effect, Report, Risk, Step};
+use crate::why::{Question, why};
 use crate::{Case, first_look};
+use evidence::{Arrival, Testimony};
 use exchange::{
     Address, Answer, Attempt, BodyFault, Certificate, CertificateFault, Client, ConnectFault,
     Connection, DnsFault, End, Exchange, ExchangeId, Fault, HeadFault, Limit, Maker, Malformed,
     Micros, Phase, Phases, Refusal, Request, SendFault, Stop, TlsFacts, TlsFault,
 };
 use std::net::{IpAddr, Ipv4Addr};
+
+/// What is said of these texts must be this: `cause: statement`, and a line for each step.
+#[track_caller]
+pub(crate) fn check_text(inputs: &[(&str, &str)], expected: &str) {
+    let report = explained(inputs);
+    let mut said = format!("{}: {}\n", report.cause, report.statement);
+    let fix = &report.fix;
+    let parts = [
+        ("before", &fix.before),
+        ("now", &fix.now),
+        ("lasting", &fix.lasting),
+        ("verify", &fix.verify),
+    ];
+    for (part, steps) in parts {
+        for step in steps {
+            said += &format!("{part}: {}\n", line(step));
+        }
+    }
+    let expected: String = expected.trim().lines().map(|it| format!("{}\n", it.trim())).collect();
+    assert_eq!(said, expected, "{}", report.cause);
+}
+
+pub(crate) fn explained(inputs: &[(&str, &str)]) -> Report {
+    why(&Testimony::of(inputs, Arrival::File, 2026), &Question::default())
+}
+
+/// Asks about every incident of texts that show much of what there is, some of them hostile.
+pub(crate) fn each_dossier(ask: impl Fn(&Dossier)) {
+    for texts in texts() {
+        let inputs: Vec<(&str, &str)> = texts.iter().map(|(a, b)| (*a, b.as_str())).collect();
+        let testimony = Testimony::of(&inputs, Arrival::File, 2026);
+        let clocks = Clocks::of(&testimony);
+        let index = Index::of(&testimony);
+        for incident in &incidents(&testimony, &clocks) {
+            ask(&Dossier { testimony: &testimony, incident, clocks: &clocks, index: &index });
+        }
+    }
+}
+
+/// A word that nobody may run, as names in the texts have it.
+pub(crate) const HOSTILE: &str = "$(evil)";
+
+/// Failures of all kinds, each beside what may have happened at the app, on each platform.
+fn texts() -> Vec<Vec<(&'static str, String)>> {
+    let faults = [
+        nginx(REFUSED),
+        nginx_to("app:8000", REFUSED),
+        nginx_to("[::1]:8000", REFUSED),
+        nginx_to("192.0.2.9:8001", UNREACHED),
+        nginx(CLOSED),
+        nginx(WAITED),
+        nginx_to("unix:/run/app.sock:", REFUSED),
+        nginx_to("$(evil):8000", CLOSED),
+        nginx("upstream timed out (110: Connection timed out) while reading upstream"),
+        nginx("upstream prematurely closed connection while reading upstream"),
+    ];
+    const MINUTE: &str = "Nov 20 15:16:30 web";
+    let acts = [
+        String::new(),
+        "bind = '127.0.0.1:8000'\ntimeout = 120\nkeepalive = 5\n".to_owned(),
+        format!("{MINUTE} systemd[1]: app.service: Main process exited, code=exited, status=3/N\n"),
+        format!(
+            "{MINUTE} systemd[1]: $(evil).service: Main process exited, code=killed, status=9/KILL\n"
+        ),
+        format!(
+            "{MINUTE} systemd[1]: app.socket: Failed to create listening socket (127.0.0.1:8000): Address already in use\n"
+        ),
+        format!(
+            "{MINUTE} kernel: [1.000001] Out of memory: Killed process 77 ($(evil)) total-vm:1kB, anon-rss:1kB\n"
+        ),
+        format!(
+            "{MINUTE} kernel: [1.000001] Memory cgroup out of memory: Killed process 9 (node) total-vm:1kB, anon-rss:1kB\n"
+        ),
+        format!(
+            "{MINUTE} kernel: [1.000001] python[22292]: segfault at 7 ip 0007 sp 0007 error 14 in _speedups.so[400000+2ba000]\n"
+        ),
+        format!(
+            "{MINUTE} kernel: [1.000001] [UFW BLOCK] IN=eth0 OUT= SRC=192.0.2.7 DST=192.0.2.9 PROTO=TCP SPT=5 DPT=8001\n"
+        ),
+        format!(
+            "{MINUTE} kernel: [1.000001] INFO: task gunicorn:1492 blocked for more than 120 seconds.\n"
+        ),
+        "shop_web_1 exited with code 137\n".to_owned(),
+        "5m Warning BackOff pod/shop-7d9f6b5c4d-abcde Back-off restarting failed container\n"
+            .to_owned(),
+        raised(
+            "psycopg2.OperationalError: connection to server at \"$(evil)\", port 5432 failed: Connection refused",
+        ),
+        raised(
+            "psycopg2.OperationalError: could not translate host name \"$(evil)\" to address: Name or service not known",
+        ),
+        raised(
+            "sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00",
+        ),
+        raised(
+            "redis.exceptions.ConnectionError: Error 111 connecting to $(evil):6379. Connection refused.",
+        ),
+        raised("OSError: [Errno 28] No space left on device"),
+        raised("OSError: [Errno 24] Too many open files"),
+        raised("KeyError: 'SECRET_KEY'"),
+        raised("ModuleNotFoundError: No module named '$(evil)'"),
+        raised("ValueError: a very long story. It ends.\twith a full stop."),
+        "[2026-11-20 15:16:30 +0000] [7] [CRITICAL] WORKER TIMEOUT (pid:9)\n".to_owned(),
+    ];
+    let pairs = faults.iter().enumerate().flat_map(|(at, fault)| {
+        // Not each with each: that takes long, and says nothing more.
+        acts.iter()
+            .enumerate()
+            .filter(move |(it, _)| (it + at) % 3 == 0)
+            .map(move |(_, act)| (fault, act))
+    });
+    pairs.map(|(fault, act)| vec![("error.log", fault.clone()), ("app.log", act.clone())]).collect()
+}
+
+fn raised(exception: &str) -> String {
+    format!(
+        "Traceback (most recent call last):\n  File \"/srv/app.py\", line 3, in <module>\n    x\n{exception}\n"
+    )
+}
+
+/// A step as a line: `text [run] (file: -old +new) restart hides`; what is usual is left out.
+fn line(step: &Step) -> String {
+    let mut line = step.text.clone();
+    if let Some(run) = &step.run {
+        line += &format!(" [{run}]");
+    }
+    if let Some(diff) = &step.diff {
+        let file = step.file.as_deref().unwrap_or("?");
+        line += &format!(" ({file}: {})", diff.replace('\n', " "));
+    }
+    line += match step.risk {
+        Risk::None => "",
+        Risk::Reload => " reload",
+        Risk::Restart => " restart",
+        Risk::Data => " data",
+    };
+    line += match step.effect {
+        Effect::Prevents => "",
+        Effect::Hides => " hides",
+        Effect::Checks => " checks",
+    };
+    line
+}
+
+/// A failure in the error log of nginx, at 15:16:30, of the app at 127.0.0.1:8000.
+pub(crate) fn nginx(fault: &str) -> String {
+    nginx_to("127.0.0.1:8000", fault)
+}
+
+/// The same, of another address.
+pub(crate) fn nginx_to(upstream: &str, fault: &str) -> String {
+    format!(
+        "2026/11/20 15:16:30 [error] 7#7: *1 {fault}, client: 192.0.2.7, server: api.example.com, \
+         request: \"GET /data HTTP/1.1\", upstream: \"http://{upstream}/data\", host: \
+         \"api.example.com\"\n"
+    )
+}
+
+pub(crate) const REFUSED: &str =
+    "connect() failed (111: Connection refused) while connecting to upstream";
+pub(crate) const CLOSED: &str =
+    "upstream prematurely closed connection while reading response header from upstream";
+pub(crate) const WAITED: &str =
+    "upstream timed out (110: Connection timed out) while reading response header from upstream";
+pub(crate) const UNREACHED: &str =
+    "upstream timed out (110: Connection timed out) while connecting to upstream";
 
 /// The first candidate and its sentence must be these: `cause: statement`.
 #[track_caller]

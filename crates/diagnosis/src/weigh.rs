@@ -45,6 +45,8 @@ const FLOOR: f32 = -9.0;
 const CEILING: f32 = 0.99;
 /// What a route in common adds: a route is the caller's word, but that it is the same is not.
 const SAME_ROUTE: f32 = 1.0;
+/// What it adds that both happened in the same two seconds, where failures are few.
+const SAME_MOMENT: f32 = 0.7;
 
 /// The causes that the dossier supports, most likely first.
 pub(crate) fn weigh(dossier: &Dossier) -> Vec<Weighed> {
@@ -87,6 +89,9 @@ fn hits(entry: &Entry, dossier: &Dossier) -> Vec<Hit> {
         let routes = &dossier.incident.routes;
         if weight > 0.0 && seen.run.routes.keys().any(|it| routes.contains_key(it)) {
             weight += SAME_ROUTE;
+        }
+        if weight > 0.0 && seen.at_once {
+            weight += SAME_MOMENT;
         }
         Some(Hit { cite: Some(seen.cite()), weight, says: clue.sign.says().to_owned() })
     });

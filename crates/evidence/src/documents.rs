@@ -1,30 +1,49 @@
-//! Texts that are read whole, because what they say is spread over many lines: JSON that commands
-//! print of containers and of a cluster.
+//! Inputs that are one document, not lines: exports of browsers and of log services, and what commands
+//! print of containers and clusters, as JSON.
 
+mod docker;
+mod events;
+mod har;
+mod kubernetes;
+
+use crate::clock::Stamp;
 use crate::event::Event;
 use crate::product::Product;
 
-mod docker;
-mod kubernetes;
+/// What a document gives.
+pub enum Found<'a> {
+    /// Something that the document itself says. The event's span is one of the whole document.
+    Event(Event<'a>),
+    /// A line of a log that the document carries, for the readers of lines.
+    Line {
+        text: String,
+        at: Option<Stamp>,
+        /// The stream, container or service that wrote it.
+        service: Option<String>,
+        /// Where its value begins in the document.
+        offset: usize,
+    },
+}
 
-/// Takes each event with the byte of the text at which its words begin. The event's span is that of
-/// its words in the text.
-pub type Tell<'t> = dyn FnMut(Event<'_>, usize) + 't;
+/// Takes what a document gives.
+pub type Tell<'t> = dyn FnMut(Found<'_>) + 't;
 
-/// A kind of text that is read whole.
+/// A kind of document that is read whole.
 pub struct Document {
-    /// As `goodgate formats` names it: `docker inspect`.
+    /// As `goodgate formats` names it: `HAR file`.
     pub name: &'static str,
     pub product: Product,
-    pub fits: fn(&str) -> bool,
-    pub read: fn(&str, &mut Tell<'_>),
+    /// Whether a text is of this kind, by its content; the file's name may help.
+    pub fits: fn(name: &str, text: &str) -> bool,
+    pub read: fn(text: &str, found: &mut Tell<'_>),
     pub source: &'static str,
-    /// A piece of it. A test reads it.
+    /// A small one. A test reads it.
     pub example: &'static str,
 }
 
-/// Every kind of text that is read whole. The first that fits takes it.
-pub static DOCUMENTS: &[Document] = &[docker::INSPECT, kubernetes::OBJECTS];
+/// Every kind of document that is read whole. The first that fits takes it.
+pub static DOCUMENTS: &[Document] =
+    &[har::HAR, events::CLOUDWATCH, events::GOOGLE, docker::INSPECT, kubernetes::OBJECTS];
 
 /// The largest text that is read whole, in bytes.
 pub const MAX_DOCUMENT: usize = 64 * 1024 * 1024;
@@ -73,30 +92,114 @@ impl<'t> Places<'t> {
     }
 }
 
+/// Where a value of a JSON document stands: the keys around it, and the object that it belongs to.
+struct Value<'a> {
+    /// From the outermost in; elements of lists have no key.
+    path: &'a [&'a str],
+    key: &'a str,
+    /// Counts the objects that were closed before it, so that values of one object have one number.
+    closed: usize,
+}
+
+/// Objects and lists deeper than this are not looked into.
+const MAX_DEPTH: usize = 64;
+
+/// Gives every value of a JSON text in order, without decoding and without recursion. `closed` of
+/// two values differs if an object of `depth` or less was closed between them.
+fn walk<'t>(text: &'t str, depth: usize, each: &mut dyn FnMut(Value<'_>, &'t str)) {
+    let bytes = text.as_bytes();
+    let mut open: Vec<&str> = Vec::new();
+    let (mut key, mut closed, mut at) = ("", 0, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'{' | b'[' => {
+                if open.len() >= MAX_DEPTH {
+                    return;
+                }
+                open.push(key);
+                key = "";
+                at += 1;
+            }
+            b'}' | b']' => {
+                closed += usize::from(bytes[at] == b'}' && open.len() <= depth);
+                open.pop();
+                key = "";
+                at += 1;
+            }
+            b'"' => {
+                let end = string_end(bytes, at + 1);
+                let word = &text[at + 1..end];
+                at = (end + 1).min(bytes.len());
+                let after = text[at..].trim_start();
+                if key.is_empty() && after.starts_with(':') {
+                    key = word;
+                    at = text.len() - after.len() + 1;
+                } else {
+                    each(Value { path: &open, key, closed }, word);
+                    key = "";
+                }
+            }
+            b',' => {
+                key = "";
+                at += 1;
+            }
+            byte if byte.is_ascii_whitespace() => at += 1,
+            _ => {
+                let rest = &text[at..];
+                let end = rest.find([',', '}', ']']).unwrap_or(rest.len());
+                let word = rest[..end].trim_end();
+                each(Value { path: &open, key, closed }, word);
+                key = "";
+                at += end.max(1);
+            }
+        }
+    }
+}
+
+/// Where the string that began before `from` ends: its quote, or the end of the text.
+fn string_end(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while at < bytes.len() && bytes[at] != b'"' {
+        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    }
+    at.min(bytes.len())
+}
+
+/// What a string of JSON says, from how it is written.
+fn decoded(raw: &str) -> String {
+    serde_json::from_str(&format!("\"{raw}\"")).unwrap_or_else(|_| raw.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::DOCUMENTS;
+    use super::*;
 
     #[test]
-    fn every_document_is_recognised_and_its_words_stand_where_it_says() {
-        for document in DOCUMENTS {
-            let first = DOCUMENTS.iter().find(|it| (it.fits)(document.example));
-            assert_eq!(first.map(|it| it.name), Some(document.name));
-            let mut events = 0;
-            (document.read)(document.example, &mut |event, offset| {
-                events += 1;
-                assert_eq!(event.span.start, offset);
-                assert!(document.example.get(event.span).is_some());
-            });
-            assert!(events > 0, "{}: nothing is read", document.name);
+    fn every_document_is_recognised_and_read() {
+        for it in DOCUMENTS {
+            let first = DOCUMENTS.iter().find(|it| (it.fits)("", it.example)).map(|it| it.name);
+            assert!(first.is_some(), "{}", it.name);
+            assert!((it.fits)("", it.example), "{}", it.name);
+            let mut count = 0;
+            (it.read)(it.example, &mut |_| count += 1);
+            assert!(count > 0, "{}: nothing is read", it.name);
         }
     }
 
     #[test]
-    fn a_text_that_ends_early_is_no_document() {
-        for document in DOCUMENTS {
-            let cut = &document.example[..document.example.len() - 1];
-            (document.read)(cut, &mut |_, _| panic!("{}: an event of a cut text", document.name));
+    fn what_was_cut_or_spoilt_does_no_harm() {
+        for it in DOCUMENTS {
+            for (at, _) in it.example.char_indices() {
+                let (before, after) = it.example.split_at(at);
+                for text in [before, after, &format!("{before}é\\{after}")] {
+                    (it.read)(text, &mut |found| {
+                        if let Found::Event(event) = found {
+                            assert!(text.get(event.span).is_some(), "{text}");
+                        }
+                    });
+                }
+            }
         }
+        walk(&"[".repeat(100_000), 1, &mut |_, _| {});
     }
 }

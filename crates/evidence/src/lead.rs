@@ -51,19 +51,19 @@ impl<'a> Lead<'a> {
             let end = inner.bytes().take(120).position(|it| it == b']')?;
             return self.bracketed(&inner[..end], begun).then_some(end + 2);
         }
-        if self.at.is_none() {
-            if let Some((at, length)) = time(text) {
-                self.at = Some(at);
-                let rest = text[length..].trim_start_matches([',', ' ', '\t']);
-                let zone = ZONES.iter().find_map(|it| rest.strip_prefix(it)?.strip_prefix(' '));
-                return Some(text.len() - zone.unwrap_or(rest).len());
-            }
+        if self.at.is_none()
+            && let Some((at, length)) = time(text)
+        {
+            self.at = Some(at);
+            let rest = text[length..].trim_start_matches([',', ' ', '\t']);
+            let zone = ZONES.iter().find_map(|it| rest.strip_prefix(it)?.strip_prefix(' '));
+            return Some(text.len() - zone.unwrap_or(rest).len());
         }
-        if self.level.is_none() {
-            if let Some((level, length)) = level(text) {
-                self.level = Some(level);
-                return Some(length);
-            }
+        if self.level.is_none()
+            && let Some((level, length)) = level(text)
+        {
+            self.level = Some(level);
+            return Some(length);
         }
         if !begun {
             return None;
@@ -74,10 +74,10 @@ impl<'a> Lead<'a> {
             }
         }
         // Flask: `[TIME] ERROR in app: `.
-        if let Some((module, _)) = text.strip_prefix("in ").and_then(|it| it.split_once(": ")) {
-            if module.chars().all(is_of_name) {
-                return Some("in : ".len() + module.len());
-            }
+        if let Some((module, _)) = text.strip_prefix("in ").and_then(|it| it.split_once(": "))
+            && module.chars().all(is_of_name)
+        {
+            return Some("in : ".len() + module.len());
         }
         self.numbered(text).or_else(|| self.named(text))
     }

@@ -3,7 +3,7 @@
 
 use crate::address::authority;
 use crate::clock::MINUTE;
-use crate::documents::MAX_DOCUMENT;
+use crate::documents::{Found, MAX_DOCUMENT};
 use crate::event::{Event, Served};
 use crate::product::Product;
 use crate::scan::Window;
@@ -159,6 +159,22 @@ pub struct Ledger {
     pub unexpected: Vec<(Product, Place, u64)>,
 }
 
+/// A line of a log that a document carries.
+pub(crate) struct Carried<'a> {
+    pub(crate) line: &'a str,
+    pub(crate) at: Option<crate::clock::Stamp>,
+    pub(crate) service: Option<String>,
+    pub(crate) place: Place,
+}
+
+/// The line of a text in which a byte stands.
+fn place_in(source: u32, text: &str, offset: usize) -> Place {
+    let before = &text.as_bytes()[..offset.min(text.len())];
+    let start = memchr::memrchr(b'\n', before).map_or(0, |it| it + 1);
+    let number = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
+    Place { source, line: Some(number), offset: start as u64 }
+}
+
 /// Where an event stands, and what the line around it gives.
 pub(crate) struct Context<'a> {
     pub(crate) place: Place,
@@ -261,30 +277,37 @@ impl Ledger {
     /// Adds what a document says that is read whole, if the source is one.
     pub fn read_document(&mut self, shape: &Shape, source: u32, text: &str, window: Window) {
         let Some(document) = shape.document.filter(|_| text.len() <= MAX_DOCUMENT) else { return };
-        (document.read)(text, &mut |event, offset| {
-            if !window.holds(event.at) {
-                return;
+        (document.read)(text, &mut |found| match found {
+            Found::Event(event) if window.holds(event.at) => {
+                self.document_event(source, text, event);
             }
-            let offset = offset.min(text.len());
-            let before = &text.as_bytes()[..offset];
-            let start = memchr::memrchr(b'\n', before).map_or(0, |it| it + 1);
-            let end = memchr::memchr(b'\n', &text.as_bytes()[offset..]);
-            let line = text.get(start..end.map_or(text.len(), |it| offset + it)).unwrap_or("");
-            // Words that go over the end of a line are cut there.
-            let span = offset - start..event.span.end.saturating_sub(start).min(line.len());
-            let number = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
-            let place = Place { source, line: Some(number), offset: start as u64 };
-            let context = Context {
-                place,
-                text: line,
-                raw: line.as_bytes(),
-                inset: Some(0),
-                at: None,
-                service: None,
-                pid: None,
-            };
-            self.event(Event { span, ..event }, &context);
+            Found::Event(_) => {}
+            Found::Line { text: line, at, service, offset } => {
+                let place = place_in(source, text, offset);
+                let carried = Carried { line: &line, at, service, place };
+                crate::scan::carried(self, shape, carried, window);
+            }
         });
+    }
+
+    fn document_event(&mut self, source: u32, text: &str, event: Event<'_>) {
+        let place = place_in(source, text, event.span.start);
+        let start = place.offset as usize;
+        let end = memchr::memchr(b'\n', &text.as_bytes()[start..]);
+        let line = text.get(start..end.map_or(text.len(), |it| start + it)).unwrap_or("");
+        // Words that go over the end of a line are cut there.
+        let within = |it: usize| it.saturating_sub(start).min(line.len());
+        let span = within(event.span.start)..within(event.span.end);
+        let context = Context {
+            place,
+            text: line,
+            raw: line.as_bytes(),
+            inset: Some(0),
+            at: None,
+            service: None,
+            pid: None,
+        };
+        self.event(Event { span, ..event }, &context);
     }
 
     fn ticket(&mut self, event: &Event<'_>, at: Option<i64>, source: u32) {
@@ -314,7 +337,12 @@ impl Ledger {
         let moved = |place: &mut Place| {
             place.line = place.line.zip(lines_before).map(|(line, before)| line + before);
         };
-        for (key, mut group) in other.groups {
+        let mut groups: Vec<(Key, Group)> = other.groups.into_iter().collect();
+        // Where not all can be kept, the same ones are kept each time.
+        if self.groups.len() + groups.len() > MAX_GROUPS {
+            groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        }
+        for (key, mut group) in groups {
             for run in group.runs.iter_mut().chain(&mut group.untimed) {
                 moved(&mut run.opening.place);
                 moved(&mut run.closing.place);
@@ -387,14 +415,17 @@ impl Run {
         self.count += other.count;
         self.failed += other.failed;
         self.succeeded += other.succeeded;
+        let (mut last, mut at) = (self.closing.place, self.closing.at);
+        if self.last <= other.last {
+            self.last = other.last;
+            (last, at) = (other.closing.place, other.closing.at);
+        }
         if other.first < self.first {
             self.first = other.first;
             self.opening = other.opening;
         }
-        if self.last <= other.last {
-            self.last = other.last;
-            self.closing = other.closing;
-        }
+        // Only the first line of a run is kept word for word, and where the last one stands.
+        self.closing = Sample { place: last, at, ..self.opening.clone() };
         for (route, count) in other.routes {
             if self.routes.len() < MAX_ROUTES || self.routes.contains_key(&route) {
                 *self.routes.entry(route).or_default() += count;

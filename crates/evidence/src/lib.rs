@@ -20,6 +20,7 @@ mod reader;
 mod readers;
 mod rule;
 mod scan;
+pub mod seek;
 mod setting;
 mod sign;
 mod source;
@@ -30,7 +31,7 @@ mod trust;
 mod testing;
 
 pub use configs::CONFIGS;
-pub use documents::{DOCUMENTS, Document, MAX_DOCUMENT, Tell};
+pub use documents::{DOCUMENTS, Document, Found, MAX_DOCUMENT, Tell};
 pub use event::{Event, Served, Sink};
 pub use layers::{Layers, names as layer_names};
 pub use ledger::{
@@ -40,7 +41,9 @@ pub use line::{Below, Line};
 pub use product::{Product, Stack};
 pub use reader::Reader;
 pub use readers::{LogFormat, READERS};
-pub use scan::{MAX_LINE, Part, Window, clip, leading_time, scan};
+pub use scan::{
+    LOOK_AHEAD, LOOK_BACK, MAX_LINE, Part, Window, clip, leading_time, scan, scan_holding,
+};
 pub use setting::{Config, Limit, Scheme, Setting, What};
 pub use sign::{Kind, Sign};
 pub use source::{Arrival, Origin, SAMPLE, Shape};

@@ -59,7 +59,7 @@ products! {
     Gcp: GcpLb "the Google Cloud load balancer" GcpRun "Cloud Run";
     Azure: AzureGateway "Azure Application Gateway";
     Heroku: Heroku "Heroku";
-    Database: Postgres "PostgreSQL" MySql "MySQL";
+    Database: Postgres "PostgreSQL" MySql "MySQL" Mongo "MongoDB" RabbitMq "RabbitMQ" Kafka "Kafka";
     Cache: Redis "Redis";
     Caller: Requests "requests" Httpx "httpx" Urllib3 "urllib3" Aiohttp "aiohttp" OpenAiSdk "the openai SDK"
         Curl "curl" Browser "the browser" Har "the HAR file";

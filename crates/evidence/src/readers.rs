@@ -11,8 +11,10 @@ mod caddy;
 mod caller;
 mod cloudflare;
 mod daphne;
+mod database;
 mod django;
 mod docker;
+mod dotnet;
 mod envoy;
 mod exit;
 mod flask;
@@ -24,6 +26,7 @@ mod gunicorn;
 mod haproxy;
 mod heroku;
 mod hypercorn;
+mod java;
 mod kernel;
 mod kubernetes;
 mod logfmt;
@@ -33,6 +36,8 @@ mod php;
 mod plain;
 mod python;
 mod raised;
+mod ruby;
+mod rust;
 mod shell;
 mod squid;
 mod supervisord;
@@ -83,7 +88,12 @@ pub static READERS: &[Reader] = &[
     go::LOG,
     go::PANIC,
     go::ERROR,
+    apache::JK,
+    apache::ERROR,
+    dotnet::LOG,
+    dotnet::ERROR,
     caller::CURL,
+    shell::CALLS,
     caller::WGET,
     caller::BROWSER,
     caller::PROXY,
@@ -108,13 +118,21 @@ pub static READERS: &[Reader] = &[
     php::ERROR,
     node::LOG,
     node::ERROR,
+    java::LOG,
+    java::TRACE,
+    ruby::LOG,
+    ruby::ERROR,
+    rust::PANIC,
+    database::POSTGRES,
+    database::MYSQL,
+    database::REDIS,
+    database::MONGO,
+    database::RABBIT,
+    database::KAFKA,
     python::TRACEBACK,
     python::EXCEPTION,
     nginx::ERROR,
-    nginx::CONTROLLER,
     nginx::JSON,
-    apache::JK,
-    apache::ERROR,
     haproxy::REQUESTS,
     haproxy::EVENTS,
     varnish::LOG,
@@ -147,7 +165,6 @@ pub static READERS: &[Reader] = &[
     shell::DISKS,
     shell::NAMES,
     shell::TLS,
-    shell::CALLS,
     // What no other takes is still searched.
     plain::TEXT,
 ];

@@ -2,7 +2,8 @@
 
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
-use crate::ledger::{Context, Ledger, Place};
+use crate::layers::Layers;
+use crate::ledger::{Carried, Context, Ledger, Place};
 use crate::line::{Below, Line};
 use crate::reader::Reader;
 use crate::readers::READERS;
@@ -13,8 +14,15 @@ use std::sync::LazyLock;
 /// The longest line that is read; what comes after is cut.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// A part of a source: the lines that begin in `start..end`. What stands after `end` is there for
-/// units of several lines.
+/// How much before a part helps to read it: times of lines that have none are looked for there.
+pub const LOOK_BACK: usize = 64 * 1024;
+
+/// How much after the start of its first line a unit of several lines may reach.
+pub const LOOK_AHEAD: usize = 256 * 1024;
+
+/// A part of a source: the lines that begin in `start..end`. What stands before and after is there
+/// for times and units of several lines: with [`LOOK_BACK`] and [`LOOK_AHEAD`] bytes of it, a source
+/// reads the same however it is cut.
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
     pub bytes: &'a [u8],
@@ -58,22 +66,36 @@ static HOOKS: LazyLock<AhoCorasick> = LazyLock::new(|| {
 /// Reads a part. Line numbers count from the part's first line.
 #[must_use]
 pub fn scan(shape: &Shape, source: u32, part: Part<'_>, window: Window) -> Ledger {
-    let mut reading = Reading {
+    scan_holding(shape, source, part, window, None)
+}
+
+/// Reads those lines of a part that hold this text; units that begin with one are read whole.
+#[must_use]
+pub fn scan_holding(
+    shape: &Shape,
+    source: u32,
+    part: Part<'_>,
+    window: Window,
+    holding: Option<&str>,
+) -> Ledger {
+    let holding = holding.map(memchr::memmem::Finder::new);
+    let new = |part| Reading {
         shape,
         source,
         part,
         window,
+        holding: holding.clone(),
         ledger: Ledger::default(),
         counted: part.start,
         lines: 0,
-        recent: shape.readers.first().copied(),
+        usual: usual(shape),
         taken: None,
     };
-    // Access lines are all counted, so that failures can be told as a share.
-    match shape.readers.iter().any(|it| it.hooks.is_empty()) {
-        true => reading.every_line(),
-        false => reading.hooked_lines(),
-    }
+    // A unit that begins before the part may reach into it.
+    let mut before = new(Part { start: warm_up(part), end: part.start, ..part });
+    before.all();
+    let mut reading = Reading { taken: before.taken, ..new(part) };
+    reading.all();
     reading.lines += reading.count(part.end);
     reading.ledger.lines = reading.lines;
     if part.bytes[..part.end].last().is_some_and(|it| *it != b'\n') && part.start < part.end {
@@ -88,17 +110,44 @@ struct Reading<'a> {
     source: u32,
     part: Part<'a>,
     window: Window,
+    /// What a line must hold.
+    holding: Option<memchr::memmem::Finder<'a>>,
     ledger: Ledger,
     /// Up to where lines are counted, and how many.
     counted: usize,
     lines: u64,
-    /// Lines of one format come in crowds.
-    recent: Option<&'static Reader>,
+    /// Tried first: most lines of a source are of one format.
+    usual: Option<&'static Reader>,
     /// Up to where lines of a service belong to a unit that has been read.
     taken: Option<(usize, Option<String>)>,
 }
 
+/// The most frequent reader of a source. It stays the same over all parts of the source, so that
+/// they are read alike. The last of all takes whatever no other does, and is never tried first.
+fn usual(shape: &Shape) -> Option<&'static Reader> {
+    let rest = READERS.last().map(|it| it.name);
+    shape.readers.iter().copied().find(|it| Some(it.name) != rest)
+}
+
+/// The first line that begins within [`LOOK_BACK`] before a part.
+fn warm_up(part: Part<'_>) -> usize {
+    let floor = part.start.saturating_sub(LOOK_BACK);
+    if floor == 0 && part.offset == 0 {
+        return 0;
+    }
+    let found = memchr::memchr(b'\n', &part.bytes[floor..part.start]);
+    found.map_or(part.start, |it| floor + it + 1)
+}
+
 impl Reading<'_> {
+    fn all(&mut self) {
+        // Access lines are all counted, so that failures can be told as a share.
+        match self.shape.readers.iter().any(|it| it.hooks.is_empty()) {
+            true => self.every_line(),
+            false => self.hooked_lines(),
+        }
+    }
+
     fn every_line(&mut self) {
         let mut at = self.part.start;
         while at < self.part.end {
@@ -117,7 +166,10 @@ impl Reading<'_> {
             let start =
                 memchr::memrchr(b'\n', &self.part.bytes[at..hit]).map_or(at, |it| at + it + 1);
             let end = self.line_end(hit);
-            self.line(start, end);
+            // What comes after the cut of a line is not read, so a hook there is none.
+            if hit - start < MAX_LINE {
+                self.line(start, end);
+            }
             at = end + 1;
         }
     }
@@ -140,9 +192,16 @@ impl Reading<'_> {
         let raw = &bytes[start..end];
         let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
         let raw = &raw[..raw.len().min(MAX_LINE)];
-        let rest = bytes.get(end + 1..).unwrap_or_default();
-        self.ledger.looked_at += 1;
+        let unit = bytes.len().min(start + LOOK_AHEAD);
+        let rest = bytes.get(end + 1..unit).unwrap_or_default();
         let line = self.shape.layers.unwrap(raw, rest, self.shape.year).after(&bytes[..start]);
+        if let Some(text) = &self.holding {
+            let holds = |it: &[u8]| text.find(it).is_some();
+            if !holds(raw) && !holds(line.text.as_bytes()) {
+                return;
+            }
+        }
+        self.ledger.looked_at += 1;
         if self.is_taken(start, line.service.as_deref()) {
             self.ledger.understood += 1;
             return;
@@ -170,26 +229,25 @@ impl Reading<'_> {
         self.taken.as_ref().is_some_and(|(end, of)| start <= *end && of.as_deref() == service)
     }
 
-    fn reader(&mut self, line: &Line<'_>) -> Option<&'static Reader> {
-        // The last reader takes whatever no other does, so that it is never tried first.
-        let rest = READERS.last().map(|it| it.name);
-        let recent = self.recent.filter(|it| Some(it.name) != rest);
-        if let Some(recent) = recent.filter(|it| (it.fits)(line)) {
-            return Some(recent);
-        }
-        let reader = READERS.iter().find(|it| (it.fits)(line))?;
-        self.recent = Some(reader);
-        Some(reader)
+    fn reader(&self, line: &Line<'_>) -> Option<&'static Reader> {
+        let usual = self.usual.filter(|it| (it.fits)(line));
+        usual.or_else(|| READERS.iter().find(|it| (it.fits)(line)))
     }
 
     /// The time of the nearest line before this one that has any: lines of one process come in
     /// order.
     fn time_before(&self, start: usize, service: Option<&str>) -> Option<Stamp> {
-        const LOOK_BACK: usize = 30;
+        const LINES: usize = 30;
+        let floor = start.saturating_sub(LOOK_BACK);
         let mut end = start;
-        for _ in 0..LOOK_BACK {
-            end = end.checked_sub(1)?;
-            let begin = memchr::memrchr(b'\n', &self.part.bytes[..end]).map_or(0, |it| it + 1);
+        for _ in 0..LINES {
+            end = end.checked_sub(1).filter(|it| floor < *it)?;
+            let begin = match memchr::memrchr(b'\n', &self.part.bytes[floor..end]) {
+                Some(at) => floor + at + 1,
+                // The line begins before what is looked at, unless the source does.
+                None if 0 < floor || 0 < self.part.offset => return None,
+                None => 0,
+            };
             let raw = &self.part.bytes[begin..end];
             let line = self.shape.layers.unwrap(&raw[..raw.len().min(1024)], b"", self.shape.year);
             if line.service.as_deref() == service {
@@ -311,4 +369,60 @@ mod tests {
         let signs: Vec<Sign> = testimony.ledger.groups.keys().map(|it| it.sign).collect();
         assert_eq!(signs, [Sign::ProcessExited]);
     }
+}
+
+/// Reads a line that a document carries.
+pub(crate) fn carried(ledger: &mut Ledger, shape: &Shape, it: Carried<'_>, window: Window) {
+    let mut line = Layers::ALL.unwrap(it.line.as_bytes(), b"", shape.year);
+    line.inset = None;
+    line.at = line.at.or(it.at);
+    if line.service.is_none() {
+        line.service = it.service.map(Into::into);
+    }
+    let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { return };
+    let (at, place) = (line.at, it.place);
+    let mut inside = Inside { ledger, line: &line, place, at, window };
+    (reader.read)(&line, &mut inside);
+}
+
+/// Takes what a reader finds in a line inside of a document.
+struct Inside<'r, 'l> {
+    ledger: &'r mut Ledger,
+    line: &'l Line<'l>,
+    place: Place,
+    at: Option<Stamp>,
+    window: Window,
+}
+
+impl Sink for Inside<'_, '_> {
+    fn event(&mut self, event: Event<'_>) {
+        if !self.window.holds(event.at.or(self.at)) {
+            return;
+        }
+        let context = Context {
+            place: self.place,
+            text: &self.line.text,
+            raw: b"",
+            inset: None,
+            at: self.at,
+            service: self.line.service.as_deref(),
+            pid: self.line.pid,
+        };
+        self.ledger.event(event, &context);
+    }
+
+    fn served(&mut self, served: Served) {
+        let served = Served { at: served.at.or(self.at), ..served };
+        if self.window.holds(served.at) {
+            self.ledger.served(self.place.source, served);
+        }
+    }
+
+    /// A document carries one line at a time: nothing stands below.
+    fn event_below(&mut self, _: &Below<'_>, event: Event<'_>) {
+        let span = 0..self.line.text.len();
+        self.event(Event { span, ..event });
+    }
+
+    fn taken(&mut self, _: &Below<'_>) {}
 }

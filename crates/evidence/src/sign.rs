@@ -175,6 +175,7 @@ signs! {
     CallerSawError "a caller got a 5xx; which hop made it is not said"
     CallerTimedOut "a caller gave up waiting"
     CallerFailed "a caller could not reach the server"
+    ClientProxyFailed "a forward proxy of the client's cannot reach the target"
     ;
     // The client's doing.
     Client:
@@ -186,7 +187,6 @@ signs! {
     AuthDenied "the request was refused for who sent it"
     RateLimited "the request was refused for how many there were"
     RouteUnknown "no route of the proxy takes the request"
-    ClientProxyFailed "a forward proxy of the client's cannot reach the target"
     ;
     // Life of processes.
     Act:

@@ -4,7 +4,7 @@ use crate::configs::CONFIGS;
 use crate::documents::{DOCUMENTS, Document};
 use crate::layers::Layers;
 use crate::line::lines;
-use crate::product::Stack;
+use crate::product::{Product, Stack};
 use crate::reader::Reader;
 use crate::readers::READERS;
 use crate::setting::Config;
@@ -74,14 +74,16 @@ impl Shape {
         }
         // Many objects, one a line, are a log; one object over many lines is a document.
         let head = String::from_utf8_lossy(sample);
-        shape.document = DOCUMENTS.iter().find(|it| (it.fits)(&head)).filter(|_| !is_lines(&head));
+        shape.document =
+            DOCUMENTS.iter().find(|it| (it.fits)(name, &head)).filter(|_| !is_lines(&head));
         let mut seen: Vec<(&'static Reader, usize)> = Vec::new();
         let (mut all, mut fitting) = (0, 0);
         for raw in lines(sample).filter(|it| !it.trim_ascii().is_empty()).take(2000) {
             all += 1;
             let line = layers.unwrap(raw, b"", year);
             let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { continue };
-            fitting += 1;
+            // Plain text is no format of a log: it takes every line.
+            fitting += usize::from(reader.product != Product::Unknown);
             match seen.iter_mut().find(|(it, _)| it.name == reader.name) {
                 Some((_, count)) => *count += 1,
                 None => seen.push((reader, 1)),

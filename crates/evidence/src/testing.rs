@@ -56,11 +56,16 @@ pub(crate) fn read(text: &str) -> Vec<String> {
 
 /// What the readers make of a line that stands between others.
 fn read_line(before: &str, line: &str, rest: &str) -> Vec<String> {
+    let text = line;
     let layers = Layers::of(format!("{before}{line}\n{rest}").as_bytes(), 2026);
     let line = layers.unwrap(line.as_bytes(), rest.as_bytes(), 2026).after(before.as_bytes());
     let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { return Vec::new() };
     let mut written = Written { events: Vec::new(), text: line.text.clone().into_owned() };
     (reader.read)(&line, &mut written);
+    // A line without any reader's hook is never looked at.
+    let hooked = reader.hooks.is_empty()
+        || READERS.iter().flat_map(|it| it.hooks).any(|it| text.contains(it));
+    assert!(written.events.is_empty() || hooked, "{}: no hook in {text}", reader.name);
     written.events
 }
 

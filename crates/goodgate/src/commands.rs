@@ -4,9 +4,13 @@ mod causes;
 mod check;
 mod completions;
 mod demo;
+mod doctor;
 mod explain;
+mod formats;
+mod mcp;
 mod run;
 mod schema;
+mod why;
 
 use crate::output::Output;
 use crate::problem::Failure;
@@ -27,10 +31,12 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  goodgate why /var/log/nginx           find out why requests fail, from logs
   goodgate demo                         watch it explain targets that misbehave
   goodgate run http://localhost:8000    put the gateway in front of an app
   goodgate check goodgate.toml          find every mistake in a file at once
-  goodgate explain process_down         read what is known about a cause";
+  goodgate explain process_down         read what is known about a cause
+  goodgate doctor nginx.conf app.py     find what will fail in other gateways' files";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -43,12 +49,16 @@ Exit codes:
 
 #[derive(Subcommand)]
 enum Command {
+    Why(why::Arguments),
     Run(run::Arguments),
     Demo(demo::Arguments),
     Check(check::Arguments),
     Schema(schema::Arguments),
     Causes(causes::Arguments),
     Explain(explain::Arguments),
+    Doctor(doctor::Arguments),
+    Formats(formats::Arguments),
+    Mcp(mcp::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -65,12 +75,16 @@ enum Format {
 /// `began` is when the process did.
 pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Result<(), Failure> {
     match arguments.command {
+        Some(Command::Why(it)) => why::run(it, output),
         Some(Command::Run(it)) => run::run(it, output, began),
         Some(Command::Demo(it)) => demo::run(&it, output, began),
         Some(Command::Check(it)) => check::run(&it, output),
         Some(Command::Schema(it)) => schema::run(&it, output),
         Some(Command::Causes(it)) => causes::run(&it, output),
         Some(Command::Explain(it)) => explain::run(&it, output),
+        Some(Command::Doctor(it)) => doctor::run(&it, output),
+        Some(Command::Formats(it)) => formats::run(&it, output),
+        Some(Command::Mcp(it)) => mcp::run(&it),
         Some(Command::Completions(it)) => completions::run(&it, output),
         None => Ok(output.styled(&Arguments::command().render_help())?),
     }

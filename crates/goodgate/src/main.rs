@@ -4,11 +4,13 @@ mod arrival;
 mod commands;
 mod demo;
 mod listening;
+mod mcp;
 mod output;
 mod problem;
 mod serve;
 mod settings;
 mod waiting;
+mod why;
 
 use clap::Parser;
 use output::Output;

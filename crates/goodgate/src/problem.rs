@@ -3,6 +3,8 @@
 use crate::output::Output;
 use crate::serve;
 use crate::settings::File;
+use crate::why::inputs::{Misused, Refused};
+use crate::why::reason;
 use config::Complaints;
 use proxy::StartError;
 use std::io;
@@ -17,6 +19,14 @@ pub(crate) enum Failure {
         id: String,
         nearest: Option<&'static str>,
     },
+    /// The arguments of `why` name no input that is read.
+    NoInput(Misused),
+    /// Nothing of what was given to `why` can be read.
+    NothingRead(Vec<Refused>),
+    /// Looking at this host comes in a later version.
+    HereIsLater,
+    /// The session of an assistant cannot be had.
+    Mcp(String),
     /// Neither a URL nor a file says what to serve.
     NothingToServe,
     Unreadable {
@@ -63,6 +73,27 @@ pub(crate) fn report(failure: &Failure, output: &Output) -> ExitCode {
             };
             output.failure(&format!("there is no cause called `{id}`"), Some(&hint));
             2
+        }
+        Failure::NoInput(it) => {
+            let (words, hint) = it.words();
+            output.failure(&words, Some(&hint));
+            2
+        }
+        Failure::NothingRead(refused) => {
+            for it in refused {
+                let words = format!("cannot read `{}`: {}", it.name, it.why.why());
+                output.failure(&words, it.why.hint());
+            }
+            4
+        }
+        Failure::HereIsLater => {
+            let hint = "leave `--here` out: the inputs are then taken for those of another host";
+            output.failure("looking at this host is not in this version", Some(hint));
+            2
+        }
+        Failure::Mcp(why) => {
+            output.failure(&format!("cannot talk to the assistant: {why}"), None);
+            5
         }
         Failure::NothingToServe => {
             output.failure(
@@ -140,14 +171,6 @@ fn arguments(it: &clap::Error, output: &Output) -> u8 {
             Err(_) => 5,
         },
     }
-}
-
-/// The system's words without its number, which says nothing more.
-fn reason(why: &io::Error) -> String {
-    let text = why.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map(|it| it.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn unreadable_hint(file: &str) -> Option<&'static str> {

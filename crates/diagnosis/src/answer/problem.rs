@@ -1,7 +1,8 @@
 //! An answer as `application/problem+json`: the report, cut to the audience.
 
-use super::{Audience, ending, takes_effect};
+use super::{Audience, ending};
 use crate::look::{Evidence, Fix, Look, Retry};
+use crate::show::takes_effect;
 use exchange::{Attempt, Exchange};
 use serde::Serialize;
 

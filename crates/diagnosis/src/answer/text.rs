@@ -2,6 +2,7 @@
 
 use super::{Audience, advice, visible, whose};
 use crate::look::{Fix, Look};
+use crate::show::wrap;
 use exchange::Exchange;
 
 /// Lines are at most this long, so that they survive side by side windows. Commands are never
@@ -135,35 +136,4 @@ impl Paint {
             false => text.to_owned(),
         }
     }
-}
-
-/// Breaks a text between words; a word longer than a line is cut.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut used = 0;
-    for word in text.split(' ').flat_map(|it| pieces(it, columns)) {
-        let long = word.chars().count();
-        if used > 0 && used + 1 + long > columns {
-            lines.push(String::new());
-            used = 0;
-        }
-        let line = lines.last_mut().expect("there is a line from the start");
-        if used > 0 {
-            line.push(' ');
-            used += 1;
-        }
-        line.push_str(word);
-        used += long;
-    }
-    lines
-}
-
-fn pieces(word: &str, columns: usize) -> impl Iterator<Item = &str> {
-    let mut rest = word;
-    std::iter::from_fn(move || {
-        let cut = rest.char_indices().nth(columns).map_or(rest.len(), |(at, _)| at);
-        let (piece, after) = rest.split_at(cut);
-        rest = after;
-        (!piece.is_empty()).then_some(piece)
-    })
 }

@@ -23,9 +23,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::{listener, remote};
-use crate::text::{DECIDES, Text, during};
+use crate::text::{DECIDES, Text, When, during};
+use crate::{platform, wording};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -48,6 +51,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[during(Sign::BacklogOverflow, DECIDES)],
         brings: &["firewall_drop", "response_header_timeout"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -89,9 +94,62 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::BacklogOverflow, When::During)?;
+    let number = seen.run.opening.number.and_then(|it| u16::try_from(it).ok());
+    let port = match number.or(dossier.port()) {
+        Some(port) => format!(" on port {port}"),
+        None => String::new(),
+    };
+    Some(format!(
+        "{} takes connections more slowly than they come: its listen queue{port} overflowed",
+        wording::app(dossier)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let queue = match dossier.port() {
+        Some(port) => format!("ss -ltn 'sport = :{port}'; nstat -az TcpExtListenOverflows"),
+        None => "ss -ltn; nstat -az TcpExtListenOverflows".to_owned(),
+    };
+    Cure {
+        before: vec![Step::look(
+            "See that the queue is full (`Recv-Q` at or above `Send-Q`), and find what the workers \
+             wait for meanwhile",
+            platform::inside(dossier, &queue),
+        )],
+        now: vec![
+            Step::say(format!(
+                "Raise {}, as far as CPU and database connections go",
+                wording::workers(dossier)
+            )),
+            wording::restarted(dossier),
+        ],
+        lasting: vec![
+            Step::run(
+                format!(
+                    "Make room for bursts: {} and the kernel's limit above it; for a lasting lack \
+                     of workers that only hides it behind waiting",
+                    wording::backlog(dossier)
+                ),
+                "sudo sysctl -w net.core.somaxconn=4096",
+                Risk::None,
+            )
+            .hides(),
+            Step::say(
+                "Let the proxy send no more at once than the app can take, and answer 503 above that",
+            ),
+        ],
+        verify: vec![Step::look(
+            "The counter of overflows stands still under load",
+            "nstat -z TcpExtListenOverflows; sleep 10; nstat TcpExtListenOverflows",
+        )],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_among, check_not};
+    use crate::testing::{UNREACHED, check, check_among, check_not, check_text, nginx};
 
     #[test]
     fn nothing_drops_packets_on_loopback_but_a_full_queue() {
@@ -110,5 +168,25 @@ mod tests {
     #[test]
     fn a_full_queue_does_not_refuse() {
         check_not("connect: refused | to=127.0.0.1:8000", "accept_backlog_full");
+    }
+
+    #[test]
+    fn the_kernel_saw_the_queue_overflow() {
+        check_text(
+            &[
+                ("error.log", &nginx(UNREACHED)),
+                (
+                    "kern.log",
+                    "Nov 20 15:16:30 web kernel: [99.000001] TCP: request_sock_TCP: Possible SYN flooding on port [::]:8000. Dropping request.  Check SNMP counters.\n",
+                ),
+            ],
+            "accept_backlog_full: the app takes connections more slowly than they come: its listen queue on port 8000 overflowed\n\
+             before: See that the queue is full (`Recv-Q` at or above `Send-Q`), and find what the workers wait for meanwhile [ss -ltn 'sport = :8000'; nstat -az TcpExtListenOverflows] checks\n\
+             now: Raise the number of workers, as far as CPU and database connections go\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Make room for bursts: the app's backlog and the kernel's limit above it; for a lasting lack of workers that only hides it behind waiting [sudo sysctl -w net.core.somaxconn=4096] hides\n\
+             lasting: Let the proxy send no more at once than the app can take, and answer 503 above that\n\
+             verify: The counter of overflows stands still under load [nstat -z TcpExtListenOverflows; sleep 10; nstat TcpExtListenOverflows] checks",
+        );
     }
 }

@@ -103,11 +103,11 @@ fn cure(_: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::report::report;
+    use crate::testing::explained;
 
     #[test]
     fn the_gateway_says_so() {
-        let report = report(&[(
+        let report = explained(&[(
             "gateway.log",
             "(b5b3a1f0-1111-4222-8333-444455556666) Execution failed due to configuration error: Malformed Lambda proxy response\n",
         )]);

@@ -20,9 +20,12 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::report::{Cure, Step};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
+use evidence::{Limit, Product, Sign};
 use exchange::Phase;
 
 /// A limit answers at once.
@@ -41,6 +44,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::RelayedError, 0.02)],
         clues: &[during(Sign::AppConcurrencyLimit, DECIDES)],
         brings: &["upstream_own_5xx"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -68,9 +73,44 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::AppConcurrencyLimit, When::During)?;
+    let limit = dossier.limit(Limit::Concurrency, |it| it.stack().runs_apps()).map(|(it, _)| it);
+    let limit = match seen.run.opening.number.or(limit) {
+        Some(limit) if limit > 0 => format!(" of {limit}"),
+        _ => String::new(),
+    };
+    Some(format!(
+        "{} refused requests because its limit{limit} of requests at once was reached",
+        wording::app(dossier)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let option = match dossier.server_product() {
+        Some(Product::Uvicorn | Product::FastApi) => "`uvicorn --limit-concurrency`",
+        _ => "the app's limit",
+    };
+    Cure {
+        before: vec![wording::pace(dossier)],
+        now: vec![
+            Step::say("If requests became slower, cure that first: slow ones fill any limit"),
+            Step::say(format!(
+                "Else run more instances, or raise {option} as far as memory and database \
+                 connections go"
+            )),
+            wording::restarted(dossier),
+        ],
+        lasting: vec![Step::say(
+            "Keep a limit, let the 503 carry `Retry-After`, and let callers wait as long as it says",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_not, ranked};
+    use crate::testing::{check_not, check_text, ranked};
 
     #[test]
     fn a_fast_503_may_be_a_limit() {
@@ -81,5 +121,30 @@ mod tests {
     #[test]
     fn a_500_is_no_limit() {
         check_not("status: 500 | fresh server=uvicorn", "app_concurrency_limit");
+    }
+
+    #[test]
+    fn uvicorn_refuses_more() {
+        check_text(
+            &[
+                (
+                    "access.log",
+                    "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 503 197 \"-\" \"curl/8.5.0\"\n",
+                ),
+                (
+                    "app.log",
+                    "WARNING:  Exceeded concurrency limit.\nINFO:     192.0.2.7:51000 - \"GET /data HTTP/1.1\" 503 Service Unavailable\n",
+                ),
+            ],
+            "app_concurrency_limit: uvicorn refused requests because its limit of requests at once was reached\n\
+             before: See whether answers take longer than they did before [curl -sS -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
+             ' URL] checks\n\
+             now: If requests became slower, cure that first: slow ones fill any limit\n\
+             now: Else run more instances, or raise `uvicorn --limit-concurrency` as far as memory and database connections go\n\
+             now: Restart uvicorn with that [sudo systemctl restart uvicorn] restart\n\
+             lasting: Keep a limit, let the 503 carry `Retry-After`, and let callers wait as long as it says\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
     }
 }

@@ -23,8 +23,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, before};
+use crate::{platform, wording};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -47,6 +50,8 @@ pub(super) static CAUSE: Cause = Cause {
             "upstream_own_5xx",
             "process_down",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -57,4 +62,68 @@ fn fix(_: &Case) -> Vec<Fix> {
         Fix::run("See deleted files that are still held", "lsof -nP +L1 | sort -k7 -n | tail"),
         Fix::new("Free old logs and images, then rotate and bound what grew"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::AppDiskFull, When::Before)?;
+    Some(format!(
+        "no space is left on the disk of {}{}",
+        wording::app(dossier),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let free = "df -h; df -i";
+    let clear = match platform::container(dossier) {
+        true => (
+            "Remove images and build layers that nothing uses",
+            "docker image prune --all --filter until=168h",
+            Risk::Data,
+        ),
+        false => {
+            ("Shrink the journal, which may go", "sudo journalctl --vacuum-size=200M", Risk::Data)
+        }
+    };
+    Cure {
+        before: vec![Step::look(
+            "See which file system is full, of bytes or of inodes, and by what",
+            format!("{free}; sudo du -xh --max-depth=2 /var /tmp | sort -h | tail -n 20"),
+        )],
+        now: vec![
+            Step::run(clear.0, clear.1, clear.2),
+            Step::say(
+                "Delete only what you know: never the database's own files (its `pg_wal`, its binary logs)",
+            ),
+            wording::restarted(dossier),
+        ],
+        lasting: vec![Step::say(
+            "Rotate logs, bound what is stored for uploads and temporary files, and watch what is free",
+        )],
+        verify: vec![Step::look("There is space again", free), wording::answers(dossier)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn no_space_is_left() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\nOSError: [Errno 28] No space left on device\n",
+            )],
+            "app_disk_full: no space is left on the disk of the app: OSError: [Errno 28] No space left on device\n\
+             before: See which file system is full, of bytes or of inodes, and by what [df -h; df -i; sudo du -xh --max-depth=2 /var /tmp | sort -h | tail -n 20] checks\n\
+             now: Shrink the journal, which may go [sudo journalctl --vacuum-size=200M] data\n\
+             now: Delete only what you know: never the database's own files (its `pg_wal`, its binary logs)\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Rotate logs, bound what is stored for uploads and temporary files, and watch what is free\n\
+             verify: There is space again [df -h; df -i] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
+    }
 }

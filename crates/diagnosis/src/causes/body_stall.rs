@@ -20,9 +20,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
-use evidence::Sign;
+use crate::wording;
+use evidence::{Limit, Sign};
 use exchange::{BodyFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::BodyStalled, 0.88)], ..Text::NONE },
+    text: Text { behind: &[(Sign::BodyStalled, 0.88)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -67,9 +70,36 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    if dossier.sign() != Sign::BodyStalled {
+        return None;
+    }
+    let within =
+        wording::hop_limit(dossier, Limit::Read).map(|(it, _)| format!(" of {}", span(it)));
+    Some(format!(
+        "{} stopped in the middle of its answer for longer than the limit{} of {}",
+        wording::app_at(dossier),
+        within.unwrap_or_default(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let limit = wording::read_limit(dossier);
+    Cure {
+        before: vec![wording::stacks(dossier)],
+        now: vec![
+            Step::say("Let streams send a sign of life more often than the limit: a comment line `: ping` for server-sent events, a ping for WebSockets"),
+            Step::say(format!("Where a stream must be silent, raise {limit} for that route alone: it hides dead streams, and keeps them open for longer")).hides(),
+        ],
+        lasting: vec![Step::say("For answers that are no streams cure what the app waits for after its first bytes")],
+        verify: vec![wording::quiet(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_not};
+    use crate::testing::{check, check_not, check_text, nginx};
 
     #[test]
     fn a_body_that_stops() {
@@ -83,5 +113,21 @@ mod tests {
     #[test]
     fn a_body_that_ends_early_did_not_stall() {
         check_not("body: chunk_cut | fresh received=4000", "body_stall");
+    }
+
+    #[test]
+    fn the_answer_stopped_in_the_middle() {
+        check_text(
+            &[(
+                "error.log",
+                &nginx("upstream timed out (110: Connection timed out) while reading upstream"),
+            )],
+            "body_stall: 127.0.0.1:8000 stopped in the middle of its answer for longer than the limit of nginx\n\
+             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo cat /proc/PID/stack] checks\n\
+             now: Let streams send a sign of life more often than the limit: a comment line `: ping` for server-sent events, a ping for WebSockets\n\
+             now: Where a stream must be silent, raise `proxy_read_timeout` for that route alone: it hides dead streams, and keeps them open for longer hides\n\
+             lasting: For answers that are no streams cure what the app waits for after its first bytes\n\
+             verify: nginx logs no new failure of this kind [sudo tail -n 200 /var/log/nginx/error.log] checks",
+        );
     }
 }

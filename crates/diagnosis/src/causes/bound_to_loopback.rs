@@ -19,11 +19,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Listener};
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::{listener, remote};
 use crate::text::{Claim, RULES_OUT, Text};
-use evidence::{Sign, address};
+use crate::{platform, wording};
+use evidence::{Product, Sign, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::ConnectRefused, 0.02)],
         brings: &["process_down"],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -79,7 +83,7 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         address::is_loopback(&it.address) && (port.is_none() || address::port(&it.address) == port)
     });
     let Some(it) = bound else { return Vec::new() };
-    if dialled.is_empty() && !dossier.hop_in_container().is_some() {
+    if dialled.is_empty() && dossier.hop_in_container().is_none() {
         return Vec::new();
     }
     let says = format!(
@@ -90,9 +94,71 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     vec![Claim::new(if it.said { 6.0 } else { 5.5 }, says, vec![it.cite])]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let it = bound(dossier)?;
+    let from = match dossier.upstream() {
+        Some(upstream) => format!(", and {} dials {upstream}", dossier.hop()),
+        None => String::new(),
+    };
+    Some(format!(
+        "{} listens on {}, where only its own machine or container reaches it{from}",
+        match it.product {
+            Product::Unknown | Product::Page | Product::Shell => "the app",
+            it => it.name(),
+        },
+        it.address
+    ))
+}
+
+/// The listener that only its own machine reaches.
+fn bound(dossier: &Dossier) -> Option<Listener> {
+    let dialled = dossier.dialled();
+    let port = dialled.iter().find_map(|it| address::port(&it.to));
+    dossier.listeners_behind().into_iter().find(|it| {
+        address::is_loopback(&it.address) && (port.is_none() || address::port(&it.address) == port)
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let it = bound(dossier);
+    let port = it.as_ref().and_then(|it| address::port(&it.address)).or(dossier.port());
+    let at = format!("0.0.0.0:{}", port.map_or_else(|| "PORT".to_owned(), |it| it.to_string()));
+    let product = it.as_ref().map(|it| it.product);
+    let bind = wording::bind(product, &at);
+    let text = format!("Bind the app to all addresses: `{bind}`");
+    let diff = it.as_ref().filter(|it| !it.said).and_then(|it| {
+        let old = address::host(&it.address);
+        wording::change(dossier, text.clone(), &it.cite, old, "0.0.0.0", Risk::None)
+    });
+    let guard = match (platform::kubernetes(dossier), dossier.hop_in_container().is_some()) {
+        (true, _) | (_, true) => {
+            "Publish no port of the app: the containers' own network is the way to it"
+        }
+        _ => "Let a firewall admit only the proxy's address to that port",
+    };
+    Cure {
+        before: Vec::new(),
+        now: vec![diff.unwrap_or_else(|| Step::say(text)), wording::restarted(dossier)],
+        lasting: vec![Step::say(guard)],
+        verify: vec![
+            Step::look(
+                "It listens on all addresses, not on 127.0.0.1",
+                platform::inside(
+                    dossier,
+                    &match port {
+                        Some(port) => format!("ss -ltn 'sport = :{port}'"),
+                        None => "ss -ltn".to_owned(),
+                    },
+                ),
+            ),
+            wording::through(dossier),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx_to};
 
     #[test]
     fn a_refusal_by_another_machine_may_be_this() {
@@ -102,5 +168,22 @@ mod tests {
     #[test]
     fn an_app_on_loopback_does_not_refuse_loopback() {
         check_not("connect: refused | to=127.0.0.1:8000", "bound_to_loopback");
+    }
+
+    #[test]
+    fn the_bind_of_the_app_is_changed_in_its_file() {
+        check_text(
+            &[
+                ("error.log", &nginx_to("192.0.2.9:8000", REFUSED)),
+                ("gunicorn.conf.py", "bind = '127.0.0.1:8000'\n"),
+            ],
+            "bound_to_loopback: gunicorn listens on 127.0.0.1:8000, where only its own machine or container reaches it, and nginx dials 192.0.2.9:8000\n\
+             now: Bind the app to all addresses: `gunicorn --bind 0.0.0.0:8000` (gunicorn.conf.py: -bind = '127.0.0.1:8000' +bind = '0.0.0.0:8000')\n\
+             now: Restart gunicorn with that [sudo systemctl restart gunicorn] restart\n\
+             lasting: Let a firewall admit only the proxy's address to that port\n\
+             verify: It listens on all addresses, not on 127.0.0.1 [ss -ltn 'sport = :8000'] checks\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
     }
 }

@@ -21,9 +21,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, before};
+use crate::text::{DECIDES, Text, When, before};
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -44,6 +47,8 @@ pub(super) static CAUSE: Cause = Cause {
             "upstream_own_5xx",
             "crash_loop",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -57,4 +62,45 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::run("On RabbitMQ, see alarms", "rabbitmq-diagnostics check_local_alarms"),
         Fix::new("Take the broker out of the way of the request: store first, send after"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::BrokerDown, When::Before)?;
+    Some(format!(
+        "the app's message broker{} does not answer{}",
+        wording::named(&seen),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let mut cure = wording::dependency(dossier, Sign::BrokerDown, "the broker", 5672);
+    cure.lasting = vec![Step::say(
+        "Let the app write what it has to send into its own database first (an outbox), so that no \
+         request waits for the broker",
+    )];
+    cure
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn the_broker_does_not_answer() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\nkombu.exceptions.OperationalError: [Errno 111] Connection refused\n",
+            )],
+            "broker_down: the app's message broker does not answer: kombu.exceptions.OperationalError: [Errno 111] Connection refused\n\
+             before: See whether the broker can be reached from where the app runs [nc -vz -w 3 HOST 5672] checks\n\
+             now: Start the broker [sudo systemctl start rabbitmq-server] restart\n\
+             now: Or correct the address in the app's settings, if the broker is elsewhere\n\
+             lasting: Let the app write what it has to send into its own database first (an outbox), so that no request waits for the broker\n\
+             verify: the broker can be reached [nc -vz -w 3 HOST 5672] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
+    }
 }

@@ -20,10 +20,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{Loss, MUCH, loss, window};
 use crate::text::Text;
-use evidence::Sign;
+use crate::wording;
+use evidence::{Product, Sign, Stack};
 use exchange::{Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::Reset, 0.04), (Sign::SendBroken, 0.28)], ..Text::NONE },
+    text: Text { behind: &[(Sign::Reset, 0.04), (Sign::SendBroken, 0.28)], cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -75,6 +78,43 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::new("If such uploads are meant to pass, raise the app's own limit for bodies"),
         Fix::new("If not, let the app read the body to its end before it closes"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let limit = match dossier.server_product() {
+        Some(Product::PhpFpm | Product::Php) => "`post_max_size` and `upload_max_filesize`",
+        Some(Product::Django) => "`DATA_UPLOAD_MAX_MEMORY_SIZE`",
+        Some(Product::Flask) => "`MAX_CONTENT_LENGTH`",
+        Some(Product::Tomcat | Product::Spring) => {
+            "`maxSwallowSize` and `spring.servlet.multipart.max-request-size`"
+        }
+        Some(Product::Uwsgi) => "`limit-post`",
+        _ => "the app's limit for bodies",
+    };
+    let early = match dossier.incident.hop.stack() {
+        Stack::Nginx => "`client_max_body_size` in nginx",
+        Stack::Apache => "`LimitRequestBody` in Apache",
+        Stack::Envoy => "the `buffer` filter's `max_request_bytes`",
+        Stack::Traefik => "`buffering.maxRequestBodyBytes` in Traefik",
+        Stack::Caddy => "`request_body max_size` in Caddy",
+        _ => "the proxy's limit for bodies",
+    };
+    Cure {
+        before: vec![wording::read_log(
+            dossier,
+            "See why the app refused the upload: its size, or who sent it",
+        )],
+        now: vec![
+            Step::say(format!("If such uploads are meant to pass, raise {limit}")),
+            Step::say(format!(
+                "If not, refuse them before the app does, where the answer arrives: {early}"
+            )),
+        ],
+        lasting: vec![Step::say(
+            "Let the app read what is left of the body before it closes, so that its 413 or 401 arrives",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
 }
 
 #[cfg(test)]

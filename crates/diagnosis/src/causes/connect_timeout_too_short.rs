@@ -19,10 +19,13 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{address, remote};
 use crate::text::Text;
-use evidence::Sign;
+use crate::{platform, wording};
+use evidence::{Limit, Sign, address};
 use exchange::{ConnectFault, Fault, Micros};
 
 /// Nothing on earth is farther than this round trip, or nearly.
@@ -40,7 +43,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text { behind: &[(Sign::ConnectTimedOut, 0.04)], ..Text::NONE },
+    text: Text { behind: &[(Sign::ConnectTimedOut, 0.04)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -73,6 +76,34 @@ fn fix(case: &Case) -> Vec<Fix> {
              lost; a longer one only hides drops and full queues",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let (limit, _) = wording::hop_limit(dossier, Limit::Connect)?;
+    let hop = dossier.hop();
+    Some(format!("{hop} gives a connection to {} only {}", dossier.address(), span(limit)))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let setting = wording::connect_limit(dossier.incident.hop.stack());
+    let to = dossier
+        .upstream()
+        .map(address::host)
+        .filter(|it| platform::is_plain(it))
+        .unwrap_or("ADDRESS");
+    Cure {
+        before: vec![Step::look("Measure the round trip, and whether packets are lost", format!("ping -c 20 {to}"))],
+        now: vec![
+            Step::say(format!(
+                "Raise {setting} to three round trips, and above 1 s where packets are lost (a lost \
+                 SYN is repeated after 1 s): a longer timeout than that hides loss and full queues"
+            ))
+            .hides(),
+            wording::reload(dossier),
+        ],
+        lasting: vec![Step::say("Keep connections to a far upstream alive, so that few requests need a new one")],
+        verify: vec![wording::quiet(dossier)],
+    }
 }
 
 #[cfg(test)]

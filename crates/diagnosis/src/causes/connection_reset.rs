@@ -23,9 +23,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::Cure;
 use crate::signs::{Loss, MUCH, YOUNG, certificate_missing, forgotten, loss, window, worked};
 use crate::text::Text;
+use crate::wording;
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, HeadFault, SendFault};
 
@@ -46,6 +49,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::Disconnected, 0.1),
             (Sign::Answered502, 0.03),
         ],
+        cure,
         ..Text::NONE
     },
 };
@@ -124,6 +128,10 @@ fn fix(case: &Case) -> Vec<Fix> {
             ),
         ),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    wording::silence(dossier)
 }
 
 #[cfg(test)]

@@ -18,9 +18,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::waited_in_vain;
-use crate::text::{DECIDES, Text, during};
+use crate::text::{DECIDES, Text, When, during};
+use crate::{platform, wording};
 use evidence::Sign;
 use exchange::{BodyFault, Fault, HeadFault};
 
@@ -37,6 +40,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::HeadTimedOut, 0.004)],
         clues: &[during(Sign::CpuThrottled, DECIDES)],
         brings: &["response_header_timeout"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -66,6 +71,49 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Run fewer threads or workers than its quota has CPUs, or raise the quota"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::CpuThrottled, When::During)?;
+    Some(format!(
+        "{} stood still because its CPU limit was used up{}",
+        wording::who(dossier, &seen),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let (limit, stat) = match (platform::kubernetes(dossier), platform::container(dossier)) {
+        (true, _) => (
+            "`resources.limits.cpu` (and leave `requests.cpu` at the usual load)".to_owned(),
+            platform::inside(dossier, "cat /sys/fs/cgroup/cpu.stat"),
+        ),
+        (_, true) => (
+            "`cpus` of the service".to_owned(),
+            platform::inside(dossier, "cat /sys/fs/cgroup/cpu.stat"),
+        ),
+        _ => {
+            let unit = platform::unit(dossier);
+            (
+                format!("`CPUQuota=` in {}", platform::declaration(dossier)),
+                format!("cat /sys/fs/cgroup/system.slice/{unit}/cpu.stat"),
+            )
+        }
+    };
+    Cure {
+        before: vec![Step::look("See that `nr_throttled` grows while it is slow", stat.clone())],
+        now: vec![
+            Step::say(format!(
+                "Raise {limit}, or take the limit away where requests keep its share"
+            )),
+            wording::restarted(dossier),
+        ],
+        lasting: vec![Step::say(format!(
+            "Run no more threads than the limit has CPUs: {}, `GOMAXPROCS`, `-XX:ActiveProcessorCount`",
+            wording::workers(dossier)
+        ))],
+        verify: vec![Step::look("`nr_throttled` no longer grows", stat)],
+    }
 }
 
 #[cfg(test)]

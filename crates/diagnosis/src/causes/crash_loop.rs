@@ -21,8 +21,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{HINTS, Text, before};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{HINTS, Text, When, before};
+use crate::{platform, wording};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -44,6 +47,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[before(Sign::CrashLooping, 5.5), before(Sign::ProcessExited, HINTS)],
         brings: &["process_down", "endpoints_empty", "no_live_upstreams", "k8s_readiness_failing"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -71,6 +76,42 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Cure the first error after a start; more restarts cure nothing"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::CrashLooping, When::Before)?;
+    let times = match seen.run.opening.number {
+        Some(times) if times > 1 => format!(", {times} times so far"),
+        _ => String::new(),
+    };
+    Some(format!("{} keeps dying and is started again{times}", wording::who(dossier, &seen)))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let again = match (platform::kubernetes(dossier), platform::container(dossier)) {
+        (false, false) if !platform::heroku(dossier) => {
+            let unit = platform::unit(dossier);
+            format!("sudo systemctl reset-failed {unit} && sudo systemctl start {unit}")
+        }
+        _ => platform::restart(dossier),
+    };
+    Cure {
+        before: vec![wording::read_log(
+            dossier,
+            "Read the first error after a start: it is the same each time if the app itself fails",
+        )],
+        now: vec![
+            Step::say("Cure that error, or go back to the version that started"),
+            Step::run("Start it again without waiting for the supervisor", again, Risk::Restart),
+        ],
+        lasting: vec![Step::say(
+            "Keep the limit of restarts as it is: a higher one makes the same crash happen more often",
+        )],
+        verify: vec![Step::look(
+            "The number of restarts no longer grows",
+            platform::state(dossier),
+        )],
+    }
 }
 
 #[cfg(test)]

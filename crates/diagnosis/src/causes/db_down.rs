@@ -23,9 +23,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::Cure;
 use crate::signs::window;
-use crate::text::{DECIDES, Text, before};
+use crate::text::{DECIDES, Text, When, before};
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -50,6 +53,8 @@ pub(super) static CAUSE: Cause = Cause {
             "k8s_readiness_failing",
             "health_check_wrong_path",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -72,4 +77,41 @@ fn fix(case: &Case) -> Vec<Fix> {
              without a restart",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::DbRefused, When::Before)?;
+    Some(format!(
+        "{} could not connect to its database{}{}",
+        wording::app(dossier),
+        wording::named(&seen),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    wording::dependency(dossier, Sign::DbRefused, "the database", 5432)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn the_database_is_started_where_it_listens() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1\npsycopg2.OperationalError: connection to server at \"127.0.0.1\", port 5432 failed: Connection refused\n",
+            )],
+            "db_down: the app could not connect to its database 127.0.0.1:5432: psycopg2.OperationalError: connection to server at \"127.0.0.1\", port 5432 failed: Connection refused\n\
+             before: See whether the database can be reached from where the app runs [nc -vz -w 3 127.0.0.1 5432] checks\n\
+             now: Start the database [sudo systemctl start postgresql] restart\n\
+             now: Or correct the address in the app's settings, if the database is elsewhere\n\
+             lasting: Let the app connect again by itself, and answer 503 with `Retry-After` until it can\n\
+             verify: the database can be reached [nc -vz -w 3 127.0.0.1 5432] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
+    }
 }

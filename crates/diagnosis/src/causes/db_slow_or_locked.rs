@@ -23,8 +23,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -47,6 +50,8 @@ pub(super) static CAUSE: Cause = Cause {
             "upstream_own_5xx",
             "db_pool_exhausted",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -67,4 +72,58 @@ fn fix(_: &Case) -> Vec<Fix> {
              request's",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::DbSlow, When::During)?;
+    Some(format!("a database query was too slow or waited for a lock{}", wording::because(&seen)))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let mysql = wording::is_mysql(wording::first(dossier, Sign::DbSlow, When::During));
+    let (look, end) = match mysql {
+        true => ("mysql -e \"select * from sys.innodb_lock_waits\\G\"", "mysql -e \"kill ID\""),
+        false => (
+            "psql -c \"select pid, pg_blocking_pids(pid), state, now() - query_start as since, left(query, 80) from pg_stat_activity where state <> 'idle' order by since desc\"",
+            "psql -c \"select pg_terminate_backend(PID)\"",
+        ),
+    };
+    Cure {
+        before: vec![Step::look("See which session blocks the others, and what it does", look)],
+        now: vec![Step::run(
+            "End the session that blocks, if what it has done may be lost",
+            end,
+            Risk::Data,
+        )],
+        lasting: vec![
+            Step::say(
+                "Add the index that the slow query lacks (`explain (analyze, buffers)`), or split the work",
+            ),
+            Step::say(
+                "Give statements and locks limits below the request's: `statement_timeout`, and `lock_timeout` for migrations",
+            ),
+        ],
+        verify: vec![Step::look("Nothing waits for long any more", look)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn a_lock_was_waited_for() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1\npsycopg2.errors.LockNotAvailable: canceling statement due to lock timeout\n",
+            )],
+            "db_slow_or_locked: a database query was too slow or waited for a lock: psycopg2.errors.LockNotAvailable: canceling statement due to lock timeout\n\
+             before: See which session blocks the others, and what it does [psql -c \"select pid, pg_blocking_pids(pid), state, now() - query_start as since, left(query, 80) from pg_stat_activity where state <> 'idle' order by since desc\"] checks\n\
+             now: End the session that blocks, if what it has done may be lost [psql -c \"select pg_terminate_backend(PID)\"] data\n\
+             lasting: Add the index that the slow query lacks (`explain (analyze, buffers)`), or split the work\n\
+             lasting: Give statements and locks limits below the request's: `statement_timeout`, and `lock_timeout` for migrations\n\
+             verify: Nothing waits for long any more [psql -c \"select pid, pg_blocking_pids(pid), state, now() - query_start as since, left(query, 80) from pg_stat_activity where state <> 'idle' order by since desc\"] checks",
+        );
+    }
 }

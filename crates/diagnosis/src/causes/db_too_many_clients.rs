@@ -21,8 +21,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -43,6 +46,8 @@ pub(super) static CAUSE: Cause = Cause {
             "db_pool_exhausted",
             "response_header_timeout",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -61,4 +66,83 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Make the pools smaller, or put a pooler between the app and the database"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::DbTooManyClients, When::During)?;
+    Some(format!(
+        "the database{} accepts no more connections{}",
+        wording::named(&seen),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let mysql = wording::is_mysql(wording::first(dossier, Sign::DbTooManyClients, When::During));
+    let (end, count) = match mysql {
+        true => (
+            "mysql -e \"kill ID\"",
+            "mysql -e \"show status like 'Threads_connected'; show variables like 'max_connections'\"",
+        ),
+        false => (
+            "psql -c \"select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction' and state_change < now() - interval '5 minutes'\"",
+            "psql -c \"select count(*), current_setting('max_connections') from pg_stat_activity\"",
+        ),
+    };
+    Cure {
+        before: vec![wording::sessions(mysql)],
+        now: vec![
+            Step::run(
+                "End sessions that do nothing within a transaction, to let the app in again",
+                end,
+                Risk::Data,
+            )
+            .hides(),
+            Step::say(
+                "Make the pools smaller: pool size times processes times instances must stay below `max_connections`",
+            ),
+        ],
+        lasting: vec![Step::say(
+            "Put a pooler in between (pgbouncer in transaction mode, RDS Proxy); raise \
+             `max_connections` only with the memory for it",
+        )],
+        verify: vec![Step::look("Connections stay below the limit", count)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn the_database_takes_no_more() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1\npsycopg2.OperationalError: FATAL:  sorry, too many clients already\n",
+            )],
+            "db_too_many_clients: the database accepts no more connections: psycopg2.OperationalError: FATAL: sorry, too many clients already\n\
+             before: See who holds the connections: many that are idle within a transaction are a leak [psql -c \"select application_name, state, count(*), max(now() - state_change) from pg_stat_activity group by 1, 2 order by 3 desc\"] checks\n\
+             now: End sessions that do nothing within a transaction, to let the app in again [psql -c \"select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction' and state_change < now() - interval '5 minutes'\"] data hides\n\
+             now: Make the pools smaller: pool size times processes times instances must stay below `max_connections`\n\
+             lasting: Put a pooler in between (pgbouncer in transaction mode, RDS Proxy); raise `max_connections` only with the memory for it\n\
+             verify: Connections stay below the limit [psql -c \"select count(*), current_setting('max_connections') from pg_stat_activity\"] checks",
+        );
+    }
+
+    #[test]
+    fn mysql_has_its_own_words() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1\npymysql.err.OperationalError: (1040, 'Too many connections')\n",
+            )],
+            "db_too_many_clients: the database accepts no more connections: pymysql.err.OperationalError: (1040, 'Too many connections\n\
+             before: See who holds the connections: many that are idle within a transaction are a leak [mysql -e \"select user, command, count(*), max(time) from information_schema.processlist group by 1, 2\"] checks\n\
+             now: End sessions that do nothing within a transaction, to let the app in again [mysql -e \"kill ID\"] data hides\n\
+             now: Make the pools smaller: pool size times processes times instances must stay below `max_connections`\n\
+             lasting: Put a pooler in between (pgbouncer in transaction mode, RDS Proxy); raise `max_connections` only with the memory for it\n\
+             verify: Connections stay below the limit [mysql -e \"show status like 'Threads_connected'; show variables like 'max_connections'\"] checks",
+        );
+    }
 }

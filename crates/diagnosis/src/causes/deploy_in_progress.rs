@@ -21,9 +21,11 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{Loss, loss, window};
-use crate::text::{Claim, SPEAKS, Text, during};
-use evidence::Sign;
+use crate::text::{Claim, SPEAKS, Text, When, during};
+use crate::{platform, wording};
+use evidence::{Product, Sign};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -59,6 +61,8 @@ pub(super) static CAUSE: Cause = Cause {
             "no_live_upstreams",
         ],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -99,9 +103,64 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     }
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let signs =
+        [Sign::PodKilling, Sign::ShuttingDown, Sign::ProcessStopped, Sign::ContainerRestarted];
+    let seen = signs.into_iter().find_map(|it| wording::first(dossier, it, When::During))?;
+    let who = wording::who(dossier, &seen);
+    let told = match seen.key.sign {
+        Sign::ContainerRestarted => "was started again",
+        Sign::ProcessStopped => "was stopped",
+        _ => "was told to end",
+    };
+    Some(format!("{who} {told} while {} still sent it requests", dossier.hop()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let now = match (platform::kubernetes(dossier), platform::container(dossier)) {
+        (true, _) => Step::look(
+            "See whether the rollout ends by itself",
+            format!("kubectl rollout status {}", platform::deployment(dossier)),
+        ),
+        _ => Step::look("See whether the new instance is up", platform::state(dossier)),
+    };
+    let lasting = match (platform::kubernetes(dossier), platform::container(dossier)) {
+        (true, _) => vec![
+            Step::say(
+                "Let a pod leave the endpoints before it stops to listen: a `preStop` hook with \
+                 `sleep 5`, and a `terminationGracePeriodSeconds` above the longest request",
+            ),
+            Step::say("Never take all away at once: `maxUnavailable: 0` and a readiness probe"),
+        ],
+        (_, true) => vec![Step::say(
+            "Start the new container beside the old one, let the proxy change over when it is \
+             healthy, then stop the old one with a `stop_grace_period` above the longest request",
+        )],
+        _ => {
+            let reload = match dossier.server_product() {
+                Some(Product::Gunicorn) => "reload Gunicorn (`kill -HUP`), which keeps its socket",
+                Some(Product::Puma) => "restart Puma in phases (`pumactl phased-restart`)",
+                Some(Product::Uwsgi) => "reload uWSGI in turn (`touch-chain-reload`)",
+                Some(Product::PhpFpm | Product::Php) => "reload php-fpm (`systemctl reload`)",
+                _ => "let systemd hold the socket (socket activation)",
+            };
+            vec![Step::say(format!("Instead of stopping and starting, {reload}"))]
+        }
+    };
+    Cure {
+        before: Vec::new(),
+        now: vec![now],
+        lasting,
+        verify: vec![Step::look(
+            "Send requests through the next deploy: none fails",
+            "while sleep 0.2; do curl -s -o /dev/null -w '%{http_code}\\n' URL; done | sort | uniq -c",
+        )],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{CLOSED, check_among, check_not, check_text, nginx, nginx_to};
 
     #[test]
     fn an_instance_that_stops_refuses_or_drops() {
@@ -112,5 +171,38 @@ mod tests {
     #[test]
     fn an_instance_that_worked_on_it_was_not_being_stopped() {
         check_not("head: closed | fresh after=3s", "deploy_in_progress");
+    }
+
+    #[test]
+    fn a_container_was_told_to_end() {
+        check_text(
+            &[
+                ("error.log", &nginx_to("app:8000", CLOSED)),
+                (
+                    "events",
+                    "2026-11-20T15:16:29.000000000Z container kill 0123456789ab (signal=15, image=shop, name=web)\n",
+                ),
+            ],
+            "deploy_in_progress: web was told to end while nginx still sent it requests\n\
+             now: See whether the new instance is up [docker compose ps -a app] checks\n\
+             lasting: Start the new container beside the old one, let the proxy change over when it is healthy, then stop the old one with a `stop_grace_period` above the longest request\n\
+             verify: Send requests through the next deploy: none fails [while sleep 0.2; do curl -s -o /dev/null -w '%{http_code}\\n\
+             ' URL; done | sort | uniq -c] checks",
+        );
+    }
+
+    #[test]
+    fn gunicorn_was_told_to_end() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                ("app.log", "[2026-11-20 15:16:30 +0000] [7] [INFO] Handling signal: term\n"),
+            ],
+            "deploy_in_progress: gunicorn (pid 7) was told to end while nginx still sent it requests\n\
+             now: See whether the new instance is up [systemctl status gunicorn] checks\n\
+             lasting: Instead of stopping and starting, reload Gunicorn (`kill -HUP`), which keeps its socket\n\
+             verify: Send requests through the next deploy: none fails [while sleep 0.2; do curl -s -o /dev/null -w '%{http_code}\\n\
+             ' URL; done | sort | uniq -c] checks",
+        );
     }
 }

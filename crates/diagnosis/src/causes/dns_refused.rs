@@ -67,20 +67,17 @@ fn says(dossier: &Dossier) -> Option<String> {
 fn cure(dossier: &Dossier) -> Cure {
     let name = advice::name(dossier).map_or_else(|| "NAME".to_owned(), |it| advice::word(&it));
     let host = advice::hop_host(dossier);
-    let mut now = vec![
-        Step::look("See which resolver refuses", format!("cat /etc/resolv.conf; dig {name}"))
-            .at(host.clone()),
-        Step::say(
-            "Let that resolver answer this host (`allow-recursion` of BIND, `access-control` of Unbound), or ask one that does",
-        ),
-    ];
-    now.extend(advice::change(
-        dossier,
-        "Where the proxy names a resolver of its own, name one that serves it",
-        &[(Proxy::Nginx, "resolver RESOLVER valid=30s;")],
-    ));
     Cure {
-        now,
+        before: vec![
+            Step::look("See which resolver refuses", format!("cat /etc/resolv.conf; dig {name}"))
+                .at(host.clone()),
+        ],
+        now: advice::change(
+            dossier,
+            "Let that resolver answer this host (`allow-recursion` of BIND, `access-control` of \
+             Unbound), or name one that serves it",
+            &[(Proxy::Nginx, "resolver RESOLVER valid=30s;")],
+        ),
         verify: vec![
             Step::look("See `status: NOERROR`", format!("dig {name} | grep status")).at(host),
         ],

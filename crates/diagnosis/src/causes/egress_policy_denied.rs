@@ -19,9 +19,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{address, remote};
-use crate::text::{DECIDES, Text, any};
+use crate::text::{DECIDES, Text, When, any};
+use crate::{platform, wording};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -43,6 +46,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[any(Sign::PolicyDenied, DECIDES)],
         brings: &["firewall_drop"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -76,9 +81,50 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let hop = dossier.hop();
+    if let Some(seen) = wording::first(dossier, Sign::PolicyDenied, When::Any) {
+        let to = seen.key.upstream.as_deref().or(dossier.upstream());
+        let to = to.map(|it| format!(" to {}", wording::brief(it))).unwrap_or_default();
+        return Some(format!("a network policy denies the traffic{to}"));
+    }
+    let upstream = dossier.upstream()?;
+    Some(format!("a rule of the own host of {hop} forbids it to connect to {upstream}"))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let to = dossier.address();
+    let (look, now) = match platform::kubernetes(dossier) {
+        true => (
+            Step::look(
+                "See which policies select the proxy and the app",
+                "kubectl get networkpolicy -A -o wide",
+            ),
+            Step::say(format!(
+                "Add a rule to the policy that allows the proxy's pods to reach {to}, on that port alone"
+            )),
+        ),
+        false => (
+            Step::look(
+                "See which rule denies it: the packet filter's output chain, or the unit's own limits",
+                "sudo nft list ruleset; systemctl show -p IPAddressDeny,RestrictAddressFamilies PROXY",
+            ),
+            Step::say(format!("Allow {to}, and nothing else, in the rule that denies it")),
+        ),
+    };
+    Cure {
+        before: vec![look],
+        now: vec![now],
+        lasting: vec![Step::say(
+            "Keep the rule beside the proxy's own configuration, so that a new upstream brings its rule along",
+        )],
+        verify: vec![wording::answers(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_among, check_not};
+    use crate::testing::{check, check_among, check_not, check_text, nginx_to};
 
     #[test]
     fn not_permitted_is_our_own_side() {
@@ -97,5 +143,23 @@ mod tests {
     #[test]
     fn a_socket_file_is_not_egress() {
         check_not("connect: permission_denied | to=unix:/run/app.sock", "egress_policy_denied");
+    }
+
+    #[test]
+    fn the_own_host_forbids_it() {
+        check_text(
+            &[(
+                "error.log",
+                &nginx_to(
+                    "192.0.2.9:8000",
+                    "connect() to 192.0.2.9:8000 failed (1: Operation not permitted) while connecting to upstream",
+                ),
+            )],
+            "egress_policy_denied: a rule of the own host of nginx forbids it to connect to 192.0.2.9:8000\n\
+             before: See which rule denies it: the packet filter's output chain, or the unit's own limits [sudo nft list ruleset; systemctl show -p IPAddressDeny,RestrictAddressFamilies PROXY] checks\n\
+             now: Allow 192.0.2.9:8000, and nothing else, in the rule that denies it\n\
+             lasting: Keep the rule beside the proxy's own configuration, so that a new upstream brings its rule along\n\
+             verify: 192.0.2.9:8000 answers by itself [curl -sv http://192.0.2.9:8000/ -o /dev/null] checks",
+        );
     }
 }

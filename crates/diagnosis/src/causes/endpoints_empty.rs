@@ -161,8 +161,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::report::report;
-    use crate::testing::{check, check_among, check_not};
+    use crate::testing::{check, check_among, check_not, explained};
 
     #[test]
     fn a_balancer_of_aws_says_503_for_one_reason() {
@@ -184,10 +183,9 @@ mod tests {
 
     #[test]
     fn the_service_is_said() {
-        let log = "W1120 15:16:30.123456       7 controller.go:1117] Service \"prod/shop\" does not \
-                   have any active Endpoint.\n";
+        let log = "W1120 15:16:30.123456       7 controller.go:1117] Service \"prod/shop\" does not have any active Endpoint.\n";
         let table = "NAME         ENDPOINTS   AGE\nshop         <none>      5m12s\n";
-        let report = report(&[("ingress.log", log), ("endpoints.txt", table)]);
+        let report = explained(&[("ingress.log", log), ("endpoints.txt", table)]);
         assert_eq!(report.candidates[0].cause, "endpoints_empty");
         assert!(
             report.statement.contains("the service shop has no ready pod"),

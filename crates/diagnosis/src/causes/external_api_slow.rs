@@ -24,10 +24,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
-use crate::text::{SPEAKS, Text, during};
-use evidence::Sign;
+use crate::text::{SPEAKS, Text, When, during};
+use crate::{platform, wording};
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "external_api_slow",
@@ -48,6 +51,8 @@ pub(super) static CAUSE: Cause = Cause {
             "worker_pool_exhausted",
             "upstream_own_5xx",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -68,4 +73,80 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Give the call a limit below the request's, and an answer without it"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::ExternalTimedOut, When::During)
+        .or_else(|| wording::first(dossier, Sign::ExternalFailed, When::During))?;
+    let what = match seen.key.sign {
+        Sign::ExternalTimedOut => "waited in vain for",
+        _ => "got no usable answer from",
+    };
+    let whom =
+        seen.key.upstream.as_deref().map_or_else(|| "another service".to_owned(), wording::brief);
+    Some(format!("{} {what} {whom}{}", wording::app(dossier), wording::because(&seen)))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let seen = wording::first(dossier, Sign::ExternalTimedOut, When::During)
+        .or_else(|| wording::first(dossier, Sign::ExternalFailed, When::During));
+    let place =
+        seen.and_then(|it| it.key.who.clone()).map(|it| format!(" at {}", wording::brief(&it)));
+    let limit = match seen.map(|it| it.key.product.stack()) {
+        Some(Stack::Python | Stack::Caller) => {
+            " (`requests.get(url, timeout=(1, 5))`, `httpx.Timeout(5)`)"
+        }
+        Some(Stack::Java) => " (`connectTimeout` and `readTimeout` of the client)",
+        Some(Stack::Node) => " (`AbortSignal.timeout(5000)`)",
+        Some(Stack::Go) => " (`http.Client{Timeout: 5 * time.Second}`)",
+        _ => "",
+    };
+    let mut before = Vec::new();
+    if let Some(to) =
+        seen.and_then(|it| it.key.upstream.as_deref()).filter(|it| platform::is_plain(it))
+    {
+        let run =
+            format!("curl -sS -o /dev/null -w '%{{http_code}} %{{time_total}}s\\n' https://{to}/");
+        before.push(Step::look(
+            "See how it answers from where the app runs",
+            platform::inside(dossier, &run),
+        ));
+    }
+    Cure {
+        before,
+        now: vec![Step::say(format!(
+            "Give the call{} a limit well below the proxy's{limit}, and answer without it when it is reached",
+            place.unwrap_or_default()
+        ))],
+        lasting: vec![
+            Step::say("Answer from a cache, or later (202), where the request can do without"),
+            Step::say(
+                "Put a breaker in front of it, so that a dead service does not hold all workers",
+            ),
+        ],
+        verify: vec![wording::through(dossier)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn the_service_that_was_waited_for() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/venv/lib/python3.11/site-packages/flask/app.py\", line 1, in wsgi_app\n    x\n  File \"/srv/pay.py\", line 4, in pay\n    r = requests.get(url)\nrequests.exceptions.ReadTimeout: HTTPSConnectionPool(host='bank.example.com', port=443): Read timed out. (read timeout=60)\n",
+            )],
+            "external_api_slow: the app waited in vain for bank.example.com:443: requests.exceptions.ReadTimeout: HTTPSConnectionPool\n\
+             before: See how it answers from where the app runs [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' https://bank.example.com:443/] checks\n\
+             now: Give the call at /srv/pay.py:4 in pay a limit well below the proxy's (`requests.get(url, timeout=(1, 5))`, `httpx.Timeout(5)`), and answer without it when it is reached\n\
+             lasting: Answer from a cache, or later (202), where the request can do without\n\
+             lasting: Put a breaker in front of it, so that a dead service does not hold all workers\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
+    }
 }

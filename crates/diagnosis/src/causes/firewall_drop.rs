@@ -21,9 +21,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::Cure;
 use crate::signs::{address, remote};
-use crate::text::{DECIDES, Text, during};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -45,6 +48,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::Answered504, 0.1),
         ],
         clues: &[during(Sign::FirewallDropped, DECIDES)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -79,9 +84,22 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::FirewallDropped, When::During)?;
+    let to = seen.key.upstream.as_deref().or(dossier.upstream());
+    Some(match to {
+        Some(to) => format!("a firewall dropped the packets to {}", wording::brief(to)),
+        None => "a firewall dropped the packets".to_owned(),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    wording::allowed(dossier)
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_among, check_not};
+    use crate::testing::{UNREACHED, check, check_among, check_not, check_text, nginx_to};
 
     #[test]
     fn silence_across_a_network_is_a_drop() {
@@ -100,5 +118,23 @@ mod tests {
     #[test]
     fn a_refusal_is_an_answer() {
         check_not("connect: refused | to=10.0.0.7:8000", "firewall_drop");
+    }
+
+    #[test]
+    fn the_rule_of_ufw_gets_a_hole_for_the_proxy_alone() {
+        check_text(
+            &[
+                ("error.log", &nginx_to("192.0.2.9:8000", UNREACHED)),
+                (
+                    "kern.log",
+                    "Nov 20 15:16:30 app1 kernel: [12.345678] [UFW BLOCK] IN=eth0 OUT= MAC=aa:bb SRC=192.0.2.7 DST=192.0.2.9 LEN=60 TOS=0x00 PROTO=TCP SPT=51000 DPT=8000 WINDOW=64240 SYN URGP=0\n",
+                ),
+            ],
+            "firewall_drop: a firewall dropped the packets to 192.0.2.9:8000\n\
+             before: See which rule it is [sudo ufw status numbered] checks\n\
+             now: Allow the proxy's address, and only that, on port 8000 [sudo ufw allow from PROXY_ADDRESS to any port 8000 proto tcp]\n\
+             lasting: Do the same where clouds keep such rules: the security group of the target, the network ACL in both directions, a NetworkPolicy\n\
+             verify: 192.0.2.9:8000 answers by itself [curl -sv http://192.0.2.9:8000/ -o /dev/null] checks",
+        );
     }
 }

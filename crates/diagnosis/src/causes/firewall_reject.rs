@@ -20,8 +20,10 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::Cure;
 use crate::signs::{neighbour_silent, remote};
-use crate::text::{Claim, DECIDES, RULES_OUT, Text, during};
+use crate::text::{Claim, DECIDES, RULES_OUT, Text, When, during};
+use crate::wording;
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -38,6 +40,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::ConnectRefused, 0.01), (Sign::HostUnreachable, 0.1)],
         clues: &[during(Sign::FirewallRejected, DECIDES)],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -75,9 +79,22 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     }
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::FirewallRejected, When::During)?;
+    let to = seen.key.upstream.as_deref().or(dossier.upstream());
+    Some(match to {
+        Some(to) => format!("a firewall rejected the connection to {}", wording::brief(to)),
+        None => "a firewall rejected the connection".to_owned(),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    wording::allowed(dossier)
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx_to};
 
     #[test]
     fn an_answer_in_the_targets_place() {
@@ -88,5 +105,23 @@ mod tests {
     #[test]
     fn a_firewall_does_not_take_seconds_to_refuse() {
         check_not("connect: host_unreachable | to=10.0.0.7:80 after=3s", "firewall_reject");
+    }
+
+    #[test]
+    fn the_rule_of_firewalld_gets_a_hole_for_the_proxy_alone() {
+        check_text(
+            &[
+                ("error.log", &nginx_to("192.0.2.9:8000", REFUSED)),
+                (
+                    "kern.log",
+                    "Nov 20 15:16:30 app1 kernel: [12.345678] FINAL_REJECT: IN=eth0 OUT= SRC=192.0.2.7 DST=192.0.2.9 PROTO=TCP DPT=8000\n",
+                ),
+            ],
+            "firewall_reject: a firewall rejected the connection to 192.0.2.9:8000\n\
+             before: See which rule it is [sudo firewall-cmd --list-all] checks\n\
+             now: Allow the proxy's address, and only that, on port 8000 [sudo firewall-cmd --permanent --add-rich-rule='rule family=ipv4 source address=PROXY_ADDRESS port port=8000 protocol=tcp accept' && sudo firewall-cmd --reload]\n\
+             lasting: Do the same where clouds keep such rules: the security group of the target, the network ACL in both directions, a NetworkPolicy\n\
+             verify: 192.0.2.9:8000 answers by itself [curl -sv http://192.0.2.9:8000/ -o /dev/null] checks",
+        );
     }
 }

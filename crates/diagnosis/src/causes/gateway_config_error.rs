@@ -65,17 +65,24 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
-/// A server that the configuration itself takes out of use, or a name that it lacks.
+/// A group whose servers the configuration itself takes out of use, or a name that it lacks.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
-    let disabled = dossier.settings(|it| match &it.what {
-        What::Member { disabled: true, .. } => {
-            Some("the server is taken out of use by its own line")
-        }
-        What::Missing { .. } => Some("the configuration lacks what it names"),
+    let usable = dossier.settings(|it| match &it.what {
+        What::Member { disabled: false, .. } => Some(()),
         _ => None,
     });
-    let claim = |(says, cite): (&str, _)| Claim::new(6.0, says, vec![cite]);
-    disabled.into_iter().take(1).map(claim).collect()
+    let wrong = dossier.settings(|it| match &it.what {
+        What::Member { disabled: true, .. } if usable.is_empty() => {
+            Some((6.0, "the server is taken out of use by its own line"))
+        }
+        What::Member { disabled: true, .. } => {
+            Some((1.0, "one server is taken out of use by its own line"))
+        }
+        What::Missing { .. } => Some((6.0, "the configuration lacks what it names")),
+        _ => None,
+    });
+    let claim = |((weight, says), cite): ((f32, &str), _)| Claim::new(weight, says, vec![cite]);
+    wrong.into_iter().take(1).map(claim).collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

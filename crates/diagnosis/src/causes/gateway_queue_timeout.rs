@@ -24,9 +24,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
-use evidence::Sign;
+use crate::wording;
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gateway_queue_timeout",
@@ -37,7 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text { behind: &[(Sign::QueueTimedOut, 0.84)], ..Text::NONE },
+    text: Text { behind: &[(Sign::QueueTimedOut, 0.84)], says, cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -54,4 +57,68 @@ fn fix(_: &Case) -> Vec<Fix> {
             "Keep the queue short and answer 503 with `Retry-After`, so that callers give up early",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "requests waited inside {} for a free place at {} until its limit",
+        dossier.hop(),
+        dossier.address()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let places = match dossier.incident.hop.stack() {
+        Stack::HaProxy => "`maxconn` of the `server` line",
+        Stack::Apache => "`max=` of `ProxyPass`",
+        Stack::Envoy => {
+            "`max_requests` and `max_pending_requests` of the cluster's circuit breaker"
+        }
+        Stack::Nginx => "`max_conns` of the `server` line",
+        _ => "the number of places at each server",
+    };
+    let queue = match dossier.incident.hop.stack() {
+        Stack::HaProxy => Step::look(
+            "See how many wait (`qcur`) and how many are served (`scur`)",
+            "echo 'show stat' | sudo socat stdio /run/haproxy/admin.sock | cut -d, -f1-6,34",
+        ),
+        _ => wording::pace(dossier),
+    };
+    Cure {
+        before: vec![queue],
+        now: vec![
+            Step::say("If answers became slower, cure that first: it fills any queue"),
+            Step::say(format!(
+                "Add servers, or raise {places}, but not above what the app works on at once"
+            )),
+            wording::reload(dossier),
+        ],
+        lasting: vec![Step::say(
+            "Keep the queue short and answer 503 with `Retry-After`: a longer wait in it hides the \
+             shortage and makes callers wait for the same 503",
+        )],
+        verify: vec![wording::quiet(dossier)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn the_queue_of_haproxy_was_too_long() {
+        check_text(
+            &[(
+                "haproxy.log",
+                "Nov 20 15:16:30 lb haproxy[12]: 192.0.2.7:51000 [20/Nov/2026:15:16:20.000] web app/s1 0/10000/-1/-1/10000 503 217 - - sQ-- 9/9/5/5/0 0/4 \"GET /data HTTP/1.1\"\n",
+            )],
+            "gateway_queue_timeout: requests waited inside HAProxy for a free place at app until its limit\n\
+             before: See how many wait (`qcur`) and how many are served (`scur`) [echo 'show stat' | sudo socat stdio /run/haproxy/admin.sock | cut -d, -f1-6,34] checks\n\
+             now: If answers became slower, cure that first: it fills any queue\n\
+             now: Add servers, or raise `maxconn` of the `server` line, but not above what the app works on at once\n\
+             now: Check the configuration of HAProxy and take it over [sudo sh -c 'haproxy -c -f /etc/haproxy/haproxy.cfg && systemctl reload haproxy'] reload\n\
+             lasting: Keep the queue short and answer 503 with `Retry-After`: a longer wait in it hides the shortage and makes callers wait for the same 503\n\
+             verify: HAProxy logs no new failure of this kind [journalctl -u haproxy] checks",
+        );
+    }
 }

@@ -19,10 +19,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::waited_in_vain;
-use crate::text::{STRONG, Text, during};
-use evidence::Sign;
+use crate::text::{STRONG, Text, When, during};
+use crate::wording;
+use evidence::{Sign, Stack};
 use exchange::{BodyFault, Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::HeadTimedOut, 0.004)],
         clues: &[during(Sign::GcPause, STRONG)],
         brings: &["response_header_timeout"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -65,6 +70,46 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Move synchronous work off the event loop, or size the heap"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::GcPause, When::During)?;
+    let long = match seen.run.opening.number {
+        Some(time) if time > 0 => format!(" for {}", span(time)),
+        _ => String::new(),
+    };
+    Some(format!(
+        "the runtime of {} stood still{long}{}",
+        wording::app(dossier),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let stack =
+        wording::first(dossier, Sign::GcPause, When::During).map(|it| it.key.product.stack());
+    let lasting = match stack {
+        Some(Stack::Java) => {
+            "Size the heap so that a full collection is rare (`-XX:MaxRAMPercentage=75`), and find what fills it"
+        }
+        Some(Stack::Node) => {
+            "Move synchronous work off the event loop: worker threads, streams instead of large JSON"
+        }
+        Some(Stack::Python) => {
+            "Move synchronous work off the event loop: `asyncio.to_thread`, or plain `def` routes in FastAPI"
+        }
+        _ => "Move synchronous work off the thread that serves everybody, and size the heap",
+    };
+    Cure {
+        before: Vec::new(),
+        now: vec![
+            wording::stacks(dossier),
+            Step::say("Run several processes, so that one that stands still does not stop all")
+                .hides(),
+        ],
+        lasting: vec![Step::say(lasting)],
+        verify: vec![wording::answers(dossier)],
+    }
 }
 
 #[cfg(test)]

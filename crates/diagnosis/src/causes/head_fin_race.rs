@@ -19,9 +19,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{Loss, YOUNG, loss};
 use crate::text::Text;
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text { behind: &[(Sign::Closed, 0.02)], ..Text::NONE },
+    text: Text { behind: &[(Sign::Closed, 0.02)], cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -60,6 +63,21 @@ fn fix(_: &Case) -> Vec<Fix> {
         Fix::new("Let the app server send `Connection: close` whenever it closes, or upgrade it"),
         Fix::new("If it follows health checks, let them use `GET` in place of `HEAD`"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: Vec::new(),
+        now: vec![Step::say(
+            "Check the app's health with GET instead of HEAD: after the answer to a HEAD its server \
+             closes and does not say so",
+        )],
+        lasting: vec![Step::say(
+            "Upgrade the app's server to one that says `Connection: close` when it closes; longer \
+             keep-alive times change nothing",
+        )],
+        verify: vec![wording::quiet(dossier)],
+    }
 }
 
 #[cfg(test)]

@@ -207,7 +207,7 @@ mod tests {
             "header_too_big: the head of the answer of 127.0.0.1:8000 is larger than nginx's buffer",
         );
         check_told(&report, &["+    proxy_buffer_size 16k;"]);
-        let conf = "server {\n    listen 80;\n    location / {\n        proxy_pass http://127.0.0.1:8000;\n        proxy_buffer_size 4k;\n    }\n}\n";
+        let conf = "server {\n    location / {\n        proxy_pass http://127.0.0.1:8000;\n        proxy_buffer_size 4k;\n    }\n}\n";
         let report = check_report(
             &[("error.log", &line), ("nginx.conf", conf)],
             "header_too_big: the head of the answer of 127.0.0.1:8000 is larger than nginx's buffer of 4096 bytes",

@@ -18,10 +18,13 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::{address, neighbour_silent, remote};
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::text::{DECIDES, Text, When, during};
+use crate::{platform, wording};
+use evidence::{Sign, address};
 use exchange::{ConnectFault, Fault, Phase};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -42,6 +45,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[during(Sign::NeighbourLost, DECIDES), during(Sign::NodeLost, 4.0)],
         brings: &["no_route"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -71,6 +76,54 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::run("See whether the machine answers at all", format!("ping -c 3 {address}")),
         Fix::new("Start the machine, or name its new address in `targets`"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    if let Some(seen) = wording::first(dossier, Sign::NodeLost, When::During) {
+        return Some(format!("the node {} is gone", wording::who(dossier, &seen)));
+    }
+    let upstream = dossier.upstream()?;
+    wording::first(dossier, Sign::NeighbourLost, When::During)?;
+    Some(format!("no machine answers at {} on the local network", address::host(upstream)))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let to = dossier
+        .upstream()
+        .map(address::host)
+        .filter(|it| platform::is_plain(it))
+        .unwrap_or("ADDRESS");
+    let (now, lasting) = match (platform::kubernetes(dossier), platform::container(dossier)) {
+        (true, _) => (
+            Step::run(
+                "Move its pods off the node",
+                "kubectl drain NODE --ignore-daemonsets --delete-emptydir-data",
+                Risk::Data,
+            ),
+            "Spread replicas over nodes (`topologySpreadConstraints`), so that one node is no outage",
+        ),
+        (_, true) => (
+            Step::run(
+                "Start the container; it may have another address now",
+                platform::start(dossier),
+                Risk::Restart,
+            ),
+            "Dial the service by its name, which follows its address",
+        ),
+        _ => (
+            Step::say(format!("Start the machine at {to}, or correct the address that is dialled")),
+            "Have a second machine behind the proxy, and health checks that take a dead one out",
+        ),
+    };
+    Cure {
+        before: vec![Step::look(
+            "See that the neighbour is `FAILED`",
+            format!("ip neigh show {to}; ping -c 3 {to}"),
+        )],
+        now: vec![now],
+        lasting: vec![Step::say(lasting)],
+        verify: vec![wording::answers(dossier)],
+    }
 }
 
 #[cfg(test)]

@@ -24,9 +24,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
-use evidence::Sign;
+use crate::wording;
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "http2_goaway",
@@ -37,7 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text { behind: &[(Sign::GoAway, 0.92)], ..Text::NONE },
+    text: Text { behind: &[(Sign::GoAway, 0.92)], cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -51,4 +54,21 @@ fn fix(_: &Case) -> Vec<Fix> {
              open streams",
         ),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let hop = dossier.hop();
+    let now = match dossier.incident.hop.stack() {
+        Stack::Envoy => "Repeat what was not processed: `retry_on: refused-stream,reset-before-request`, safe for any method".to_owned(),
+        _ => format!("Let {hop} repeat the streams above the last one that the GOAWAY names: they were not processed, whatever the method"),
+    };
+    Cure {
+        before: Vec::new(),
+        now: vec![Step::say(now), wording::reload(dossier)],
+        lasting: vec![Step::say(format!(
+            "Let {hop} renew its connections earlier than the server does, and let a stopping \
+             server wait between its GOAWAY and its end"
+        ))],
+        verify: vec![wording::quiet(dossier)],
+    }
 }

@@ -23,9 +23,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
 use crate::text::Text;
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,7 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text { behind: &[(Sign::StreamReset, 0.85)], ..Text::NONE },
+    text: Text { behind: &[(Sign::StreamReset, 0.85)], says, cure, ..Text::NONE },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {
@@ -48,4 +51,29 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::run("Look in the app's log at that time", format!("journalctl {}", window(case))),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let code = dossier.incident.detail.as_deref().map(wording::brief).filter(|it| !it.is_empty());
+    (dossier.sign() == Sign::StreamReset).then(|| {
+        let code = code.map(|it| format!(": {it}")).unwrap_or_default();
+        format!("{} reset the HTTP/2 stream of the request{code}", wording::app_at(dossier))
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![wording::read_log(
+            dossier,
+            "Read what the app did at that second: for INTERNAL_ERROR that is what to cure",
+        )],
+        now: vec![
+            Step::say(
+                "For REFUSED_STREAM send fewer streams at once, or repeat: nothing was processed",
+            ),
+            Step::say("For CANCEL compare the deadlines along the way: an outer one ended first"),
+        ],
+        lasting: Vec::new(),
+        verify: vec![wording::quiet(dossier)],
+    }
 }

@@ -19,9 +19,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::forgotten;
 use crate::text::Text;
+use crate::wording;
 use evidence::Sign;
 use exchange::{Fault, HeadFault, SendFault};
 
@@ -34,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text { behind: &[(Sign::Reset, 0.03), (Sign::Disconnected, 0.02)], ..Text::NONE },
+    text: Text { behind: &[(Sign::Reset, 0.03), (Sign::Disconnected, 0.02)], cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -71,6 +74,26 @@ fn fix(_: &Case) -> Vec<Fix> {
              an AWS NAT gateway, 4 min is the default of Azure",
         ),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: Vec::new(),
+        now: vec![
+            Step::say(format!(
+                "Keep no connection idle for as long as the box between remembers it (350 s on AWS, \
+                 4 min on Azure): {}",
+                wording::idle_reuse(dossier.incident.hop.stack()).replace("2s", "60s")
+            )),
+            wording::reload(dossier),
+        ],
+        lasting: vec![Step::run(
+            "Let TCP keep-alive probes refresh the flow, where the proxy turns them on for its sockets",
+            "sudo sysctl -w net.ipv4.tcp_keepalive_time=60",
+            Risk::None,
+        )],
+        verify: vec![wording::quiet(dossier)],
+    }
 }
 
 #[cfg(test)]

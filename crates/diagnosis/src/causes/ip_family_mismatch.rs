@@ -22,9 +22,11 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::listener;
-use crate::text::{Claim, RULES_OUT, Text};
-use evidence::{Sign, address};
+use crate::text::{AGAINST, Claim, RULES_OUT, Text, When};
+use crate::{platform, wording};
+use evidence::{Sign, Stack, address};
 use exchange::{Address, ConnectFault, Fault};
 use std::net::IpAddr;
 
@@ -48,6 +50,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::NoLocalPort, 0.04),
         ],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -113,9 +117,80 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     let Some(it) = dossier.dialled().into_iter().find(|it| address::is_ipv6(&it.to)) else {
         return vec![Claim::new(RULES_OUT, "no IPv6 address was dialled", Vec::new())];
     };
-    // Nothing listens on `::1` only where an app took IPv4 alone.
-    let weight = if address::is_loopback(&it.to) { 4.5 } else { 4.0 };
+    let refused_too = dossier.seen(Sign::ConnectRefused, When::During).into_iter().any(|seen| {
+        let theirs = seen.key.upstream.as_deref().unwrap_or_default();
+        !address::is_ipv6(theirs) && address::port(theirs) == address::port(&it.to)
+    });
+    if refused_too {
+        return vec![Claim::new(AGAINST, "IPv4 is refused too", vec![it.cite])];
+    }
+    // On `::1` an app that took IPv4 alone does not listen; elsewhere IPv6 may not be there at all.
+    let weight = if address::is_loopback(&it.to) { 6.0 } else { 4.0 };
     vec![Claim::new(weight, "an IPv6 address was dialled", vec![it.cite])]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let dialled = dossier.dialled();
+    let it = dialled.iter().find(|it| address::is_ipv6(&it.to))?;
+    let port = address::port(&it.to);
+    let four = dossier
+        .listeners_behind()
+        .into_iter()
+        .find(|there| address::port(&there.address) == port && !address::is_ipv6(&there.address));
+    Some(match four {
+        Some(there) => format!(
+            "{} dials {} over IPv6, and the app listens on {}",
+            dossier.hop(),
+            it.to,
+            there.address
+        ),
+        None => format!("{} dials {} over IPv6, where nothing answers", dossier.hop(), it.to),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let dialled = dossier.dialled();
+    let to = dialled.iter().find(|it| address::is_ipv6(&it.to)).map(|it| it.to.clone());
+    let port = to.as_deref().and_then(address::port);
+    let port_words = port.map_or_else(|| "PORT".to_owned(), |it| it.to_string());
+    let local = to.as_deref().is_some_and(address::is_loopback);
+    let step = match local {
+        true => {
+            let text = format!("Dial `127.0.0.1:{port_words}` instead of `localhost` or `[::1]`");
+            let cite = to.as_deref().and_then(|it| {
+                let dials = dossier.dials();
+                let found = dials.into_iter().find(|dial| address::port(dial.to) == address::port(it));
+                found.map(|it| it.cite)
+            });
+            let diff = cite.and_then(|cite| {
+                let old = if cite.quote.contains("localhost") { "localhost" } else { "[::1]" };
+                wording::change(dossier, text.clone(), &cite, old, "127.0.0.1", Risk::None)
+            });
+            diff.unwrap_or_else(|| Step::say(text))
+        }
+        false => Step::say(match dossier.incident.hop.stack() {
+            Stack::Nginx => "Resolve IPv4 addresses only: `resolver ADDRESS ipv6=off;`, or take the AAAA record away".to_owned(),
+            _ => "Dial the IPv4 address, or take the name's AAAA record away until IPv6 works on that way".to_owned(),
+        }),
+    };
+    Cure {
+        before: vec![Step::look(
+            "See on which family the app listens",
+            platform::inside(
+                dossier,
+                &match port {
+                    Some(port) => format!("ss -ltn 'sport = :{port}'"),
+                    None => "ss -ltn".to_owned(),
+                },
+            ),
+        )],
+        now: vec![step, wording::reload(dossier)],
+        lasting: vec![Step::say(format!(
+            "Or bind the app to both families: `{}`",
+            wording::bind(dossier.server_product(), &format!("[::]:{port_words}"))
+        ))],
+        verify: vec![wording::through(dossier)],
+    }
 }
 
 #[cfg(test)]

@@ -99,12 +99,12 @@ fn cure(_: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::report::report;
+    use crate::testing::explained;
 
     #[test]
     fn the_pod_is_said() {
         let events = "LAST SEEN   TYPE      REASON    OBJECT            MESSAGE\n2m10s       Warning   Evicted   pod/shop-7d-x     The node was low on resource: memory.\n";
-        let report = report(&[("events.txt", events)]);
+        let report = explained(&[("events.txt", events)]);
         assert_eq!(report.cause, "k8s_evicted");
         assert!(
             report.statement.starts_with("shop-7d-x was evicted from its node"),

@@ -90,12 +90,12 @@ fn cure(_: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::report::report;
+    use crate::testing::explained;
 
     #[test]
     fn the_reason_is_said() {
         let events = "Events:\n  Type     Reason            Age   From               Message\n  Warning  FailedScheduling  5m    default-scheduler  0/3 nodes are available: 3 Insufficient cpu.\n";
-        let report = report(&[("describe.txt", events)]);
+        let report = explained(&[("describe.txt", events)]);
         assert_eq!(report.cause, "k8s_unschedulable");
         assert_eq!(
             report.statement,

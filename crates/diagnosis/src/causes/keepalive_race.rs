@@ -21,10 +21,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::{Loss, YOUNG, forgotten, loss};
 use crate::text::{AGAINST, Claim, Text, When};
+use crate::wording;
 use evidence::{Limit, Product, Sign, Stack};
 use exchange::{Fault, HeadFault, SendFault};
 
@@ -47,6 +49,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         brings: &["premature_close", "connection_reset"],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -109,10 +113,7 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         ));
     }
     let sync = dossier.read(Product::Gunicorn)
-        && dossier
-            .seen(Sign::WorkerBooted, crate::text::When::Any)
-            .iter()
-            .any(|it| it.detail() == Some("sync"));
+        && dossier.seen(Sign::WorkerBooted, When::Any).iter().any(|it| it.detail() == Some("sync"));
     if sync {
         claims.push(Claim::new(
             AGAINST,
@@ -123,9 +124,74 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     claims
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let app = wording::app_at(dossier);
+    let hop = dossier.hop();
+    let closes = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps());
+    let reuses = wording::hop_limit(dossier, Limit::KeepAliveReuse);
+    Some(match (closes, reuses) {
+        (Some((close, _)), Some((reuse, _))) if close < reuse => format!(
+            "{app} closes idle connections after {}, and {hop} reuses them for {}",
+            span(close),
+            span(reuse)
+        ),
+        (Some((close, _)), _) => {
+            format!(
+                "{app} closed an idle connection, as it does after {}, just as {hop} reused it",
+                span(close)
+            )
+        }
+        _ => format!("{app} closed an idle connection just as {hop} reused it"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let product = dossier.server_product();
+    let stack = dossier.incident.hop.stack();
+    let longer = Step::say(format!(
+        "Let the app keep idle connections for longer than {} does: `{}`",
+        dossier.hop(),
+        wording::keep_alive(product)
+    ));
+    let reuse = wording::hop_limit(dossier, Limit::KeepAliveReuse);
+    let close = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps());
+    let shorter = Step::say(format!(
+        "Or let {} drop them before the app does: {}",
+        dossier.hop(),
+        wording::idle_reuse(stack)
+    ));
+    // Below the app's own limit, in whole seconds.
+    let below = close.map_or(2, |(it, _)| (it / 1000 - 1).max(1));
+    let shorter = match reuse {
+        Some((value, cite)) if stack == Stack::Nginx => {
+            let old = format!("{}s", value / 1000);
+            let text = format!("Or let nginx drop them before the app does, after {below} s");
+            wording::change(dossier, text, &cite, &old, &format!("{below}s"), Risk::None)
+                .unwrap_or(shorter)
+        }
+        _ => shorter,
+    };
+    let retry = match stack {
+        Stack::Nginx => {
+            "`proxy_next_upstream error;` repeats what may happen twice (GET, HEAD) on another connection: it hides the race, which stays for POST"
+        }
+        Stack::HaProxy => {
+            "`retry-on conn-failure empty-response` repeats such requests: it hides the race, and needs `http-reuse safe`"
+        }
+        Stack::Envoy => "`retry_on: reset-before-request` repeats such requests: it hides the race",
+        _ => "A retry of GET and HEAD on a fresh connection hides the race, which stays for POST",
+    };
+    Cure {
+        before: Vec::new(),
+        now: vec![longer, wording::restarted(dossier), shorter],
+        lasting: vec![Step::say(retry).hides()],
+        verify: vec![wording::quiet(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_not};
+    use crate::testing::{CLOSED, check, check_not, check_text, nginx};
 
     #[test]
     fn a_reused_connection_closed_without_a_byte() {
@@ -155,5 +221,28 @@ mod tests {
     #[test]
     fn half_a_head_is_no_race() {
         check_not("head: closed | reused idle=5s | received=20", "keepalive_race");
+    }
+
+    #[test]
+    fn the_two_limits_are_put_in_order() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                (
+                    "nginx.conf",
+                    "http {\n    upstream app {\n        server 127.0.0.1:8000;\n        keepalive 16;\n        keepalive_timeout 60s;\n    }\n    server {\n        listen 80;\n        location / {\n            proxy_pass http://app;\n        }\n    }\n}\n",
+                ),
+                (
+                    "gunicorn.conf.py",
+                    "bind = '127.0.0.1:8000'\nworker_class = 'gthread'\nkeepalive = 5\n",
+                ),
+            ],
+            "keepalive_race: gunicorn at 127.0.0.1:8000 closes idle connections after 5 s, and nginx reuses them for 60 s\n\
+             now: Let the app keep idle connections for longer than nginx does: `gunicorn --keep-alive 75`\n\
+             now: Restart gunicorn with that [sudo systemctl restart gunicorn] restart\n\
+             now: Or let nginx drop them before the app does, after 4 s (nginx.conf: -keepalive_timeout 60s +keepalive_timeout 4s)\n\
+             lasting: `proxy_next_upstream error;` repeats what may happen twice (GET, HEAD) on another connection: it hides the race, which stays for POST hides\n\
+             verify: nginx logs no new failure of this kind [sudo tail -n 200 /var/log/nginx/error.log] checks",
+        );
     }
 }

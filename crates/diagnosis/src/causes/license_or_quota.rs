@@ -21,9 +21,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, during};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[during(Sign::QuotaDenied, DECIDES)],
         brings: &["unhandled_exception", "upstream_own_5xx"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -58,4 +63,54 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("See in the account of that service which limit was reached, and by which key"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::QuotaDenied, When::During)?;
+    Some(format!(
+        "a service that {} needs refused for quota, licence or payment{}",
+        wording::app(dossier),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![wording::read_log(
+            dossier,
+            "Read which service refused, and whether it says `Retry-After`",
+        )],
+        now: vec![
+            Step::say(
+                "For a rate wait as long as it says, and spread the calls; for a quota that is used up ask for more, or use less",
+            ),
+            Step::say("Answer callers 503 with `Retry-After` meanwhile, not 500"),
+        ],
+        lasting: vec![Step::say(
+            "Cache answers, use separate keys for jobs and for users, and watch what is left of the quota",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn a_quota_is_used_up() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/pay.py\", line 4, in pay\n    ask()\nopenai.RateLimitError: Error code: 429 - {'error': {'code': 'insufficient_quota'}}\n",
+            )],
+            "license_or_quota: a service that the app needs refused for quota, licence or payment: openai.RateLimitError: Error code: 429\n\
+             before: Read which service refused, and whether it says `Retry-After` [journalctl -u APP --since -1h] checks\n\
+             now: For a rate wait as long as it says, and spread the calls; for a quota that is used up ask for more, or use less\n\
+             now: Answer callers 503 with `Retry-After` meanwhile, not 500\n\
+             lasting: Cache answers, use separate keys for jobs and for users, and watch what is left of the quota\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
+    }
 }

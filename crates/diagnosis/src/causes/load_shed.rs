@@ -20,9 +20,12 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{STRONG, Text, during};
-use evidence::Sign;
+use crate::report::{Cure, Step};
+use crate::text::{STRONG, Text, When, during};
+use crate::wording;
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "load_shed",
@@ -36,6 +39,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::Answered503, 0.1)],
         clues: &[during(Sign::RateLimited, STRONG)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -58,9 +63,47 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::RateLimited, When::During)?;
+    let rule = seen.detail().map(|it| format!(" by the rule {}", wording::brief(it)));
+    Some(format!(
+        "{} turned requests away{}, because there were too many",
+        seen.key.product.name(),
+        rule.unwrap_or_default()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let mut now = vec![Step::say(
+        "Let callers wait as long as `Retry-After` says, and spread what they repeat at random",
+    )];
+    let rule = match dossier.incident.hop.stack() {
+        Stack::Nginx => Some("`limit_req` and `limit_conn` (and say 429: `limit_req_status 429;`)"),
+        Stack::HaProxy => {
+            Some("the `deny` rule on `sc_http_req_rate` (and say 429: `deny_status 429`)")
+        }
+        Stack::Envoy => Some("the `local_ratelimit` filter or the overload manager"),
+        Stack::Traefik => Some("the `rateLimit` or `inFlightReq` middleware"),
+        _ => None,
+    };
+    if let Some(rule) = rule {
+        now.push(Step::say(format!(
+            "If honest traffic is above the limit and the app can take it, raise it in {rule}"
+        )));
+    }
+    Cure {
+        before: Vec::new(),
+        now,
+        lasting: vec![Step::say(
+            "Measure what the app can work on at once, and set the limit by that",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{check_among, check_not, check_text};
 
     #[test]
     fn a_503_may_be_on_purpose() {
@@ -70,5 +113,27 @@ mod tests {
     #[test]
     fn a_502_of_the_upstream_is_not() {
         check_not("status: 502 | fresh", "load_shed");
+    }
+
+    #[test]
+    fn a_limit_of_nginx_turned_it_away() {
+        check_text(
+            &[
+                (
+                    "error.log",
+                    "2026/11/20 15:16:30 [error] 7#7: *1 limiting requests, excess: 5.320 by zone \"api\", client: 192.0.2.7, server: api.example.com, request: \"GET /data HTTP/1.1\", host: \"api.example.com\"\n",
+                ),
+                (
+                    "access.log",
+                    "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 503 197 \"-\" \"curl/8.5.0\"\n",
+                ),
+            ],
+            "load_shed: nginx turned requests away by the rule api, because there were too many\n\
+             now: Let callers wait as long as `Retry-After` says, and spread what they repeat at random\n\
+             now: If honest traffic is above the limit and the app can take it, raise it in `limit_req` and `limit_conn` (and say 429: `limit_req_status 429;`)\n\
+             lasting: Measure what the app can work on at once, and set the limit by that\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
     }
 }

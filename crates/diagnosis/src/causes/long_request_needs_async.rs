@@ -19,9 +19,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::waited_in_vain;
 use crate::text::Text;
+use crate::wording;
 use evidence::Sign;
 use exchange::Micros;
 
@@ -43,6 +46,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::IntegrationTimedOut, 0.02),
             (Sign::Answered504, 0.02),
         ],
+        cure,
         ..Text::NONE
     },
 };
@@ -72,6 +76,24 @@ fn fix(_: &Case) -> Vec<Fix> {
              that a broken connection loses the work",
         ),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: Vec::new(),
+        now: vec![Step::say(format!(
+            "As a stopgap raise {} of {} for this route alone: that hides that callers may leave, \
+             and that a broken connection loses the work",
+            wording::read_limit(dossier),
+            dossier.hop()
+        ))
+        .hides()],
+        lasting: vec![Step::say(
+            "Answer 202 with the address of a job at once, let a queue do the work, and let the \
+             caller ask for its state",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
 }
 
 #[cfg(test)]

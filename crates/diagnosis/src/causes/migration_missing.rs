@@ -22,9 +22,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
-use evidence::Sign;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, before};
+use crate::{platform, wording};
+use evidence::{Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "migration_missing",
@@ -38,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[before(Sign::MigrationMissing, DECIDES)],
         brings: &["crash_at_start", "crash_loop", "unhandled_exception", "upstream_own_5xx"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -50,4 +55,76 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Run the missing one, or go back to the version of the app that fits the schema"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::MigrationMissing, When::Before)?;
+    Some(format!(
+        "the database lacks a table or column that {} uses{}",
+        wording::app(dossier),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let detail = wording::first(dossier, Sign::MigrationMissing, When::Before)
+        .and_then(|it| it.detail().map(str::to_owned))
+        .unwrap_or_default();
+    let (show, migrate) = if dossier.read(Product::Django) || detail.contains("django") {
+        ("python manage.py showmigrations", "python manage.py migrate")
+    } else if dossier.read(Product::Ruby)
+        || dossier.read(Product::Puma)
+        || detail.contains("PendingMigration")
+    {
+        ("bin/rails db:migrate:status", "bin/rails db:migrate")
+    } else if detail.contains("psycopg")
+        || detail.contains("sqlalchemy")
+        || dossier.read(Product::Flask)
+    {
+        ("alembic current", "alembic upgrade head")
+    } else {
+        ("MIGRATE status", "MIGRATE up")
+    };
+    Cure {
+        before: vec![
+            Step::look("See which migrations are missing", platform::inside(dossier, show)),
+            Step::say("Save the database before a migration that changes or drops what is there"),
+        ],
+        now: vec![Step::run(
+            "Run them; or go back to the version of the app that fits the database",
+            platform::inside(dossier, migrate),
+            Risk::Data,
+        )],
+        lasting: vec![Step::say(
+            "Let the deploy migrate before it starts the new version, and change the schema in steps \
+             that both versions bear: add, deploy, remove later",
+        )],
+        verify: vec![
+            Step::look("None is missing", platform::inside(dossier, show)),
+            wording::through(dossier),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check_text;
+
+    #[test]
+    fn the_table_is_missing() {
+        check_text(
+            &[(
+                "app.log",
+                "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\ndjango.db.utils.ProgrammingError: relation \"shop_order\" does not exist\n",
+            )],
+            "migration_missing: the database lacks a table or column that the app uses: django.db.utils.ProgrammingError: relation \"shop_order\" does not exist\n\
+             before: See which migrations are missing [python manage.py showmigrations] checks\n\
+             before: Save the database before a migration that changes or drops what is there\n\
+             now: Run them; or go back to the version of the app that fits the database [python manage.py migrate] data\n\
+             lasting: Let the deploy migrate before it starts the new version, and change the schema in steps that both versions bear: add, deploy, remove later\n\
+             verify: None is missing [python manage.py showmigrations] checks\n\
+             verify: A request that failed gets its answer [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
+    }
 }

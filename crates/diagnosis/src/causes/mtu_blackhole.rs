@@ -19,10 +19,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::{address, remote, waited_in_vain};
 use crate::text::Text;
-use evidence::Sign;
+use crate::{platform, wording};
+use evidence::{Sign, address};
 use exchange::{BodyFault, Fault, SendFault, TlsFault};
 
 /// What surely fits into one packet on any path.
@@ -37,7 +40,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::TlsTimedOut, 0.08), (Sign::HeadTimedOut, 0.002)], ..Text::NONE },
+    text: Text {
+        behind: &[(Sign::TlsTimedOut, 0.08), (Sign::HeadTimedOut, 0.002)],
+        cure,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -66,6 +73,30 @@ fn fix(case: &Case) -> Vec<Fix> {
             "Let ICMP `fragmentation needed` through, or clamp the TCP segment size at the tunnel",
         ),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let to = dossier
+        .upstream()
+        .map(address::host)
+        .filter(|it| platform::is_plain(it))
+        .unwrap_or("ADDRESS");
+    Cure {
+        before: vec![Step::look("See whether large packets get through: 1400 bytes fail where 1200 pass", format!("ping -c 3 -M do -s 1200 {to}; ping -c 3 -M do -s 1400 {to}"))],
+        now: vec![
+            Step::run(
+                "Let the host clamp segments to what the way carries",
+                "sudo iptables -t mangle -A POSTROUTING -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+                Risk::None,
+            )
+            .hides(),
+        ],
+        lasting: vec![
+            Step::say("Let the firewalls on the way pass ICMP `fragmentation needed` and `packet too big`"),
+            Step::say("Give the tunnel, and the container networks over it, the MTU that it carries"),
+        ],
+        verify: vec![wording::through(dossier)],
+    }
 }
 
 #[cfg(test)]

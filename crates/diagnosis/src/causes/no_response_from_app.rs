@@ -21,9 +21,12 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, during};
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
 use evidence::Sign;
 use exchange::{BodyFault, Fault};
 
@@ -40,6 +43,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::Closed, 0.02)],
         clues: &[during(Sign::NoResponseFromApp, DECIDES)],
         brings: &["premature_close", "upstream_own_5xx"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -80,9 +85,34 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::NoResponseFromApp, When::During)?;
+    Some(format!(
+        "the code of the app returned without an answer, and {} closed the connection{}",
+        wording::app(dossier),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: Vec::new(),
+        now: vec![
+            Step::say(
+                "Let each path through the route's code answer, also the ones that return early",
+            ),
+            wording::restarted(dossier),
+        ],
+        lasting: vec![Step::say(
+            "Look at middlewares that wrap the sending of the answer: one that swallows an exception sends nothing",
+        )],
+        verify: vec![wording::answers(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{CLOSED, check_among, check_not, check_text, nginx};
 
     #[test]
     fn an_app_on_uvicorn_may_have_returned_too_early() {
@@ -98,5 +128,20 @@ mod tests {
     #[test]
     fn a_reset_is_no_end_of_an_app() {
         check_not("body: reset | fresh received=4000 server=uvicorn", "no_response_from_app");
+    }
+
+    #[test]
+    fn the_app_returned_without_an_answer() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                ("app.log", "ERROR:    ASGI callable returned without starting response.\n"),
+            ],
+            "no_response_from_app: the code of the app returned without an answer, and uvicorn closed the connection\n\
+             now: Let each path through the route's code answer, also the ones that return early\n\
+             now: Restart uvicorn with that [sudo systemctl restart uvicorn] restart\n\
+             lasting: Look at middlewares that wrap the sending of the answer: one that swallows an exception sends nothing\n\
+             verify: uvicorn at 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
+        );
     }
 }

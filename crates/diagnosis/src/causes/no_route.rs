@@ -19,10 +19,13 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{address, neighbour_silent};
 use crate::text::Text;
-use evidence::Sign;
+use crate::{platform, wording};
+use evidence::{Sign, address};
 use exchange::{ConnectFault, Fault, Phase};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -40,6 +43,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::HostUnreachable, 0.25),
             (Sign::NetworkUnreachable, 0.6),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -73,9 +78,36 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let upstream = dossier.upstream()?;
+    Some(format!("the host of {} has no route to {}", dossier.hop(), address::host(upstream)))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let to = dossier
+        .upstream()
+        .map(address::host)
+        .filter(|it| platform::is_plain(it))
+        .unwrap_or("ADDRESS");
+    let look = format!("ip route get {to}");
+    Cure {
+        before: vec![Step::look("See which way the kernel would take", look.clone())],
+        now: vec![
+            Step::look("See whether an interface or tunnel is down", "ip -br address; ip route"),
+            Step::say(
+                "Bring back what is missing (the interface, the VPN, the peering), or correct the address that is dialled",
+            ),
+        ],
+        lasting: vec![Step::say(
+            "Let the route be made with the interface at boot, and watch it from the proxy's host",
+        )],
+        verify: vec![Step::look("There is a route", look), wording::answers(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_among, check_not};
+    use crate::testing::{check, check_among, check_not, check_text, nginx_to};
 
     #[test]
     fn a_network_without_a_route() {
@@ -97,5 +129,25 @@ mod tests {
     fn a_neighbour_that_was_asked_in_vain_is_down() {
         check_among("connect: host_unreachable | to=10.9.0.7:80 after=3s", "no_route");
         check_not("connect: timed_out | to=10.9.0.7:80", "no_route");
+    }
+
+    #[test]
+    fn the_network_is_not_reached() {
+        check_text(
+            &[(
+                "error.log",
+                &nginx_to(
+                    "192.0.2.9:8000",
+                    "connect() failed (101: Network is unreachable) while connecting to upstream",
+                ),
+            )],
+            "no_route: the host of nginx has no route to 192.0.2.9\n\
+             before: See which way the kernel would take [ip route get 192.0.2.9] checks\n\
+             now: See whether an interface or tunnel is down [ip -br address; ip route] checks\n\
+             now: Bring back what is missing (the interface, the VPN, the peering), or correct the address that is dialled\n\
+             lasting: Let the route be made with the interface at boot, and watch it from the proxy's host\n\
+             verify: There is a route [ip route get 192.0.2.9] checks\n\
+             verify: 192.0.2.9:8000 answers by itself [curl -sv http://192.0.2.9:8000/ -o /dev/null] checks",
+        );
     }
 }

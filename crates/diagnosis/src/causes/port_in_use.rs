@@ -21,10 +21,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::listener;
-use crate::text::{DECIDES, STRONG, Text, before};
-use evidence::Sign;
+use crate::text::{DECIDES, STRONG, Text, When, before};
+use crate::{platform, wording};
+use evidence::{Product, Sign, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -47,6 +50,8 @@ pub(super) static CAUSE: Cause = Cause {
             "wrong_protocol_service",
             "unix_socket_missing",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -69,9 +74,60 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::PortInUse, When::Before)
+        .or_else(|| wording::first(dossier, Sign::BindFailed, When::Before))?;
+    let address = seen.key.upstream.as_deref().or(dossier.upstream());
+    let address = address.map_or_else(|| "its address".to_owned(), wording::brief);
+    let app = wording::app(dossier);
+    Some(match seen.key.sign {
+        Sign::PortInUse => format!("{app} could not start: {address} is taken by another process"),
+        _ => format!("{app} could not listen on {address}{}", wording::because(&seen)),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let seen = wording::first(dossier, Sign::PortInUse, When::Before);
+    let wanted = seen.and_then(|it| it.key.upstream.as_deref()).and_then(address::port);
+    let owner = match wanted.or(dossier.port()) {
+        Some(port) => format!("sudo ss -ltnp 'sport = :{port}'"),
+        None => "sudo ss -ltnp".to_owned(),
+    };
+    let mut lasting = vec![Step::say(
+        "Let one supervisor alone start the app, and let a deploy wait until the old process has \
+         ended",
+    )];
+    if dossier.server_product() == Some(Product::Gunicorn) {
+        lasting.push(Step::say(
+            "For deploys without a gap reload Gunicorn (`kill -HUP`) or hand its socket over \
+             (`kill -USR2`) instead of starting a second one",
+        ));
+    }
+    Cure {
+        before: vec![Step::look("See who owns the port, and since when", owner.clone())],
+        now: vec![
+            Step::run(
+                "If the owner is a left-over of the app, end it, naming the pid that was shown",
+                "sudo kill PID",
+                Risk::Restart,
+            ),
+            Step::run(
+                format!("Then start {}", wording::app(dossier)),
+                platform::start(dossier),
+                Risk::Restart,
+            ),
+        ],
+        lasting,
+        verify: vec![
+            Step::look(format!("{} itself owns the port", wording::app(dossier)), owner),
+            wording::answers(dossier),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx};
 
     #[test]
     fn a_refused_port_may_have_been_taken_before() {
@@ -81,5 +137,25 @@ mod tests {
     #[test]
     fn a_timeout_is_not_about_who_owns_the_port() {
         check_not("connect: timed_out | to=127.0.0.1:8000", "port_in_use");
+    }
+
+    #[test]
+    fn the_owner_of_the_port_is_looked_at_first() {
+        check_text(
+            &[
+                ("error.log", &nginx(REFUSED)),
+                (
+                    "journal",
+                    "Nov 20 15:16:00 web systemd[1]: app.socket: Failed to create listening socket (127.0.0.1:8000): Address already in use\n",
+                ),
+            ],
+            "port_in_use: the app could not start: 127.0.0.1:8000 is taken by another process\n\
+             before: See who owns the port, and since when [sudo ss -ltnp 'sport = :8000'] checks\n\
+             now: If the owner is a left-over of the app, end it, naming the pid that was shown [sudo kill PID] restart\n\
+             now: Then start the app [sudo systemctl start APP] restart\n\
+             lasting: Let one supervisor alone start the app, and let a deploy wait until the old process has ended\n\
+             verify: the app itself owns the port [sudo ss -ltnp 'sport = :8000'] checks\n\
+             verify: 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
+        );
     }
 }

@@ -21,9 +21,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::Cure;
 use crate::signs::{Loss, YOUNG, certificate_missing, loss, window, worked};
 use crate::text::Text;
+use crate::wording;
 use evidence::Sign;
 use exchange::{Fault, HeadFault};
 
@@ -36,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::Closed, 0.14), (Sign::Disconnected, 0.12)], ..Text::NONE },
+    text: Text { behind: &[(Sign::Closed, 0.14), (Sign::Disconnected, 0.12)], cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -79,6 +82,10 @@ fn ask(case: &Case) -> String {
         Some(path) => format!("curl -v --unix-socket '{path}' http://localhost/"),
         None => format!("curl -v http://{}/", case.dialled()),
     }
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    wording::silence(dossier)
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, HINTS, SPEAKS, Text, before, during};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{Claim, HINTS, SPEAKS, Text, When, before, during};
+use crate::{platform, wording};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, Phase};
 
@@ -58,6 +60,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         brings: &["no_live_upstreams", "endpoints_empty"],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -106,9 +110,53 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         .collect()
 }
 
+/// What is known of how it ended; else that nobody listens.
+fn says(dossier: &Dossier) -> Option<String> {
+    let silent = match dossier.upstream() {
+        Some(upstream) => format!(", so nothing listens on {upstream}"),
+        None => String::new(),
+    };
+    let ended = |sign, how: &dyn Fn(i64) -> String| {
+        let seen = wording::first(dossier, sign, When::Before)?;
+        let how = seen.run.opening.number.map(how).unwrap_or_default();
+        Some((wording::who(dossier, &seen), how))
+    };
+    if let Some((who, _)) = ended(Sign::ProcessStopped, &|_| String::new()) {
+        return Some(format!("{who} was stopped{silent}"));
+    }
+    if let Some((who, _)) = ended(Sign::ProcessInactive, &|_| String::new()) {
+        return Some(format!("{who} is not running{silent}"));
+    }
+    if let Some((who, how)) = ended(Sign::ProcessKilled, &|it| format!(" by signal {it}")) {
+        return Some(format!("{who} was killed{how}{silent}"));
+    }
+    if let Some((who, how)) = ended(Sign::ProcessExited, &|it| format!(" with exit code {it}")) {
+        return Some(format!("{who} ended{how}{silent}"));
+    }
+    let refused = matches!(dossier.sign(), Sign::ConnectRefused | Sign::SocketStale);
+    let upstream = dossier.upstream().filter(|_| refused)?;
+    Some(format!("nothing listens on {upstream}"))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![wording::read_log(
+            dossier,
+            "Read why it ended before its log moves on; a start that fails again says the same",
+        )],
+        now: vec![Step::run(
+            format!("Start {}", wording::app(dossier)),
+            platform::start(dossier),
+            Risk::Restart,
+        )],
+        lasting: vec![wording::kept_up(dossier)],
+        verify: vec![wording::listens(dossier), wording::answers(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::check;
+    use crate::testing::{REFUSED, check, check_text, nginx, nginx_to};
 
     #[test]
     fn a_refused_connection_is_a_process_that_is_down() {
@@ -121,5 +169,37 @@ mod tests {
     #[test]
     fn a_connection_that_times_out_is_something_else() {
         crate::testing::check_not("connect: timed_out | to=10.0.0.1:8000", "process_down");
+    }
+
+    #[test]
+    fn a_stopped_unit_is_named_and_started() {
+        check_text(
+            &[
+                ("error.log", &nginx(REFUSED)),
+                ("journal", "Nov 20 15:10:00 web systemd[1]: Stopped app.service - The app.\n"),
+            ],
+            "process_down: app.service was stopped, so nothing listens on 127.0.0.1:8000\n\
+             before: Read why it ended before its log moves on; a start that fails again says the same [journalctl -u app.service --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC'] checks\n\
+             now: Start the app [sudo systemctl start app.service] restart\n\
+             lasting: Let systemd start it after each failure (`Restart=on-failure` in `[Service]`) and at boot [sudo systemctl enable app.service]\n\
+             verify: Something listens on port 8000 [ss -ltnp 'sport = :8000'] checks\n\
+             verify: 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
+        );
+    }
+
+    #[test]
+    fn a_container_that_was_killed_is_started_again() {
+        check_text(
+            &[
+                ("error.log", &nginx_to("app:8000", REFUSED)),
+                ("events", "shop-app-1 exited with code 137\n"),
+            ],
+            "process_down: shop-app-1 was killed by signal 9, so nothing listens on app:8000\n\
+             before: Read why it ended before its log moves on; a start that fails again says the same [docker compose logs --timestamps --since 2026-11-20T15:15:30Z app] checks\n\
+             now: Start the app [docker compose up -d app] restart\n\
+             lasting: Give the service `restart: unless-stopped` in the compose file\n\
+             verify: Something listens on port 8000 [docker compose exec app ss -ltnp 'sport = :8000'] checks\n\
+             verify: app:8000 answers by itself [curl -sv http://app:8000/ -o /dev/null] checks",
+        );
     }
 }

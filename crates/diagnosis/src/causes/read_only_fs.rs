@@ -22,10 +22,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, before};
-use evidence::Sign;
+use crate::text::{DECIDES, Text, When, before};
+use crate::{platform, wording};
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "read_only_fs",
@@ -39,6 +42,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[before(Sign::ReadOnlyFs, DECIDES)],
         brings: &["crash_at_start", "crash_loop", "unhandled_exception", "upstream_own_5xx"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -55,4 +60,97 @@ fn fix(case: &Case) -> Vec<Fix> {
              writable place",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::ReadOnlyFs, When::Before)?;
+    Some(match (seen.key.product.stack(), seen.detail()) {
+        (Stack::Kernel, Some(disk)) => {
+            format!(
+                "the kernel made the file system of {} read-only after an error",
+                wording::brief(disk)
+            )
+        }
+        _ => format!(
+            "the file system of {} is read-only{}",
+            wording::app(dossier),
+            wording::because(&seen)
+        ),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let kernel = wording::first(dossier, Sign::ReadOnlyFs, When::Before)
+        .is_some_and(|it| it.key.product.stack() == Stack::Kernel);
+    if kernel {
+        return Cure {
+            before: vec![
+                Step::look(
+                    "Read what the kernel met on that disk",
+                    "sudo dmesg -T | grep -iE 'I/O error|EXT4-fs|XFS|remount'",
+                ),
+                Step::say("Save the data from it before anything else").at("the app's host"),
+            ],
+            now: vec![Step::run(
+                "Check the file system unmounted, from a rescue system",
+                "sudo fsck -f DEVICE",
+                Risk::Data,
+            )],
+            lasting: vec![Step::say(
+                "Replace a disk or volume that reports errors; mounting it again as it is only hides them",
+            )],
+            verify: vec![Step::look("It is mounted `rw`", "findmnt -o TARGET,SOURCE,OPTIONS")],
+        };
+    }
+    let place = match (platform::kubernetes(dossier), platform::container(dossier)) {
+        (true, _) => {
+            "Mount an `emptyDir` where the app writes, and leave `readOnlyRootFilesystem: true`"
+                .to_owned()
+        }
+        (_, true) => {
+            "Give the service a `tmpfs` or a volume where it writes, and leave the rest `read_only`"
+                .to_owned()
+        }
+        _ => format!(
+            "Name the directory in `ReadWritePaths=` of {}, and leave the rest read-only",
+            platform::declaration(dossier)
+        ),
+    };
+    Cure {
+        before: vec![Step::look(
+            "See what is mounted read-only",
+            platform::inside(dossier, "findmnt -o TARGET,OPTIONS"),
+        )],
+        now: vec![Step::say(place), wording::restarted(dossier)],
+        lasting: Vec::new(),
+        verify: vec![wording::through(dossier)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{CLOSED, check_text, nginx};
+
+    #[test]
+    fn the_kernel_mounted_it_anew() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                (
+                    "kern.log",
+                    "Nov 20 15:16:00 web kernel: [12.345678] EXT4-fs (sda1): Remounting filesystem read-only\n",
+                ),
+                (
+                    "app.log",
+                    "Traceback (most recent call last):\n  File \"/srv/db.py\", line 9, in load\n    a\nOSError: [Errno 30] Read-only file system: '/srv/cache'\n",
+                ),
+            ],
+            "read_only_fs: the kernel made the file system of sda1 read-only after an error\n\
+             before: Read what the kernel met on that disk [sudo dmesg -T | grep -iE 'I/O error|EXT4-fs|XFS|remount'] checks\n\
+             before: Save the data from it before anything else\n\
+             now: Check the file system unmounted, from a rescue system [sudo fsck -f DEVICE] data\n\
+             lasting: Replace a disk or volume that reports errors; mounting it again as it is only hides them\n\
+             verify: It is mounted `rw` [findmnt -o TARGET,SOURCE,OPTIONS] checks",
+        );
+    }
 }

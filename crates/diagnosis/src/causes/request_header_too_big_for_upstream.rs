@@ -154,8 +154,8 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::report::{check_told, nginx, report};
-    use crate::testing::{check_listed, check_not};
+    use crate::testing::report::{check_told, nginx};
+    use crate::testing::{check_listed, check_not, explained};
 
     #[test]
     fn a_large_head_and_a_target_that_hangs_up() {
@@ -189,7 +189,7 @@ mod tests {
         );
         let uwsgi =
             "Fri Nov 20 15:16:30 2026 - invalid request block size: 5800 (max 4096)...skip\n";
-        let report = report(&[("error.log", &line), ("uwsgi.log", uwsgi)]);
+        let report = explained(&[("error.log", &line), ("uwsgi.log", uwsgi)]);
         assert_eq!(report.cause, "request_header_too_big_for_upstream");
         check_told(&report, &["+    buffer-size = 32768"]);
     }

@@ -18,10 +18,13 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::forgotten;
 use crate::text::Text;
-use evidence::Sign;
+use crate::wording;
+use evidence::{Sign, Stack};
 use exchange::{Fault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::SendTimedOut, 0.87)], ..Text::NONE },
+    text: Text { behind: &[(Sign::SendTimedOut, 0.87)], cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -62,6 +65,25 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::run("If so, see where the app is, here for Python", "py-spy dump -p PID"),
         Fix::new("Let the app read the body as it comes, before it waits for anything else"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let limit = match dossier.incident.hop.stack() {
+        Stack::Nginx => "`proxy_send_timeout`",
+        Stack::HaProxy => "`timeout server`",
+        Stack::Apache => "`ProxyTimeout`",
+        Stack::Caddy => "`write_timeout`",
+        _ => "the proxy's limit for sending",
+    };
+    Cure {
+        before: vec![wording::stacks(dossier)],
+        now: vec![
+            Step::say("Let the app read bodies as they come, before it does anything slow"),
+            Step::say(format!("A longer {limit} hides an app that does not read: leave it, unless the line itself is slow")).hides(),
+        ],
+        lasting: vec![Step::say("Let large uploads go to a store (a signed URL) and pass the app a reference")],
+        verify: vec![wording::quiet(dossier)],
+    }
 }
 
 #[cfg(test)]

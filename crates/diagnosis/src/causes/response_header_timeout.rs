@@ -24,8 +24,10 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{forgotten, listener};
 use crate::text::{Claim, Text};
+use crate::{platform, wording};
 use evidence::{Limit, Sign};
 use exchange::{Fault, HeadFault};
 
@@ -47,6 +49,7 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         reason,
         says,
+        cure,
         ..Text::NONE
     },
 };
@@ -89,8 +92,10 @@ fn says(dossier: &Dossier) -> Option<String> {
     let hop = dossier.hop();
     let limit = dossier.limit(Limit::Read, |it| it.stack() == dossier.incident.hop.stack());
     let within = limit.map(|(value, _)| format!(" of {}", span(value))).unwrap_or_default();
-    let mut words =
-        format!("{} did not begin its answer within {hop}'s limit{within}", dossier.server_at());
+    let mut words = format!(
+        "{} did not begin its answer within {hop}'s limit{within}",
+        wording::app_at(dossier)
+    );
     if let Some(status) = crate::signs_on_wire::status(dossier.incident)
         && dossier.sign() == Sign::HeadTimedOut
     {
@@ -100,9 +105,47 @@ fn says(dossier: &Dossier) -> Option<String> {
     Some(words)
 }
 
+fn cure(dossier: &Dossier) -> Cure {
+    let limit = wording::read_limit(dossier);
+    let hop = dossier.hop();
+    let value =
+        wording::hop_limit(dossier, Limit::Read).map(|(it, _)| format!(" ({} now)", span(it)));
+    Cure {
+        before: vec![wording::stacks(dossier)],
+        now: vec![
+            Step::say(
+                "Give the call in which the time goes (a query, another service, a lock) a limit \
+                 of its own, well below the proxy's, and answer without it",
+            ),
+            Step::say(format!(
+                "Only if the work is meant to take that long: raise {limit} of {hop}{} for that \
+                 route alone; it hides slowness, and keeps workers and callers busy for longer",
+                value.unwrap_or_default()
+            ))
+            .hides(),
+        ],
+        lasting: vec![Step::say(
+            "Work that takes long for good reason belongs in a queue: answer 202 and let the caller \
+             ask for the result",
+        )],
+        verify: vec![match dossier
+            .upstream()
+            .filter(|it| platform::is_plain(it) && !it.starts_with("unix:"))
+        {
+            Some(upstream) => Step::look(
+                "It begins to answer within the limit, past the proxy",
+                format!(
+                    "curl -s -o /dev/null -w '%{{http_code}} %{{time_starttransfer}}s\\n' http://{upstream}/"
+                ),
+            ),
+            None => wording::through(dossier),
+        }],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_among, check_not};
+    use crate::testing::{WAITED, check, check_among, check_not, check_text, nginx};
 
     #[test]
     fn a_wait_that_our_limit_ended() {
@@ -121,5 +164,25 @@ mod tests {
     #[test]
     fn a_head_that_began_is_slow() {
         check_not("head: slow | fresh received=40", "response_header_timeout");
+    }
+
+    #[test]
+    fn the_limit_is_named_and_what_a_longer_one_hides() {
+        check_text(
+            &[
+                ("error.log", &nginx(WAITED)),
+                (
+                    "nginx.conf",
+                    "server {\n    listen 80;\n    location / {\n        proxy_pass http://127.0.0.1:8000;\n        proxy_read_timeout 30s;\n    }\n}\n",
+                ),
+            ],
+            "response_header_timeout: 127.0.0.1:8000 did not begin its answer within nginx's limit of 30 s; nginx answers 504 then, so another status was made by another hop\n\
+             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo cat /proc/PID/stack] checks\n\
+             now: Give the call in which the time goes (a query, another service, a lock) a limit of its own, well below the proxy's, and answer without it\n\
+             now: Only if the work is meant to take that long: raise `proxy_read_timeout` of nginx (30 s now) for that route alone; it hides slowness, and keeps workers and callers busy for longer hides\n\
+             lasting: Work that takes long for good reason belongs in a queue: answer 202 and let the caller ask for the result\n\
+             verify: It begins to answer within the limit, past the proxy [curl -s -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
+             ' http://127.0.0.1:8000/] checks",
+        );
     }
 }

@@ -22,9 +22,12 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{Loss, loss, window, worked};
 use crate::text::Text;
+use crate::wording;
 use evidence::Sign;
 use exchange::{BodyFault, Fault};
 
@@ -39,6 +42,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::BodyCut, 0.6), (Sign::BodyReset, 0.6), (Sign::ChunkCut, 0.05)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -74,6 +79,36 @@ fn fix(case: &Case) -> Vec<Fix> {
              as whole",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let cut = match dossier.sign() {
+        Sign::BodyReset => "reset",
+        Sign::BodyCut | Sign::ChunkCut | Sign::BodyShort => "closed",
+        _ => return None,
+    };
+    Some(format!(
+        "{} {cut} the connection in the middle of its answer, so the client got a part of it",
+        wording::app_at(dossier)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![wording::read_log(
+            dossier,
+            "Look for an exception or the death of a worker at that second: that is what to cure",
+        )],
+        now: vec![wording::answers(dossier)],
+        lasting: vec![
+            Step::say(
+                "Let the app collect what can fail before it sends the first byte, and log what \
+                 fails after it",
+            ),
+            Step::say("Let clients compare the length with what they got, and resume by `Range`"),
+        ],
+        verify: vec![wording::quiet(dossier)],
+    }
 }
 
 #[cfg(test)]

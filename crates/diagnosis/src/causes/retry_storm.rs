@@ -24,9 +24,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{STRONG, Text, during};
-use evidence::Sign;
+use crate::report::{Cure, Step};
+use crate::text::{STRONG, Text, When, during};
+use crate::wording;
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "retry_storm",
@@ -37,7 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text { clues: &[during(Sign::RetryStorm, STRONG)], ..Text::NONE },
+    text: Text { clues: &[during(Sign::RetryStorm, STRONG)], says, cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -55,4 +58,40 @@ fn fix(_: &Case) -> Vec<Fix> {
              limit",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::RetryStorm, When::During)?;
+    Some(format!(
+        "retries make up a large part of what reaches {}{}",
+        dossier.address(),
+        wording::because(&seen)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let now = match dossier.incident.hop.stack() {
+        Stack::Nginx => {
+            "Lower retries at once: `proxy_next_upstream_tries 2;` and `proxy_next_upstream error;` without `timeout`"
+        }
+        Stack::HaProxy => "Lower retries at once: `retries 1`, and `retry-on conn-failure` alone",
+        Stack::Envoy => {
+            "Lower retries at once: `num_retries: 1` and a `retry_budget` in the cluster's circuit breaker (Istio: `retries.attempts: 1`)"
+        }
+        Stack::Traefik => "Lower retries at once: `attempts: 2` of the retry middleware",
+        Stack::Caddy => "Lower retries at once: `lb_retries 1`",
+        Stack::Ours => {
+            "Lower retries at once: `retry = { attempts = 2, budget = \"20%\" }` on the route"
+        }
+        _ => "Lower the retries of the layer with the most at once",
+    };
+    Cure {
+        before: Vec::new(),
+        now: vec![Step::say(now), wording::reload(dossier)],
+        lasting: vec![
+            Step::say("Let one layer only repeat, with a budget and growing, random waits"),
+            Step::say("Cure what failed first: the storm only keeps it down"),
+        ],
+        verify: vec![wording::answers(dossier)],
+    }
 }

@@ -127,7 +127,7 @@ fn cure(dossier: &Dossier) -> Cure {
             vec![
                 Step::run(
                     "Give the socket's directory the label that web servers may use",
-                    format!("sudo semanage fcontext -a -t httpd_var_run_t {} && sudo restorecon -Rv {word}", advice::word(&format!("{directory}(/.*)?"))),
+                    format!("sudo semanage fcontext -a -t httpd_var_run_t {} && sudo restorecon -Rv {word}", format_args!("'{word}(/.*)?'")),
                     Risk::None,
                 )
                 .at(at.clone()),

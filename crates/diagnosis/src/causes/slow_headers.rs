@@ -19,8 +19,11 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
+use crate::wording;
 use evidence::Sign;
 use exchange::{Fault, HeadFault};
 
@@ -33,7 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::HeadSlow, 0.9)], ..Text::NONE },
+    text: Text { behind: &[(Sign::HeadSlow, 0.9)], cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -61,6 +64,17 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::run("Watch the head come, to see after which line it stops", ask),
         Fix::new("Let the app write its head in one piece, once it knows all of it"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![wording::stacks(dossier)],
+        now: vec![Step::say(
+            "Let the app write the head of its answer in one piece, when it knows all of it",
+        )],
+        lasting: Vec::new(),
+        verify: vec![wording::through(dossier)],
+    }
 }
 
 #[cfg(test)]

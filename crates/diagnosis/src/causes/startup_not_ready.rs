@@ -20,8 +20,11 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{HINTS, STRONG, Text, before, during};
+use crate::report::{Cure, Effect, Risk, Step};
+use crate::text::{HINTS, STRONG, Text, When, before, during};
+use crate::{platform, wording};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -49,6 +52,8 @@ pub(super) static CAUSE: Cause = Cause {
             during(Sign::ReadinessFailed, HINTS),
         ],
         brings: &["process_down", "endpoints_empty", "no_live_upstreams"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -75,6 +80,57 @@ fn fix(_: &Case) -> Vec<Fix> {
              ready, so that no traffic comes before",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let app = wording::app_at(dossier);
+    if let Some(seen) = wording::first(dossier, Sign::StartupProbeFailed, When::Before) {
+        let who = wording::who(dossier, &seen);
+        return Some(format!(
+            "{who} was still starting when requests came{}",
+            wording::because(&seen)
+        ));
+    }
+    let seen = wording::first(dossier, Sign::StartingUp, When::During)?;
+    let who = match seen.key.who {
+        Some(_) => wording::who(dossier, &seen),
+        None => app,
+    };
+    Some(format!("{who} was still starting when requests came"))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let wait = match (platform::kubernetes(dossier), platform::container(dossier)) {
+        (true, _) => Step::run(
+            "Wait until the rollout is ready",
+            format!("kubectl rollout status {}", platform::deployment(dossier)),
+            Risk::None,
+        ),
+        _ => Step::look(
+            "Wait until it is up; if it never is, it crashes at its start",
+            platform::state(dossier),
+        ),
+    };
+    let lasting = match (platform::kubernetes(dossier), platform::container(dossier)) {
+        (true, _) => {
+            "Give the container a `startupProbe` for its start and a `readinessProbe` on a path that \
+             answers only when it can serve, with `maxUnavailable: 0`"
+        }
+        (_, true) => {
+            "Give the service a `healthcheck`, and let the proxy wait for it (`depends_on: \
+             condition: service_healthy`)"
+        }
+        _ => {
+            "Keep the old instance until the new one answers its health path; let the unit be \
+             `Type=notify` where the server can say that it is ready"
+        }
+    };
+    Cure {
+        before: Vec::new(),
+        now: vec![Step { effect: Effect::Checks, ..wait }],
+        lasting: vec![Step::say(lasting)],
+        verify: vec![wording::answers(dossier)],
+    }
 }
 
 #[cfg(test)]

@@ -22,8 +22,10 @@ use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::{GUNICORN, waited_in_vain};
 use crate::text::{Claim, SPEAKS, Text};
+use crate::wording;
 use evidence::{Limit, Sign};
 use exchange::{Micros, Phase};
 
@@ -39,7 +41,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::HeadTimedOut, 0.005)], reason, ..Text::NONE },
+    text: Text { behind: &[(Sign::HeadTimedOut, 0.005)], reason, says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -111,6 +113,47 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
             vec![Claim::new(SPEAKS, says, vec![cite, other])]
         }
         _ => Vec::new(),
+    }
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let (outer, _) = dossier.limit(Limit::Read, |it| it.stack().is_proxy())?;
+    let (inner, _) = dossier.limit(Limit::Worker, |it| it.stack().runs_apps())?;
+    (outer < inner).then(|| {
+        format!(
+            "{} gives up after {} and {} works on for up to {}: the outer limit is the shorter one",
+            dossier.hop(),
+            span(outer),
+            wording::app(dossier),
+            span(inner)
+        )
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let outer = dossier.limit(Limit::Read, |it| it.stack().is_proxy()).map(|(it, _)| it);
+    let inner = dossier.limit(Limit::Worker, |it| it.stack().runs_apps());
+    // Below the proxy's, so that the app ends first and says why.
+    let target = outer.map(|it| (it / 1000).saturating_sub(5).max(1));
+    let limit = wording::worker_limit(dossier);
+    let text = match target {
+        Some(seconds) => {
+            format!("Let the app end before {} does: {limit} at {seconds} s", dossier.hop())
+        }
+        None => format!("Set {limit} below {} of {}", wording::read_limit(dossier), dossier.hop()),
+    };
+    let diff = inner.zip(target).and_then(|((value, cite), seconds)| {
+        let old = (value / 1000).to_string();
+        wording::change(dossier, text.clone(), &cite, &old, &seconds.to_string(), Risk::None)
+    });
+    Cure {
+        before: Vec::new(),
+        now: vec![diff.unwrap_or_else(|| Step::say(text)), wording::restarted(dossier)],
+        lasting: vec![Step::say(
+            "Let each limit lie below the one outside it, queries and calls of the app first; \
+             lengthening the outer ones instead hides slow work",
+        )],
+        verify: vec![wording::quiet(dossier)],
     }
 }
 

@@ -19,8 +19,11 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
+use crate::wording;
 use evidence::Sign;
 use exchange::{Fault, Phase};
 
@@ -33,7 +36,11 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::HeadTimedOut, 0.005), (Sign::Deadline, 0.87)], ..Text::NONE },
+    text: Text {
+        behind: &[(Sign::HeadTimedOut, 0.005), (Sign::Deadline, 0.87)],
+        cure,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -84,6 +91,23 @@ fn fix(case: &Case) -> Vec<Fix> {
          `timeout.total`, so that a second attempt has time left",
     ));
     fixes
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![wording::stacks(dossier)],
+        now: vec![Step::say(format!(
+            "Set the limits of the steps well below the total, so that a second attempt has time \
+             left: {} and {}",
+            wording::connect_limit(dossier.incident.hop.stack()),
+            wording::read_limit(dossier)
+        ))],
+        lasting: vec![Step::say(
+            "Cure what took the time in each attempt; a longer total hides it from you, though not \
+             from those who wait",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
 }
 
 #[cfg(test)]

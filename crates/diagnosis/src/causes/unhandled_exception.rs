@@ -24,8 +24,10 @@ use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
 use crate::text::{Text, When, during};
+use crate::wording;
 use evidence::{Kind, Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -49,6 +51,7 @@ pub(super) static CAUSE: Cause = Cause {
         clues: &[during(Sign::UnhandledException, 5.5)],
         brings: &["upstream_own_5xx", "premature_close", "response_truncated", "worker_crashed"],
         says,
+        cure,
         ..Text::NONE
     },
 };
@@ -90,9 +93,39 @@ fn says(dossier: &Dossier) -> Option<String> {
     Some(words)
 }
 
+fn cure(dossier: &Dossier) -> Cure {
+    let seen = wording::first(dossier, Sign::UnhandledException, When::During);
+    let place = seen.and_then(|it| it.key.who.clone()).map(|it| wording::brief(&it));
+    let what = seen.and_then(|it| it.detail().map(wording::brief));
+    let first = match (place, what) {
+        (Some(place), Some(what)) => {
+            format!("Correct the code at {place}, or what it met there: {what}")
+        }
+        (Some(place), None) => format!("Correct the code at {place}, or what it met there"),
+        (None, Some(what)) => format!(
+            "Find the top frame of the app's own code in the traceback, and cure it there: {what}"
+        ),
+        (None, None) => {
+            "Begin with the last line of the traceback and the top frame of the app's own code"
+                .to_owned()
+        }
+    };
+    Cure {
+        before: vec![wording::read_log(
+            dossier,
+            "Read the whole traceback, and what the request had in common with others that failed",
+        )],
+        now: vec![Step::say(first), wording::restarted(dossier)],
+        lasting: vec![Step::say(
+            "Answer what callers do wrong with 4xx, what is missing for the moment with 503, and test the route with that input",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{check_among, check_not, check_text};
 
     #[test]
     fn a_500_may_be_an_exception() {
@@ -102,5 +135,28 @@ mod tests {
     #[test]
     fn a_503_was_meant() {
         check_not("status: 503 | fresh server=uvicorn", "unhandled_exception");
+    }
+
+    #[test]
+    fn the_place_is_named() {
+        check_text(
+            &[
+                (
+                    "access.log",
+                    "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 500 197 \"-\" \"curl/8.5.0\"\n",
+                ),
+                (
+                    "app.log",
+                    "Traceback (most recent call last):\n  File \"/venv/lib/python3.11/site-packages/flask/app.py\", line 1, in wsgi_app\n    x\n  File \"/srv/shop/views.py\", line 42, in total\n    return 1 / n\nZeroDivisionError: division by zero\n",
+                ),
+            ],
+            "unhandled_exception: the app failed with ZeroDivisionError: division by zero at /srv/shop/views.py:42 in total\n\
+             before: Read the whole traceback, and what the request had in common with others that failed [journalctl -u APP --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC'] checks\n\
+             now: Correct the code at /srv/shop/views.py:42 in total, or what it met there: ZeroDivisionError: division by zero\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Answer what callers do wrong with 4xx, what is missing for the moment with 503, and test the route with that input\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
     }
 }

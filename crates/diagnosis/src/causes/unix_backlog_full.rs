@@ -21,10 +21,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::listener;
 use crate::text::{SPEAKS, Text, during};
-use evidence::Sign;
+use crate::wording;
+use evidence::{Sign, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,6 +42,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::SocketBacklogFull, 0.9)],
         clues: &[during(Sign::BacklogOverflow, SPEAKS)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -65,9 +70,40 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let path = dossier.upstream().and_then(address::socket)?;
+    Some(format!("the listen queue of {path} is full: {} does not keep up", wording::app(dossier)))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look("See the queue (`Recv-Q`) and its size (`Send-Q`)", "ss -lx")],
+        now: vec![
+            Step::say(format!(
+                "Raise {}, as far as CPU and database connections go",
+                wording::workers(dossier)
+            )),
+            wording::restarted(dossier),
+        ],
+        lasting: vec![
+            Step::run(
+                format!(
+                    "Make room for bursts: {} and the kernel's limit above it; for a lasting lack \
+                     of workers that only hides it behind waiting",
+                    wording::backlog(dossier)
+                ),
+                "sudo sysctl -w net.core.somaxconn=4096",
+                Risk::None,
+            )
+            .hides(),
+        ],
+        verify: vec![Step::look("`Recv-Q` stays near 0 under load", "ss -lx")],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_not};
+    use crate::testing::{check, check_not, check_text, nginx};
 
     #[test]
     fn eagain_on_a_socket_file_is_a_full_queue() {
@@ -80,5 +116,18 @@ mod tests {
     #[test]
     fn a_stale_file_has_no_queue() {
         check_not("connect: socket_stale | to=unix:/run/app.sock", "unix_backlog_full");
+    }
+
+    #[test]
+    fn the_queue_of_a_socket_is_full() {
+        check_text(
+            &[("error.log", &nginx("connect() to unix:/run/app.sock failed (11: Resource temporarily unavailable) while connecting to upstream").replace("http://127.0.0.1:8000/data", "http://unix:/run/app.sock:/data"))],
+            "unix_backlog_full: the listen queue of /run/app.sock is full: the app does not keep up\n\
+             before: See the queue (`Recv-Q`) and its size (`Send-Q`) [ss -lx] checks\n\
+             now: Raise the number of workers, as far as CPU and database connections go\n\
+             now: Restart the app with that [sudo systemctl restart APP] restart\n\
+             lasting: Make room for bursts: the app's backlog and the kernel's limit above it; for a lasting lack of workers that only hides it behind waiting [sudo sysctl -w net.core.somaxconn=4096] hides\n\
+             verify: `Recv-Q` stays near 0 under load [ss -lx] checks",
+        );
     }
 }

@@ -19,9 +19,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
-use evidence::Sign;
+use crate::wording;
+use evidence::{Limit, Sign, Stack};
 use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,6 +42,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::ConnectionLimit, 0.9),
             (Sign::Answered503, 0.05),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -66,9 +71,51 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let hop = dossier.hop();
+    let stack = dossier.incident.hop.stack();
+    let limit = match dossier.limit(Limit::Concurrency, |it| it.stack() == stack) {
+        Some((limit, _)) if limit > 0 => format!(" of {limit}"),
+        _ => String::new(),
+    };
+    Some(format!(
+        "{hop} refused requests by its own limit{limit} of connections to {}, without trying",
+        dossier.address()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let limit = match dossier.incident.hop.stack() {
+        Stack::Nginx => "`max_conns` of the `server` line",
+        Stack::Envoy => {
+            "`max_connections`, `max_pending_requests` and `max_requests` of the cluster's circuit breaker (Istio: `connectionPool` of the DestinationRule)"
+        }
+        Stack::HaProxy => "`maxconn` of the `server` line",
+        Stack::Apache => "`max=` of `ProxyPass`",
+        Stack::Ours => "`pool.connections` of the upstream",
+        _ => "the proxy's limit of connections",
+    };
+    Cure {
+        before: vec![wording::pace(dossier)],
+        now: vec![
+            Step::say(
+                "If the upstream answers more slowly than before, cure that first: each request then holds its connection for longer",
+            ),
+            Step::say(format!(
+                "Else add servers, or raise {limit}, but not above what the app works on at once"
+            )),
+            wording::reload(dossier),
+        ],
+        lasting: vec![Step::say(
+            "Watch the share of the limit that is in use, and let the refusals carry `Retry-After`",
+        )],
+        verify: vec![wording::quiet(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_not};
+    use crate::testing::{check, check_not, check_text};
 
     #[test]
     fn our_own_limit_is_certain() {
@@ -82,5 +129,23 @@ mod tests {
     #[test]
     fn another_refusal_is_another_matter() {
         check_not("refused: draining", "upstream_connection_limit");
+    }
+
+    #[test]
+    fn envoy_has_no_room_for_more() {
+        check_text(
+            &[(
+                "envoy.log",
+                "[2026-11-20T15:16:30.000Z] \"GET /data HTTP/1.1\" 503 UO 0 81 0 - \"-\" \"curl/8.5.0\" \"1\" \"api.example.com\" \"-\"\n",
+            )],
+            "upstream_connection_limit: Envoy refused requests by its own limit of connections to the upstream, without trying\n\
+             before: See whether answers take longer than they did before [curl -sS -o /dev/null -w '%{http_code} %{time_starttransfer}s\\n\
+             ' URL] checks\n\
+             now: If the upstream answers more slowly than before, cure that first: each request then holds its connection for longer\n\
+             now: Else add servers, or raise `max_connections`, `max_pending_requests` and `max_requests` of the cluster's circuit breaker (Istio: `connectionPool` of the DestinationRule), but not above what the app works on at once\n\
+             now: Let Envoy read its file again, where no control plane hands it over [sudo systemctl restart envoy] restart\n\
+             lasting: Watch the share of the limit that is in use, and let the refusals carry `Retry-After`\n\
+             verify: Envoy logs no new failure of this kind [kubectl logs POD -c istio-proxy] checks",
+        );
     }
 }

@@ -23,8 +23,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
+use crate::wording;
+use evidence::{Product, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "websocket_idle_timeout",
@@ -35,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -50,4 +54,37 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Let clients connect again by themselves, after a random wait"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let limit = match dossier.incident.hop.stack() {
+        Stack::Nginx => "`proxy_read_timeout 1h;` in the WebSocket's `location`",
+        Stack::HaProxy => "`timeout tunnel 1h`",
+        Stack::Envoy => "the route's `idle_timeout`",
+        Stack::Apache => "`ProxyWebsocketIdleTimeout`",
+        Stack::Aws => "the load balancer's idle timeout",
+        _ => "the proxy's limit for tunnels",
+    };
+    let ping = match dossier.server_product() {
+        Some(Product::Uvicorn | Product::FastApi) => {
+            "Let the server ping every 20 s: `uvicorn --ws-ping-interval 20`"
+        }
+        Some(Product::Daphne) => "Let the server ping every 20 s: `daphne --ping-interval 20`",
+        Some(Product::Hypercorn) => {
+            "Let the server ping every 20 s: `websocket_ping_interval = 20` of Hypercorn"
+        }
+        _ => "Let the server send a ping every 20 to 30 s, below the shortest limit on the way",
+    };
+    Cure {
+        before: Vec::new(),
+        now: vec![
+            Step::say(ping),
+            wording::restarted(dossier),
+            Step::say(format!("Where pings cannot be, set {limit}: it hides dead peers")).hides(),
+        ],
+        lasting: vec![Step::say(
+            "Let clients connect again by themselves, after random and growing waits",
+        )],
+        verify: vec![wording::quiet(dossier)],
+    }
 }

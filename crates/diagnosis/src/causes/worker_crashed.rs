@@ -25,10 +25,13 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{Loss, YOUNG, loss, window, worked};
-use crate::text::{DECIDES, HINTS, SPEAKS, Text, during};
-use evidence::Sign;
+use crate::text::{DECIDES, HINTS, SPEAKS, Text, When, during};
+use crate::{platform, wording};
+use evidence::{Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "worker_crashed",
@@ -61,6 +64,8 @@ pub(super) static CAUSE: Cause = Cause {
             during(Sign::WorkerKilled, HINTS),
         ],
         brings: &["premature_close", "connection_reset", "response_truncated", "process_down"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -95,9 +100,82 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let app = wording::app(dossier);
+    if let Some(seen) = wording::first(dossier, Sign::WorkerSegfault, When::During) {
+        let place = match (seen.key.product, seen.detail()) {
+            (Product::Kernel, Some(it)) => format!(" in {}", wording::brief(it)),
+            _ => String::new(),
+        };
+        return Some(format!(
+            "{} died by a segmentation fault or an abort{place}",
+            wording::who(dossier, &seen)
+        ));
+    }
+    if let Some(seen) = wording::first(dossier, Sign::WorkerDied, When::During) {
+        let pid = seen.run.opening.pid.map(|it| format!(" (pid {it})")).unwrap_or_default();
+        return Some(format!(
+            "a worker of {app}{pid} ended in the middle of the request{}",
+            wording::because(&seen)
+        ));
+    }
+    let killed = wording::first(dossier, Sign::ProcessKilled, When::During)
+        .or_else(|| wording::first(dossier, Sign::WorkerKilled, When::During));
+    if let Some(seen) = killed {
+        let signal = seen.run.opening.number.unwrap_or(9);
+        return Some(format!(
+            "{} was killed by signal {signal} in the middle of the request",
+            wording::who(dossier, &seen)
+        ));
+    }
+    let seen = wording::first(dossier, Sign::ProcessExited, When::During)?;
+    let code = seen.run.opening.number.map(|it| format!(" with exit code {it}"));
+    let who = wording::who(dossier, &seen);
+    Some(format!("{who} ended{} in the middle of the request", code.unwrap_or_default()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let seen = wording::first(dossier, Sign::WorkerSegfault, When::During);
+    let library = seen.filter(|it| it.key.product == Product::Kernel);
+    let library = library.and_then(|it| it.detail().map(wording::brief));
+    let replace = match library {
+        Some(it) => format!("Replace {it}: upgrade the package that brings it, or go back to the last that worked"),
+        None => "Cure what the stack of the dead worker shows: mostly a native extension or a call of `exit`".to_owned(),
+    };
+    let route = dossier.incident.routes.len() == 1;
+    let mut now = vec![Step::say(replace)];
+    if route {
+        now.push(
+            Step::say(
+                "All failures are of one route: turn it away at the proxy until it is cured, so \
+                 that it takes no worker with it",
+            )
+            .hides(),
+        );
+    }
+    Cure {
+        before: vec![
+            wording::read_log(
+                dossier,
+                "Keep the lines of that second: the last words of the worker",
+            ),
+            Step::look(
+                "See whether there is a core dump",
+                format!("coredumpctl {} list", platform::since(dossier)),
+            ),
+        ],
+        now,
+        lasting: vec![Step::say(
+            "Keep core dumps (`coredumpctl`) or `python -X faulthandler` on, so that the next one \
+             names its place",
+        )],
+        verify: vec![wording::quiet(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{CLOSED, check_among, check_not, check_text, nginx};
 
     #[test]
     fn a_connection_that_ends_during_work_may_be_a_death() {
@@ -109,5 +187,25 @@ mod tests {
     fn silence_is_no_death() {
         check_not("head: timed_out | fresh", "worker_crashed");
         check_not("body: stalled | fresh received=4000", "worker_crashed");
+    }
+
+    #[test]
+    fn a_faulting_library_is_named() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                (
+                    "kern.log",
+                    "Nov 20 15:16:30 web kernel: [101470.953911] python[22292]: segfault at 7 ip 0000000000000007 sp 00007fff1b640768 error 14 in _speedups.so[400000+2ba000]\n",
+                ),
+            ],
+            "worker_crashed: python (pid 22292) died by a segmentation fault or an abort in _speedups.so\n\
+             before: Keep the lines of that second: the last words of the worker [journalctl -u APP --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC'] checks\n\
+             before: See whether there is a core dump [coredumpctl --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC' list] checks\n\
+             now: Replace _speedups.so: upgrade the package that brings it, or go back to the last that worked\n\
+             now: All failures are of one route: turn it away at the proxy until it is cured, so that it takes no worker with it hides\n\
+             lasting: Keep core dumps (`coredumpctl`) or `python -X faulthandler` on, so that the next one names its place\n\
+             verify: nginx logs no new failure of this kind [sudo tail -n 200 /var/log/nginx/error.log] checks",
+        );
     }
 }

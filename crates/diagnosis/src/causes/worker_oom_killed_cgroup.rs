@@ -22,10 +22,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{Loss, loss, window};
-use crate::text::{DECIDES, HINTS, SPEAKS, Text, before, during};
-use evidence::Sign;
+use crate::text::{DECIDES, HINTS, SPEAKS, Text, When, before, during};
+use crate::{platform, wording};
+use evidence::{Limit, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "worker_oom_killed_cgroup",
@@ -58,6 +61,8 @@ pub(super) static CAUSE: Cause = Cause {
             "crash_loop",
             "docker_restart",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -90,9 +95,74 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let limit = match dossier.limit(Limit::Memory, |_| true) {
+        Some((bytes, _)) if bytes > 0 => format!(" of {}", wording::size(bytes)),
+        _ => String::new(),
+    };
+    if let Some(seen) = wording::first(dossier, Sign::OomKilledCgroup, When::During) {
+        let group = seen.detail().map(|it| format!(" {}", wording::brief(it))).unwrap_or_default();
+        return Some(format!(
+            "the kernel killed {}: its cgroup{group} reached the memory limit{limit}",
+            wording::who(dossier, &seen)
+        ));
+    }
+    let seen = wording::first(dossier, Sign::OomKilled, When::Before)?;
+    Some(format!(
+        "{} was killed for memory by {}: it reached its limit{limit}",
+        wording::who(dossier, &seen),
+        seen.key.product.name()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let kernel =
+        format!("sudo journalctl -k {} | grep -iE 'oom|killed process'", platform::since(dossier));
+    let (limit, events) = match (platform::kubernetes(dossier), platform::container(dossier)) {
+        (true, _) => ("`resources.limits.memory`".to_owned(), platform::state(dossier)),
+        (_, true) => ("`mem_limit`".to_owned(), "docker stats --no-stream".to_owned()),
+        _ if platform::heroku(dossier) => (
+            "the memory of the dyno (`heroku ps:type`)".to_owned(),
+            "heroku logs --num 1500 --app APP".to_owned(),
+        ),
+        _ => {
+            let unit = platform::unit(dossier);
+            let run = format!("systemctl show -p MemoryMax,MemoryPeak,MemoryCurrent {unit}");
+            (format!("`MemoryMax=` in {}", platform::declaration(dossier)), run)
+        }
+    };
+    let first = match platform::heroku(dossier) {
+        true => Step::look("See how far above its quota the dyno was", events.clone()),
+        false => Step::look("Keep the kernel's table: it lists the memory of each process", kernel),
+    };
+    Cure {
+        before: vec![first],
+        now: vec![
+            Step::say(format!(
+                "Lower {} until their memory together fits under the limit",
+                wording::workers(dossier)
+            )),
+            wording::restarted(dossier),
+            Step::say(format!(
+                "Or raise {limit}, if there is memory: that hides a leak until it reaches the new limit",
+            ))
+            .hides(),
+        ],
+        lasting: vec![
+            Step::say(format!(
+                "Replace workers before they grow, with {}: that contains a leak, and hides it",
+                wording::recycling(dossier)
+            ))
+            .hides(),
+            Step::say("Bound what one request may load: the size of bodies, of results and of files"),
+        ],
+        verify: vec![Step::look("Its memory stays below the limit under load", events)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{CLOSED, check_among, check_not, check_text, nginx};
 
     #[test]
     fn a_worker_may_be_killed_while_it_works() {
@@ -102,5 +172,44 @@ mod tests {
     #[test]
     fn nothing_grows_within_a_millisecond() {
         check_not("head: closed | fresh after=1ms", "worker_oom_killed_cgroup");
+    }
+
+    #[test]
+    fn the_victim_and_its_cgroup_are_named() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                (
+                    "kern.log",
+                    "Nov 20 15:16:30 web kernel: [12345.678901] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/system.slice/web.service,task_memcg=/system.slice/web.service,task=gunicorn,pid=1492,uid=33\n",
+                ),
+            ],
+            "worker_oom_killed_cgroup: the kernel killed gunicorn (pid 1492): its cgroup /system.slice/web.service reached the memory limit\n\
+             before: Keep the kernel's table: it lists the memory of each process [sudo journalctl -k --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC' | grep -iE 'oom|killed process'] checks\n\
+             now: Lower the number of workers until their memory together fits under the limit\n\
+             now: Restart the app with that [sudo systemctl restart web.service] restart\n\
+             now: Or raise `MemoryMax=` in the unit web.service, if there is memory: that hides a leak until it reaches the new limit hides\n\
+             lasting: Replace workers before they grow, with `gunicorn --max-requests 1000 --max-requests-jitter 100`: that contains a leak, and hides it hides\n\
+             lasting: Bound what one request may load: the size of bodies, of results and of files\n\
+             verify: Its memory stays below the limit under load [systemctl show -p MemoryMax,MemoryPeak,MemoryCurrent web.service] checks",
+        );
+    }
+
+    #[test]
+    fn a_dyno_has_a_quota() {
+        check_text(
+            &[(
+                "heroku",
+                "2026-11-20T15:16:29.000000+00:00 heroku[web.1]: Error R15 (Memory quota vastly exceeded)\n2026-11-20T15:16:30.000000+00:00 heroku[router]: at=error code=H13 desc=\"Connection closed without response\" method=GET path=\"/data\" host=api.example.com request_id=1 fwd=\"192.0.2.7\" dyno=web.1 connect=1ms service=20ms status=503 bytes=0\n",
+            )],
+            "worker_oom_killed_cgroup: web.1 was killed for memory by Heroku: it reached its limit\n\
+             before: See how far above its quota the dyno was [heroku logs --num 1500 --app APP] checks\n\
+             now: Lower the number of workers until their memory together fits under the limit\n\
+             now: Restart the app with that [heroku ps:restart --app APP] restart\n\
+             now: Or raise the memory of the dyno (`heroku ps:type`), if there is memory: that hides a leak until it reaches the new limit hides\n\
+             lasting: Replace workers before they grow, with `gunicorn --max-requests 1000 --max-requests-jitter 100`: that contains a leak, and hides it hides\n\
+             lasting: Bound what one request may load: the size of bodies, of results and of files\n\
+             verify: Its memory stays below the limit under load [heroku logs --num 1500 --app APP] checks",
+        );
     }
 }

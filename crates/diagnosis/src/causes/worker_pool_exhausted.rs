@@ -21,10 +21,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{listener, waited_in_vain};
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::text::{DECIDES, Text, When, during};
+use crate::{platform, wording};
+use evidence::{Limit, Product, Sign};
 use exchange::{ConnectFault, Fault, Refusal, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -51,6 +54,8 @@ pub(super) static CAUSE: Cause = Cause {
             "accept_backlog_full",
             "gateway_queue_timeout",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -82,9 +87,57 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::PoolExhausted, When::During)?;
+    let count = match dossier.limit(Limit::Workers, |it| it.stack().runs_apps()) {
+        Some((count, _)) if count > 0 => format!("all {count} workers"),
+        _ => "all workers".to_owned(),
+    };
+    let more = wording::because(&seen);
+    Some(format!(
+        "{count} of {} were busy, and requests waited for one{more}",
+        wording::app(dossier)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let waits = match dossier.server_product() {
+        Some(Product::Gunicorn) => {
+            "If they wait rather than compute, run threads: `gunicorn --worker-class gthread \
+             --threads 8`"
+                .to_owned()
+        }
+        _ => format!(
+            "Raise {} to requests a second times seconds a request, as far as memory and database \
+             connections go",
+            wording::workers(dossier)
+        ),
+    };
+    Cure {
+        before: vec![wording::stacks(dossier)],
+        now: vec![Step::say(waits), wording::restarted(dossier)],
+        lasting: vec![
+            Step::say(
+                "Give the call in which they wait a limit of its own, well below the proxy's",
+            ),
+            Step::say(
+                "Let the proxy send no more at once than there are workers, and answer 503 with \
+                 `Retry-After` above that",
+            ),
+        ],
+        verify: vec![
+            Step::look(
+                "No connection waits to be taken (`Recv-Q` is 0) under load",
+                platform::inside(dossier, "ss -ltn"),
+            ),
+            wording::answers(dossier),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{WAITED, check_among, check_not, check_text, nginx};
 
     #[test]
     fn a_wait_in_vain_may_be_a_wait_for_a_worker() {
@@ -95,5 +148,27 @@ mod tests {
     #[test]
     fn an_answer_that_stalls_has_a_worker() {
         check_not("body: stalled | fresh received=400", "worker_pool_exhausted");
+    }
+
+    #[test]
+    fn php_fpm_has_no_child_left() {
+        check_text(
+            &[
+                ("error.log", &nginx(WAITED)),
+                (
+                    "php-fpm.log",
+                    "[20-Nov-2026 15:16:30] WARNING: [pool www] server reached pm.max_children setting (5), consider raising it\n",
+                ),
+            ],
+            "worker_pool_exhausted: all workers of php-fpm were busy, and requests waited for one\n\
+             before: Take the stack of a worker while it hangs: the top call is where the time goes [sudo tail -n 100 /var/log/php-fpm/slow.log] checks\n\
+             now: Raise `pm.max_children` of php-fpm to requests a second times seconds a request, as far as memory and database connections go\n\
+             now: Restart php-fpm with that [sudo systemctl restart php-fpm] restart\n\
+             lasting: Give the call in which they wait a limit of its own, well below the proxy's\n\
+             lasting: Let the proxy send no more at once than there are workers, and answer 503 with `Retry-After` above that\n\
+             verify: No connection waits to be taken (`Recv-Q` is 0) under load [ss -ltn] checks\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
     }
 }

@@ -20,10 +20,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{Loss, YOUNG, loss, window};
-use crate::text::{Text, during};
-use evidence::Sign;
+use crate::text::{Text, When, during};
+use crate::wording;
+use evidence::{Limit, Product, Sign};
 
 /// Limits on requests are hundreds or thousands, not fewer.
 const MANY: u32 = 100;
@@ -41,6 +44,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::Reset, 0.03), (Sign::Closed, 0.03)],
         clues: &[during(Sign::WorkerRecycled, 5.0)],
         brings: &["premature_close", "connection_reset"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -73,9 +78,41 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    wording::first(dossier, Sign::WorkerRecycled, When::During)?;
+    let after = match dossier.limit(Limit::RequestsPerWorker, |it| it.stack().runs_apps()) {
+        Some((requests, _)) if requests > 0 => format!(" after {requests} requests"),
+        _ => String::new(),
+    };
+    Some(format!(
+        "{} replaced a worker{after}, and its open connections ended with it",
+        wording::app(dossier)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let spread = match dossier.server_product() {
+        Some(Product::Uwsgi) => "max-requests-delta = 100".to_owned(),
+        _ => wording::recycling(dossier).trim_matches('`').to_owned(),
+    };
+    Cure {
+        before: Vec::new(),
+        now: vec![
+            Step::say(format!(
+                "Run two workers or more, and spread their ends at random: `{spread}`"
+            )),
+            wording::restarted(dossier),
+        ],
+        lasting: vec![Step::say(
+            "Find the leak that the replacement is there for, then let workers live longer",
+        )],
+        verify: vec![wording::quiet(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{CLOSED, check_among, check_not, check_text, nginx};
 
     #[test]
     fn a_busy_connection_may_end_with_its_worker() {
@@ -85,5 +122,23 @@ mod tests {
     #[test]
     fn a_worker_is_not_recycled_in_the_middle_of_its_work() {
         check_not("head: closed | reused idle=3ms ordinal=1000 after=9s", "worker_recycled");
+    }
+
+    #[test]
+    fn a_worker_was_replaced_on_purpose() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                (
+                    "app.log",
+                    "[2026-11-20 15:16:30 +0000] [9] [INFO] Autorestarting worker after current request.\n",
+                ),
+            ],
+            "worker_recycled: gunicorn replaced a worker, and its open connections ended with it\n\
+             now: Run two workers or more, and spread their ends at random: `gunicorn --max-requests 1000 --max-requests-jitter 100`\n\
+             now: Restart gunicorn with that [sudo systemctl restart gunicorn] restart\n\
+             lasting: Find the leak that the replacement is there for, then let workers live longer\n\
+             verify: nginx logs no new failure of this kind [sudo tail -n 200 /var/log/nginx/error.log] checks",
+        );
     }
 }

@@ -22,10 +22,13 @@
 
 use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::{GUNICORN, Loss, loss, watchdog, window, worked};
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::text::{DECIDES, Text, When, during};
+use crate::wording;
+use evidence::{Limit, Product, Sign};
 use exchange::{Micros, Phase};
 
 /// Work shorter than this is no watchdog's business.
@@ -60,6 +63,8 @@ pub(super) static CAUSE: Cause = Cause {
             "connection_reset",
             "unhandled_exception",
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -124,9 +129,54 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = wording::first(dossier, Sign::WorkerTimedOut, When::During)?;
+    let limit = dossier.limit(Limit::Worker, |it| it.stack().runs_apps()).map(|(it, _)| it);
+    let after = match seen.run.opening.number.or(limit) {
+        Some(limit) if limit > 0 => format!(" after {}", span(limit)),
+        _ => String::new(),
+    };
+    let pid = seen.run.opening.pid.map(|it| format!(" (pid {it})")).unwrap_or_default();
+    Some(format!(
+        "{} killed its worker{pid} because the request held it for too long{after}",
+        wording::app(dossier)
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let limit = wording::worker_limit(dossier);
+    let mut now = vec![wording::stacks(dossier)];
+    now.push(Step::say(
+        "Give the call that it waits in a limit of its own, well below the worker's, and answer \
+         without it",
+    ));
+    now.push(
+        Step::say(format!(
+            "Only if the work is meant to take that long: raise {limit}, but stay below {} of {}; \
+             it hides the slow call and lets a hung worker block for longer",
+            wording::read_limit(dossier),
+            dossier.hop()
+        ))
+        .hides(),
+    );
+    let lasting = match dossier.server_product() {
+        Some(Product::Gunicorn) => {
+            "Run workers that can wait (`gunicorn --worker-class gthread --threads 8`), so that one \
+             slow request holds a thread and not a worker; move long work to a queue"
+        }
+        _ => "Move long work out of the request: answer 202 and let a queue do it",
+    };
+    Cure {
+        before: Vec::new(),
+        now,
+        lasting: vec![Step::say(lasting)],
+        verify: vec![wording::read_log(dossier, "No worker is killed any more")],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_among, check_not};
+    use crate::testing::{CLOSED, check, check_among, check_not, check_text, nginx};
 
     #[test]
     fn thirty_seconds_are_gunicorns() {
@@ -159,5 +209,21 @@ mod tests {
     fn another_time_is_a_possibility_only() {
         check_among("head: closed | fresh after=17s", "worker_timeout_killed");
         check_not("head: closed | fresh after=300ms", "worker_timeout_killed");
+    }
+
+    #[test]
+    fn gunicorn_killed_its_worker() {
+        check_text(
+            &[
+                ("error.log", &nginx(CLOSED)),
+                ("app.log", "[2026-11-20 15:16:30 +0000] [7] [CRITICAL] WORKER TIMEOUT (pid:9)\n"),
+            ],
+            "worker_timeout_killed: gunicorn killed its worker (pid 9) because the request held it for too long\n\
+             now: Take the stack of a worker while it hangs: the top call is where the time goes [sudo py-spy dump --pid PID] checks\n\
+             now: Give the call that it waits in a limit of its own, well below the worker's, and answer without it\n\
+             now: Only if the work is meant to take that long: raise `gunicorn --timeout`, but stay below `proxy_read_timeout` of nginx; it hides the slow call and lets a hung worker block for longer hides\n\
+             lasting: Run workers that can wait (`gunicorn --worker-class gthread --threads 8`), so that one slow request holds a thread and not a worker; move long work to a queue\n\
+             verify: No worker is killed any more [journalctl -u gunicorn --since '2026-11-20 15:15:30 UTC' --until '2026-11-20 15:17:30 UTC'] checks",
+        );
     }
 }

@@ -21,8 +21,10 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::reach::is_container_address;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::remote;
 use crate::text::{Claim, Text};
+use crate::{platform, wording};
 use evidence::{Product, Sign, What, address};
 use exchange::{Address, ConnectFault, Fault};
 use std::collections::BTreeSet;
@@ -46,6 +48,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         brings: &["firewall_drop", "dns_nxdomain"],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -134,9 +138,50 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     claims
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let hop = dossier.hop();
+    let dialled = dossier.dialled();
+    if dossier.dials().iter().any(|it| it.to.starts_with(':')) {
+        return Some(format!("{hop} found no address of the app on a network that both are on"));
+    }
+    let to = &dialled.first()?.to;
+    Some(match is_container_address(to) {
+        true => format!("{hop} dials {to}, an address of a container network that it is not on"),
+        false => format!("{hop} and {} are on no container network together", address::host(to)),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let hop = platform::hop_service(dossier).unwrap_or("PROXY");
+    let mut now = vec![
+        Step::say(
+            "Name one network under `networks:` of both services in the compose files (`external: true` where it is another project's)",
+        ),
+        Step::run(
+            "Or join the proxy to the app's network now",
+            format!("docker network connect NETWORK {hop}"),
+            Risk::None,
+        ),
+    ];
+    if dossier.incident.hop == Product::Traefik {
+        now.push(Step::say("Tell Traefik which of the app's networks to dial: the label `traefik.docker.network=NETWORK`"));
+    }
+    Cure {
+        before: vec![Step::look(
+            "See which networks each container is on",
+            "docker ps --format '{{.Names}}: {{.Networks}}'",
+        )],
+        now,
+        lasting: vec![Step::say(
+            "Dial the app by its service name, not by an address: addresses change with each start",
+        )],
+        verify: vec![wording::through(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{UNREACHED, check_among, check_not, check_text, nginx_to};
 
     #[test]
     fn an_address_of_a_bridge_may_be_out_of_reach() {
@@ -151,5 +196,25 @@ mod tests {
     #[test]
     fn loopback_is_always_the_right_network() {
         check_not("connect: timed_out | to=127.0.0.1:80", "wrong_network");
+    }
+
+    #[test]
+    fn no_network_in_common() {
+        check_text(
+            &[
+                ("error.log", &nginx_to("app:8000", UNREACHED)),
+                (
+                    "compose.yml",
+                    "services:\n  nginx:\n    image: nginx\n    networks: [front]\n  app:\n    image: shop\n    networks: [back]\nnetworks:\n  front: {}\n  back: {}\n",
+                ),
+            ],
+            "wrong_network: nginx and app are on no container network together\n\
+             before: See which networks each container is on [docker ps --format '{{.Names}}: {{.Networks}}'] checks\n\
+             now: Name one network under `networks:` of both services in the compose files (`external: true` where it is another project's)\n\
+             now: Or join the proxy to the app's network now [docker network connect NETWORK nginx]\n\
+             lasting: Dial the app by its service name, not by an address: addresses change with each start\n\
+             verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
+             ' URL] checks",
+        );
     }
 }

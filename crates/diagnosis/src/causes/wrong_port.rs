@@ -19,10 +19,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Listener};
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::text::{Claim, DECIDES, RULES_OUT, Text};
-use evidence::{Sign, address};
+use crate::{platform, wording};
+use evidence::{Product, Sign, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -42,6 +44,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::Answered502, 0.06),
         ],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -131,9 +135,100 @@ fn other(dossier: &Dossier, ports: &[u16]) -> Option<crate::dossier::Listener> {
         .find(|it| address::port(&it.address).is_some_and(|port| !ports.contains(&port)))
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let hop = dossier.hop();
+    let dialled = dossier.dialled();
+    let to = dialled.first().map(|it| it.to.as_str());
+    let port = to.and_then(address::port);
+    if let Some(port) = port
+        && let Some(((host, container), _)) = dossier
+            .published()
+            .into_iter()
+            .find(|((host, inside), _)| *host == port && host != inside)
+    {
+        return Some(format!(
+            "{hop} dials port {host}, which is the port on the host; between containers the app \
+             has {container}"
+        ));
+    }
+    let there = elsewhere(dossier)?;
+    let app = product_name(&there);
+    Some(match port {
+        Some(port) => format!("{hop} dials port {port}, and {app} listens on {}", there.address),
+        None => {
+            format!("{app} listens on {}, another port than the one that is wanted", there.address)
+        }
+    })
+}
+
+/// What listens, on another port than the dialled one.
+fn elsewhere(dossier: &Dossier) -> Option<Listener> {
+    let ports: Vec<u16> = dossier.dialled().iter().filter_map(|it| address::port(&it.to)).collect();
+    other(dossier, &ports)
+}
+
+fn product_name(it: &Listener) -> &'static str {
+    match it.product {
+        Product::Unknown | Product::Page | Product::Shell => "the app",
+        it => it.name(),
+    }
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let dialled = dossier.dialled();
+    let to = dialled.first().map(|it| it.to.clone());
+    let port = to.as_deref().and_then(address::port);
+    let published = dossier.published();
+    let inside = published
+        .iter()
+        .find(|((host, container), _)| Some(*host) == port && host != container)
+        .map(|((_, container), _)| *container);
+    let there = elsewhere(dossier);
+    let right = inside.or_else(|| there.as_ref().and_then(|it| address::port(&it.address)));
+    let mut now = Vec::new();
+    let diff = to.as_deref().zip(port).zip(right).and_then(|((to, port), right)| {
+        let cite = dossier.dial_setting(to)?;
+        let text = format!("Dial port {right}, where the app listens");
+        let (old, new) = (format!(":{port}"), format!(":{right}"));
+        wording::change(dossier, text, &cite, &old, &new, Risk::None)
+    });
+    match (diff, right) {
+        (Some(diff), _) => now.extend([diff, wording::reload(dossier)]),
+        (None, Some(right)) if dossier.sign() != Sign::BootTimedOut => now.extend([
+            Step::say(format!(
+                "Dial port {right} in the configuration of {}, where the app listens",
+                dossier.hop()
+            )),
+            wording::reload(dossier),
+        ]),
+        _ => {
+            let given = "Let the app listen on the port that the environment gives it (`PORT`)";
+            now.extend([Step::say(given), wording::restarted(dossier)]);
+        }
+    }
+    Cure {
+        before: Vec::new(),
+        now,
+        lasting: vec![Step::say(
+            "Keep the port in one place that both sides read, such as a variable of the deploy",
+        )],
+        verify: vec![match (to.as_deref().filter(|it| platform::is_plain(it)), right) {
+            (Some(to), Some(right)) => Step::look(
+                format!("The app answers on port {right}"),
+                format!("curl -sv http://{}:{right}/ -o /dev/null", bracketed(address::host(to))),
+            ),
+            _ => wording::through(dossier),
+        }],
+    }
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx_to};
 
     #[test]
     fn a_refusal_may_be_the_wrong_door() {
@@ -143,5 +238,24 @@ mod tests {
     #[test]
     fn a_socket_file_has_no_port() {
         check_not("connect: socket_stale | to=unix:/run/app.sock", "wrong_port");
+    }
+
+    #[test]
+    fn the_dialled_port_is_changed_in_its_file() {
+        check_text(
+            &[
+                ("error.log", &nginx_to("127.0.0.1:8001", REFUSED)),
+                (
+                    "nginx.conf",
+                    "server {\n    listen 80;\n    location / {\n        proxy_pass http://127.0.0.1:8001;\n    }\n}\n",
+                ),
+                ("gunicorn.conf.py", "bind = '127.0.0.1:8000'\n"),
+            ],
+            "wrong_port: nginx dials port 8001, and gunicorn listens on 127.0.0.1:8000\n\
+             now: Dial port 8000, where the app listens (nginx.conf: -proxy_pass http://127.0.0.1:8001 +proxy_pass http://127.0.0.1:8000)\n\
+             now: Check the configuration of nginx and take it over [sudo sh -c 'nginx -t && nginx -s reload'] reload\n\
+             lasting: Keep the port in one place that both sides read, such as a variable of the deploy\n\
+             verify: The app answers on port 8000 [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
+        );
     }
 }

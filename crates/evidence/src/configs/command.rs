@@ -57,13 +57,27 @@ pub(super) fn is_known(line: &str) -> bool {
     read(&mut Places::new(Product::Unknown, line), line).is_some()
 }
 
+/// Reads options of a server that stand without its name.
+pub(super) fn flags<'t>(places: &mut Places<'t>, product: Product, words: &[&'t str]) {
+    places.product(product);
+    let words = &words[..words.len().min(MAX_WORDS)];
+    Server { places, product, words, bound: true }.read("");
+}
+
 /// The command itself as a fact, up to the first word that could hold a secret.
 pub(super) fn runs<'t>(places: &mut Places<'t>, words: &[&'t str]) {
-    let safe: Vec<&'t str> = words.iter().copied().take_while(|it| is_safe(it)).take(60).collect();
+    let safe: Vec<&'t str> = words.iter().copied().take_while(|it| is_shown(it)).take(60).collect();
     if let (Some(first), Some(last)) = (safe.first(), safe.last()) {
         let quote = places.between(first, last);
         places.add(What::Runs { command: safe.join(" ") }, quote);
     }
+}
+
+/// A word that gives away nothing: no password in an option or an assignment, no `-pSECRET`.
+fn is_shown(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    let attached = word.strip_prefix("-p").is_some_and(|it| it.starts_with(char::is_alphabetic));
+    is_safe(word) && !attached && !lower.contains("pass") && !lower.contains("key")
 }
 
 fn within<'t>(places: &mut Places<'t>, all: &[&'t str], shells: usize) -> Option<Product> {
@@ -170,7 +184,8 @@ impl<'t> Server<'_, 't, '_> {
             match flag {
                 "--host" | "--http-address" if self.takes_host() => host = Some((value, quote)),
                 "-h" if self.product == Product::Flask => host = Some((value, quote)),
-                "-b" | "--binding" if self.product == Product::Puma => host = Some((value, quote)),
+                "-b" | "--bind" if self.product == Product::Daphne => host = Some((value, quote)),
+                "-b" | "--binding" if self.product == Product::Ruby => host = Some((value, quote)),
                 "-p" | "--port" if self.takes_port() => port = Some((value, quote)),
                 _ => self.flag(flag, value, quote),
             }
@@ -291,7 +306,6 @@ impl<'t> Server<'_, 't, '_> {
             Product::Hypercorn => self.hypercorn(flag, value, quote),
             Product::Puma | Product::Unicorn => self.ruby(flag, value, quote),
             Product::Daphne => match flag {
-                "-b" | "--bind" => self.listens(joined(value, "8000"), Scheme::Http, quote),
                 "-u" | "--unix-socket" => self.listens(unix(value), Scheme::Http, quote),
                 "-t" | "--http-timeout" => self.seconds(Limit::Worker, value, quote),
                 _ => {}
@@ -413,5 +427,36 @@ fn joined(host: &str, port: &str) -> String {
         (true, port) => format!("[{host}]:{port}"),
         (false, _) if crate::address::port(host).is_some() => host.to_owned(),
         (false, port) => format!("{host}:{port}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Places, Product, runs};
+    use crate::configs::words::words;
+
+    #[test]
+    fn what_runs_is_shown_up_to_the_first_secret() {
+        for (line, want) in [
+            ("redis-server --requirepass hush", "redis-server"),
+            ("mysql -u me -phush app", "mysql -u me"),
+            ("API_KEY=hush node a.js", ""),
+            ("app --db postgres://me:hush@db/x", "app --db"),
+            ("gunicorn -b :80 a:b", "gunicorn -b :80 a:b"),
+        ] {
+            let mut places = Places::new(Product::Shell, line);
+            runs(&mut places, &words(line));
+            let quote = places.settings.first().map_or("", |it| &it.quote);
+            assert_eq!(quote, want, "{line}");
+        }
+    }
+
+    #[test]
+    fn chains_of_shells_and_wrappers_come_to_an_end() {
+        for line in ["sh -c 'sh -c \"sh -c x\"'", "&& && &&", "env env env", "sh -c", "-b", ""] {
+            assert_eq!(super::read(&mut Places::new(Product::Shell, line), line), None, "{line}");
+        }
+        let chain = "gunicorn && ".repeat(1900) + "daphne -p 1";
+        assert!(super::read(&mut Places::new(Product::Shell, &chain), &chain).is_some());
     }
 }

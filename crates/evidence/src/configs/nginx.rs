@@ -345,7 +345,7 @@ impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
             }
             "proxy_set_header" | "grpc_set_header" => self.header(value, second, quote),
             "proxy_http_version" => {
-                self.add(What::HttpVersion { version: value.to_owned() }, quote)
+                self.add(What::HttpVersion { version: value.to_owned() }, quote);
             }
             "proxy_ssl_verify" | "grpc_ssl_verify" | "uwsgi_ssl_verify" => {
                 self.add(What::Verifies { on: value == "on" }, quote);
@@ -383,7 +383,7 @@ impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
                 }
             }
             "user" if self.blocks.is_empty() => {
-                self.add(What::User { name: value.to_owned() }, quote)
+                self.add(What::User { name: value.to_owned() }, quote);
             }
             _ => {
                 if let Some((limit, value)) = limit(name, values) {
@@ -477,7 +477,8 @@ fn ambiguous(url: &str) -> bool {
     rest.contains('@') && !user.contains('@') && user.contains(':')
 }
 
-fn limit(name: &str, values: &[&str]) -> Option<(Limit, Option<i64>)> {
+/// The limit that a directive sets.
+pub(super) fn limit(name: &str, values: &[&str]) -> Option<(Limit, Option<i64>)> {
     let value = values.first().copied()?;
     let ms = millis(value, 1000);
     let (family, rest) = name.split_once('_').unwrap_or((name, ""));

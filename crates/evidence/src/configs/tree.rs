@@ -3,7 +3,7 @@
 //! Values are what is written between the quotes; escapes stay as they are, so that every value is a
 //! quote. What is hostile is refused by name, and what ends in an error counts up to there.
 
-use super::words::{bare, integer, port};
+use super::words::{bare, port};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -54,6 +54,16 @@ impl<'t> Node<'t> {
         path.split('/').try_fold(self, |node, key| node.get(key))
     }
 
+    /// A scalar at the end of a way of keys, with the words that say it: `key: value`.
+    pub(super) fn said(&self, text: &'t str, path: &str) -> Option<(&'t str, &'t str)> {
+        let (map, key) = match path.rsplit_once('/') {
+            Some((map, key)) => (self.at(map)?, key),
+            None => (self, path),
+        };
+        let (key, value) = map.entries().iter().rfind(|(it, _)| *it == key)?;
+        Some((value.as_str()?, entry(text, key, value)))
+    }
+
     /// The scalar at the end of a way of keys.
     pub(super) fn str(&self, path: &str) -> Option<&'t str> {
         self.at(path).and_then(Node::as_str)
@@ -65,10 +75,6 @@ impl<'t> Node<'t> {
 
     pub(super) fn port(&self, path: &str) -> Option<u16> {
         self.str(path).and_then(port)
-    }
-
-    pub(super) fn integer(&self, path: &str) -> Option<i64> {
-        self.str(path).and_then(integer)
     }
 
     pub(super) fn entries(&self) -> &[(&'t str, Node<'t>)] {
@@ -154,10 +160,18 @@ impl<'t> Node<'t> {
     }
 }
 
-/// `key: value` from a map, as it is written.
+/// `key: value` from a map, as it is written, with the quotes around it.
 pub(super) fn entry<'t>(text: &'t str, key: &'t str, value: &Node<'t>) -> &'t str {
-    let start = super::words::offset(text, key);
-    let end = super::words::offset(text, value.text) + value.text.len();
+    let mut start = super::words::offset(text, key);
+    let mut end = super::words::offset(text, value.text) + value.text.len();
+    let bytes = text.as_bytes();
+    let quotes = |at: usize| bytes.get(at).is_some_and(|it| matches!(it, b'"' | b'\''));
+    if start > 0 && quotes(start - 1) {
+        start -= 1;
+    }
+    if quotes(end) && !value.is_map() {
+        end += 1;
+    }
     let whole = text.get(start..end).unwrap_or(value.text);
     // An alias' value stands elsewhere, and a block's words are too many.
     if whole.contains('\n') { value.text } else { whole }
@@ -274,7 +288,7 @@ impl<'t> Building<'t, '_> {
 
     /// A scalar's words without quotes, or without the head of a block.
     fn words(&self, span: Range<usize>, style: ScalarStyle) -> &'t str {
-        let words = self.text.get(span).unwrap_or_default();
+        let words = without_marks(self.text.get(span).unwrap_or_default());
         match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
                 let block = words.strip_prefix(['|', '>']).is_some();
@@ -337,6 +351,17 @@ impl<'t> Building<'t, '_> {
         }
         Ok(())
     }
+}
+
+/// Without a tag and an anchor before a value: `!Sub &name value`.
+fn without_marks(mut words: &str) -> &str {
+    for _ in 0..2 {
+        words = match words.strip_prefix(['!', '&']) {
+            Some(marked) => marked.split_once(char::is_whitespace).map_or("", |(_, it)| it),
+            None => words,
+        };
+    }
+    words
 }
 
 /// `<<: *defaults`, one map or several.

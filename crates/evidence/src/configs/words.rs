@@ -3,8 +3,24 @@
 use crate::reader::span_of;
 
 /// The lines of a text that are not empty, without white space around them.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> + Clone {
     text.lines().map(str::trim).filter(|it| !it.is_empty())
+}
+
+/// The lines of a text that are not empty, of which a backslash at the end joins two.
+pub(super) fn joined(text: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        at += line.len();
+        if !line.trim_end().ends_with('\\') {
+            all.push(text[start..at].trim());
+            start = at;
+        }
+    }
+    all.push(text[start..].trim());
+    all.retain(|it| !it.is_empty());
+    all
 }
 
 /// The words of a line as a shell splits them, as parts of it: quotes around a word are left out,

@@ -1,6 +1,6 @@
 //! `docker inspect` and `podman inspect` of containers.
 
-use super::{Document, Places, Tell};
+use super::{Document, Found, Places, Tell};
 use crate::clock;
 use crate::event::Event;
 use crate::product::Product;
@@ -13,7 +13,7 @@ use std::ops::Range;
 pub(super) const INSPECT: Document = Document {
     name: "docker inspect",
     product: Product::Docker,
-    fits: |text| {
+    fits: |_, text| {
         text.trim_start().starts_with(['[', '{'])
             && text.contains("\"State\"")
             && (text.contains("\"OOMKilled\"") || text.contains("\"ExitCode\""))
@@ -50,7 +50,7 @@ fn read_container(it: &Value, places: &Places<'_>, tell: &mut Tell<'_>) {
                 .who(who)
                 .number(number)
                 .detail(detail);
-            tell(event, start);
+            tell(Found::Event(event));
         };
     let restarts = it["RestartCount"].as_i64().unwrap_or(0);
     if state["OOMKilled"] == true {
@@ -109,7 +109,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, want: &[(Sign, &str, &str)]) {
         let mut found = Vec::new();
-        read(text, &mut |event, _| {
+        read(text, &mut |found_one| {
+            let Found::Event(event) = found_one else { return };
             let words = text[event.span.clone()].to_owned();
             found.push((event.sign, event.who.as_deref().unwrap_or("").to_owned(), words));
         });
@@ -141,6 +142,6 @@ mod tests {
     #[test]
     fn other_json_is_no_container() {
         check(r#"{"State": "x", "ExitCode": []}"#, &[]);
-        assert!(!(INSPECT.fits)(r#"{"level":"info","State":"x"}"#));
+        assert!(!(INSPECT.fits)("", r#"{"level":"info","State":"x"}"#));
     }
 }

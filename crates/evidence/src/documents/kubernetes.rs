@@ -1,6 +1,6 @@
 //! `kubectl get … -o json`: pods, events, endpoints, and lists of them.
 
-use super::{Document, Places, Tell};
+use super::{Document, Found, Places, Tell};
 use crate::clock;
 use crate::event::Event;
 use crate::product::Product;
@@ -13,7 +13,7 @@ use std::ops::Range;
 pub(super) const OBJECTS: Document = Document {
     name: "kubectl get -o json",
     product: Product::Kubernetes,
-    fits: |text| {
+    fits: |_, text| {
         text.trim_start().starts_with('{')
             && text.contains("\"apiVersion\"")
             && text.contains("\"kind\"")
@@ -45,7 +45,7 @@ fn read(text: &str, tell: &mut Tell<'_>) {
                 .who(said.who)
                 .detail(said.detail)
                 .number(said.number);
-            tell(event, start);
+            tell(Found::Event(event));
         };
         match item["kind"].as_str().unwrap_or(kind) {
             "Event" => object.event(&mut say),
@@ -189,7 +189,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, want: &[(Sign, &str, &str)]) {
         let mut found = Vec::new();
-        read(text, &mut |event, _| {
+        read(text, &mut |found_one| {
+            let Found::Event(event) = found_one else { return };
             let words = text[event.span.clone()].to_owned();
             found.push((event.sign, event.who.as_deref().unwrap_or("").to_owned(), words));
         });

@@ -65,6 +65,7 @@ struct Entry<'a> {
 
 fn entry(text: &str) -> Option<Entry<'_>> {
     if text.starts_with('{') {
+        text.contains("\"logger\"").then_some(())?;
         let flat = Flat::of(text)?;
         let logger = flat.text("logger")?;
         let at = flat.time(&["ts"]);

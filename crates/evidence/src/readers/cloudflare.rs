@@ -40,10 +40,13 @@ pub(super) const PAGE: Reader = Reader {
     product: Product::Cloudflare,
     hooks: &[
         "Error code 5",
+        " | 5",
         "error code: 5",
+        "Error code: 5",
+        "Error: 5",
+        "rror code: 10",
+        "Error 10",
         "Error 5",
-        "error code: 1033",
-        "Error 1033",
         "HTTP ERROR 5",
     ],
     fits: |line| page(&line.text).is_some(),
@@ -104,22 +107,36 @@ fn after_origin(error: &str) -> &str {
 
 /// `Error 521: …`, `Error code 521`, `error code: 521`, at the start of a line or of its text.
 fn page(text: &str) -> Option<(i64, Sign, Range<usize>)> {
-    let inner = text.trim().trim_start_matches(['<', '#']);
     let starts =
         ["Error code: ", "Error code ", "error code: ", "Error ", "HTTP ERROR ", "Error: "];
-    let tagged = |it: &str| it.find('>').map(|at| at + 1);
-    let body = match tagged(inner).filter(|_| text.trim_start().starts_with('<')) {
-        Some(at) => inner[at..].trim_start(),
-        None => inner,
+    let trimmed = text.trim();
+    let tagged = trimmed.starts_with('<');
+    // In a page, the words stand between tags, or after the name of the site in its title.
+    let inside = [">Error code ", ">Error "].iter().find_map(|it| Some(trimmed.find(it)? + 1));
+    let titled = trimmed.starts_with("<title>").then(|| trimmed.find(" | 5").map(|at| at + 3));
+    if let Some(at) = titled.flatten() {
+        let body = &trimmed[at..];
+        let code = number(body).filter(|it| body[it.to_string().len()..].starts_with(": "));
+        let code = code.and_then(|it| Some((it, sign(it)?)));
+        return code.map(|(code, sign)| (code, sign, span_of(text, &body[..3])));
+    }
+    let body = match inside.filter(|_| tagged) {
+        Some(at) => &trimmed[at..],
+        None => trimmed.trim_start_matches('#').trim_start(),
     };
     let start = starts.iter().find(|it| body.starts_with(**it))?;
     let code = number(&body[start.len()..])?;
     let end = start.len() + code.to_string().len();
     let after = body.get(end..)?;
     // A number of their own; 520 to 530 and 1033 are nobody else's.
-    let known = matches!(code, 520..=527 | 530 | 1033 | 1016)
-        && !after.starts_with(|it: char| it.is_alphanumeric());
-    let sign = match code {
+    let whole = !after.starts_with(|it: char| it.is_alphanumeric());
+    let sign = sign(code).filter(|_| whole)?;
+    Some((code, sign, span_of(text, &body[..end])))
+}
+
+fn sign(code: i64) -> Option<Sign> {
+    Some(match code {
+        520 | 527 | 530 => Sign::CallerSawError,
         521 => Sign::ConnectRefused,
         522 => Sign::ConnectTimedOut,
         523 => Sign::HostUnreachable,
@@ -128,9 +145,8 @@ fn page(text: &str) -> Option<(i64, Sign, Range<usize>)> {
         526 => Sign::CertRefused,
         1016 => Sign::NameUnresolved,
         1033 => Sign::NoEndpoints,
-        _ => Sign::CallerSawError,
-    };
-    known.then(|| (code, sign, span_of(text, &body[..end])))
+        _ => return None,
+    })
 }
 
 /// In Cloudflare's words.
@@ -175,6 +191,15 @@ mod tests {
         check(
             "<title>Error 1033</title>",
             "Cloudflare: NoEndpoints detail=no tunnel is connected number=1033 | Error 1033",
+        );
+        check(
+            "<span>Web server is down</span><span class=\"code-label\">Error code 521</span>",
+            "Cloudflare: ConnectRefused detail=the origin refused the connection number=521 | Error code \
+             521",
+        );
+        check(
+            "<title>example.com | 524: A timeout occurred</title>",
+            "Cloudflare: HeadTimedOut detail=the origin did not answer in time number=524 | 524",
         );
         check_nothing("Error 5210 in billing");
         check_nothing("Error 418: teapot");

@@ -181,6 +181,10 @@ const CALLERS: [&str; 14] = [
 ];
 
 fn json_parts(text: &str) -> Option<Access<'_>> {
+    let likely = ["pstream", "_not_found", "lags"];
+    if !text.starts_with('{') || !likely.iter().any(|it| text.contains(it)) {
+        return None;
+    }
     let flat = Flat::of(text)?;
     // Names are the user's choice; values are not.
     let ours = |key: &str| {

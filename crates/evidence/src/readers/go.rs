@@ -54,7 +54,17 @@ pub(super) const PANIC: Reader = Reader {
 pub(super) const ERROR: Reader = Reader {
     name: "Go error",
     product: Product::Go,
-    hooks: &["dial tcp ", "dial tcp: ", "dial unix ", "x509: ", "tls: ", "net/http: ", "http2: "],
+    hooks: &[
+        "dial tcp",
+        "dial unix ",
+        "read tcp ",
+        "write tcp ",
+        "x509: ",
+        "tls: ",
+        "net/http: ",
+        "http2: ",
+        "http: server gave HTTP",
+    ],
     fits: |line| alone(&line.text),
     read: |line, sink| {
         let Some(fault) = fault(&line.text) else { return };

@@ -59,7 +59,7 @@ const RULES: &[Rule] = &[
     rule("«WORKER TIMEOUT»", Sign::WorkerTimedOut),
     rule("Booting worker with pid: {pid}", Sign::WorkerBooted),
     rule("Booting worker", Sign::WorkerBooted),
-    rule("Starting gunicorn", Sign::Started),
+    rule("«Starting gunicorn» {_}.", Sign::Started),
     guess("Worker (pid:{pid}) was sent SIGKILL! Perhaps out of memory?", Sign::WorkerKilled),
     rule("Worker (pid:{pid}) was sent SIGKILL!", Sign::WorkerKilled),
     rule("Worker (pid:{pid}) was sent SIGTERM!", Sign::ShuttingDown),
@@ -243,6 +243,7 @@ mod tests {
         check_nothing(&format!(
             "{P}[WARNING] Invalid request from ip=192.0.2.1: WORKER TIMEOUT (pid:1)"
         ));
+        check_nothing("Starting gunicorn.service...");
         check_nothing("INFO:shop:WORKER TIMEOUT (pid:5588)");
         check_nothing(&format!("{P}[INFO] Using worker: sync"));
         check_nothing(&format!("{P}[INFO] user said WORKER TIMEOUT (pid:1)"));

@@ -26,6 +26,7 @@ pub(super) const PLATFORM: Reader = Reader {
     product: Product::Heroku,
     hooks: &[
         "Error R",
+        "code=R",
         "State changed from ",
         "Process exited with status ",
         "Stopping all processes",

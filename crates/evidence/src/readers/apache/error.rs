@@ -6,7 +6,6 @@
 use super::{Code, modules};
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Sink};
-use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, between, number, span_of};
 use crate::readers::nginx::tls;
@@ -17,7 +16,9 @@ pub(in crate::readers) const ERROR: Reader = Reader {
     name: "Apache error log",
     product: Product::Apache,
     hooks: &[
-        "proxy",
+        "] proxy: ",
+        ": proxy: ",
+        "ap_proxy_connect_backend",
         ": AH0",
         ": AH1",
         "] AH0",
@@ -122,7 +123,7 @@ fn read_brackets<'a>(parts: &mut Parts<'a>, rest: &mut &'a str) {
         if let Some((inner, after)) = bracket(rest) {
             match inner.split_once(' ') {
                 Some(("pid", it)) => {
-                    parts.pid = it.split(':').next().and_then(|it| it.parse().ok())
+                    parts.pid = it.split(':').next().and_then(|it| it.parse().ok());
                 }
                 Some(("client", it)) => parts.client = Some(it),
                 Some(("remote", it)) => parts.remote = Some(it),

@@ -68,7 +68,8 @@ fn sign(message: &str, errno: Option<i64>) -> Option<(&str, Sign)> {
     ];
     let (at, words, sign) =
         TABLE.iter().find_map(|(it, sign)| Some((message.find(it)?, it, sign)))?;
-    let start = at.saturating_sub(usize::from(words.starts_with('o')));
+    // Releases differ in the case of the first letter.
+    let start = if message[..at].ends_with(['c', 'C']) { at - 1 } else { at };
     let sign = match (sign, errno) {
         (None, code) => connect_sign(code.map(Code::System), false),
         (Some(Sign::Disconnected), Some(104 | 54)) => Sign::Reset,

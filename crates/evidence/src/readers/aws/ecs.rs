@@ -12,6 +12,8 @@ pub(in crate::readers) const EVENTS: Reader = Reader {
     product: Product::AwsEcs,
     hooks: &[
         "is unhealthy in",
+        "Health checks failed with these codes",
+        "due to (reason ",
         "Essential container in task exited",
         "OutOfMemoryError: Container killed",
         "CannotPullContainerError",

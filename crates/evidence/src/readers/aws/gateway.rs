@@ -36,7 +36,11 @@ pub(in crate::readers) const ACCESS: Reader = Reader {
     name: "AWS API Gateway access log",
     product: Product::AwsApiGateway,
     hooks: &[],
-    fits: |line| line.text.starts_with('{') && access(&line.text).is_some(),
+    fits: |line| {
+        let text = &*line.text;
+        let named = text.contains("ntegration") || text.contains("esponseType");
+        text.starts_with('{') && named && access(text).is_some()
+    },
     read: |line, sink| {
         if let Some(it) = access(&line.text) {
             it.tell(line, sink);

@@ -29,6 +29,7 @@ pub(in crate::readers) const PAGE: Reader = Reader {
         "HTTP Error 50",
         "Bad Gateway",
         "Gateway Time",
+        "no available server",
     ],
     fits: |line| page(&line.text).is_some(),
     read: |line, sink| {
@@ -118,10 +119,11 @@ fn page(text: &str) -> Option<Page<'_>> {
         let words = crate::scan::clip(&bare[..end], 80);
         return Some(Page { words, status: Some(i64::from(status)), server: Some("IIS") });
     }
-    // What Go's servers answer with.
-    if let Some((words, status)) = [("Bad Gateway", 502), ("Gateway Timeout", 504)]
-        .into_iter()
-        .find(|(words, _)| text.trim() == *words)
+    // What Go's servers answer with, and Traefik where all servers of a service are down.
+    if let Some((words, status)) =
+        [("Bad Gateway", 502), ("Gateway Timeout", 504), ("no available server", 503)]
+            .into_iter()
+            .find(|(words, _)| text.trim() == *words)
     {
         return Some(Page { words: &bare[..words.len()], status: Some(status), server: None });
     }
@@ -182,6 +184,10 @@ mod tests {
         check(
             "<html><head><title>504 Gateway Time-out</title></head>",
             "the error page: CallerSawError number=504 | 504 Gateway Time-out",
+        );
+        check(
+            "no available server",
+            "the error page: CallerSawError number=503 | no available server",
         );
         check("502 Bad Gateway", "the error page: CallerSawError number=502 | 502 Bad Gateway");
         check(

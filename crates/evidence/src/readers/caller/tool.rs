@@ -12,7 +12,11 @@ pub(in crate::readers) const CURL: Reader = Reader {
     name: "curl error",
     product: Product::Curl,
     hooks: &["curl: ("],
-    fits: |line| line.text.trim_start().starts_with("curl: ("),
+    fits: |line| {
+        let text = line.text.trim_start();
+        text.starts_with("curl: (")
+            && !["ailed to connect to ", "ould not resolve host"].iter().any(|it| text.contains(it))
+    },
     read: |line, sink| {
         let text = line.text.trim_start();
         let Some((sign, counted)) = curl(text) else { return };
@@ -209,7 +213,7 @@ mod tests {
         );
         check(
             "curl: (7) Failed to connect to example.com port 443: Connection refused",
-            "curl: CallerFailed | curl: (7) Failed to connect to example.com port 443: Connection refused",
+            "curl: CallerFailed upstream=example.com:443 detail=Connection refused number=7 | curl: (7) Failed to connect to example.com port 443: Connection refused",
         );
         check(
             "curl: (22) The requested URL returned error: 503",

@@ -4,7 +4,6 @@
 use super::message;
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
-use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, span_of};
 use crate::readers::nginx::tls;

@@ -20,6 +20,7 @@ pub(crate) const KLOG: Reader = Reader {
         "no endpoints available for service",
         "no object matching key",
         "robe failed",
+        "robe for \"",
         "robe errored",
         "\"Probe failed\"",
         "CrashLoopBackOff",
@@ -160,7 +161,7 @@ mod tests {
         check(
             "W1120 15:16:30.123456       7 controller.go:1117] Service \"prod/shop\" does not have \
              any active Endpoint.",
-            "ingress-nginx: NoEndpoints upstream=prod/shop who=prod/shop | does not have any active Endpoint",
+            "ingress-nginx: NoEndpoints upstream=shop who=shop | does not have any active Endpoint",
         );
         check(
             "I1120 15:16:30.123456       7 controller.go:168] \"Backend successfully reloaded\"",

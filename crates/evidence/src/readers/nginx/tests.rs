@@ -568,11 +568,3 @@ fn objects_of_json_are_read_by_their_names() {
     check_nothing(r#"{"status":502}"#);
     check_nothing("{\"");
 }
-
-#[test]
-fn the_controller_knows_services_without_endpoints() {
-    check(
-        "W1009 07:01:57.954692       5 controller.go:769] Service \"shop/web\" does not have any active Endpoint.",
-        "ingress-nginx: NoEndpoints upstream=shop/web who=shop/web | does not have any active Endpoint",
-    );
-}

@@ -159,7 +159,7 @@ mod tests {
         );
         check(
             "curl: (22) The requested URL returned error: 502",
-            "curl: CallerSawError detail=502 number=502 | curl: (22) The requested URL returned \
+            "curl: CallerSawError number=502 | curl: (22) The requested URL returned \
              error: 502",
         );
         check(

@@ -1,0 +1,398 @@
+//! Java: Tomcat, Spring Boot, connection pools, Netty, and stack traces as one unit.
+//!
+//! Of a trace the last `Caused by:` is the reason. Collectors write `[gc] GC(7) Pause Full
+//! (Ergonomics) 800M->700M(1024M) 2345.678ms` with unified logging (JEP 158).
+
+use crate::event::{Event, Sink};
+use crate::lead::Lead;
+use crate::line::{Below, Line};
+use crate::product::Product;
+use crate::reader::Reader;
+use crate::readers::raised::{Raised, span};
+use crate::rule::{self, Rule, milliseconds, rule, words};
+use crate::sign::Sign;
+use crate::trust::Trust;
+
+pub(super) const LOG: Reader = Reader {
+    name: "Tomcat, Spring and Java logs",
+    product: Product::Java,
+    hooks: &[
+        "Server startup in ",
+        "Starting ProtocolHandler [",
+        "Stopping ProtocolHandler [",
+        "Pausing ProtocolHandler [",
+        "Failed to initialize component [Connector",
+        "Failed to initialize connector",
+        "may be stuck",
+        "All threads (",
+        "Tomcat started on port",
+        "Netty started on port",
+        "Jetty started on port",
+        "Undertow started on port",
+        "Application run failed",
+        "APPLICATION FAILED TO START",
+        "Web server failed to start",
+        "was already in use",
+        "is not available, request timed out after",
+        "Unable to find instance for ",
+        "Connection prematurely closed BEFORE response",
+        "Pause Full",
+        "Pause Young",
+        "Full GC",
+        "Started ServerConnector@",
+        "Started @",
+        "Servlet.service() for servlet [",
+        "Commencing graceful shutdown",
+        " in {",
+        " seconds (",
+        "Could not resolve placeholder '",
+        "Terminating due to java.lang.OutOfMemoryError",
+        "Aborting due to java.lang.OutOfMemoryError",
+    ],
+    fits: |line| told(line).is_some(),
+    read: |line, sink| {
+        if let Some(event) = told(line) {
+            sink.event(event);
+        }
+    },
+    source: "Tomcat 10.1 LocalStrings.properties; Spring Boot 3: TomcatWebServer, StartupInfoLogger, PortInUseFailureAnalyzer; HikariCP HikariPool; JEP 158",
+    example: "20-Nov-2026 15:16:30.123 INFO [main] org.apache.catalina.startup.Catalina.start Server startup in [5021] milliseconds",
+};
+
+const RULES: &[(Product, Rule)] = &[
+    (Product::Tomcat, rule("Server startup in ", Sign::Ready)),
+    (Product::Tomcat, rule("Starting ProtocolHandler [\"{who}\"]", Sign::Listening)),
+    (Product::Tomcat, rule("Stopping ProtocolHandler [\"{who}\"]", Sign::ShuttingDown)),
+    (Product::Tomcat, rule("Pausing ProtocolHandler [\"{who}\"]", Sign::ShuttingDown)),
+    (Product::Tomcat, rule("Failed to initialize component [Connector[{_}]", Sign::BindFailed)),
+    (Product::Tomcat, rule("Failed to initialize connector", Sign::BindFailed)),
+    (
+        Product::Tomcat,
+        rule(
+            "Thread [{who}] (id=[{_}]) has been active for [{number}] milliseconds",
+            Sign::RequestSlow,
+        ),
+    ),
+    (Product::Tomcat, rule("All threads ({number}) are currently busy", Sign::PoolExhausted)),
+    (
+        Product::Tomcat,
+        rule(
+            "«Servlet.service() for servlet [{who}]» in context with path [{_}] threw exception",
+            Sign::UnhandledException,
+        ),
+    ),
+    (Product::Spring, rule("Tomcat started on port(s): {upstream}", Sign::Listening)),
+    (Product::Spring, rule("Tomcat started on port {upstream}", Sign::Listening)),
+    (Product::Spring, rule("Netty started on port(s): {upstream}", Sign::Listening)),
+    (Product::Spring, rule("Netty started on port {upstream}", Sign::Listening)),
+    (Product::Spring, rule("Jetty started on port {upstream}", Sign::Listening)),
+    (Product::Spring, rule("Undertow started on port {upstream}", Sign::Listening)),
+    (Product::Spring, rule("Application run failed", Sign::BootFailed)),
+    (Product::Spring, rule("APPLICATION FAILED TO START", Sign::BootFailed)),
+    (
+        Product::Spring,
+        rule("Web server failed to start. Port {upstream} was already in use", Sign::PortInUse),
+    ),
+    (Product::Spring, rule("Commencing graceful shutdown", Sign::ShuttingDown)),
+    (
+        Product::Spring,
+        rule(
+            "503 SERVICE_UNAVAILABLE \"«Unable to find instance for {detail}»\"",
+            Sign::NoEndpoints,
+        ),
+    ),
+    (Product::Spring, rule("Unable to find instance for {detail}", Sign::NoEndpoints)),
+    (Product::Java, rule("Connection prematurely closed BEFORE response", Sign::Closed)),
+    (
+        Product::Java,
+        rule("Terminating due to java.lang.OutOfMemoryError: {detail}", Sign::HeapExhausted),
+    ),
+    (
+        Product::Java,
+        rule("Aborting due to java.lang.OutOfMemoryError: {detail}", Sign::HeapExhausted),
+    ),
+    (Product::Java, words("Could not resolve placeholder '{detail}'", Sign::ConfigMissing)),
+    (
+        Product::Java,
+        rule(
+            "{who} - Connection is not available, request timed out after {number}ms",
+            Sign::DbPoolExhausted,
+        ),
+    ),
+];
+
+fn told<'a>(line: &'a Line) -> Option<Event<'a>> {
+    let text = &*line.text;
+    let lead = Lead::of(text);
+    let rest = &text[lead.inset..];
+    let found = RULES.iter().find_map(|(product, rule)| {
+        rule::event(std::slice::from_ref(rule), *product, text, lead.inset)
+    });
+    let event = found
+        .or_else(|| connector(text, lead.inset))
+        .or_else(|| pause(text, lead.inset))
+        .or_else(|| started(text, rest, &lead))?;
+    let event = event.pid(lead.pid).at(lead.at);
+    // A pool's name is a word, so that nobody's sentence is one.
+    let pool = event.sign != Sign::DbPoolExhausted
+        || event.who.as_deref().is_some_and(|it| !it.contains(' '));
+    pool.then(|| with_port(event))
+}
+
+/// Jetty's `Started ServerConnector@1b2c3d{HTTP/1.1, (http/1.1)}{0.0.0.0:8080}`.
+fn connector(text: &str, start: usize) -> Option<Event<'_>> {
+    // Its own logger puts class and thread before it.
+    let at = text[start..].find("Started ServerConnector@")? + start;
+    let before = &text[start..at];
+    if before.contains(['"', ' ']) && !before.ends_with(": ") || before.len() > 100 {
+        return None;
+    }
+    let (_, address) = text[at..].trim_end().strip_suffix('}')?.rsplit_once('{')?;
+    let span = at..text.trim_end().len();
+    let event = Event::new(Product::Java, Sign::Listening, Trust::C, span);
+    Some(event.upstream(Some(address)))
+}
+
+/// `8080 (http) with context path ''` is a port on every address; Tomcat's handler is
+/// `http-nio-8080`.
+fn with_port(event: Event<'_>) -> Event<'_> {
+    let port = match event.sign {
+        Sign::Listening | Sign::PortInUse => event.upstream.clone().or(event.who.clone()),
+        _ => None,
+    };
+    let port = port.and_then(|it| it.rsplit('-').next()?.parse::<u16>().ok());
+    match port {
+        Some(port) => event.upstream(Some(format!("*:{port}"))),
+        None => event,
+    }
+}
+
+/// `Started App in 4.2 seconds (process running for 5.1)`.
+fn started<'a>(text: &'a str, rest: &'a str, lead: &Lead) -> Option<Event<'a>> {
+    let name = rest.strip_prefix("Started ")?;
+    let (app, after) = name.split_once(" in ")?;
+    let (seconds, _) = after.split_once(" seconds (")?;
+    let taken = milliseconds(seconds)?;
+    let end = text.len() - after.len() + seconds.len() + " seconds".len();
+    (!app.contains(' ')).then(|| {
+        Event::new(Product::Spring, Sign::Ready, Trust::C, lead.inset..end)
+            .who(Some(app))
+            .number(Some(taken))
+    })
+}
+
+/// A pause that is as long as callers notice, in milliseconds.
+const LONG_PAUSE: i64 = 1000;
+
+/// `GC(7) Pause Full (Ergonomics) 800M->700M(1024M) 2345.678ms`; before JDK 9, `[Full GC
+/// (Ergonomics) … , 2.3456780 secs]`.
+fn pause(text: &str, start: usize) -> Option<Event<'_>> {
+    let rest = &text[start..];
+    let (at, taken) = if let Some(at) = rest.find("Pause ").filter(|at| rest[..*at].contains("GC("))
+    {
+        let value = rest.trim_end().strip_suffix("ms")?;
+        let number = value.rsplit(' ').next()?;
+        (at, number.parse::<f64>().ok()?.round() as i64)
+    } else {
+        let at = rest.find("[Full GC ").or_else(|| rest.strip_prefix("Full GC ").map(|_| 0))?;
+        let (before, _) = rest.rsplit_once(" secs]")?;
+        (at, milliseconds(before.rsplit([' ', ',']).next()?)?)
+    };
+    (taken >= LONG_PAUSE).then(|| {
+        let end = rest[at..].find('(').map_or(rest.len(), |it| at + it);
+        let end = start + at + rest[at..end].trim_end().len();
+        Event::new(Product::Java, Sign::GcPause, Trust::C, start + at..end).number(Some(taken))
+    })
+}
+
+pub(super) const TRACE: Reader = Reader {
+    name: "Java stack trace",
+    product: Product::Java,
+    hooks: &["Exception", "java.lang.OutOfMemoryError", "Caused by: "],
+    fits: |line| first(line).is_some(),
+    read,
+    source: "java.lang.Throwable.printStackTrace, JDK 8 to 21",
+    example: "java.lang.OutOfMemoryError: Java heap space",
+};
+
+/// The first line of a trace: a class in a package, or `Exception in thread "main" ` before it; a
+/// `Caused by:` alone, where the start was cut.
+fn first<'a>(line: &'a Line) -> Option<(Lead<'a>, Raised<'a>)> {
+    let lead = Lead::of(&line.text);
+    let mut text = line.text[lead.inset..].trim_start();
+    if let Some(rest) = text.strip_prefix("Exception in thread \"") {
+        text = rest.split_once("\" ")?.1;
+    }
+    let cut = text.strip_prefix("Caused by: ");
+    let raised = class(cut.unwrap_or(text))?;
+    let known = raised.kind == "java.lang.OutOfMemoryError" || raised.sign().is_some();
+    (known || has_frame(line)).then_some((lead, raised))
+}
+
+fn class(text: &str) -> Option<Raised<'_>> {
+    let raised = Raised::any(text)?;
+    let packages = [
+        "java.",
+        "javax.",
+        "jakarta.",
+        "org.",
+        "com.",
+        "io.",
+        "net.",
+        "reactor.",
+        "feign.",
+        "redis.clients.",
+    ];
+    let named = packages.iter().any(|it| raised.kind.starts_with(it));
+    let ends = ["Exception", "Error", "Exception$BadGateway", "Exception$ServiceUnavailable"];
+    (named && ends.iter().any(|it| raised.kind.ends_with(it))).then_some(raised)
+}
+
+fn has_frame(line: &Line) -> bool {
+    line.below().take(3).any(|it| is_frame(&it.text))
+}
+
+fn is_frame(text: &str) -> bool {
+    text.starts_with(['\t', ' '])
+        && text
+            .trim_start()
+            .strip_prefix("at ")
+            .is_some_and(|it| it.ends_with(')') && it.contains('('))
+}
+
+fn belongs(text: &str) -> bool {
+    is_frame(text)
+        || text.starts_with("Caused by: ")
+        || text.trim_start().starts_with("... ")
+        || text.trim_start().starts_with("Suppressed: ")
+}
+
+fn read(line: &Line, sink: &mut dyn Sink) {
+    let Some((lead, outer)) = first(line) else { return };
+    let lines: Vec<Below> = line.below().take_while(|it| belongs(&it.text)).collect();
+    let causes: Vec<(&Below, Raised)> = lines
+        .iter()
+        .filter_map(|it| Some((it, class(it.text.strip_prefix("Caused by: ")?)?)))
+        .collect();
+    if let Some(last) = lines.last() {
+        sink.taken(last);
+    }
+    let own = |it: &Below| {
+        let frame = it.text.trim().strip_prefix("at ")?.to_owned();
+        let library = [
+            "java.",
+            "javax.",
+            "jdk.",
+            "sun.",
+            "org.springframework.",
+            "org.apache.",
+            "jakarta.",
+            "io.netty.",
+            "reactor.",
+            "com.zaxxer.",
+            "org.hibernate.",
+            "org.postgresql.",
+            "com.mysql.",
+            "java.base/",
+            "org.eclipse.jetty.",
+        ];
+        (!library.iter().any(|it| frame.starts_with(it))).then_some(frame)
+    };
+    let place = lines.iter().find_map(own);
+    let boots = lines
+        .iter()
+        .any(|it| it.text.contains("SpringApplication.run") || it.text.contains(".main("));
+    // What a driver says is more than that a socket refused; else the last cause is the reason.
+    let external = |it: &Option<Sign>| {
+        matches!(it, Some(Sign::ExternalFailed | Sign::ExternalTimedOut) | None)
+    };
+    let signs: Vec<Option<Sign>> =
+        std::iter::once(outer.sign()).chain(causes.iter().map(|(_, it)| it.sign())).collect();
+    let at = signs.iter().rposition(|it| !external(it)).unwrap_or(signs.len() - 1);
+    let raised = if at == 0 { &outer } else { &causes[at - 1].1 };
+    let sign = signs[at].unwrap_or(if boots { Sign::BootFailed } else { Sign::UnhandledException });
+    let words = raised.decisive();
+    let place_in = if at == 0 { &*line.text } else { &*causes[at - 1].0.text };
+    let event = Event::new(Product::Java, sign, Trust::D, span(place_in, words))
+        .at(lead.at)
+        .detail(Some(words.to_owned()))
+        .upstream(raised.dialled())
+        .who(place);
+    match at {
+        0 => sink.event(event),
+        _ => sink.event_below(causes[at - 1].0, event),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn its_own_acts_are_read() {
+        for (line, want) in [
+            (
+                "2026-11-20T15:16:30.123Z INFO 1 --- [app] [main] o.s.b.w.embedded.tomcat.TomcatWebServer  : Tomcat started on port 8080 (http) with context path '/'",
+                "Spring Boot: Listening upstream=*:8080 | Tomcat started on port 8080",
+            ),
+            (
+                "2026-11-20T15:16:30.123Z INFO 1 --- [app] [main] com.example.App : Started App in 4.2 seconds (process running for 5.1)",
+                "Spring Boot: Ready who=App number=4200 | Started App in 4.2 seconds",
+            ),
+            (
+                "2026-11-20 15:16:30.123:INFO:oejs.AbstractConnector:main: Started ServerConnector@1b2c3d{HTTP/1.1, (http/1.1)}{0.0.0.0:8080}",
+                "Java: Listening upstream=0.0.0.0:8080 | Started ServerConnector@1b2c3d{HTTP/1.1, (http/1.1)}{0.0.0.0:8080}",
+            ),
+            (
+                "Web server failed to start. Port 8080 was already in use.",
+                "Spring Boot: PortInUse upstream=*:8080 | Web server failed to start. Port 8080 was already in use",
+            ),
+            (
+                "20-Nov-2026 15:16:30.123 INFO [main] org.apache.coyote.AbstractProtocol.start Starting ProtocolHandler [\"http-nio-8080\"]",
+                "Tomcat: Listening upstream=*:8080 who=http-nio-8080 | Starting ProtocolHandler [\"http-nio-8080\"]",
+            ),
+            (
+                "503 SERVICE_UNAVAILABLE \"Unable to find instance for orders\"",
+                "Spring Boot: NoEndpoints detail=orders | Unable to find instance for orders",
+            ),
+            (
+                "[2026-11-20T15:16:30.123+0000][info][gc] GC(7) Pause Full (Ergonomics) 800M->700M(1024M) 2345.678ms",
+                "Java: GcPause number=2346 | Pause Full",
+            ),
+            (
+                "2026-11-20 15:16:30.123 ERROR 1 --- [exec-1] o.h.engine.jdbc.spi.SqlExceptionHelper : HikariPool-1 - Connection is not available, request timed out after 30000ms.",
+                "Java: DbPoolExhausted who=HikariPool-1 number=30000 | HikariPool-1 - Connection is not available, request timed out after 30000ms",
+            ),
+        ] {
+            check(line, want);
+        }
+    }
+
+    #[test]
+    fn the_last_cause_of_a_trace_is_the_reason() {
+        check(
+            "org.springframework.web.client.ResourceAccessException: I/O error on GET request for \"http://x/y\"\n\tat org.springframework.web.client.RestTemplate.exec(RestTemplate.java:1)\n\tat com.example.Shop.pay(Shop.java:42)\nCaused by: java.net.ConnectException: Connection refused\n\tat java.base/sun.nio.ch.Net.connect(Net.java:1)\n\t... 12 more\n",
+            "Java: ExternalFailed who=com.example.Shop.pay(Shop.java:42) detail=java.net.ConnectException: Connection refused | java.net.ConnectException: Connection refused",
+        );
+        check(
+            "java.lang.OutOfMemoryError: Java heap space",
+            "Java: HeapExhausted detail=java.lang.OutOfMemoryError: Java heap space | java.lang.OutOfMemoryError: Java heap space",
+        );
+        check(
+            "Exception in thread \"main\" java.lang.IllegalStateException: no\n\tat com.example.App.main(App.java:3)\n",
+            "Java: BootFailed who=com.example.App.main(App.java:3) detail=java.lang.IllegalStateException: no | java.lang.IllegalStateException: no",
+        );
+    }
+
+    #[test]
+    fn words_within_a_message_are_none() {
+        check_nothing(
+            "2026-11-20T15:16:30.123Z INFO 1 --- [main] c.e.App : caller sent: Tomcat started on port 1",
+        );
+        check_nothing("the user sent java.lang.OutOfMemoryError: Java heap space");
+        check_nothing(
+            "[2026-11-20T15:16:30.123+0000][info][gc] GC(7) Pause Young (Normal) 80M->70M(1024M) 3.678ms",
+        );
+        check_nothing("a pool of mine - Connection is not available, request timed out after 3ms");
+    }
+}
