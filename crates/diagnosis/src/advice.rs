@@ -7,7 +7,7 @@ use evidence::{Limit, Product, Scheme, Sign, Stack, What, address};
 
 /// The proxy whose settings are to be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Proxy {
+pub(crate) enum Hop {
     Nginx,
     IngressNginx,
     Apache,
@@ -22,21 +22,21 @@ pub(crate) enum Proxy {
     Other,
 }
 
-pub(crate) fn proxy(dossier: &Dossier) -> Proxy {
+pub(crate) fn proxy(dossier: &Dossier) -> Hop {
     match (dossier.incident.hop, dossier.incident.hop.stack()) {
-        (Product::IngressNginx, _) => Proxy::IngressNginx,
-        (Product::Istio, _) => Proxy::Istio,
-        (_, Stack::Nginx) => Proxy::Nginx,
-        (_, Stack::Apache) => Proxy::Apache,
-        (_, Stack::HaProxy) => Proxy::HaProxy,
-        (_, Stack::Envoy) if dossier.read(Product::Istio) => Proxy::Istio,
-        (_, Stack::Envoy) => Proxy::Envoy,
-        (_, Stack::Traefik) => Proxy::Traefik,
-        (_, Stack::Caddy) => Proxy::Caddy,
-        (_, Stack::Varnish) => Proxy::Varnish,
-        (_, Stack::Aws) => Proxy::Aws,
-        (_, Stack::Ours) => Proxy::Goodgate,
-        _ => Proxy::Other,
+        (Product::IngressNginx, _) => Hop::IngressNginx,
+        (Product::Istio, _) => Hop::Istio,
+        (_, Stack::Nginx) => Hop::Nginx,
+        (_, Stack::Apache) => Hop::Apache,
+        (_, Stack::HaProxy) => Hop::HaProxy,
+        (_, Stack::Envoy) if dossier.read(Product::Istio) => Hop::Istio,
+        (_, Stack::Envoy) => Hop::Envoy,
+        (_, Stack::Traefik) => Hop::Traefik,
+        (_, Stack::Caddy) => Hop::Caddy,
+        (_, Stack::Varnish) => Hop::Varnish,
+        (_, Stack::Aws) => Hop::Aws,
+        (_, Stack::Ours) => Hop::Goodgate,
+        _ => Hop::Other,
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn file(dossier: &Dossier) -> Option<String> {
 }
 
 /// Lines to put into the proxy's configuration, and to take out of it where they begin with `-`.
-pub(crate) fn set(dossier: &Dossier, text: impl Into<String>, lines: &[(Proxy, &str)]) -> Step {
+pub(crate) fn set(dossier: &Dossier, text: impl Into<String>, lines: &[(Hop, &str)]) -> Step {
     let proxy = proxy(dossier);
     let text = text.into();
     let Some((_, lines)) = lines.iter().find(|(it, _)| *it == proxy) else {
@@ -86,19 +86,17 @@ pub(crate) fn set(dossier: &Dossier, text: impl Into<String>, lines: &[(Proxy, &
 
 /// Takes over a configuration that was changed, where the proxy does not do so by itself.
 pub(crate) fn apply(dossier: &Dossier) -> Option<Step> {
-    matches!(proxy(dossier), Proxy::Nginx | Proxy::Apache | Proxy::HaProxy | Proxy::Caddy).then(
-        || {
-            let text = "Check the configuration and take it over, without ending connections";
-            Step::run(text, reload(dossier), Risk::Reload).at(hop_host(dossier))
-        },
-    )
+    matches!(proxy(dossier), Hop::Nginx | Hop::Apache | Hop::HaProxy | Hop::Caddy).then(|| {
+        let text = "Check the configuration and take it over, without ending connections";
+        Step::run(text, reload(dossier), Risk::Reload).at(hop_host(dossier))
+    })
 }
 
 /// [`set`], and then [`apply`].
 pub(crate) fn change(
     dossier: &Dossier,
     text: impl Into<String>,
-    lines: &[(Proxy, &str)],
+    lines: &[(Hop, &str)],
 ) -> Vec<Step> {
     std::iter::once(set(dossier, text, lines)).chain(apply(dossier)).collect()
 }
@@ -106,10 +104,10 @@ pub(crate) fn change(
 /// A reload alone.
 pub(crate) fn reloaded(dossier: &Dossier, text: &str) -> Step {
     match proxy(dossier) {
-        Proxy::Nginx | Proxy::Apache | Proxy::HaProxy | Proxy::Caddy => {
+        Hop::Nginx | Hop::Apache | Hop::HaProxy | Hop::Caddy => {
             Step::run(text, reload(dossier), Risk::Reload)
         }
-        Proxy::IngressNginx => Step::run(
+        Hop::IngressNginx => Step::run(
             text,
             "kubectl -n ingress-nginx rollout restart deployment/ingress-nginx-controller",
             Risk::Restart,

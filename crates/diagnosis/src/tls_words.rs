@@ -1,6 +1,6 @@
 //! What cures of TLS to the upstream have in common.
 
-use crate::advice::{self, Proxy, hop_host, word};
+use crate::advice::{self, Hop, hop_host, word};
 use crate::dossier::Dossier;
 use crate::report::Step;
 use evidence::{Sign, Stack, What, address};
@@ -75,30 +75,30 @@ pub(crate) fn trust(dossier: &Dossier, text: &str) -> Vec<Step> {
         text,
         &[
             (
-                Proxy::Nginx,
+                Hop::Nginx,
                 "proxy_ssl_trusted_certificate /etc/nginx/upstream-ca.pem;\nproxy_ssl_verify on;",
             ),
             (
-                Proxy::IngressNginx,
+                Hop::IngressNginx,
                 "nginx.ingress.kubernetes.io/proxy-ssl-secret: \"NAMESPACE/upstream-ca\"\n\
                  nginx.ingress.kubernetes.io/proxy-ssl-verify: \"on\"",
             ),
-            (Proxy::Apache, "SSLProxyCACertificateFile /etc/ssl/upstream-ca.pem"),
+            (Hop::Apache, "SSLProxyCACertificateFile /etc/ssl/upstream-ca.pem"),
             (
-                Proxy::HaProxy,
+                Hop::HaProxy,
                 "server APP ADDRESS:443 ssl verify required ca-file /etc/haproxy/upstream-ca.pem",
             ),
             (
-                Proxy::Envoy,
+                Hop::Envoy,
                 "validation_context: { trusted_ca: { filename: /etc/envoy/upstream-ca.pem } }",
             ),
-            (Proxy::Istio, "tls: { mode: SIMPLE, caCertificates: /etc/certs/upstream-ca.pem }"),
+            (Hop::Istio, "tls: { mode: SIMPLE, caCertificates: /etc/certs/upstream-ca.pem }"),
             (
-                Proxy::Traefik,
+                Hop::Traefik,
                 "serversTransports: { app: { rootCAs: [/etc/traefik/upstream-ca.pem] } }",
             ),
-            (Proxy::Caddy, "transport http { tls_trust_pool file /etc/caddy/upstream-ca.pem }"),
-            (Proxy::Goodgate, "tls = { ca = \"upstream-ca.pem\" }"),
+            (Hop::Caddy, "transport http { tls_trust_pool file /etc/caddy/upstream-ca.pem }"),
+            (Hop::Goodgate, "tls = { ca = \"upstream-ca.pem\" }"),
         ],
     )
 }
@@ -121,15 +121,15 @@ pub(crate) fn send_name(dossier: &Dossier, text: &str, name: &str) -> Vec<Step> 
         dossier,
         text,
         &[
-            (Proxy::Nginx, &nginx),
-            (Proxy::IngressNginx, &ingress),
-            (Proxy::Apache, &apache),
-            (Proxy::HaProxy, &haproxy),
-            (Proxy::Envoy, &envoy),
-            (Proxy::Istio, &istio),
-            (Proxy::Traefik, &traefik),
-            (Proxy::Caddy, &caddy),
-            (Proxy::Goodgate, &ours),
+            (Hop::Nginx, &nginx),
+            (Hop::IngressNginx, &ingress),
+            (Hop::Apache, &apache),
+            (Hop::HaProxy, &haproxy),
+            (Hop::Envoy, &envoy),
+            (Hop::Istio, &istio),
+            (Hop::Traefik, &traefik),
+            (Hop::Caddy, &caddy),
+            (Hop::Goodgate, &ours),
         ],
     )
 }
@@ -146,18 +146,18 @@ pub(crate) fn without(dossier: &Dossier, text: &str) -> Vec<Step> {
         dossier,
         text,
         &[
-            (Proxy::Nginx, &nginx),
+            (Hop::Nginx, &nginx),
             (
-                Proxy::IngressNginx,
+                Hop::IngressNginx,
                 "-nginx.ingress.kubernetes.io/backend-protocol: \"HTTPS\"\n\
                  nginx.ingress.kubernetes.io/backend-protocol: \"HTTP\"",
             ),
-            (Proxy::Apache, &apache),
-            (Proxy::HaProxy, &haproxy),
-            (Proxy::Envoy, "-transport_socket: { name: envoy.transport_sockets.tls }"),
-            (Proxy::Istio, "tls: { mode: DISABLE }"),
-            (Proxy::Traefik, &traefik),
-            (Proxy::Caddy, &caddy),
+            (Hop::Apache, &apache),
+            (Hop::HaProxy, &haproxy),
+            (Hop::Envoy, "-transport_socket: { name: envoy.transport_sockets.tls }"),
+            (Hop::Istio, "tls: { mode: DISABLE }"),
+            (Hop::Traefik, &traefik),
+            (Hop::Caddy, &caddy),
         ],
     )
 }
@@ -177,14 +177,14 @@ pub(crate) fn with(dossier: &Dossier, text: &str) -> Vec<Step> {
         dossier,
         text,
         &[
-            (Proxy::Nginx, &nginx),
-            (Proxy::IngressNginx, "nginx.ingress.kubernetes.io/backend-protocol: \"HTTPS\""),
-            (Proxy::Apache, &apache),
-            (Proxy::HaProxy, &haproxy),
-            (Proxy::Envoy, "transport_socket: { name: envoy.transport_sockets.tls }"),
-            (Proxy::Istio, "tls: { mode: SIMPLE }"),
-            (Proxy::Traefik, &traefik),
-            (Proxy::Caddy, &caddy),
+            (Hop::Nginx, &nginx),
+            (Hop::IngressNginx, "nginx.ingress.kubernetes.io/backend-protocol: \"HTTPS\""),
+            (Hop::Apache, &apache),
+            (Hop::HaProxy, &haproxy),
+            (Hop::Envoy, "transport_socket: { name: envoy.transport_sockets.tls }"),
+            (Hop::Istio, "tls: { mode: SIMPLE }"),
+            (Hop::Traefik, &traefik),
+            (Hop::Caddy, &caddy),
         ],
     )
 }
@@ -196,32 +196,32 @@ pub(crate) fn client_certificate(dossier: &Dossier, text: &str) -> Vec<Step> {
         text,
         &[
             (
-                Proxy::Nginx,
+                Hop::Nginx,
                 "proxy_ssl_certificate /etc/nginx/client.pem;\n\
                  proxy_ssl_certificate_key /etc/nginx/client.key;",
             ),
             (
-                Proxy::IngressNginx,
+                Hop::IngressNginx,
                 "nginx.ingress.kubernetes.io/proxy-ssl-secret: \"NAMESPACE/client-certificate\"",
             ),
-            (Proxy::Apache, "SSLProxyMachineCertificateFile /etc/ssl/client-with-key.pem"),
-            (Proxy::HaProxy, "server APP ADDRESS:443 ssl crt /etc/haproxy/client-with-key.pem"),
+            (Hop::Apache, "SSLProxyMachineCertificateFile /etc/ssl/client-with-key.pem"),
+            (Hop::HaProxy, "server APP ADDRESS:443 ssl crt /etc/haproxy/client-with-key.pem"),
             (
-                Proxy::Envoy,
+                Hop::Envoy,
                 "tls_certificates: [{ certificate_chain: { filename: client.pem }, private_key: { \
                  filename: client.key } }]",
             ),
             (
-                Proxy::Istio,
+                Hop::Istio,
                 "tls: { mode: MUTUAL, clientCertificate: /etc/certs/client.pem, privateKey: \
                  /etc/certs/client.key }",
             ),
             (
-                Proxy::Traefik,
+                Hop::Traefik,
                 "serversTransports: { app: { certificates: [{ certFile: client.pem, keyFile: \
                  client.key }] } }",
             ),
-            (Proxy::Caddy, "transport http { tls_client_auth client.pem client.key }"),
+            (Hop::Caddy, "transport http { tls_client_auth client.pem client.key }"),
         ],
     )
 }

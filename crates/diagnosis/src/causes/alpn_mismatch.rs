@@ -20,7 +20,7 @@
 //! Enable HTTP/2 in whatever ends TLS before the app, or let the gateway offer http/1.1. gRPC needs
 //! `h2` on every hop.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -78,10 +78,10 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Offer the protocol that the upstream takes",
             &[
-                (Proxy::HaProxy, "server APP ADDRESS:443 ssl alpn h2,http/1.1"),
-                (Proxy::Envoy, "common_tls_context: { alpn_protocols: [h2, http/1.1] }"),
-                (Proxy::Caddy, "transport http { versions 1.1 2 }"),
-                (Proxy::Traefik, "serversTransports: { app: { disableHTTP2: true } }"),
+                (Hop::HaProxy, "server APP ADDRESS:443 ssl alpn h2,http/1.1"),
+                (Hop::Envoy, "common_tls_context: { alpn_protocols: [h2, http/1.1] }"),
+                (Hop::Caddy, "transport http { versions 1.1 2 }"),
+                (Hop::Traefik, "serversTransports: { app: { disableHTTP2: true } }"),
             ],
         ),
         lasting: vec![Step::say("Let the upstream offer both `h2` and `http/1.1`")],

@@ -19,7 +19,7 @@
 //! Cure the failures before it. If it opens for nothing, let it count only failures of the upstream
 //! (no 4xx, no clients that left) over enough requests.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -74,9 +74,9 @@ fn cure(dossier: &Dossier) -> Cure {
                 dossier,
                 "Open it later only if it opened for too few failures: callers see these then",
                 &[
-                    (Proxy::Envoy, "outlier_detection: { consecutive_5xx: 20, max_ejection_percent: 50 }"),
-                    (Proxy::Istio, "outlierDetection: { consecutive5xxErrors: 20, maxEjectionPercent: 50 }"),
-                    (Proxy::Traefik, "circuitBreaker: { expression: NetworkErrorRatio() > 0.50 }"),
+                    (Hop::Envoy, "outlier_detection: { consecutive_5xx: 20, max_ejection_percent: 50 }"),
+                    (Hop::Istio, "outlierDetection: { consecutive5xxErrors: 20, maxEjectionPercent: 50 }"),
+                    (Hop::Traefik, "circuitBreaker: { expression: NetworkErrorRatio() > 0.50 }"),
                 ],
             )
             .hides(),

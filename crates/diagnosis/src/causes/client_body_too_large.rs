@@ -18,7 +18,7 @@
 //! Raise the limit where such uploads are meant, on that route only and on every hop; or let
 //! callers upload to storage directly, or in parts.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -52,7 +52,7 @@ fn fix(_: &Case) -> Vec<Fix> {
 
 fn cure(dossier: &Dossier) -> Cure {
     let text = "Where such bodies are meant, raise the limit for that route, and in the app too";
-    let old = advice::old(dossier, Limit::Body).filter(|_| advice::proxy(dossier) == Proxy::Nginx);
+    let old = advice::old(dossier, Limit::Body).filter(|_| advice::proxy(dossier) == Hop::Nginx);
     let set = match old {
         Some((file, old)) => Step::diff(
             text,
@@ -64,11 +64,11 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             text,
             &[
-                (Proxy::Nginx, "client_max_body_size 50m;"),
-                (Proxy::IngressNginx, "nginx.ingress.kubernetes.io/proxy-body-size: 50m"),
-                (Proxy::Apache, "LimitRequestBody 52428800"),
-                (Proxy::Caddy, "request_body { max_size 50MB }"),
-                (Proxy::Traefik, "buffering: { maxRequestBodyBytes: 52428800 }"),
+                (Hop::Nginx, "client_max_body_size 50m;"),
+                (Hop::IngressNginx, "nginx.ingress.kubernetes.io/proxy-body-size: 50m"),
+                (Hop::Apache, "LimitRequestBody 52428800"),
+                (Hop::Caddy, "request_body { max_size 50MB }"),
+                (Hop::Traefik, "buffering: { maxRequestBodyBytes: 52428800 }"),
             ],
         ),
     };

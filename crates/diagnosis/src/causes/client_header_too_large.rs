@@ -16,7 +16,7 @@
 //! `limits.request_head` or `limits.uri` knowingly: the app behind has a limit too
 //! (`request_header_too_big_for_upstream`).
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -80,11 +80,11 @@ fn cure(dossier: &Dossier) -> Cure {
                 dossier,
                 "Where the size is meant, take larger heads, here and in the app server behind",
                 &[
-                    (Proxy::Nginx, "large_client_header_buffers 4 32k;"),
-                    (Proxy::IngressNginx, "large-client-header-buffers: \"4 32k\""),
-                    (Proxy::Apache, "LimitRequestFieldSize 32768"),
-                    (Proxy::HaProxy, "tune.bufsize 65536"),
-                    (Proxy::Envoy, "max_request_headers_kb: 96"),
+                    (Hop::Nginx, "large_client_header_buffers 4 32k;"),
+                    (Hop::IngressNginx, "large-client-header-buffers: \"4 32k\""),
+                    (Hop::Apache, "LimitRequestFieldSize 32768"),
+                    (Hop::HaProxy, "tune.bufsize 65536"),
+                    (Hop::Envoy, "max_request_headers_kb: 96"),
                 ],
             ),
         ],

@@ -17,7 +17,7 @@
 //! `listen.timeout.body`) help slow callers and attackers alike: each open request holds memory and
 //! a connection.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -82,10 +82,10 @@ fn cure(dossier: &Dossier) -> Cure {
                 dossier,
                 "Give slow lines more time; it also gives it to those who send slowly on purpose",
                 &[
-                    (Proxy::Nginx, "client_body_timeout 120s;"),
-                    (Proxy::HaProxy, "timeout http-request 30s\ntimeout client 60s"),
+                    (Hop::Nginx, "client_body_timeout 120s;"),
+                    (Hop::HaProxy, "timeout http-request 30s\ntimeout client 60s"),
                     (
-                        Proxy::Apache,
+                        Hop::Apache,
                         "RequestReadTimeout header=20-40,MinRate=500 body=60,MinRate=500",
                     ),
                 ],

@@ -22,7 +22,7 @@
 //! Serve the whole chain, renew in time, and have a certificate for each name. Old clients need an
 //! update; do not allow old versions for them. Ignore scanners.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -67,9 +67,9 @@ fn cure(dossier: &Dossier) -> Cure {
                 dossier,
                 "Speak TLS 1.2 and 1.3",
                 &[
-                    (Proxy::Nginx, "ssl_protocols TLSv1.2 TLSv1.3;"),
-                    (Proxy::HaProxy, "ssl-default-bind-options ssl-min-ver TLSv1.2"),
-                    (Proxy::Apache, "SSLProtocol -all +TLSv1.2 +TLSv1.3"),
+                    (Hop::Nginx, "ssl_protocols TLSv1.2 TLSv1.3;"),
+                    (Hop::HaProxy, "ssl-default-bind-options ssl-min-ver TLSv1.2"),
+                    (Hop::Apache, "SSLProtocol -all +TLSv1.2 +TLSv1.3"),
                 ],
             ),
         ],

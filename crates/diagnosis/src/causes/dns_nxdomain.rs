@@ -20,7 +20,7 @@
 //! Correct the name in the target, restore the record, or place the gateway in the network whose
 //! name server knows it.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -117,8 +117,8 @@ fn cure(dossier: &Dossier) -> Cure {
         dossier,
         "Let the proxy resolve the name while it runs, so that a name that is missing for a moment does not keep it from starting",
         &[
-            (Proxy::Nginx, "resolver 127.0.0.11 valid=10s;\nserver NAME:PORT resolve;"),
-            (Proxy::HaProxy, "server app NAME:PORT resolvers dns init-addr last,libc,none"),
+            (Hop::Nginx, "resolver 127.0.0.11 valid=10s;\nserver NAME:PORT resolve;"),
+            (Hop::HaProxy, "server app NAME:PORT resolvers dns init-addr last,libc,none"),
         ],
     );
     Cure {

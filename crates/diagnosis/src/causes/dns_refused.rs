@@ -15,7 +15,7 @@
 //! ## Fix
 //! Let the name server answer the gateway's network, or name another one in `dns.servers`.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -76,7 +76,7 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Let that resolver answer this host (`allow-recursion` of BIND, `access-control` of \
              Unbound), or name one that serves it",
-            &[(Proxy::Nginx, "resolver RESOLVER valid=30s;")],
+            &[(Hop::Nginx, "resolver RESOLVER valid=30s;")],
         ),
         verify: vec![
             Step::look("See `status: NOERROR`", format!("dig {name} | grep status")).at(host),

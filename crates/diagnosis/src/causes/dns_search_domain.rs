@@ -15,7 +15,7 @@
 //! ## Fix
 //! Write the full name in the target.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -101,7 +101,7 @@ fn cure(dossier: &Dossier) -> Cure {
             format!(
                 "Write the whole name, `{full}`: nginx's `resolver` and HAProxy's `resolvers` know no search domains"
             ),
-            &[(Proxy::Nginx, &nginx), (Proxy::HaProxy, &haproxy)],
+            &[(Hop::Nginx, &nginx), (Hop::HaProxy, &haproxy)],
         ),
         verify: vec![
             Step::look("See an address for it", advice::resolve(dossier, &full))

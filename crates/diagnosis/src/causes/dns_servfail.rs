@@ -18,7 +18,7 @@
 //! Repair the zone or the name server above. Two independent name servers in `dns.servers` or in
 //! `/etc/resolv.conf` keep one failure from being an outage.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -98,7 +98,7 @@ fn cure(dossier: &Dossier) -> Cure {
         lasting: advice::change(
             dossier,
             "Name two resolvers that do not share a failure",
-            &[(Proxy::Nginx, "resolver RESOLVER1 RESOLVER2 valid=30s;\nresolver_timeout 5s;")],
+            &[(Hop::Nginx, "resolver RESOLVER1 RESOLVER2 valid=30s;\nresolver_timeout 5s;")],
         ),
         verify: vec![Step::look("See `status: NOERROR`", format!("dig {name} | grep status")).at(host)],
         ..Cure::default()

@@ -18,7 +18,7 @@
 //! Lower the record's time to live before a move, keep the old address serving until it has
 //! expired, or give the service a fixed address.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -112,11 +112,11 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Let it resolve them again by itself, within seconds",
             &[
-                (Proxy::Nginx, &nginx),
-                (Proxy::HaProxy, &haproxy),
-                (Proxy::Caddy, &caddy),
-                (Proxy::Apache, "ProxyPass / http://NAME:PORT/ disablereuse=On"),
-                (Proxy::Envoy, "type: STRICT_DNS\nrespect_dns_ttl: true"),
+                (Hop::Nginx, &nginx),
+                (Hop::HaProxy, &haproxy),
+                (Hop::Caddy, &caddy),
+                (Hop::Apache, "ProxyPass / http://NAME:PORT/ disablereuse=On"),
+                (Hop::Envoy, "type: STRICT_DNS\nrespect_dns_ttl: true"),
             ],
         )],
         verify: vec![

@@ -18,7 +18,7 @@
 //! Bring the name server back or name one that is near, and use full names with a dot at the end to
 //! save questions. A longer `dns.timeout` only hides the loss: each request then waits longer.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -120,7 +120,7 @@ fn cure(dossier: &Dossier) -> Cure {
         lasting: advice::change(
             dossier,
             "Name two resolvers, and keep answers for a while",
-            &[(Proxy::Nginx, "resolver RESOLVER1 RESOLVER2 valid=30s;\nresolver_timeout 5s;")],
+            &[(Hop::Nginx, "resolver RESOLVER1 RESOLVER2 valid=30s;\nresolver_timeout 5s;")],
         ),
         verify: vec![
             Step::look(

@@ -18,7 +18,7 @@
 //! Keep connections: let the target keep them alive, and give `pool.idle` room. Then a wider port
 //! range, or more addresses of the target.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -92,10 +92,10 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Keep connections to the upstream open and reuse them",
             &[
-                (Proxy::Nginx, "upstream app {\n    server ADDRESS:PORT;\n    keepalive 64;\n}\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";"),
-                (Proxy::HaProxy, "http-reuse safe"),
-                (Proxy::Apache, "ProxyPass / http://ADDRESS:PORT/ enablereuse=on keepalive=On"),
-                (Proxy::Traefik, "serversTransports: { app: { maxIdleConnsPerHost: 256 } }"),
+                (Hop::Nginx, "upstream app {\n    server ADDRESS:PORT;\n    keepalive 64;\n}\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";"),
+                (Hop::HaProxy, "http-reuse safe"),
+                (Hop::Apache, "ProxyPass / http://ADDRESS:PORT/ enablereuse=on keepalive=On"),
+                (Hop::Traefik, "serversTransports: { app: { maxIdleConnsPerHost: 256 } }"),
             ],
         ),
         lasting: vec![

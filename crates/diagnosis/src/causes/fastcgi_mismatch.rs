@@ -16,7 +16,7 @@
 //! ## Fix
 //! Put a web server between, and give the gateway that server's HTTP port.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -124,7 +124,7 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "See whether it speaks HTTP: `HTTP/1.1` comes back, or nothing",
         )],
-        now: advice::change(dossier, text, &[(Proxy::Nginx, &nginx), (Proxy::Apache, &apache)]),
+        now: advice::change(dossier, text, &[(Hop::Nginx, &nginx), (Hop::Apache, &apache)]),
         verify: vec![advice::through(dossier, "an answer of the app")],
         ..Cure::default()
     }

@@ -15,7 +15,7 @@
 //! Give the upstream a target, and let `goodgate check` judge a configuration before it is put to
 //! use.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -41,7 +41,6 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -110,17 +109,17 @@ fn says(dossier: &Dossier) -> Option<String> {
 fn cure(dossier: &Dossier) -> Cure {
     let at = advice::hop_host(dossier);
     let check = match advice::proxy(dossier) {
-        Proxy::Nginx => "sudo nginx -t",
-        Proxy::IngressNginx => {
+        Hop::Nginx => "sudo nginx -t",
+        Hop::IngressNginx => {
             "kubectl describe ingress -A; kubectl -n ingress-nginx logs deployment/ingress-nginx-controller --tail 100"
         }
-        Proxy::Apache => "sudo apachectl configtest",
-        Proxy::HaProxy => "haproxy -c -f /etc/haproxy/haproxy.cfg",
-        Proxy::Caddy => "caddy validate --config /etc/caddy/Caddyfile",
-        Proxy::Envoy => "envoy --mode validate -c envoy.yaml",
-        Proxy::Istio => "istioctl analyze -A",
-        Proxy::Goodgate => "goodgate check",
-        Proxy::Traefik => "docker compose logs traefik | grep -iE 'error|does not exist'",
+        Hop::Apache => "sudo apachectl configtest",
+        Hop::HaProxy => "haproxy -c -f /etc/haproxy/haproxy.cfg",
+        Hop::Caddy => "caddy validate --config /etc/caddy/Caddyfile",
+        Hop::Envoy => "envoy --mode validate -c envoy.yaml",
+        Hop::Istio => "istioctl analyze -A",
+        Hop::Goodgate => "goodgate check",
+        Hop::Traefik => "docker compose logs traefik | grep -iE 'error|does not exist'",
         _ => "PROXY --check",
     };
     let disabled = dossier.settings(|it| match &it.what {

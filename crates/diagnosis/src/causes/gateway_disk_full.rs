@@ -20,7 +20,7 @@
 //! of their own, and stream large bodies (`proxy_request_buffering off`, `proxy_max_temp_file_size
 //! 0`).
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -69,7 +69,7 @@ fn cure(dossier: &Dossier) -> Cure {
             advice::set(
                 dossier,
                 "Bound what the proxy itself writes there",
-                &[(Proxy::Nginx, "proxy_max_temp_file_size 256m;\nproxy_temp_path /var/cache/nginx/proxy_temp;")],
+                &[(Hop::Nginx, "proxy_max_temp_file_size 256m;\nproxy_temp_path /var/cache/nginx/proxy_temp;")],
             ),
         ],
         verify: vec![Step::look("See free space and free inodes", "df -h; df -i").at(at)],

@@ -18,7 +18,7 @@
 //! traffic, look for what is left open; if it grows with slow upstreams, bound them by
 //! `pool.connections`.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -92,8 +92,8 @@ fn cure(dossier: &Dossier) -> Cure {
         dossier,
         "Raise the limit: two files for each connection that is proxied, and one for each log and cached file",
         &[
-            (Proxy::Nginx, "worker_rlimit_nofile 65535;"),
-            (Proxy::HaProxy, "maxconn 20000\nulimit-n 65535"),
+            (Hop::Nginx, "worker_rlimit_nofile 65535;"),
+            (Hop::HaProxy, "maxconn 20000\nulimit-n 65535"),
         ],
     );
     Cure {

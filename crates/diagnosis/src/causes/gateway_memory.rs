@@ -15,7 +15,7 @@
 //! Find who uses the memory. Fewer slow connections (`pool.connections`) help at once; more memory,
 //! or a larger share for TCP, after.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -74,9 +74,9 @@ fn cure(dossier: &Dossier) -> Cure {
                 dossier,
                 "Give each connection less: buffers times connections must fit into memory",
                 &[
-                    (Proxy::Nginx, "proxy_buffers 8 8k;\nproxy_buffer_size 8k;"),
-                    (Proxy::HaProxy, "tune.bufsize 16384\nmaxconn 5000"),
-                    (Proxy::Envoy, "per_connection_buffer_limit_bytes: 32768"),
+                    (Hop::Nginx, "proxy_buffers 8 8k;\nproxy_buffer_size 8k;"),
+                    (Hop::HaProxy, "tune.bufsize 16384\nmaxconn 5000"),
+                    (Hop::Envoy, "per_connection_buffer_limit_bytes: 32768"),
                 ],
             ),
             Step::say("Or give the proxy's container or host more memory"),

@@ -23,7 +23,7 @@
 //! the container more than the proxy's own, and let clients of long connections come back by
 //! themselves.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -83,10 +83,10 @@ fn cure(dossier: &Dossier) -> Cure {
                 dossier,
                 "Give requests that are on their way longer to end: until then old workers stay in memory",
                 &[
-                    (Proxy::Nginx, "worker_shutdown_timeout 1h;"),
-                    (Proxy::HaProxy, "hard-stop-after 1h"),
-                    (Proxy::Apache, "GracefulShutdownTimeout 3600"),
-                    (Proxy::Caddy, "grace_period 1h"),
+                    (Hop::Nginx, "worker_shutdown_timeout 1h;"),
+                    (Hop::HaProxy, "hard-stop-after 1h"),
+                    (Hop::Apache, "GracefulShutdownTimeout 3600"),
+                    (Hop::Caddy, "grace_period 1h"),
                 ],
             ),
             Step::say("Collect changes, so that reloads are rare"),

@@ -19,7 +19,7 @@
 //! Route the call (`/package.Service/Method`) to the gRPC port, over HTTP/2 on every hop and with
 //! trailers. Let browsers use grpc-web through a translating proxy.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -91,16 +91,16 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Send gRPC to the port that serves it, over HTTP/2, and other routes as plain HTTP",
             &[
-                (Proxy::Nginx, "location /PACKAGE.SERVICE/ { grpc_pass grpc://ADDRESS:PORT; }"),
-                (Proxy::IngressNginx, "nginx.ingress.kubernetes.io/backend-protocol: \"GRPC\""),
-                (Proxy::HaProxy, "server app ADDRESS:PORT proto h2"),
-                (Proxy::Traefik, "- url: h2c://ADDRESS:PORT"),
-                (Proxy::Caddy, "reverse_proxy h2c://ADDRESS:PORT"),
+                (Hop::Nginx, "location /PACKAGE.SERVICE/ { grpc_pass grpc://ADDRESS:PORT; }"),
+                (Hop::IngressNginx, "nginx.ingress.kubernetes.io/backend-protocol: \"GRPC\""),
+                (Hop::HaProxy, "server app ADDRESS:PORT proto h2"),
+                (Hop::Traefik, "- url: h2c://ADDRESS:PORT"),
+                (Hop::Caddy, "reverse_proxy h2c://ADDRESS:PORT"),
                 (
-                    Proxy::Envoy,
+                    Hop::Envoy,
                     "typed_extension_protocol_options: { explicit_http_config: { http2_protocol_options: {} } }",
                 ),
-                (Proxy::Istio, "appProtocol: grpc"),
+                (Hop::Istio, "appProtocol: grpc"),
             ],
         ),
         verify: vec![Step::look(

@@ -18,7 +18,7 @@
 //! needed with every request. If the size is meant, raise `limits.response_head` knowingly: clients
 //! and proxies behind have limits of their own.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -118,7 +118,7 @@ fn cure(dossier: &Dossier) -> Cure {
     };
     let text = "Give the proxy room for a head of this size";
     let mut now = match advice::old(dossier, Limit::AnswerHead)
-        .filter(|_| advice::proxy(dossier) == Proxy::Nginx)
+        .filter(|_| advice::proxy(dossier) == Hop::Nginx)
     {
         Some((file, old)) => {
             let old = old.trim_end_matches(';');
@@ -133,13 +133,13 @@ fn cure(dossier: &Dossier) -> Cure {
                 dossier,
                 text,
                 &[
-                    (Proxy::Nginx, &nginx),
-                    (Proxy::IngressNginx, "nginx.ingress.kubernetes.io/proxy-buffer-size: \"16k\""),
-                    (Proxy::Apache, "ProxyPass / http://ADDRESS:PORT/ responsefieldsize=16384"),
-                    (Proxy::HaProxy, "tune.bufsize 32768"),
-                    (Proxy::Envoy, "common_http_protocol_options: { max_response_headers_kb: 96 }"),
-                    (Proxy::Caddy, "transport http { max_response_header 64KiB }"),
-                    (Proxy::Varnish, "-p http_resp_hdr_len=32k -p http_resp_size=64k"),
+                    (Hop::Nginx, &nginx),
+                    (Hop::IngressNginx, "nginx.ingress.kubernetes.io/proxy-buffer-size: \"16k\""),
+                    (Hop::Apache, "ProxyPass / http://ADDRESS:PORT/ responsefieldsize=16384"),
+                    (Hop::HaProxy, "tune.bufsize 32768"),
+                    (Hop::Envoy, "common_http_protocol_options: { max_response_headers_kb: 96 }"),
+                    (Hop::Caddy, "transport http { max_response_header 64KiB }"),
+                    (Hop::Varnish, "-p http_resp_hdr_len=32k -p http_resp_size=64k"),
                 ],
             )]
         }

@@ -19,7 +19,7 @@
 //! come back slowly (`slowstart`), and keep a share in use whatever the checks say. Then cure why
 //! the check is slow: `health_check_timeout`.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -74,10 +74,10 @@ fn cure(dossier: &Dossier) -> Cure {
                 dossier,
                 "Ask for several failures before a server is taken out, and several successes before it is back: single failures are hidden then",
                 &[
-                    (Proxy::HaProxy, "default-server inter 5s fall 3 rise 2"),
-                    (Proxy::Envoy, "unhealthy_threshold: 3\nhealthy_threshold: 2"),
-                    (Proxy::Nginx, "server ADDRESS:PORT max_fails=3 fail_timeout=10s;"),
-                    (Proxy::Caddy, "health_fails 3\nhealth_passes 2"),
+                    (Hop::HaProxy, "default-server inter 5s fall 3 rise 2"),
+                    (Hop::Envoy, "unhealthy_threshold: 3\nhealthy_threshold: 2"),
+                    (Hop::Nginx, "server ADDRESS:PORT max_fails=3 fail_timeout=10s;"),
+                    (Hop::Caddy, "health_fails 3\nhealth_passes 2"),
                 ],
             )
             .hides(),

@@ -22,7 +22,7 @@
 //! thread or a worker of its own. A longer limit for the check is right only up to what a caller
 //! would wait, since it hides a process that hangs.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::{Dossier, span};
@@ -101,10 +101,10 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             text,
             &[
-                (Proxy::HaProxy, "timeout check 5s\ndefault-server inter 5s fall 3"),
-                (Proxy::Envoy, "timeout: 5s\nunhealthy_threshold: 3"),
-                (Proxy::Traefik, "healthCheck: { path: /healthz, timeout: 5s }"),
-                (Proxy::Caddy, "health_timeout 5s"),
+                (Hop::HaProxy, "timeout check 5s\ndefault-server inter 5s fall 3"),
+                (Hop::Envoy, "timeout: 5s\nunhealthy_threshold: 3"),
+                (Hop::Traefik, "healthCheck: { path: /healthz, timeout: 5s }"),
+                (Hop::Caddy, "health_timeout 5s"),
             ],
         ),
     };

@@ -22,7 +22,7 @@
 //! with a Host that the app takes. Do not accept every status instead: a check that takes 500 for
 //! health sees nothing.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -109,13 +109,13 @@ fn cure(dossier: &Dossier) -> Cure {
             text,
             &[
                 (
-                    Proxy::HaProxy,
+                    Hop::HaProxy,
                     "option httpchk\nhttp-check send meth GET uri /healthz ver HTTP/1.1 hdr Host example.com\nhttp-check expect status 200",
                 ),
-                (Proxy::Envoy, "http_health_check: { path: /healthz }"),
-                (Proxy::Traefik, "healthCheck: { path: /healthz, interval: 5s }"),
-                (Proxy::Caddy, "health_uri /healthz\nhealth_status 200"),
-                (Proxy::Goodgate, "health = { path = \"/healthz\" }"),
+                (Hop::Envoy, "http_health_check: { path: /healthz }"),
+                (Hop::Traefik, "healthCheck: { path: /healthz, interval: 5s }"),
+                (Hop::Caddy, "health_uri /healthz\nhealth_status 200"),
+                (Hop::Goodgate, "health = { path = \"/healthz\" }"),
             ],
         ),
     };

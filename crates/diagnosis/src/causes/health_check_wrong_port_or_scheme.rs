@@ -22,7 +22,7 @@
 //! Let the check use the port and scheme of the traffic. Where it must differ (a port for
 //! management), let the app listen there on the same address.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -93,15 +93,15 @@ fn cure(dossier: &Dossier) -> Cure {
             text,
             &[
                 (
-                    Proxy::HaProxy,
+                    Hop::HaProxy,
                     "server app ADDRESS:PORT check port PORT check-ssl verify required ca-file CA",
                 ),
                 (
-                    Proxy::Envoy,
+                    Hop::Envoy,
                     "health_checks: [{ transport_socket_match_criteria: { useTls: true } }]",
                 ),
-                (Proxy::Traefik, "healthCheck: { scheme: https, port: PORT }"),
-                (Proxy::Caddy, "health_port PORT"),
+                (Hop::Traefik, "healthCheck: { scheme: https, port: PORT }"),
+                (Hop::Caddy, "health_port PORT"),
             ],
         ),
     };

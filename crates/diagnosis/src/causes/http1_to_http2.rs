@@ -15,7 +15,7 @@
 //! ## Fix
 //! Let the server accept HTTP/1.1 beside HTTP/2 on that port, or put one before it that translates.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -116,17 +116,17 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Speak HTTP/2 to this port (nginx does so for gRPC)",
             &[
-                (Proxy::Nginx, &nginx),
-                (Proxy::IngressNginx, "nginx.ingress.kubernetes.io/backend-protocol: \"GRPC\""),
-                (Proxy::HaProxy, &haproxy),
-                (Proxy::Caddy, &caddy),
-                (Proxy::Traefik, &traefik),
-                (Proxy::Apache, &apache),
+                (Hop::Nginx, &nginx),
+                (Hop::IngressNginx, "nginx.ingress.kubernetes.io/backend-protocol: \"GRPC\""),
+                (Hop::HaProxy, &haproxy),
+                (Hop::Caddy, &caddy),
+                (Hop::Traefik, &traefik),
+                (Hop::Apache, &apache),
                 (
-                    Proxy::Envoy,
+                    Hop::Envoy,
                     "typed_extension_protocol_options: { explicit_http_config: { http2_protocol_options: {} } }",
                 ),
-                (Proxy::Istio, "appProtocol: http2"),
+                (Hop::Istio, "appProtocol: http2"),
             ],
         ),
         lasting: vec![Step::say("Or let the app speak HTTP/1.1 on that port too")],

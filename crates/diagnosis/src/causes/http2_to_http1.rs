@@ -19,7 +19,7 @@
 //! ## Fix
 //! Speak HTTP/1 to that port, or point at the port that speaks HTTP/2.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -81,15 +81,15 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Speak HTTP/1.1 to this port, or dial the port on which the app has HTTP/2",
             &[
-                (Proxy::Nginx, &nginx),
+                (Hop::Nginx, &nginx),
                 (
-                    Proxy::IngressNginx,
+                    Hop::IngressNginx,
                     "-nginx.ingress.kubernetes.io/backend-protocol: \"GRPC\"\nnginx.ingress.kubernetes.io/backend-protocol: \"HTTP\"",
                 ),
-                (Proxy::HaProxy, &haproxy),
-                (Proxy::Traefik, &traefik),
-                (Proxy::Envoy, "-http2_protocol_options: {}\nhttp_protocol_options: {}"),
-                (Proxy::Istio, "appProtocol: http"),
+                (Hop::HaProxy, &haproxy),
+                (Hop::Traefik, &traefik),
+                (Hop::Envoy, "-http2_protocol_options: {}\nhttp_protocol_options: {}"),
+                (Hop::Istio, "appProtocol: http"),
             ],
         ),
         verify: vec![advice::through(dossier, "an answer of the app")],

@@ -23,7 +23,7 @@
 //! a server goes (`max_fails=3 fail_timeout=10s`), backups, and a proxy that uses all of them when
 //! all look bad (panic mode).
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::{Dossier, span};
@@ -97,19 +97,19 @@ fn says(dossier: &Dossier) -> Option<String> {
 fn cure(dossier: &Dossier) -> Cure {
     let at = advice::hop_host(dossier);
     let first = match advice::proxy(dossier) {
-        Proxy::HaProxy => Step::look(
+        Hop::HaProxy => Step::look(
             "See the state of each server, and its last check",
             "echo 'show servers state; show stat' | sudo socat stdio /run/haproxy/admin.sock",
         ),
-        Proxy::Envoy => Step::look(
+        Hop::Envoy => Step::look(
             "See which hosts are held for unhealthy, and why",
             "curl -s http://127.0.0.1:9901/clusters | grep -E 'health_flags|cx_connect_fail'",
         ),
-        Proxy::Istio => Step::look(
+        Hop::Istio => Step::look(
             "See which endpoints are held for unhealthy",
             "istioctl proxy-config endpoints POD.NAMESPACE --status unhealthy",
         ),
-        Proxy::IngressNginx => {
+        Hop::IngressNginx => {
             Step::look("See which pods are ready", "kubectl get endpointslices,pods -A -o wide")
         }
         _ => Step::look(
@@ -130,10 +130,10 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "If they are up and single failures set them aside, be less strict: failures reach callers then, one at a time, in place of all",
             &[
-                (Proxy::Nginx, "server ADDRESS:PORT max_fails=5 fail_timeout=5s;"),
-                (Proxy::HaProxy, "default-server inter 2s fall 5 rise 2"),
-                (Proxy::Envoy, "outlier_detection: { consecutive_5xx: 20, max_ejection_percent: 50 }"),
-                (Proxy::Istio, "outlierDetection: { consecutive5xxErrors: 20, maxEjectionPercent: 50 }"),
+                (Hop::Nginx, "server ADDRESS:PORT max_fails=5 fail_timeout=5s;"),
+                (Hop::HaProxy, "default-server inter 2s fall 5 rise 2"),
+                (Hop::Envoy, "outlier_detection: { consecutive_5xx: 20, max_ejection_percent: 50 }"),
+                (Hop::Istio, "outlierDetection: { consecutive5xxErrors: 20, maxEjectionPercent: 50 }"),
             ],
         )
         .hides(),

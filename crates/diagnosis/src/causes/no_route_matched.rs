@@ -15,7 +15,7 @@
 //! ## Fix
 //! Correct the URL, or add a route.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -86,13 +86,13 @@ fn cure(dossier: &Dossier) -> Cure {
             "Add the host and path that callers use, or let them use one that is there",
             &[
                 (
-                    Proxy::Nginx,
+                    Hop::Nginx,
                     "server_name SITE;\nlocation /PATH { proxy_pass http://ADDRESS:PORT; }",
                 ),
-                (Proxy::Traefik, "routers: { app: { rule: Host(`SITE`), service: app } }"),
-                (Proxy::Caddy, "SITE {\n    reverse_proxy ADDRESS:PORT\n}"),
-                (Proxy::HaProxy, "use_backend app if { hdr(host) -i SITE }"),
-                (Proxy::Goodgate, "match = { host = \"SITE\", path = \"/PATH\" }"),
+                (Hop::Traefik, "routers: { app: { rule: Host(`SITE`), service: app } }"),
+                (Hop::Caddy, "SITE {\n    reverse_proxy ADDRESS:PORT\n}"),
+                (Hop::HaProxy, "use_backend app if { hdr(host) -i SITE }"),
+                (Hop::Goodgate, "match = { host = \"SITE\", path = \"/PATH\" }"),
             ],
         ),
         verify: vec![advice::through(dossier, "an answer of the app")],

@@ -20,7 +20,7 @@
 //! See first why so many are open: slow answers, or idle clients with a long keep-alive. Then raise
 //! `worker_connections` together with `worker_rlimit_nofile`.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -69,7 +69,7 @@ fn says(dossier: &Dossier) -> Option<String> {
 fn cure(dossier: &Dossier) -> Cure {
     let at = advice::hop_host(dossier);
     let old =
-        advice::old(dossier, Limit::Connections).filter(|_| advice::proxy(dossier) == Proxy::Nginx);
+        advice::old(dossier, Limit::Connections).filter(|_| advice::proxy(dossier) == Hop::Nginx);
     let text = "Give each worker more connections: two for each request that is proxied";
     let mut now = vec![match old {
         Some((file, old)) => Step::diff(
@@ -84,12 +84,12 @@ fn cure(dossier: &Dossier) -> Cure {
             text,
             &[
                 (
-                    Proxy::Nginx,
+                    Hop::Nginx,
                     "worker_rlimit_nofile 65535;\nevents {\n    worker_connections 8192;\n}",
                 ),
-                (Proxy::IngressNginx, "max-worker-connections: \"16384\""),
-                (Proxy::HaProxy, "maxconn 20000"),
-                (Proxy::Apache, "ServerLimit 32\nMaxRequestWorkers 800"),
+                (Hop::IngressNginx, "max-worker-connections: \"16384\""),
+                (Hop::HaProxy, "maxconn 20000"),
+                (Hop::Apache, "ServerLimit 32\nMaxRequestWorkers 800"),
             ],
         ),
     }];

@@ -14,7 +14,7 @@
 //! ## Fix
 //! Point the target at the app itself instead of at its public name.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -87,9 +87,9 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Dial the app's own address in place of the proxy's",
             &[
-                (Proxy::Nginx, "-proxy_pass http://example.com;\nproxy_pass http://APP:PORT;"),
-                (Proxy::Apache, "ProxyPass / http://APP:PORT/"),
-                (Proxy::HaProxy, "server app APP:PORT"),
+                (Hop::Nginx, "-proxy_pass http://example.com;\nproxy_pass http://APP:PORT;"),
+                (Hop::Apache, "ProxyPass / http://APP:PORT/"),
+                (Hop::HaProxy, "server app APP:PORT"),
             ],
         ),
         lasting: vec![Step::say(

@@ -18,7 +18,7 @@
 //! Open a port without the demand for the gateway. Taking it from the existing port needs the
 //! balancer changed at the same time.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -110,18 +110,18 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Let whoever stands before this proxy send the header, or let this proxy not expect it where callers come directly",
             &[
-                (Proxy::Nginx, "-listen 80 proxy_protocol;\nlisten 80;"),
-                (Proxy::HaProxy, "-bind :80 accept-proxy\nbind :80"),
+                (Hop::Nginx, "-listen 80 proxy_protocol;\nlisten 80;"),
+                (Hop::HaProxy, "-bind :80 accept-proxy\nbind :80"),
             ],
         ),
         false => advice::change(
             dossier,
             "Let both sides agree: the proxy sends the header, and the app's server expects it",
             &[
-                (Proxy::Nginx, "-proxy_protocol on;"),
-                (Proxy::HaProxy, "server app ADDRESS:PORT send-proxy-v2"),
+                (Hop::Nginx, "-proxy_protocol on;"),
+                (Hop::HaProxy, "server app ADDRESS:PORT send-proxy-v2"),
                 (
-                    Proxy::Envoy,
+                    Hop::Envoy,
                     "transport_socket: { name: envoy.transport_sockets.upstream_proxy_protocol }",
                 ),
             ],

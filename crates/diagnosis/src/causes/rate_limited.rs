@@ -20,7 +20,7 @@
 //! Callers: wait as long as `Retry-After` says, then go on more slowly. Owners: count by key or
 //! user instead of address, allow short bursts, answer 429 and not 503.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -69,12 +69,12 @@ fn cure(dossier: &Dossier) -> Cure {
                 dossier,
                 "Where the load is meant, allow bursts, and answer 429 in place of 503",
                 &[
-                    (Proxy::Nginx, "limit_req zone=ZONE burst=50 nodelay;\nlimit_req_status 429;"),
+                    (Hop::Nginx, "limit_req zone=ZONE burst=50 nodelay;\nlimit_req_status 429;"),
                     (
-                        Proxy::IngressNginx,
+                        Hop::IngressNginx,
                         "nginx.ingress.kubernetes.io/limit-burst-multiplier: \"10\"",
                     ),
-                    (Proxy::Traefik, "rateLimit: { average: 100, burst: 200 }"),
+                    (Hop::Traefik, "rateLimit: { average: 100, burst: 200 }"),
                 ],
             ),
         ],

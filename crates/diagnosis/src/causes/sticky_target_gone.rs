@@ -21,7 +21,7 @@
 //! Let the gateway choose anew (`option redispatch`), keep sessions in a store that all instances
 //! share, and drain a server before it goes so that no new sessions are bound to it.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -60,10 +60,10 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Let a caller whose server is gone be sent to another one",
             &[
-                (Proxy::HaProxy, "option redispatch\ncookie SERVERID insert indirect nocache"),
-                (Proxy::Apache, "ProxySet nofailover=Off"),
+                (Hop::HaProxy, "option redispatch\ncookie SERVERID insert indirect nocache"),
+                (Hop::Apache, "ProxySet nofailover=Off"),
                 (
-                    Proxy::IngressNginx,
+                    Hop::IngressNginx,
                     "nginx.ingress.kubernetes.io/session-cookie-change-on-failure: \"true\"",
                 ),
             ],

@@ -17,7 +17,7 @@
 //! ## Fix
 //! Turn on a modern cipher on the target (ECDHE with AES-GCM or ChaCha20).
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::alert;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
@@ -106,9 +106,9 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Offer a cipher that both sides have",
             &[
-                (Proxy::Nginx, "proxy_ssl_ciphers HIGH:!aNULL:!MD5;"),
-                (Proxy::Apache, "SSLProxyCipherSuite HIGH:!aNULL:!MD5"),
-                (Proxy::HaProxy, "ssl-default-server-ciphers HIGH:!aNULL:!MD5"),
+                (Hop::Nginx, "proxy_ssl_ciphers HIGH:!aNULL:!MD5;"),
+                (Hop::Apache, "SSLProxyCipherSuite HIGH:!aNULL:!MD5"),
+                (Hop::HaProxy, "ssl-default-server-ciphers HIGH:!aNULL:!MD5"),
             ],
         ),
         lasting: vec![Step::say("Let the upstream take ECDHE with AES-GCM or ChaCha20, and a certificate of 2048 bits RSA or P-256 at least")],

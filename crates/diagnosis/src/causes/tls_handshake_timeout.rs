@@ -17,7 +17,7 @@
 //! Free the stuck process or the path. A longer `timeout.tls` only hides it: callers wait longer
 //! for the same answer.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -100,7 +100,7 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Keep connections open, so that fewer handshakes are needed",
             &[
-                (Proxy::Nginx, "keepalive 32;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";\nproxy_ssl_session_reuse on;"),
+                (Hop::Nginx, "keepalive 32;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";\nproxy_ssl_session_reuse on;"),
             ],
         ),
         verify: vec![

@@ -17,7 +17,7 @@
 //! ## Fix
 //! Set `upstream.X.tls.server_name` to the name that the server has.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -131,7 +131,7 @@ fn cure(dossier: &Dossier) -> Cure {
         None => "proxy_ssl_server_name on;".to_owned(),
     };
     let now = match advice::proxy(dossier) {
-        Proxy::Nginx => advice::change(dossier, "Send the server name", &[(Proxy::Nginx, &nginx)]),
+        Hop::Nginx => advice::change(dossier, "Send the server name", &[(Hop::Nginx, &nginx)]),
         _ => tls_words::send_name(dossier, "Send the server name that the upstream serves", &shown),
     };
     Cure {

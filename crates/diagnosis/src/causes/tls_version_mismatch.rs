@@ -15,7 +15,7 @@
 //! Let the target speak TLS 1.2 or 1.3. Versions before 1.2 are broken (RFC 8996), and no setting
 //! brings them back here.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -103,19 +103,19 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Let both sides speak TLS 1.2 and 1.3",
             &[
-                (Proxy::Nginx, "proxy_ssl_protocols TLSv1.2 TLSv1.3;"),
+                (Hop::Nginx, "proxy_ssl_protocols TLSv1.2 TLSv1.3;"),
                 (
-                    Proxy::IngressNginx,
+                    Hop::IngressNginx,
                     "nginx.ingress.kubernetes.io/proxy-ssl-protocols: \"TLSv1.2 TLSv1.3\"",
                 ),
-                (Proxy::Apache, "SSLProxyProtocol -all +TLSv1.2 +TLSv1.3"),
-                (Proxy::HaProxy, "server APP ADDRESS:443 ssl ssl-min-ver TLSv1.2"),
+                (Hop::Apache, "SSLProxyProtocol -all +TLSv1.2 +TLSv1.3"),
+                (Hop::HaProxy, "server APP ADDRESS:443 ssl ssl-min-ver TLSv1.2"),
                 (
-                    Proxy::Envoy,
+                    Hop::Envoy,
                     "tls_params: { tls_minimum_protocol_version: TLSv1_2, tls_maximum_protocol_version: TLSv1_3 }",
                 ),
-                (Proxy::Traefik, "serversTransports: { app: { minVersion: VersionTLS12 } }"),
-                (Proxy::Caddy, "tls { protocols tls1.2 tls1.3 }"),
+                (Hop::Traefik, "serversTransports: { app: { minVersion: VersionTLS12 } }"),
+                (Hop::Caddy, "tls { protocols tls1.2 tls1.3 }"),
             ],
         ),
         lasting: vec![Step::say(

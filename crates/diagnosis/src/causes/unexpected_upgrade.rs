@@ -15,7 +15,7 @@
 //! ## Fix
 //! Let the app check for `Upgrade` and `Connection: upgrade`, and answer 426 without them.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -79,8 +79,8 @@ fn cure(dossier: &Dossier) -> Cure {
                 dossier,
                 "Where HTTP/2 is offered by `Upgrade: h2c`, take it away",
                 &[
-                    (Proxy::Apache, "-Protocols h2 h2c http/1.1\nProtocols h2 http/1.1"),
-                    (Proxy::Nginx, "proxy_hide_header Upgrade;"),
+                    (Hop::Apache, "-Protocols h2 h2c http/1.1\nProtocols h2 http/1.1"),
+                    (Hop::Nginx, "proxy_hide_header Upgrade;"),
                 ],
             ),
         ],

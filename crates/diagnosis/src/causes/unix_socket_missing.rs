@@ -18,7 +18,7 @@
 //! Start the app, or make both sides name one path, below `/run` and made by `RuntimeDirectory=` of
 //! the app's unit, never in `/tmp`. Between containers share a volume for it.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -106,7 +106,7 @@ fn cure(dossier: &Dossier) -> Cure {
             now.extend(advice::change(
                 dossier,
                 "Dial the socket on which the app listens",
-                &[(Proxy::Nginx, &lines)],
+                &[(Hop::Nginx, &lines)],
             ));
         }
         None => now.push(

@@ -20,7 +20,7 @@
 //! `proxy_set_header Connection $connection_upgrade`. In the app install the WebSocket library and
 //! check the path.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -84,12 +84,12 @@ fn cure(dossier: &Dossier) -> Cure {
         "Pass the upgrade on",
         &[
             (
-                Proxy::Nginx,
+                Hop::Nginx,
                 "proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection \"upgrade\";\nproxy_read_timeout 1h;",
             ),
-            (Proxy::Apache, "ProxyPass /ws ws://ADDRESS:PORT/ws upgrade=websocket"),
-            (Proxy::HaProxy, "timeout tunnel 1h"),
-            (Proxy::Envoy, "upgrade_configs: [{ upgrade_type: websocket }]"),
+            (Hop::Apache, "ProxyPass /ws ws://ADDRESS:PORT/ws upgrade=websocket"),
+            (Hop::HaProxy, "timeout tunnel 1h"),
+            (Hop::Envoy, "upgrade_configs: [{ upgrade_type: websocket }]"),
         ],
     );
     if dossier.read(Product::Uvicorn) {

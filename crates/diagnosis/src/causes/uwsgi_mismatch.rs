@@ -15,7 +15,7 @@
 //! ## Fix
 //! Give uWSGI an `http-socket`, or leave nginx with `uwsgi_pass` between.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
@@ -102,7 +102,7 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "See whether it speaks HTTP: `HTTP/1.1` comes back, or nothing",
         )],
-        now: advice::change(dossier, "Speak what this socket speaks", &[(Proxy::Nginx, &nginx)]),
+        now: advice::change(dossier, "Speak what this socket speaks", &[(Hop::Nginx, &nginx)]),
         lasting: vec![Step::diff(
             "Or let uWSGI speak what the proxy speaks, instead",
             Some("uwsgi.ini".to_owned()),

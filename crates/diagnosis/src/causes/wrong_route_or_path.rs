@@ -21,7 +21,7 @@
 //! (`root_path`, `SCRIPT_NAME`, `server.servlet.context-path`). In nginx check the slash at the end
 //! of `proxy_pass`.
 
-use crate::advice::{self, Proxy};
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
@@ -88,7 +88,7 @@ fn cure(dossier: &Dossier) -> Cure {
             now: advice::change(
                 dossier,
                 "Tell php-fpm the path as it sees it",
-                &[(Proxy::Nginx, "root /var/www/html;\nfastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;")],
+                &[(Hop::Nginx, "root /var/www/html;\nfastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;")],
             ),
             verify: vec![advice::through(dossier, "200")],
             ..Cure::default()
@@ -100,13 +100,13 @@ fn cure(dossier: &Dossier) -> Cure {
             dossier,
             "Send the path that the app has: with a slash at the end, nginx replaces what `location` matched",
             &[
-                (Proxy::Nginx, "location /api/ {\n    proxy_pass http://ADDRESS:PORT/;\n}"),
-                (Proxy::IngressNginx, "nginx.ingress.kubernetes.io/rewrite-target: /$2"),
-                (Proxy::HaProxy, "http-request replace-path /api(/)?(.*) /\\2"),
-                (Proxy::Caddy, "handle_path /api/* {\n    reverse_proxy ADDRESS:PORT\n}"),
-                (Proxy::Traefik, "stripPrefix: { prefixes: [/api] }"),
-                (Proxy::Envoy, "prefix_rewrite: /"),
-                (Proxy::Goodgate, "strip_prefix = \"/api\""),
+                (Hop::Nginx, "location /api/ {\n    proxy_pass http://ADDRESS:PORT/;\n}"),
+                (Hop::IngressNginx, "nginx.ingress.kubernetes.io/rewrite-target: /$2"),
+                (Hop::HaProxy, "http-request replace-path /api(/)?(.*) /\\2"),
+                (Hop::Caddy, "handle_path /api/* {\n    reverse_proxy ADDRESS:PORT\n}"),
+                (Hop::Traefik, "stripPrefix: { prefixes: [/api] }"),
+                (Hop::Envoy, "prefix_rewrite: /"),
+                (Hop::Goodgate, "strip_prefix = \"/api\""),
             ],
         ),
         verify: vec![advice::through(dossier, "200")],
