@@ -3,6 +3,7 @@
 //! **Invariant:** nothing here has a clock, a disk, a socket or async. What is judged comes in as a
 //! [`Case`]; the same case gives the same words, byte for byte.
 
+mod advice;
 mod alert;
 pub mod answer;
 mod case;
@@ -28,6 +29,7 @@ mod show;
 mod signs;
 mod signs_on_wire;
 pub mod text;
+mod tls_words;
 mod weigh;
 pub mod why;
 mod wire;

@@ -3,6 +3,8 @@
 //! `check("connect: refused | to=10.0.0.7:8000", "process_down: nothing is listening ...")`. The
 //! part before the first `|` is the subject; the rest are facts of the last attempt.
 
+pub(crate) mod report;
+
 use crate::clocks::Clocks;
 use crate::dossier::{Dossier, Index};
 use crate::incidents::incidents;

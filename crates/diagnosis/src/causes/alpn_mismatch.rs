@@ -20,10 +20,14 @@
 //! Enable HTTP/2 in whatever ends TLS before the app, or let the gateway offer http/1.1. gRPC needs
 //! `h2` on every hop.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
+use crate::tls_words;
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text { behind: &[(Sign::AlpnMismatch, 0.93)], ..Text::NONE },
+    text: Text { behind: &[(Sign::AlpnMismatch, 0.93)], says, cure, ..Text::NONE },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {
@@ -48,4 +52,56 @@ fn fix(case: &Case) -> Vec<Fix> {
             "Enable HTTP/2 where TLS ends before the app, or let the gateway offer `http/1.1` too",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} and {} agreed on no protocol over TLS (ALPN)",
+        dossier.hop(),
+        dossier.address()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![
+            Step::look(
+                "See which protocol the upstream takes",
+                format!(
+                    "{} 2>/dev/null | grep ALPN",
+                    tls_words::greet(dossier, " -alpn h2,http/1.1")
+                ),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+        now: advice::change(
+            dossier,
+            "Offer the protocol that the upstream takes",
+            &[
+                (Hop::HaProxy, "server APP ADDRESS:443 ssl alpn h2,http/1.1"),
+                (Hop::Envoy, "common_tls_context: { alpn_protocols: [h2, http/1.1] }"),
+                (Hop::Caddy, "transport http { versions 1.1 2 }"),
+                (Hop::Traefik, "serversTransports: { app: { disableHTTP2: true } }"),
+            ],
+        ),
+        lasting: vec![Step::say("Let the upstream offer both `h2` and `http/1.1`")],
+        verify: vec![advice::through(dossier, "an answer of the app")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::{check_report, nginx};
+
+    #[test]
+    fn an_alert_120() {
+        let line = nginx(
+            "SSL_do_handshake() failed (SSL: error:0A000460:SSL routines::tlsv1 alert no application protocol:SSL alert number 120) while SSL handshaking to upstream",
+            "https://203.0.113.98:443/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "alpn_mismatch: nginx and 203.0.113.98:443 agreed on no protocol over TLS (ALPN)",
+        );
+    }
 }

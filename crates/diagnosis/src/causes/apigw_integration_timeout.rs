@@ -21,7 +21,9 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use evidence::Sign;
 
@@ -36,6 +38,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::IntegrationTimedOut, 0.87), (Sign::Answered504, 0.01)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -56,4 +60,44 @@ fn fix(_: &Case) -> Vec<Fix> {
              for",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} waits for an integration for 29 s by default, and this one did not answer by then",
+        dossier.hop()
+    ))
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look("See how long the backend takes", "aws logs tail /aws/lambda/FUNCTION --since 1h --filter-pattern REPORT")],
+        now: vec![
+            Step::say("Make the backend answer sooner: its log says where the time goes"),
+            Step::run(
+                "Where the work is meant to take longer, ask for a longer limit (regional REST APIs only); it hides slowness, and callers wait for longer",
+                "aws apigateway update-integration --rest-api-id API --resource-id RESOURCE --http-method METHOD --patch-operations op=replace,path=/timeoutInMillis,value=60000",
+                Risk::None,
+            )
+            .hides(),
+        ],
+        lasting: vec![Step::say("Answer 202 with a place to ask for the result, and do the work behind a queue")],
+        verify: vec![Step::look("See answers before the limit", "curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n' https://API.execute-api.REGION.amazonaws.com/STAGE/PATH")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::check_report;
+
+    #[test]
+    fn the_limit_is_said() {
+        check_report(
+            &[(
+                "gateway.log",
+                "(b5b3a1f0-1111-4222-8333-444455556666) Execution failed due to a timeout error\n",
+            )],
+            "apigw_integration_timeout: AWS API Gateway waits for an integration for 29 s by default, and this one did not answer by then",
+        );
+    }
 }

@@ -16,12 +16,15 @@
 //! Add the missing line to the profile (`/run/app.sock rw,` or `network inet stream,`) and load it
 //! again with `apparmor_parser -r`. Leave the rest in force.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, before};
-use evidence::Sign;
+use crate::text::{DECIDES, Text, When, before};
+use evidence::{Sign, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -41,6 +44,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[before(Sign::ApparmorDenied, DECIDES)],
         brings: &["unix_socket_permission"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -72,8 +77,52 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::ApparmorDenied, When::Before).into_iter().next()?;
+    let who = seen.key.who.as_deref().unwrap_or_else(|| dossier.hop());
+    Some(match seen.detail() {
+        Some(what) => format!("AppArmor denied {who} the access ({what})"),
+        None => format!("AppArmor denied {who} the access"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    let path = dossier.upstream().and_then(address::socket).unwrap_or("PATH");
+    Cure {
+        before: vec![
+            Step::look(
+                "See the denial, with profile and access",
+                "sudo journalctl -k --grep 'apparmor=.DENIED.' -n 20; sudo aa-status",
+            )
+            .at(at.clone()),
+        ],
+        now: vec![
+            Step::diff(
+                "Add the access to the local part of that profile",
+                Some("/etc/apparmor.d/local/PROFILE".to_owned()),
+                format!("+  {path} rw,"),
+                Risk::None,
+            )
+            .at(at.clone()),
+            Step::run("Load it", "sudo apparmor_parser -r /etc/apparmor.d/PROFILE", Risk::Reload)
+                .at(at.clone()),
+        ],
+        verify: vec![
+            advice::through(dossier, "an answer of the app"),
+            Step::look(
+                "See no new denial",
+                "sudo journalctl -k --grep 'apparmor=.DENIED.' --since -5min",
+            )
+            .at(at),
+        ],
+        ..Cure::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check_among, check_not};
 
     #[test]
@@ -85,5 +134,18 @@ mod tests {
     #[test]
     fn a_missing_file_is_not_denied() {
         check_not("connect: socket_missing | to=unix:/run/app.sock", "apparmor_denied");
+    }
+
+    #[test]
+    fn the_denial_is_said() {
+        let line = nginx(
+            "connect() to unix:/run/app.sock failed (13: Permission denied) while connecting to upstream",
+            "http://unix:/run/app.sock:/",
+        );
+        let kernel = "Nov 20 15:16:30 web kernel: audit: type=1400 audit(1795187790.123:31): apparmor=\"DENIED\" operation=\"connect\" profile=\"/usr/sbin/nginx\" name=\"/run/app.sock\" pid=12 comm=\"nginx\" requested_mask=\"wr\" denied_mask=\"wr\"\n";
+        check_report(
+            &[("error.log", &line), ("kern.log", kernel)],
+            "apparmor_denied: AppArmor denied nginx the access (connect /run/app.sock)",
+        );
     }
 }

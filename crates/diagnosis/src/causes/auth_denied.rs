@@ -24,7 +24,9 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -49,4 +51,21 @@ fn fix(_: &Case) -> Vec<Fix> {
             "Renew the token, and compare its `exp`, `aud` and `iss` with what the gateway expects",
         ),
     ]
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See what the refusal says",
+            "curl -sS -i -H \"Authorization: Bearer $TOKEN\" https://SITE/PATH | grep -iE '^HTTP|www-authenticate'",
+        )],
+        now: vec![Step::say(
+            "Let the caller send a key that is valid, has not run out, and may use this route",
+        )],
+        verify: vec![Step::look(
+            "See 200 with that key",
+            "curl -sS -o /dev/null -w '%{http_code}\\n' -H \"Authorization: Bearer $TOKEN\" https://SITE/PATH",
+        )],
+        ..Cure::default()
+    }
 }

@@ -17,9 +17,13 @@
 //! ## Fix
 //! Leave the framing to the server: let the app yield plain bytes and set no `Transfer-Encoding`.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::BodyFault;
@@ -33,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::ChunkBad, 0.9)], ..Text::NONE },
+    text: Text { behind: &[(Sign::ChunkBad, 0.9)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -61,8 +65,34 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} said that its answer is chunked, and then sent what is no chunk",
+        dossier.server_at()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(
+            dossier,
+            "See the body: each chunk is its length in hexadecimal, a line break, the bytes, a line break",
+        )],
+        vec![
+            Step::say(
+                "Let the app not set `Transfer-Encoding: chunked` itself: the server does, and frames the body; an answer that is passed on loses that header first",
+            ),
+            Step::run("Start the corrected app", platform::restart(dossier), Risk::Restart)
+                .at(platform::host_of(dossier)),
+        ],
+        "See a length before each part, and `0` at the end",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -77,5 +107,17 @@ mod tests {
     #[test]
     fn a_cut_stream_is_framed_well() {
         check_not("body: chunk_cut | server=app", "bad_chunk");
+    }
+
+    #[test]
+    fn nginx_saw_no_chunk() {
+        let line = nginx(
+            "upstream sent invalid chunked response while reading upstream",
+            "http://127.0.0.1:8000/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "bad_chunk: 127.0.0.1:8000 said that its answer is chunked, and then sent what is no chunk",
+        );
     }
 }

@@ -19,9 +19,13 @@
 //! Cure the failures before it. If it opens for nothing, let it count only failures of the upstream
 //! (no 4xx, no clients that left) over enough requests.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 
@@ -34,7 +38,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text { behind: &[(Sign::CircuitOpen, 0.92), (Sign::Answered503, 0.03)], ..Text::NONE },
+    text: Text {
+        behind: &[(Sign::CircuitOpen, 0.92), (Sign::Answered503, 0.03)],
+        says,
+        cure,
+        ..Text::NONE
+    },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -46,4 +55,33 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Let callers wait as long as `Retry-After` says"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "a circuit breaker of {} keeps requests away from {}",
+        dossier.hop(),
+        dossier.address()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look("Read the failures that opened it: they came before, and are what is to be corrected", platform::log_of(dossier)).at(advice::hop_host(dossier))],
+        now: vec![
+            Step::say("Correct these; the breaker closes by itself once trial requests succeed"),
+            advice::set(
+                dossier,
+                "Open it later only if it opened for too few failures: callers see these then",
+                &[
+                    (Hop::Envoy, "outlier_detection: { consecutive_5xx: 20, max_ejection_percent: 50 }"),
+                    (Hop::Istio, "outlierDetection: { consecutive5xxErrors: 20, maxEjectionPercent: 50 }"),
+                    (Hop::Traefik, "circuitBreaker: { expression: NetworkErrorRatio() > 0.50 }"),
+                ],
+            )
+            .hides(),
+        ],
+        verify: vec![advice::through(dossier, "an answer of the app")],
+        ..Cure::default()
+    }
 }

@@ -16,9 +16,13 @@
 //! refused because whoever believes the other field sees another answer in the same bytes: so
 //! answers are smuggled.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
@@ -34,6 +38,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::LengthAndChunked, 0.94), (Sign::ProtocolError, 0.04)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -63,8 +69,32 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} sent Content-Length and Transfer-Encoding together, which {} refuses",
+        dossier.server_at(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(dossier, "See both headers")],
+        vec![
+            Step::say(
+                "Let the app drop Content-Length where it streams: one that passes on another server's answer must not copy its `Transfer-Encoding` and `Content-Length`",
+            ),
+            Step::run("Start the corrected app", platform::restart(dossier), Risk::Restart)
+                .at(platform::host_of(dossier)),
+        ],
+        "See one of the two only",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -78,5 +108,17 @@ mod tests {
     #[test]
     fn two_lengths_are_another_matter() {
         check_not("head: length_repeated | server=app", "cl_and_te");
+    }
+
+    #[test]
+    fn nginx_saw_both() {
+        let line = nginx(
+            "upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time while reading response header from upstream",
+            "http://127.0.0.1:8000/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "cl_and_te: 127.0.0.1:8000 sent Content-Length and Transfer-Encoding together, which nginx refuses",
+        );
     }
 }

@@ -18,10 +18,14 @@
 //! Raise the limit where such uploads are meant, on that route only and on every hop; or let
 //! callers upload to storage directly, or in parts.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
+use evidence::Limit;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "client_body_too_large",
@@ -32,7 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -44,4 +48,39 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Or let callers upload in parts, or straight to storage"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let text = "Where such bodies are meant, raise the limit for that route, and in the app too";
+    let old = advice::old(dossier, Limit::Body).filter(|_| advice::proxy(dossier) == Hop::Nginx);
+    let set = match old {
+        Some((file, old)) => Step::diff(
+            text,
+            file,
+            format!("-    {};\n+    client_max_body_size 50m;", old.trim_end_matches(';')),
+            Risk::Reload,
+        ),
+        None => advice::set(
+            dossier,
+            text,
+            &[
+                (Hop::Nginx, "client_max_body_size 50m;"),
+                (Hop::IngressNginx, "nginx.ingress.kubernetes.io/proxy-body-size: 50m"),
+                (Hop::Apache, "LimitRequestBody 52428800"),
+                (Hop::Caddy, "request_body { max_size 50MB }"),
+                (Hop::Traefik, "buffering: { maxRequestBodyBytes: 52428800 }"),
+            ],
+        ),
+    };
+    let mut now = vec![set];
+    now.extend(advice::apply(dossier));
+    Cure {
+        now,
+        lasting: vec![Step::say("Let large files go to a store directly, by a signed URL")],
+        verify: vec![Step::look(
+            "See an answer to 40 MB",
+            "head -c 40000000 /dev/zero | curl -sS -o /dev/null -w '%{http_code}\\n' --data-binary @- http://SITE/PATH",
+        )],
+        ..Cure::default()
+    }
 }

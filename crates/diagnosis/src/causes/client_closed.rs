@@ -20,7 +20,9 @@
 
 use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use exchange::Phase;
 
@@ -33,7 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -81,6 +83,27 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("If it is, make the answer quicker, or give the result to be fetched later (202)"),
     ]
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See how long such requests took: one same time is a limit of the caller",
+            "awk '$9 == 499' /var/log/nginx/access.log | tail -50",
+        )],
+        now: vec![
+            Step::say(
+                "Make what they asked for faster, or answer 202 and let them ask for the result",
+            ),
+            Step::say("Let the caller wait for longer than this side takes; it hides slowness")
+                .hides(),
+        ],
+        verify: vec![Step::look(
+            "See fewer of them",
+            "awk '$9 == 499' /var/log/nginx/access.log | wc -l",
+        )],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

@@ -16,9 +16,12 @@
 //! `limits.request_head` or `limits.uri` knowingly: the app behind has a limit too
 //! (`request_header_too_big_for_upstream`).
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use exchange::Refusal;
 
@@ -31,7 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -66,6 +69,30 @@ fn fix(case: &Case) -> Vec<Fix> {
                  limits too",
             ),
         ],
+    }
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        now: vec![
+            Step::say("Let the caller send less: remove old cookies, and keep tokens below 4 kB"),
+            advice::set(
+                dossier,
+                "Where the size is meant, take larger heads, here and in the app server behind",
+                &[
+                    (Hop::Nginx, "large_client_header_buffers 4 32k;"),
+                    (Hop::IngressNginx, "large-client-header-buffers: \"4 32k\""),
+                    (Hop::Apache, "LimitRequestFieldSize 32768"),
+                    (Hop::HaProxy, "tune.bufsize 65536"),
+                    (Hop::Envoy, "max_request_headers_kb: 96"),
+                ],
+            ),
+        ],
+        verify: vec![Step::look(
+            "See an answer to a head of 16 kB",
+            "curl -sS -o /dev/null -w '%{http_code}\\n' -H \"X-Test: $(head -c 16000 /dev/zero | tr '\\0' a)\" http://SITE/PATH",
+        )],
+        ..Cure::default()
     }
 }
 

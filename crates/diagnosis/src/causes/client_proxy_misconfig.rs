@@ -26,8 +26,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::Text;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{Text, When};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,7 +41,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text { behind: &[(Sign::ClientProxyFailed, 0.9)], ..Text::NONE },
+    text: Text { behind: &[(Sign::ClientProxyFailed, 0.9)], says, cure, ..Text::NONE },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {
@@ -56,4 +58,48 @@ fn fix(case: &Case) -> Vec<Fix> {
             "Name the internal hosts in `NO_PROXY` and `no_proxy`, or let the proxy allow them",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let sign = Sign::ClientProxyFailed;
+    let seen = dossier.seen(sign, When::During);
+    let upstream = seen.first().and_then(|it| it.key.upstream.as_deref()).or(dossier.upstream());
+    Some(match upstream {
+        Some(to) => format!("the caller's own forward proxy {to} made the answer, not the server"),
+        None => "a forward proxy of the caller's made the answer, not the server".to_owned(),
+    })
+}
+
+fn cure(_: &Dossier) -> Cure {
+    let name = "where the call is made";
+    Cure {
+        before: vec![
+            Step::look(
+                "See which proxy is set, and by whom",
+                "env | grep -i _proxy; cat ~/.curlrc /etc/environment 2>/dev/null | grep -i proxy",
+            )
+            .at(name),
+        ],
+        now: vec![
+            Step::run(
+                "Leave the proxy out for this name (hosts and domains, separated by commas)",
+                "export NO_PROXY=localhost,127.0.0.1,SITE no_proxy=localhost,127.0.0.1,SITE",
+                Risk::None,
+            )
+            .at(name),
+            Step::say(
+                "Or correct the proxy's address, and let it reach this name and port (`CONNECT`)",
+            ),
+        ],
+        lasting: vec![Step::say(
+            "Set `NO_PROXY` where the environment of the service is set: its unit, compose file or image",
+        )],
+        verify: vec![
+            Step::look(
+                "See the same answer with the proxy left out and without",
+                "curl -sS -o /dev/null -w '%{http_code}\\n' --noproxy SITE https://SITE/PATH",
+            )
+            .at(name),
+        ],
+    }
 }

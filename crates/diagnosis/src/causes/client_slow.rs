@@ -17,9 +17,12 @@
 //! `listen.timeout.body`) help slow callers and attackers alike: each open request holds memory and
 //! a connection.
 
+use crate::advice::{self, Hop};
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use exchange::Refusal;
 
@@ -32,7 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -67,6 +70,34 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::new(first),
         Fix::new("If its network is slow, let it send again, or in smaller parts"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        now: vec![
+            Step::say(
+                "Let the caller send its body in pieces that it can repeat, or from closer by",
+            ),
+            advice::set(
+                dossier,
+                "Give slow lines more time; it also gives it to those who send slowly on purpose",
+                &[
+                    (Hop::Nginx, "client_body_timeout 120s;"),
+                    (Hop::HaProxy, "timeout http-request 30s\ntimeout client 60s"),
+                    (
+                        Hop::Apache,
+                        "RequestReadTimeout header=20-40,MinRate=500 body=60,MinRate=500",
+                    ),
+                ],
+            )
+            .hides(),
+        ],
+        verify: vec![Step::look(
+            "See a slow upload end well",
+            "curl -sS --limit-rate 20k -T FILE -o /dev/null -w '%{http_code}\\n' http://SITE/PATH",
+        )],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

@@ -22,9 +22,12 @@
 //! Serve the whole chain, renew in time, and have a certificate for each name. Old clients need an
 //! update; do not allow old versions for them. Ignore scanners.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -48,4 +51,32 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Serve the certificate with its intermediates, for every name that callers use"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See what this side shows",
+            "openssl s_client -connect SITE:443 -servername SITE </dev/null",
+        )],
+        now: vec![
+            Step::say(
+                "Serve the whole chain (`fullchain.pem`), for the name that callers use, and renew it in time",
+            ),
+            advice::set(
+                dossier,
+                "Speak TLS 1.2 and 1.3",
+                &[
+                    (Hop::Nginx, "ssl_protocols TLSv1.2 TLSv1.3;"),
+                    (Hop::HaProxy, "ssl-default-bind-options ssl-min-ver TLSv1.2"),
+                    (Hop::Apache, "SSLProtocol -all +TLSv1.2 +TLSv1.3"),
+                ],
+            ),
+        ],
+        verify: vec![Step::look(
+            "See the handshake complete",
+            "curl -sS -o /dev/null -w '%{ssl_verify_result}\\n' https://SITE/",
+        )],
+        ..Cure::default()
+    }
 }

@@ -21,9 +21,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, during};
+use crate::text::{DECIDES, Text, When, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,6 +40,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[during(Sign::ClockJumped, DECIDES)],
         brings: &["tls_clock_skew"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -60,4 +64,30 @@ fn fix(case: &Case) -> Vec<Fix> {
              start",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::ClockJumped, When::During).into_iter().next()?;
+    Some(match seen.run.opening.number {
+        Some(by) if by != 0 => format!("the host's clock was set by {}", span(by.saturating_abs())),
+        _ => "the host's clock was set by a large step".to_owned(),
+    })
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See how far the clock is off, and who set it",
+            "timedatectl; chronyc tracking; journalctl -u chronyd -u systemd-timesyncd -n 50",
+        )],
+        now: vec![Step::run(
+            "Let the clock be kept by small corrections",
+            "sudo timedatectl set-ntp true",
+            Risk::None,
+        )],
+        lasting: vec![Step::say(
+            "Start the app after the clock is right (`After=time-sync.target`), and let it measure durations with a monotonic clock",
+        )],
+        verify: vec![Step::look("See `System clock synchronized: yes`", "timedatectl")],
+    }
 }

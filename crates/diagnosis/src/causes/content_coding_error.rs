@@ -20,9 +20,13 @@
 //! Compress in one place only. Let whatever changes a body decode it first, and remove
 //! `Content-Encoding` and `Content-Length` where it takes the coding off.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn fix(case: &Case) -> Vec<Fix> {
@@ -48,4 +52,22 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Compress in one place only: the app or the proxy"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(
+            dossier,
+            "Compare `Content-Encoding` with the body: gzip begins with `^_M-^K`",
+        )],
+        vec![
+            Step::say(
+                "Compress in one place: in the app or in the proxy; an app that passes on a decoded answer removes `Content-Encoding` and `Content-Length`",
+            ),
+            Step::run("Start the corrected app", platform::restart(dossier), Risk::Restart)
+                .at(platform::host_of(dossier)),
+        ],
+        "See a body in the coding that the header names",
+    )
 }

@@ -18,9 +18,13 @@
 //! Leave the length to the server. This gateway ends the connection instead of using it again, so
 //! that the surplus is not taken for the start of the next answer.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::{HINTS, Text, during};
 use evidence::Sign;
 use exchange::BodyFault;
@@ -37,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::LengthLong, 0.92)],
         clues: &[during(Sign::ContentLengthMismatch, HINTS)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -65,8 +71,28 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!("{} sent more bytes than its Content-Length said", dossier.server_at()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(dossier, "Compare the body with `Content-Length`")],
+        vec![
+            Step::say(
+                "Let the framework count the bytes, not the characters; an answer to HEAD, 204 and 304 has no body",
+            ),
+            Step::run("Start the corrected app", platform::restart(dossier), Risk::Restart)
+                .at(platform::host_of(dossier)),
+        ],
+        "See as many bytes as `Content-Length` says",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -80,5 +106,17 @@ mod tests {
     #[test]
     fn a_body_that_is_too_short() {
         check_not("body: length_short=5 | server=app", "content_length_long");
+    }
+
+    #[test]
+    fn nginx_got_more() {
+        let line = nginx(
+            "upstream sent more data than specified in \"Content-Length\" header while reading upstream",
+            "http://127.0.0.1:8000/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "content_length_long: 127.0.0.1:8000 sent more bytes than its Content-Length said",
+        );
     }
 }

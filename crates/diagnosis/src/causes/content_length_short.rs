@@ -18,9 +18,13 @@
 //! ## Fix
 //! Leave the length to the server; or find out what ends the worker.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::{STRONG, Text, during};
 use evidence::Sign;
 use exchange::BodyFault;
@@ -38,6 +42,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::BodyCut, 0.08), (Sign::BodyShort, 0.92)],
         clues: &[during(Sign::ContentLengthMismatch, STRONG)],
         brings: &["response_truncated"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -71,6 +77,28 @@ fn fix(case: &Case) -> Vec<Fix> {
             case.server()
         )),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!("{} sent fewer bytes than its Content-Length said", dossier.server_at()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![
+            Step::look("See what the app said at that second", platform::app_log(dossier))
+                .at(platform::host_of(dossier)),
+        ],
+        vec![
+            Step::say(
+                "Let the framework count the bytes: a length taken from characters, from a file that changed, or from before compression is wrong",
+            ),
+            Step::run("Start the corrected app", platform::restart(dossier), Risk::Restart)
+                .at(platform::host_of(dossier)),
+        ],
+        "See as many bytes as `Content-Length` says",
+    )
 }
 
 #[cfg(test)]

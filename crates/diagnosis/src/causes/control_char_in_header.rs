@@ -14,9 +14,13 @@
 //! ## Fix
 //! Encode such values (percent or Base64), or leave the field out.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use crate::{head, show};
 use evidence::Sign;
@@ -33,6 +37,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::HeaderBad, 0.05), (Sign::HeaderControlChar, 0.93)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -69,8 +75,35 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} sent a header with a control character, which {} refuses",
+        dossier.server_at(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(
+            dossier,
+            "See which header it is: control characters show as `^@`, `^A` and the like",
+        )],
+        vec![
+            Step::say(
+                "Let the app encode what it puts there: percent-encoding for file names and URLs (`filename*=UTF-8''...`), Base64 for bytes",
+            ),
+            Step::run("Start the corrected app", platform::restart(dossier), Risk::Restart)
+                .at(platform::host_of(dossier)),
+        ],
+        "See no `^` in the head",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -93,5 +126,17 @@ mod tests {
     #[test]
     fn a_missing_colon_is_another_matter() {
         check_not("head: field_line | server=app", "control_char_in_header");
+    }
+
+    #[test]
+    fn a_nul_in_a_header() {
+        let line = nginx(
+            "upstream sent invalid header: \"X-Ctl: ab\\x00...\" while reading response header from upstream",
+            "http://127.0.0.1:8000/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "control_char_in_header: 127.0.0.1:8000 sent a header with a control character, which nginx refuses",
+        );
     }
 }

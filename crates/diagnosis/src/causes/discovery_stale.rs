@@ -21,10 +21,14 @@
 //! Let instances leave the list before they stop, shorten the time to live of an entry, and check
 //! health from the gateway too. Let it try another server after a refusal.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
+use crate::platform;
+use crate::report::{Cure, Step};
+use crate::text::{DECIDES, Text, When, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -40,6 +44,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::NameNotFound, 0.01), (Sign::NoEndpoints, 0.05)],
         clues: &[during(Sign::DiscoveryStale, DECIDES)],
         brings: &["process_down", "firewall_drop", "endpoints_empty"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -55,4 +61,37 @@ fn fix(_: &Case) -> Vec<Fix> {
              an entry",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::DiscoveryStale, When::During).into_iter().next()?;
+    let who = seen.key.upstream.as_deref().or(seen.key.who.as_deref());
+    Some(match who {
+        Some(who) => format!("service discovery still hands out {who}, which is gone"),
+        None => format!("service discovery hands {} a server that is gone", dossier.hop()),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let look = match platform::kubernetes(dossier) {
+        true => Step::look(
+            "Compare the endpoints with the pods that run",
+            "kubectl get endpointslices,pods -o wide",
+        ),
+        false => {
+            Step::look("Compare what discovery says with what runs", platform::config_of(dossier))
+                .at(advice::hop_host(dossier))
+        }
+    };
+    Cure {
+        before: vec![look],
+        now: vec![
+            Step::say("Take the entry that is gone out of the registry"),
+            advice::reloaded(dossier, "Let the proxy ask for the servers afresh"),
+        ],
+        lasting: vec![Step::say(
+            "Let a server leave the registry before it ends: deregister, wait (`preStop: sleep 10`), then stop; and let entries without a sign of life expire",
+        )],
+        verify: vec![advice::through(dossier, "an answer of the app, ten times of ten")],
+    }
 }

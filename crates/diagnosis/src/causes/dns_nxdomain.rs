@@ -20,9 +20,13 @@
 //! Correct the name in the target, restore the record, or place the gateway in the network whose
 //! name server knows it.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::DnsFault;
@@ -42,6 +46,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::NameUnresolved, 0.6),
             (Sign::Answered502, 0.03),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -74,8 +80,61 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let name = advice::name(dossier)?;
+    let services = advice::services(dossier);
+    let mut words = format!("the name {name} does not exist for {}'s resolver", dossier.hop());
+    if !services.is_empty() && !services.contains(&name.as_str()) && !name.contains('.') {
+        words += &format!("; the services that were read are {}", services.join(", "));
+    }
+    Some(words)
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let name = advice::name(dossier).unwrap_or_else(|| "NAME".to_owned());
+    let lookup = advice::resolve(dossier, &name);
+    let first = if platform::kubernetes(dossier) {
+        Step::look(
+            "Take the name that the Service has: `NAME.NAMESPACE.svc.cluster.local` from another namespace",
+            "kubectl get service -A",
+        )
+    } else if platform::container(dossier) {
+        Step::look(
+            "Take the name that the service has in the compose file; both must share a network, and it must run",
+            "docker compose ps -a; docker compose config --services",
+        )
+    } else {
+        Step::look(
+            "See whether the name is misspelt, or missing in the DNS zone",
+            format!("dig {}", advice::word(&name)),
+        )
+    };
+    let mut now = vec![first.at(advice::hop_host(dossier))];
+    let text = format!("Correct `{name}` where {} is told to send requests", dossier.hop());
+    now.push(advice::set(dossier, text, &[]));
+    now.extend(advice::apply(dossier));
+    let lasting = advice::set(
+        dossier,
+        "Let the proxy resolve the name while it runs, so that a name that is missing for a moment does not keep it from starting",
+        &[
+            (Hop::Nginx, "resolver 127.0.0.11 valid=10s;\nserver NAME:PORT resolve;"),
+            (Hop::HaProxy, "server app NAME:PORT resolvers dns init-addr last,libc,none"),
+        ],
+    );
+    Cure {
+        now,
+        lasting: if platform::kubernetes(dossier) { Vec::new() } else { vec![lasting] },
+        verify: vec![
+            Step::look("See an address for the name", lookup).at(advice::hop_host(dossier)),
+            advice::through(dossier, "an answer of the app"),
+        ],
+        ..Cure::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, check_told, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -100,5 +159,26 @@ mod tests {
             "resolve: server_failure | target=http://app.internal unresolved",
             "dns_nxdomain",
         );
+    }
+
+    #[test]
+    fn the_name_is_said() {
+        let line = nginx("app.internal could not be resolved (3: Host not found)", "");
+        check_report(
+            &[("error.log", &line)],
+            "dns_nxdomain: the name app.internal does not exist for nginx's resolver",
+        );
+    }
+
+    #[test]
+    fn a_name_of_no_service() {
+        let report = check_report(
+            &[(
+                "error.log",
+                "nginx: [emerg] host not found in upstream \"app\" in /etc/nginx/conf.d/x.conf:3\n",
+            )],
+            "dns_nxdomain: the name app does not exist for nginx's resolver",
+        );
+        check_told(&report, &["getent hosts app", "nginx -t && nginx -s reload"]);
     }
 }

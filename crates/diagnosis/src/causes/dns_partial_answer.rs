@@ -15,9 +15,12 @@
 //! ## Fix
 //! Take the dead address out of the record, or bring back what was there.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use exchange::Fault;
 
@@ -30,7 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -61,6 +64,22 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Take the addresses that do not answer out of the record"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let name = advice::name(dossier).map_or_else(|| "NAME".to_owned(), |it| advice::word(&it));
+    Cure {
+        now: vec![
+            Step::look(
+                "Compare what the resolver answers over UDP and over TCP: a cut answer has the flag `tc`",
+                format!("dig +ignore {name}; dig +tcp {name}"),
+            )
+            .at(advice::hop_host(dossier)),
+            Step::say("Let TCP to port 53 through, and let the resolver take larger answers (`edns-udp-size 1232`)"),
+        ],
+        verify: vec![Step::look("See all addresses over UDP too", format!("dig +short {name}")).at(advice::hop_host(dossier))],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

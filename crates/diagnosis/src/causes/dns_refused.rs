@@ -15,9 +15,12 @@
 //! ## Fix
 //! Let the name server answer the gateway's network, or name another one in `dns.servers`.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::DnsFault;
@@ -31,7 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::NameRefused, 0.94)], ..Text::NONE },
+    text: Text { behind: &[(Sign::NameRefused, 0.94)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -56,8 +59,35 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let name = advice::name(dossier)?;
+    Some(format!("the resolver refused to answer {} for {name}", dossier.hop()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let name = advice::name(dossier).map_or_else(|| "NAME".to_owned(), |it| advice::word(&it));
+    let host = advice::hop_host(dossier);
+    Cure {
+        before: vec![
+            Step::look("See which resolver refuses", format!("cat /etc/resolv.conf; dig {name}"))
+                .at(host.clone()),
+        ],
+        now: advice::change(
+            dossier,
+            "Let that resolver answer this host (`allow-recursion` of BIND, `access-control` of \
+             Unbound), or name one that serves it",
+            &[(Hop::Nginx, "resolver RESOLVER valid=30s;")],
+        ),
+        verify: vec![
+            Step::look("See `status: NOERROR`", format!("dig {name} | grep status")).at(host),
+        ],
+        ..Cure::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -72,5 +102,14 @@ mod tests {
     #[test]
     fn a_missing_name_is_no_refusal() {
         check_not("resolve: no_such_name | target=http://app.internal unresolved", "dns_refused");
+    }
+
+    #[test]
+    fn the_name_is_said() {
+        let line = nginx("app.internal could not be resolved (5: Operation refused)", "");
+        check_report(
+            &[("error.log", &line)],
+            "dns_refused: the resolver refused to answer nginx for app.internal",
+        );
     }
 }

@@ -15,9 +15,13 @@
 //! ## Fix
 //! Write the full name in the target.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::{CertificateFault, ConnectFault, DnsFault};
@@ -33,6 +37,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::NameNotFound, 0.02), (Sign::NameUnresolved, 0.02)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -65,6 +71,44 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new(format!("Write the full name instead of {host} in {}", case.setting("targets"))),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let name = advice::name(dossier)?;
+    Some(format!("{} asked for {name}, which is complete only with a search domain", dossier.hop()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let name = advice::name(dossier).unwrap_or_else(|| "NAME".to_owned());
+    let full = match platform::kubernetes(dossier) {
+        true => format!("{}.NAMESPACE.svc.cluster.local", name.split('.').next().unwrap_or("NAME")),
+        false => format!("{name}.DOMAIN"),
+    };
+    let (nginx, haproxy) = (
+        format!("-proxy_pass http://{name}:PORT;\nproxy_pass http://{full}:PORT;"),
+        format!("-server app {name}:PORT\nserver app {full}:PORT"),
+    );
+    Cure {
+        before: vec![
+            Step::look(
+                "See which search domains apply where the proxy runs",
+                advice::inside(dossier, "cat /etc/resolv.conf"),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+        now: advice::change(
+            dossier,
+            format!(
+                "Write the whole name, `{full}`: nginx's `resolver` and HAProxy's `resolvers` know no search domains"
+            ),
+            &[(Hop::Nginx, &nginx), (Hop::HaProxy, &haproxy)],
+        ),
+        verify: vec![
+            Step::look("See an address for it", advice::resolve(dossier, &full))
+                .at(advice::hop_host(dossier)),
+        ],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

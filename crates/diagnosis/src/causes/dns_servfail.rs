@@ -18,9 +18,12 @@
 //! Repair the zone or the name server above. Two independent name servers in `dns.servers` or in
 //! `/etc/resolv.conf` keep one failure from being an outage.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::DnsFault;
@@ -36,6 +39,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::NameServerFailed, 0.93), (Sign::NameUnresolved, 0.15)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -69,8 +74,40 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let name = advice::name(dossier)?;
+    Some(format!(
+        "the resolver answered {} with a failure of its own (SERVFAIL) for {name}",
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let name = advice::name(dossier).map_or_else(|| "NAME".to_owned(), |it| advice::word(&it));
+    let host = advice::hop_host(dossier);
+    Cure {
+        now: vec![
+            Step::look(
+                "See who fails: an answer with `+cd` only says that DNSSEC of the zone is broken; none at all says that the resolver cannot reach the zone's servers",
+                format!("dig {name}; dig +cd {name}; dig +trace {name}"),
+            )
+            .at(host.clone()),
+            Step::look("See which resolver is asked", "cat /etc/resolv.conf; resolvectl status").at(host.clone()),
+            Step::say("Repair the zone (expired signatures, lame delegation) or the resolver's way to its servers, whichever it is"),
+        ],
+        lasting: advice::change(
+            dossier,
+            "Name two resolvers that do not share a failure",
+            &[(Hop::Nginx, "resolver RESOLVER1 RESOLVER2 valid=30s;\nresolver_timeout 5s;")],
+        ),
+        verify: vec![Step::look("See `status: NOERROR`", format!("dig {name} | grep status")).at(host)],
+        ..Cure::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -94,5 +131,14 @@ mod tests {
     #[test]
     fn silence_is_something_else() {
         check_not("resolve: timed_out | target=http://app.internal unresolved", "dns_servfail");
+    }
+
+    #[test]
+    fn the_name_is_said() {
+        let line = nginx("app.internal could not be resolved (2: Server failure)", "");
+        check_report(
+            &[("error.log", &line)],
+            "dns_servfail: the resolver answered nginx with a failure of its own (SERVFAIL) for app.internal",
+        );
     }
 }

@@ -18,12 +18,14 @@
 //! Lower the record's time to live before a move, keep the old address serving until it has
 //! expired, or give the service a fixed address.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, RULES_OUT, Text};
-use evidence::Sign;
+use crate::report::{Cure, Step};
+use crate::text::{Claim, RULES_OUT, Text, When};
+use evidence::{Sign, address};
 use exchange::{CertificateFault, ConnectFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -43,6 +45,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         brings: &["process_down", "firewall_drop", "host_down"],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -78,6 +82,49 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     match dossier.dials_loopback() {
         true => vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())],
         false => Vec::new(),
+    }
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let resolved = dossier.seen(Sign::Resolved, When::Any);
+    let now = resolved.iter().find_map(|it| it.key.upstream.as_deref());
+    let dialled = dossier.upstream()?;
+    let hop = dossier.hop();
+    Some(match now {
+        Some(now) if address::host(now) != address::host(dialled) => {
+            format!("{hop} still sends to {dialled}, while the name is at {now} by now")
+        }
+        _ => format!("{hop} still sends to {dialled}, an address that the name no longer has"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let name = advice::name(dossier).unwrap_or_else(|| "NAME".to_owned());
+    let nginx = format!("resolver 127.0.0.11 valid=10s;\nserver {name}:PORT resolve;");
+    let haproxy = format!("server app {name}:PORT resolvers dns init-addr last,libc,none");
+    let caddy = format!("reverse_proxy {{ dynamic a {name} PORT {{ refresh 10s }} }}");
+    Cure {
+        now: vec![advice::reloaded(
+            dossier,
+            "Let the proxy resolve its names afresh: a reload does so",
+        )],
+        lasting: vec![advice::set(
+            dossier,
+            "Let it resolve them again by itself, within seconds",
+            &[
+                (Hop::Nginx, &nginx),
+                (Hop::HaProxy, &haproxy),
+                (Hop::Caddy, &caddy),
+                (Hop::Apache, "ProxyPass / http://NAME:PORT/ disablereuse=On"),
+                (Hop::Envoy, "type: STRICT_DNS\nrespect_dns_ttl: true"),
+            ],
+        )],
+        verify: vec![
+            Step::look("See the address that the name has now", advice::resolve(dossier, &name))
+                .at(advice::hop_host(dossier)),
+            advice::through(dossier, "an answer, and that address in the proxy's log"),
+        ],
+        ..Cure::default()
     }
 }
 

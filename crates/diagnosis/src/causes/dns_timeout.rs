@@ -18,11 +18,15 @@
 //! Bring the name server back or name one that is near, and use full names with a dot at the end to
 //! save questions. A longer `dns.timeout` only hides the loss: each request then waits longer.
 
+use crate::advice::{self, Hop};
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
-use evidence::Sign;
+use evidence::{Sign, What, address};
 use exchange::DnsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -40,6 +44,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::NameUnresolved, 0.15),
             (Sign::Answered504, 0.02),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -73,8 +79,63 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let name = advice::name(dossier)?;
+    let resolver = resolver(dossier).map(|it| format!(" ({it})")).unwrap_or_default();
+    Some(format!("no resolver{resolver} answered {} in time for {name}", dossier.hop()))
+}
+
+/// Whom the proxy asks, by its configuration.
+fn resolver(dossier: &Dossier) -> Option<String> {
+    let found = dossier.settings(|it| match &it.what {
+        What::Resolver { address } => Some(address.clone()),
+        _ => None,
+    });
+    found.into_iter().next().map(|(it, _)| it)
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let name = advice::name(dossier).map_or_else(|| "NAME".to_owned(), |it| advice::word(&it));
+    let host = advice::hop_host(dossier);
+    let server = resolver(dossier)
+        .map_or_else(|| "RESOLVER".to_owned(), |it| advice::word(address::host(&it)));
+    let mut now = vec![
+        Step::look(
+            "See whether the resolver answers at all, over UDP and over TCP",
+            format!("dig @{server} {name}; dig +tcp @{server} {name}"),
+        )
+        .at(host.clone()),
+    ];
+    if platform::kubernetes(dossier) {
+        now.push(Step::look(
+            "See whether CoreDNS runs and is not held back by its CPU limit",
+            "kubectl -n kube-system get pods -l k8s-app=kube-dns; kubectl -n kube-system logs -l k8s-app=kube-dns --tail 50",
+        ));
+    }
+    now.push(Step::say(
+        "Start the resolver again, or open port 53 over UDP and TCP between it and this host",
+    ));
+    Cure {
+        now,
+        lasting: advice::change(
+            dossier,
+            "Name two resolvers, and keep answers for a while",
+            &[(Hop::Nginx, "resolver RESOLVER1 RESOLVER2 valid=30s;\nresolver_timeout 5s;")],
+        ),
+        verify: vec![
+            Step::look(
+                "See an answer within milliseconds",
+                format!("dig @{server} {name} | grep -E 'status|Query time'"),
+            )
+            .at(host),
+        ],
+        ..Cure::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -97,5 +158,14 @@ mod tests {
     #[test]
     fn a_refusal_is_an_answer() {
         check_not("resolve: refused | target=http://app.internal unresolved", "dns_timeout");
+    }
+
+    #[test]
+    fn the_name_is_said() {
+        let line = nginx("app.internal could not be resolved (110: Operation timed out)", "");
+        check_report(
+            &[("error.log", &line)],
+            "dns_timeout: no resolver answered nginx in time for app.internal",
+        );
     }
 }

@@ -20,11 +20,14 @@
 //! Cure the exit. For a deploy start the new container before the old one ends, and let the gateway
 //! ask for the name anew.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, RULES_OUT, SPEAKS, Text, during};
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{Claim, RULES_OUT, SPEAKS, Text, When, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -41,7 +44,8 @@ pub(super) static CAUSE: Cause = Cause {
         clues: &[during(Sign::ContainerRestarted, 4.0), during(Sign::ContainerUnhealthy, SPEAKS)],
         brings: &["process_down"],
         reason,
-        ..Text::NONE
+        says,
+        cure,
     },
 };
 
@@ -66,5 +70,48 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     match dossier.dials_loopback() {
         true => vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())],
         false => Vec::new(),
+    }
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::ContainerRestarted, When::During);
+    let ill = dossier.seen(Sign::ContainerUnhealthy, When::During);
+    let who = |it: &crate::dossier::Seen| it.key.who.clone().or_else(|| it.key.service.clone());
+    if let Some(it) = seen.first() {
+        return Some(match who(it) {
+            Some(who) => {
+                format!("the container {who} was started again, and answered nobody meanwhile")
+            }
+            None => "a container was started again, and answered nobody meanwhile".to_owned(),
+        });
+    }
+    Some(format!("the container {} fails its health check", who(ill.first()?)?))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let service = platform::service(dossier);
+    Cure {
+        before: vec![Step::look(
+            "See who started it again, with which exit code, and whether for memory",
+            format!(
+                "docker events --since 1h --until 0s --filter type=container; docker inspect --format '{{{{.State.ExitCode}}}} {{{{.State.OOMKilled}}}} {{{{.RestartCount}}}}' $(docker compose ps -aq {service})"
+            ),
+        )],
+        now: vec![
+            Step::look("Read its last lines before the end", platform::app_log(dossier)),
+            Step::diff(
+                "Let others wait until it is ready, and let it come back by itself",
+                Some("compose.yaml".to_owned()),
+                "+    restart: unless-stopped\n+    healthcheck:\n+      test: [\"CMD\", \"curl\", \"-f\", \"http://localhost:PORT/healthz\"]\n+      start_period: 30s",
+                Risk::Restart,
+            ),
+        ],
+        lasting: vec![Step::say(
+            "Run two containers of it, and start the new one before the old one ends",
+        )],
+        verify: vec![
+            Step::look("See `Up` and `healthy`", "docker compose ps"),
+            advice::through(dossier, "an answer of the app"),
+        ],
     }
 }

@@ -16,10 +16,14 @@
 //! Leave the length to the server; let only one layer set it. The gateway cannot choose: whoever
 //! behind it chooses the other one takes the rest of this body for the start of the next answer.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::head;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
@@ -33,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::LengthTwice, 0.93)], ..Text::NONE },
+    text: Text { behind: &[(Sign::LengthTwice, 0.93)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -59,8 +63,33 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} sent Content-Length more than once, and {} refuses to guess which is right",
+        dossier.server_at(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(
+            dossier,
+            "See the two lines: app and framework, or a middleware, each set one",
+        )],
+        vec![
+            Step::say("Set Content-Length in one place only: leave it to the framework"),
+            Step::run("Start the corrected app", platform::restart(dossier), Risk::Restart)
+                .at(platform::host_of(dossier)),
+        ],
+        "See one `Content-Length`",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -74,5 +103,17 @@ mod tests {
     #[test]
     fn one_length_that_is_no_number() {
         check_not("head: length_invalid | server=app", "duplicate_content_length");
+    }
+
+    #[test]
+    fn nginx_saw_it_twice() {
+        let line = nginx(
+            "upstream sent duplicate header line: \"Content-Length: 5\", previous value: \"Content-Length: 5\" while reading response header from upstream",
+            "http://127.0.0.1:8000/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "duplicate_content_length: 127.0.0.1:8000 sent Content-Length more than once, and nginx refuses to guess which is right",
+        );
     }
 }

@@ -20,11 +20,15 @@
 //! Find why nobody is in the list, beginning with the number of replicas. Keep at least one ready
 //! through a deploy (`maxUnavailable: 0`) and through a drain of nodes (a PodDisruptionBudget).
 
+use crate::advice;
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{SPEAKS, Text, before};
-use evidence::Sign;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{SPEAKS, Text, When, before};
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "endpoints_empty",
@@ -42,6 +46,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::Answered503, 0.12),
         ],
         clues: &[before(Sign::SelectorEmpty, 5.0), before(Sign::LbTargetUnhealthy, SPEAKS)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -77,9 +83,85 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::SelectorEmpty, When::Before);
+    let who = seen.first().and_then(|it| it.key.who.as_deref());
+    let hop = dossier.hop();
+    Some(match (who, dossier.upstream()) {
+        (Some(who), _) => format!("the service {who} has no ready pod"),
+        (None, Some(to)) if dossier.sign() == Sign::NoEndpoints => {
+            format!("{hop} knows no server behind {to}")
+        }
+        _ if dossier.saw(Sign::LbTargetUnhealthy) => {
+            format!("{hop} holds all targets for unhealthy")
+        }
+        _ => return None,
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    if dossier.incident.hop.stack() == Stack::Aws {
+        let look = "aws elbv2 describe-target-health --target-group-arn ARN";
+        return Cure {
+            before: vec![Step::look("See each target's state and reason", look)],
+            now: vec![
+                Step::run(
+                    "Register a target, where there is none",
+                    "aws elbv2 register-targets --target-group-arn ARN --targets Id=INSTANCE",
+                    Risk::None,
+                ),
+                Step::say(
+                    "Correct the check or the app, where the reason is `Target.FailedHealthChecks`, `Target.Timeout` or `Target.ResponseCodeMismatch`",
+                ),
+            ],
+            verify: vec![Step::look("See `healthy`", look)],
+            ..Cure::default()
+        };
+    }
+    if !platform::kubernetes(dossier) {
+        return Cure {
+            before: vec![
+                Step::look("See which servers the proxy knows", platform::config_of(dossier))
+                    .at(advice::hop_host(dossier)),
+            ],
+            now: vec![Step::run(
+                "Start the servers, or name them where the proxy looks for them",
+                platform::restart(dossier),
+                Risk::Restart,
+            )],
+            verify: vec![advice::through(dossier, "an answer of the app")],
+            ..Cure::default()
+        };
+    }
+    Cure {
+        before: vec![Step::look(
+            "See whether there are pods, whether they are ready, and whether their labels fit the service",
+            "kubectl get endpointslices,pods -o wide --show-labels; kubectl describe service SERVICE",
+        )],
+        now: vec![
+            Step::run(
+                "No pod: start some",
+                "kubectl scale deployment/APP --replicas=2",
+                Risk::None,
+            ),
+            Step::look(
+                "Pods that are not ready: see why",
+                "kubectl describe pods; kubectl logs POD",
+            ),
+            Step::say(
+                "Ready pods that the service does not have: let its `selector` name their labels",
+            ),
+        ],
+        lasting: vec![Step::say(
+            "Two replicas at least, and a PodDisruptionBudget with `minAvailable: 1`",
+        )],
+        verify: vec![Step::look("See addresses", "kubectl get endpointslices -o wide")],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_among, check_not};
+    use crate::testing::{check, check_among, check_not, explained};
 
     #[test]
     fn a_balancer_of_aws_says_503_for_one_reason() {
@@ -97,5 +179,18 @@ mod tests {
     #[test]
     fn a_502_of_a_balancer_was_sent_to_somebody() {
         check_not("status: 502 | fresh server=awselb/2.0", "endpoints_empty");
+    }
+
+    #[test]
+    fn the_service_is_said() {
+        let log = "W1120 15:16:30.123456       7 controller.go:1117] Service \"prod/shop\" does not have any active Endpoint.\n";
+        let table = "NAME         ENDPOINTS   AGE\nshop         <none>      5m12s\n";
+        let report = explained(&[("ingress.log", log), ("endpoints.txt", table)]);
+        assert_eq!(report.candidates[0].cause, "endpoints_empty");
+        assert!(
+            report.statement.contains("the service shop has no ready pod"),
+            "{}",
+            report.statement
+        );
     }
 }

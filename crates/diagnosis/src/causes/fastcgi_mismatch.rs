@@ -16,13 +16,16 @@
 //! ## Fix
 //! Put a web server between, and give the gateway that server's HTTP port.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::opening::Opening;
+use crate::report::Cure;
 use crate::show;
 use crate::text::Text;
-use evidence::Sign;
+use evidence::{Sign, address};
 use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,6 +40,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::Closed, 0.01), (Sign::FastCgiMismatch, 0.94)],
         brings: &["premature_close"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -82,8 +87,52 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let (hop, at) = (dossier.hop(), dossier.address());
+    Some(match advice::module(dossier) {
+        "fastcgi" => format!("{hop} speaks FastCGI to {at}, which does not"),
+        _ if dossier.sign() == Sign::FastCgiMismatch => {
+            format!("{hop} speaks FastCGI to {at}, which does not")
+        }
+        _ => format!("{hop} speaks HTTP to {at}, which speaks FastCGI"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let to = dossier.upstream().unwrap_or("ADDRESS");
+    let to_http = dossier.sign() == Sign::FastCgiMismatch || advice::module(dossier) == "fastcgi";
+    let http = match address::socket(to) {
+        Some(path) => format!("http://unix:{path}"),
+        None => format!("http://{to}"),
+    };
+    let (text, nginx, apache) = match to_http {
+        true => (
+            "Speak HTTP to this port: FastCGI is for php-fpm and its like",
+            format!("-fastcgi_pass {to};\nproxy_pass {http};"),
+            format!("-ProxyPass / fcgi://{to}/\nProxyPass / http://{to}/"),
+        ),
+        false => (
+            "Speak FastCGI to this port",
+            format!(
+                "-proxy_pass {http};\ninclude fastcgi_params;\nfastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;\nfastcgi_pass {to};"
+            ),
+            format!("-ProxyPass / http://{to}/\nProxyPass / fcgi://{to}/"),
+        ),
+    };
+    Cure {
+        before: vec![advice::raw(
+            dossier,
+            "See whether it speaks HTTP: `HTTP/1.1` comes back, or nothing",
+        )],
+        now: advice::change(dossier, text, &[(Hop::Nginx, &nginx), (Hop::Apache, &apache)]),
+        verify: vec![advice::through(dossier, "an answer of the app")],
+        ..Cure::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, check_told, nginx};
     use crate::testing::{check, check_listed, check_not};
 
     #[test]
@@ -118,5 +167,21 @@ mod tests {
     #[test]
     fn a_slow_end_means_that_it_was_understood() {
         check_not("head: closed | fresh to=10.0.0.7:9000 after=3s", "fastcgi_mismatch");
+    }
+
+    #[test]
+    fn an_answer_of_http_to_fastcgi() {
+        let line = nginx(
+            "upstream sent unsupported FastCGI protocol version: 72 while reading response header from upstream",
+            "fastcgi://127.0.0.1:9000",
+        );
+        let report = check_report(
+            &[("error.log", &line)],
+            "fastcgi_mismatch: nginx speaks FastCGI to 127.0.0.1:9000, which does not",
+        );
+        check_told(
+            &report,
+            &["-    fastcgi_pass 127.0.0.1:9000;", "+    proxy_pass http://127.0.0.1:9000;"],
+        );
     }
 }

@@ -15,9 +15,12 @@
 //! Report it with that message, the version and the shape of the request. A newer version may have
 //! it fixed.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use exchange::Refusal;
 
@@ -30,7 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -56,6 +59,18 @@ fn fix(case: &Case) -> Vec<Fix> {
             case.exchange.id
         )),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "Keep the record of that request",
+            "goodgate why REQUEST_ID --share --format md > report.md",
+        )],
+        now: vec![Step::say("Report it with that file; it holds no secrets and no addresses")],
+        verify: vec![advice::through(dossier, "an answer of the app")],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

@@ -15,11 +15,13 @@
 //! Give the upstream a target, and let `goodgate check` judge a configuration before it is put to
 //! use.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, DECIDES, Text, before};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{Claim, DECIDES, Text, When, before};
 use evidence::{Sign, What};
 use exchange::Refusal;
 
@@ -37,7 +39,8 @@ pub(super) static CAUSE: Cause = Cause {
         clues: &[before(Sign::NoCluster, DECIDES)],
         brings: &["endpoints_empty", "no_live_upstreams"],
         reason,
-        ..Text::NONE
+        says,
+        cure,
     },
 };
 
@@ -81,8 +84,89 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     wrong.into_iter().take(1).map(claim).collect()
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::NoCluster, When::Before);
+    let missing = seen.first().and_then(|it| {
+        it.key
+            .who
+            .clone()
+            .or_else(|| it.key.upstream.clone())
+            .or_else(|| it.detail().map(str::to_owned))
+    });
+    let missing = missing.filter(|it| it.len() < 200 && !it.chars().any(char::is_control));
+    let disabled = dossier.settings(|it| match &it.what {
+        What::Member { address, disabled: true, group } => Some(format!("{address} of {group}")),
+        _ => None,
+    });
+    let hop = dossier.hop();
+    if let Some(name) = missing {
+        return Some(format!("the configuration of {hop} names {name}, which it cannot use"));
+    }
+    let (server, _) = disabled.first()?;
+    Some(format!("the configuration of {hop} takes the server {server} out of use (`down`)"))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    let check = match advice::proxy(dossier) {
+        Hop::Nginx => "sudo nginx -t",
+        Hop::IngressNginx => {
+            "kubectl describe ingress -A; kubectl -n ingress-nginx logs deployment/ingress-nginx-controller --tail 100"
+        }
+        Hop::Apache => "sudo apachectl configtest",
+        Hop::HaProxy => "haproxy -c -f /etc/haproxy/haproxy.cfg",
+        Hop::Caddy => "caddy validate --config /etc/caddy/Caddyfile",
+        Hop::Envoy => "envoy --mode validate -c envoy.yaml",
+        Hop::Istio => "istioctl analyze -A",
+        Hop::Goodgate => "goodgate check",
+        Hop::Traefik => "docker compose logs traefik | grep -iE 'error|does not exist'",
+        _ => "PROXY --check",
+    };
+    let disabled = dossier.settings(|it| match &it.what {
+        What::Member { disabled: true, .. } if !it.quote.contains('\n') => Some(it.quote.as_str()),
+        _ => None,
+    });
+    let mut now = match disabled.first() {
+        Some((quote, cite)) => {
+            let file =
+                dossier.testimony.sources.get(cite.source as usize).map(|it| it.name.clone());
+            let old = quote.trim_end_matches(';');
+            let new = old
+                .split(' ')
+                .filter(|it| *it != "down" && *it != "disabled")
+                .collect::<Vec<_>>()
+                .join(" ");
+            vec![
+                Step::diff(
+                    "Take the server back into use, if it is meant to serve",
+                    file,
+                    format!("-    {old};\n+    {new};"),
+                    Risk::Reload,
+                )
+                .at(at.clone()),
+            ]
+        }
+        None => vec![Step::say(
+            "Correct the name, or define what it names: an upstream, a service or a backend of exactly that name",
+        )],
+    };
+    now.extend(advice::apply(dossier));
+    Cure {
+        before: vec![Step::look("See what the proxy's own check says", check).at(at.clone())],
+        now,
+        lasting: vec![Step::say(
+            "Run that check in the pipeline, before a configuration is rolled out",
+        )],
+        verify: vec![
+            Step::look("See the check pass", check).at(at),
+            advice::through(dossier, "an answer of the app"),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::check_report;
     use crate::testing::{check, check_not};
 
     #[test]
@@ -96,5 +180,14 @@ mod tests {
     #[test]
     fn a_request_without_a_route_never_came_so_far() {
         check_not("refused: no_route", "gateway_config_error");
+    }
+
+    #[test]
+    fn the_missing_service_is_said() {
+        let line = "time=\"2026-11-20T15:16:30Z\" level=error msg=\"the service \\\"app@docker\\\" does not exist\" entryPointName=web routerName=app@docker\n";
+        check_report(
+            &[("traefik.log", line)],
+            "gateway_config_error: the configuration of Traefik names app@docker, which it cannot use",
+        );
     }
 }

@@ -20,9 +20,12 @@
 //! of their own, and stream large bodies (`proxy_request_buffering off`, `proxy_max_temp_file_size
 //! 0`).
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use evidence::Sign;
 
@@ -35,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text { behind: &[(Sign::DiskFull, 0.94)], ..Text::NONE },
+    text: Text { behind: &[(Sign::DiskFull, 0.94)], says, cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -44,4 +47,48 @@ fn fix(_: &Case) -> Vec<Fix> {
         Fix::run("Find what grew", "du -xh --max-depth=2 /var | sort -h | tail -20"),
         Fix::new("Bound the cache, rotate the logs, and watch the free space"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!("no space is left on the disk to which {} writes bodies and logs", dossier.hop()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    Cure {
+        before: vec![
+            Step::look("See which disk is full, by bytes or by inodes, and of what", "df -h; df -i; sudo du -xh --max-depth=2 /var | sort -h | tail").at(at.clone()),
+            Step::say("Copy logs that you still need before they are removed"),
+        ],
+        now: vec![
+            Step::run("Make room: old journals and rotated logs first", "sudo journalctl --vacuum-size=200M; sudo find /var/log -name '*.gz' -mtime +7 -delete", Risk::Data).at(at.clone()),
+            Step::look("A file that was removed while open keeps its space until its process opens its log anew", "sudo lsof +L1 | head").at(at.clone()),
+        ],
+        lasting: vec![
+            Step::say("Rotate the logs by size, and let an alarm ring at 80 %"),
+            advice::set(
+                dossier,
+                "Bound what the proxy itself writes there",
+                &[(Hop::Nginx, "proxy_max_temp_file_size 256m;\nproxy_temp_path /var/cache/nginx/proxy_temp;")],
+            ),
+        ],
+        verify: vec![Step::look("See free space and free inodes", "df -h; df -i").at(at)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::{check_report, nginx};
+
+    #[test]
+    fn nginx_cannot_write() {
+        let line = nginx(
+            "pwritev() \"/var/lib/nginx/proxy/1\" failed (28: No space left on device) while reading upstream",
+            "http://127.0.0.1:8000/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "gateway_disk_full: no space is left on the disk to which nginx writes bodies and logs",
+        );
+    }
 }

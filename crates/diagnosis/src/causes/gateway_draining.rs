@@ -15,9 +15,12 @@
 //! hand the sockets over (`goodgate run --takeover`), and let the balancer in front watch `/readyz`
 //! with an interval shorter than `shutdown.grace`.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use exchange::Refusal;
 
@@ -30,7 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -52,6 +55,19 @@ fn fix(_: &Case) -> Vec<Fix> {
             "Let the balancer in front watch `/readyz` more often than `shutdown.grace` is long",
         ),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        now: vec![Step::say(
+            "Let whoever stands before this gateway stop sending requests to it before it ends: its readiness (`/readyz`) says so first",
+        )],
+        lasting: vec![Step::say(
+            "Start the new one before the old one drains (`goodgate run --takeover`), and give it time for the longest request",
+        )],
+        verify: vec![advice::through(dossier, "an answer during the next deploy")],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

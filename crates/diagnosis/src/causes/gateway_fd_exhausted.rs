@@ -18,11 +18,14 @@
 //! traffic, look for what is left open; if it grows with slow upstreams, bound them by
 //! `pool.connections`.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
-use evidence::Sign;
+use evidence::{Limit, Sign, Stack};
 use exchange::ConnectFault;
 
 /// ENFILE: the limit of the whole system.
@@ -37,7 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text { behind: &[(Sign::NoDescriptors, 0.95)], ..Text::NONE },
+    text: Text { behind: &[(Sign::NoDescriptors, 0.95)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -66,8 +69,58 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let stack = dossier.incident.hop.stack();
+    let hop = dossier.hop();
+    let limit = dossier.limit(Limit::Descriptors, |it| it.stack() == stack);
+    let of = limit.map(|(value, _)| format!(" of {value}")).unwrap_or_default();
+    Some(format!("{hop} reached its limit{of} of open files, and could not open a connection"))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    let process = match dossier.incident.hop.stack() {
+        Stack::Nginx => "nginx",
+        Stack::Apache => "apache2",
+        Stack::HaProxy => "haproxy",
+        Stack::Envoy => "envoy",
+        Stack::Traefik => "traefik",
+        Stack::Caddy => "caddy",
+        _ => "PROXY",
+    };
+    let set = advice::set(
+        dossier,
+        "Raise the limit: two files for each connection that is proxied, and one for each log and cached file",
+        &[
+            (Hop::Nginx, "worker_rlimit_nofile 65535;"),
+            (Hop::HaProxy, "maxconn 20000\nulimit-n 65535"),
+        ],
+    );
+    Cure {
+        before: vec![
+            Step::look(
+                "Compare what is open with the limit, and see what it is: thousands in `CLOSE-WAIT` are a leak, not a load",
+                format!("for p in $(pgrep {process}); do ls /proc/$p/fd | wc -l; grep 'open files' /proc/$p/limits; done; ss -tan | awk '{{print $1}}' | sort | uniq -c"),
+            )
+            .at(at.clone()),
+        ],
+        now: vec![
+            set,
+            Step::run(
+                "Raise the service's limit with it, and start it anew",
+                format!("sudo mkdir -p /etc/systemd/system/{process}.service.d && printf '[Service]\\nLimitNOFILE=65535\\n' | sudo tee /etc/systemd/system/{process}.service.d/limits.conf && sudo systemctl daemon-reload && sudo systemctl restart {process}"),
+                Risk::Restart,
+            )
+            .at(at.clone()),
+        ],
+        lasting: vec![Step::say("Reuse connections to the upstream, and let an alarm ring at 80 % of the limit")],
+        verify: vec![Step::look("See the new limit in force", format!("grep 'open files' /proc/$(pgrep -o {process})/limits")).at(at)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, check_told, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -91,5 +144,18 @@ mod tests {
     #[test]
     fn a_missing_port_is_another_shortage() {
         check_not("connect: no_local_port | to=10.0.0.7:8000", "gateway_fd_exhausted");
+    }
+
+    #[test]
+    fn nginx_has_no_file_left() {
+        let line = nginx(
+            "socket() failed (24: Too many open files) while connecting to upstream",
+            "http://127.0.0.1:8000/",
+        );
+        let report = check_report(
+            &[("error.log", &line)],
+            "gateway_fd_exhausted: nginx reached its limit of open files, and could not open a connection",
+        );
+        check_told(&report, &["worker_rlimit_nofile 65535;"]);
     }
 }

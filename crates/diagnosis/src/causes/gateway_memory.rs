@@ -15,9 +15,12 @@
 //! Find who uses the memory. Fewer slow connections (`pool.connections`) help at once; more memory,
 //! or a larger share for TCP, after.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 
@@ -30,7 +33,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text { behind: &[(Sign::MemoryOut, 0.92)], ..Text::NONE },
+    text: Text { behind: &[(Sign::MemoryOut, 0.92)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -56,6 +59,31 @@ fn fix(_: &Case) -> Vec<Fix> {
         Fix::run("See who uses the memory", "ps -eo rss,pid,comm --sort=-rss | head"),
         Fix::new("Bound connections to slow upstreams with `pool.connections`"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!("{} has no memory or buffers left of its own", dossier.hop()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    Cure {
+        before: vec![Step::look("See who takes the memory", "free -m; ps -eo rss,comm --sort=-rss | head; sudo dmesg -T | grep -iE 'oom|out of memory' | tail").at(at.clone())],
+        now: vec![
+            advice::set(
+                dossier,
+                "Give each connection less: buffers times connections must fit into memory",
+                &[
+                    (Hop::Nginx, "proxy_buffers 8 8k;\nproxy_buffer_size 8k;"),
+                    (Hop::HaProxy, "tune.bufsize 16384\nmaxconn 5000"),
+                    (Hop::Envoy, "per_connection_buffer_limit_bytes: 32768"),
+                ],
+            ),
+            Step::say("Or give the proxy's container or host more memory"),
+        ],
+        lasting: vec![Step::say("Bound the connections, and stream large bodies in place of buffering them")],
+        verify: vec![Step::look("See memory left under load", "free -m").at(at)],
+    }
 }
 
 #[cfg(test)]

@@ -23,9 +23,12 @@
 //! the container more than the proxy's own, and let clients of long connections come back by
 //! themselves.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::signs::window;
 use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
@@ -42,6 +45,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[during(Sign::ReloadCut, DECIDES)],
         brings: &["connection_reset", "premature_close"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -59,4 +64,37 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::new("Use reload in place of restart, and change less often"),
         Fix::new("Give the process the time that its longest requests need before it is ended"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    dossier
+        .saw(Sign::ReloadCut)
+        .then(|| format!("a reload of {} ended connections that were in use", dossier.hop()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        now: vec![advice::reloaded(
+            dossier,
+            "Take configurations over by a reload that lets requests end, never by a restart",
+        )],
+        lasting: vec![
+            advice::set(
+                dossier,
+                "Give requests that are on their way longer to end: until then old workers stay in memory",
+                &[
+                    (Hop::Nginx, "worker_shutdown_timeout 1h;"),
+                    (Hop::HaProxy, "hard-stop-after 1h"),
+                    (Hop::Apache, "GracefulShutdownTimeout 3600"),
+                    (Hop::Caddy, "grace_period 1h"),
+                ],
+            ),
+            Step::say("Collect changes, so that reloads are rare"),
+        ],
+        verify: vec![Step::look(
+            "Reload while a long download runs: it ends with code 0",
+            "curl -sS -o /dev/null http://SITE/PATH; echo $?",
+        )],
+        ..Cure::default()
+    }
 }

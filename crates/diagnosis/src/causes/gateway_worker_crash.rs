@@ -19,12 +19,16 @@
 //! Take the core dump, update the proxy and its modules together, and leave out the module that was
 //! added last. Signal 9: give it memory, or find what uses it.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::text::{DECIDES, Text, When, during};
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gateway_worker_crash",
@@ -38,6 +42,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[during(Sign::ProxyWorkerCrashed, DECIDES)],
         brings: &["premature_close", "connection_reset"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -56,4 +62,65 @@ fn fix(case: &Case) -> Vec<Fix> {
             "Update the proxy and its modules together; leave out the one that was added last",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::ProxyWorkerCrashed, When::During).into_iter().next()?;
+    let name = seen.key.product.name();
+    Some(match seen.run.opening.number {
+        Some(signal @ 1..=64) => {
+            format!("a worker of {name} died by signal {signal}, and took its connections with it")
+        }
+        _ => format!("a worker of {name} died, and took its connections with it"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    Cure {
+        before: vec![
+            Step::look(
+                "Keep the core dump: it is what the authors need",
+                "coredumpctl list; coredumpctl info",
+            )
+            .at(at.clone()),
+            Step::look(
+                "See the version and the modules that were loaded",
+                advice::inside(
+                    dossier,
+                    match dossier.incident.hop.stack() {
+                        Stack::Nginx => "nginx -V",
+                        Stack::HaProxy => "haproxy -vv",
+                        Stack::Envoy => "envoy --version",
+                        _ => "PROXY --version",
+                    },
+                ),
+            )
+            .at(at.clone()),
+        ],
+        now: vec![
+            Step::say(
+                "Take out modules that are not of the proxy's own making, one at a time, beginning with the newest",
+            ),
+            Step::say(
+                "Upgrade to the newest release of your branch, and give its authors the stack",
+            ),
+        ],
+        verify: vec![Step::look("See no worker end by a signal", platform::log_of(dossier)).at(at)],
+        ..Cure::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::check_report;
+
+    #[test]
+    fn the_signal_is_said() {
+        let line = "2026/11/20 15:16:30 [alert] 1#1: worker process 12 exited on signal 11 (core dumped)\n";
+        check_report(
+            &[("error.log", line)],
+            "gateway_worker_crash: a worker of nginx died by signal 11, and took its connections with it",
+        );
+    }
 }

@@ -19,9 +19,12 @@
 //! Route the call (`/package.Service/Method`) to the gRPC port, over HTTP/2 on every hop and with
 //! trailers. Let browsers use grpc-web through a translating proxy.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 
@@ -43,6 +46,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::Http2ToHttp1, 0.1),
             (Sign::GrpcMismatch, 0.88),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -62,4 +67,63 @@ fn fix(case: &Case) -> Vec<Fix> {
              port",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} speaks gRPC to {}, and what answers there is no gRPC",
+        dossier.hop(),
+        dossier.address()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let to = dossier.upstream().map_or_else(|| "HOST:PORT".to_owned(), advice::word);
+    Cure {
+        before: vec![
+            Step::look(
+                "See whether gRPC answers on that port",
+                format!("grpcurl -plaintext {to} list"),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+        now: advice::change(
+            dossier,
+            "Send gRPC to the port that serves it, over HTTP/2, and other routes as plain HTTP",
+            &[
+                (Hop::Nginx, "location /PACKAGE.SERVICE/ { grpc_pass grpc://ADDRESS:PORT; }"),
+                (Hop::IngressNginx, "nginx.ingress.kubernetes.io/backend-protocol: \"GRPC\""),
+                (Hop::HaProxy, "server app ADDRESS:PORT proto h2"),
+                (Hop::Traefik, "- url: h2c://ADDRESS:PORT"),
+                (Hop::Caddy, "reverse_proxy h2c://ADDRESS:PORT"),
+                (
+                    Hop::Envoy,
+                    "typed_extension_protocol_options: { explicit_http_config: { http2_protocol_options: {} } }",
+                ),
+                (Hop::Istio, "appProtocol: grpc"),
+            ],
+        ),
+        verify: vec![Step::look(
+            "See the services listed through the proxy",
+            "grpcurl SITE:443 list",
+        )],
+        ..Cure::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::{check_report, nginx};
+
+    #[test]
+    fn an_answer_without_a_status_of_http2() {
+        let line = nginx(
+            "upstream sent no :status header while reading response header from upstream",
+            "grpc://203.0.113.98:8000",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "grpc_mismatch: nginx speaks gRPC to 203.0.113.98:8000, and what answers there is no gRPC",
+        );
+    }
 }

@@ -19,10 +19,14 @@
 //! come back slowly (`slowstart`), and keep a share in use whatever the checks say. Then cure why
 //! the check is slow: `health_check_timeout`.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{HINTS, Text, during};
+use crate::platform;
+use crate::report::{Cure, Step};
+use crate::text::{HINTS, Text, When, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[during(Sign::ServerUp, HINTS), during(Sign::ServerDown, HINTS)],
         brings: &["no_live_upstreams"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -50,4 +56,34 @@ fn fix(_: &Case) -> Vec<Fix> {
         Fix::new("Let several results in a row decide: `fall 3 rise 2`, `failureThreshold: 3`"),
         Fix::new("Make the check cheaper, so that load does not fail it"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let count = |sign| dossier.seen(sign, When::During).iter().map(|it| it.run.count).sum::<u64>();
+    let (down, up) = (count(Sign::ServerDown), count(Sign::ServerUp));
+    (down > 1 && up > 0).then(|| {
+        format!("{} took servers out of use {down} times and back {up} times", dossier.hop())
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look("See why single checks fail", platform::log_of(dossier)).at(advice::hop_host(dossier))],
+        now: vec![
+            advice::set(
+                dossier,
+                "Ask for several failures before a server is taken out, and several successes before it is back: single failures are hidden then",
+                &[
+                    (Hop::HaProxy, "default-server inter 5s fall 3 rise 2"),
+                    (Hop::Envoy, "unhealthy_threshold: 3\nhealthy_threshold: 2"),
+                    (Hop::Nginx, "server ADDRESS:PORT max_fails=3 fail_timeout=10s;"),
+                    (Hop::Caddy, "health_fails 3\nhealth_passes 2"),
+                ],
+            )
+            .hides(),
+            Step::say("Correct what makes the checks slow: a health path that asks a database, or an app without a free worker"),
+        ],
+        verify: vec![Step::look("See no change of state for an hour", platform::log_of(dossier)).at(advice::hop_host(dossier))],
+        ..Cure::default()
+    }
 }

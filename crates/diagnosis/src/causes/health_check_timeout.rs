@@ -22,11 +22,15 @@
 //! thread or a worker of its own. A longer limit for the check is right only up to what a caller
 //! would wait, since it hides a process that hangs.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
-use evidence::Sign;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, before};
+use evidence::{Limit, Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "health_check_timeout",
@@ -41,6 +45,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::NoLiveUpstream, 0.005)],
         clues: &[before(Sign::HealthTimedOut, DECIDES)],
         brings: &["no_live_upstreams", "endpoints_empty"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -62,4 +68,53 @@ fn fix(case: &Case) -> Vec<Fix> {
              goes",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::HealthTimedOut, When::Before).into_iter().next()?;
+    let who = seen.key.who.as_deref().map(|it| format!(" of {it}")).unwrap_or_default();
+    let limit = dossier
+        .limit(Limit::Probe, |_| true)
+        .map(|(value, _)| format!(" of {}", span(value)))
+        .unwrap_or_default();
+    Some(format!(
+        "the health check{who} did not answer within the limit{limit}, so that {} takes it out of use",
+        seen.key.product.name()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let text = "Give the check more time, and more than one chance: it hides that the app is slow to answer even this";
+    let longer = match dossier.incident.hop.stack() {
+        _ if platform::kubernetes(dossier) => Step::diff(
+            text,
+            None,
+            " readinessProbe:\n+  timeoutSeconds: 5\n+  failureThreshold: 3",
+            Risk::Restart,
+        ),
+        Stack::Aws => Step::run(
+            text,
+            "aws elbv2 modify-target-group --target-group-arn ARN --health-check-timeout-seconds 10 --unhealthy-threshold-count 3",
+            Risk::None,
+        ),
+        _ => advice::set(
+            dossier,
+            text,
+            &[
+                (Hop::HaProxy, "timeout check 5s\ndefault-server inter 5s fall 3"),
+                (Hop::Envoy, "timeout: 5s\nunhealthy_threshold: 3"),
+                (Hop::Traefik, "healthCheck: { path: /healthz, timeout: 5s }"),
+                (Hop::Caddy, "health_timeout 5s"),
+            ],
+        ),
+    };
+    Cure {
+        before: vec![Step::look("Time the check from there", "curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n' http://TARGET:PORT/HEALTHPATH").at(advice::hop_host(dossier))],
+        now: vec![
+            Step::say("Let the health path answer from memory: no database, no other service, and not behind requests that wait for a worker"),
+            longer.hides(),
+        ],
+        lasting: vec![Step::say("If even a cheap path is slow, the app lacks workers or CPU: give it those")],
+        verify: vec![advice::through(dossier, "an answer of the app")],
+    }
 }

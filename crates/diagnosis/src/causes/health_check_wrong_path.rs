@@ -22,11 +22,15 @@
 //! with a Host that the app takes. Do not accept every status instead: a check that takes 500 for
 //! health sees nothing.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, HINTS, Text, before};
-use evidence::Sign;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, HINTS, Text, When, before};
+use evidence::{Sign, Stack, What};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "health_check_wrong_path",
@@ -45,6 +49,8 @@ pub(super) static CAUSE: Cause = Cause {
             before(Sign::LbTargetUnhealthy, HINTS),
         ],
         brings: &["no_live_upstreams", "endpoints_empty", "upstream_own_5xx"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -60,4 +66,85 @@ fn fix(case: &Case) -> Vec<Fix> {
              that the app accepts",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::HealthWrongAnswer, When::Before).into_iter().next()?;
+    let who = seen.key.who.as_deref().map(|it| format!(" of {it}")).unwrap_or_default();
+    let path = path(dossier).map(|it| format!(" {it}")).unwrap_or_default();
+    let by = seen.key.product.name();
+    Some(match seen.run.opening.number {
+        Some(status @ 100..=599) => {
+            format!("the health check{path}{who} got {status}, so that {by} takes it out of use")
+        }
+        _ => format!("the health check{path}{who} got a status that {by} does not take"),
+    })
+}
+
+/// Where the check goes, by a configuration.
+fn path(dossier: &Dossier) -> Option<String> {
+    let found = dossier.settings(|it| match &it.what {
+        What::HealthCheck { path: Some(path), .. } => Some(path.clone()),
+        _ => None,
+    });
+    found.into_iter().next().map(|(it, _)| it)
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let text = "Check a path that answers 200 without a login, a redirect or a certain Host";
+    let mut now = match dossier.incident.hop.stack() {
+        _ if platform::kubernetes(dossier) => vec![Step::diff(
+            text,
+            None,
+            " readinessProbe:\n   httpGet:\n-    path: /\n+    path: /healthz",
+            Risk::Restart,
+        )],
+        Stack::Aws => vec![Step::run(
+            text,
+            "aws elbv2 modify-target-group --target-group-arn ARN --health-check-path /healthz --matcher HttpCode=200",
+            Risk::None,
+        )],
+        _ => advice::change(
+            dossier,
+            text,
+            &[
+                (
+                    Hop::HaProxy,
+                    "option httpchk\nhttp-check send meth GET uri /healthz ver HTTP/1.1 hdr Host example.com\nhttp-check expect status 200",
+                ),
+                (Hop::Envoy, "http_health_check: { path: /healthz }"),
+                (Hop::Traefik, "healthCheck: { path: /healthz, interval: 5s }"),
+                (Hop::Caddy, "health_uri /healthz\nhealth_status 200"),
+                (Hop::Goodgate, "health = { path = \"/healthz\" }"),
+            ],
+        ),
+    };
+    now.push(Step::say("Or let the app answer that path: 200 while it can serve, without asking what it only sometimes needs"));
+    Cure {
+        before: vec![
+            Step::look(
+                "See what the path answers from there",
+                "curl -sS -i http://TARGET:PORT/HEALTHPATH | head -5",
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+        now,
+        verify: vec![advice::through(dossier, "an answer of the app")],
+        ..Cure::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::{check_report, check_told};
+
+    #[test]
+    fn the_status_of_the_check_is_said() {
+        let log = "Nov 20 15:16:30 lb haproxy[8]: Server app/s1 is DOWN, reason: Layer7 wrong status, code: 404, info: \"Not Found\", check duration: 2ms. 0 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.\nNov 20 15:16:31 lb haproxy[8]: backend app has no server available!\n";
+        let report = check_report(
+            &[("haproxy.log", log)],
+            "health_check_wrong_path: the health check of app/s1 got 404, so that HAProxy takes it out of use",
+        );
+        check_told(&report, &["http-check expect status 200"]);
+    }
 }

@@ -22,11 +22,15 @@
 //! Let the check use the port and scheme of the traffic. Where it must differ (a port for
 //! management), let the app listen there on the same address.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, HINTS, Text, before};
-use evidence::Sign;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, HINTS, Text, When, before};
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "health_check_wrong_port_or_scheme",
@@ -44,6 +48,8 @@ pub(super) static CAUSE: Cause = Cause {
             before(Sign::HealthFailed, HINTS),
         ],
         brings: &["no_live_upstreams", "endpoints_empty"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -57,4 +63,52 @@ fn fix(_: &Case) -> Vec<Fix> {
              probe",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::HealthWrongProtocol, When::Before).into_iter().next()?;
+    let who = seen.key.who.as_deref().map(|it| format!(" of {it}")).unwrap_or_default();
+    Some(format!(
+        "the health check{who} speaks another protocol than the port, so that {} takes it out of use",
+        seen.key.product.name()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let text = "Let the check go to the port of the app, with its scheme";
+    let now = match dossier.incident.hop.stack() {
+        _ if platform::kubernetes(dossier) => vec![Step::diff(
+            text,
+            None,
+            " readinessProbe:\n   httpGet:\n+    port: PORT\n+    scheme: HTTPS",
+            Risk::Restart,
+        )],
+        Stack::Aws => vec![Step::run(
+            text,
+            "aws elbv2 modify-target-group --target-group-arn ARN --health-check-port traffic-port --health-check-protocol HTTP",
+            Risk::None,
+        )],
+        _ => advice::change(
+            dossier,
+            text,
+            &[
+                (
+                    Hop::HaProxy,
+                    "server app ADDRESS:PORT check port PORT check-ssl verify required ca-file CA",
+                ),
+                (
+                    Hop::Envoy,
+                    "health_checks: [{ transport_socket_match_criteria: { useTls: true } }]",
+                ),
+                (Hop::Traefik, "healthCheck: { scheme: https, port: PORT }"),
+                (Hop::Caddy, "health_port PORT"),
+            ],
+        ),
+    };
+    Cure {
+        before: vec![Step::look("See which of the two the port speaks", "curl -sS -i http://TARGET:PORT/ | head -1; openssl s_client -connect TARGET:PORT </dev/null 2>&1 | head -3").at(advice::hop_host(dossier))],
+        now,
+        verify: vec![advice::through(dossier, "an answer of the app")],
+        ..Cure::default()
+    }
 }

@@ -20,8 +20,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,6 +39,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[before(Sign::Rebooted, DECIDES)],
         brings: &["process_down"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -49,4 +54,47 @@ fn fix(_: &Case) -> Vec<Fix> {
         Fix::new("Let the services start with the machine: `systemctl enable UNIT`"),
         Fix::new("Restart machines one after another, and take each out of rotation before"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    dossier
+        .seen(Sign::Rebooted, When::Before)
+        .first()
+        .map(|_| "the host was started again, and the app was not up yet, or not at all".to_owned())
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let program = platform::program(dossier);
+    let container = platform::container(dossier);
+    let enable = match container {
+        true => Step::diff(
+            "Let the containers start with the host",
+            Some("compose.yaml".to_owned()),
+            "+    restart: unless-stopped",
+            Risk::Restart,
+        ),
+        false => Step::run(
+            "Let the app start with the host, now and from now on",
+            format!("sudo systemctl enable --now {program}"),
+            Risk::None,
+        ),
+    };
+    Cure {
+        before: vec![Step::look(
+            "See who asked for it, or whether the host crashed",
+            "last -x reboot shutdown | head; journalctl -b -1 -n 50",
+        )],
+        now: vec![enable.at("the app's host")],
+        lasting: vec![Step::say("Take the host out of the balancer before a planned restart")],
+        verify: vec![
+            match container {
+                true => Step::look("See the containers run", "docker compose ps"),
+                false => Step::look(
+                    "See `enabled` and `active`",
+                    format!("systemctl is-enabled {program}; systemctl is-active {program}"),
+                ),
+            }
+            .at("the app's host"),
+        ],
+    }
 }

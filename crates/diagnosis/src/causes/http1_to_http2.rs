@@ -15,10 +15,13 @@
 //! ## Fix
 //! Let the server accept HTTP/1.1 beside HTTP/2 on that port, or put one before it that translates.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::opening::Opening;
+use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::{DECIDES, Text, during};
 use evidence::Sign;
@@ -43,6 +46,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[during(Sign::Http1ToHttp2, DECIDES), during(Sign::Http2Bytes, DECIDES)],
         brings: &["premature_close", "connection_reset", "malformed_status_line"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -77,6 +82,56 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Let the server accept HTTP/1.1 on that port too"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} speaks HTTP/1 to {}, which speaks HTTP/2 only",
+        dossier.hop(),
+        dossier.address()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let to = dossier.upstream().unwrap_or("ADDRESS");
+    let (nginx, haproxy, caddy) = (
+        format!("-proxy_pass http://{to};\ngrpc_pass grpc://{to};"),
+        format!("server app {to} proto h2"),
+        format!("reverse_proxy h2c://{to}"),
+    );
+    let (traefik, apache) =
+        (format!("-- url: http://{to}\n- url: h2c://{to}"), format!("ProxyPass / h2c://{to}/"));
+    let run = match dossier.upstream() {
+        Some(it) => {
+            format!("curl -sv --http2-prior-knowledge http://{}/ -o /dev/null", advice::word(it))
+        }
+        None => "curl -sv --http2-prior-knowledge http://HOST:PORT/ -o /dev/null".to_owned(),
+    };
+    Cure {
+        before: vec![
+            Step::look("See that the port answers HTTP/2 without TLS", run.clone())
+                .at(advice::hop_host(dossier)),
+        ],
+        now: advice::change(
+            dossier,
+            "Speak HTTP/2 to this port (nginx does so for gRPC)",
+            &[
+                (Hop::Nginx, &nginx),
+                (Hop::IngressNginx, "nginx.ingress.kubernetes.io/backend-protocol: \"GRPC\""),
+                (Hop::HaProxy, &haproxy),
+                (Hop::Caddy, &caddy),
+                (Hop::Traefik, &traefik),
+                (Hop::Apache, &apache),
+                (
+                    Hop::Envoy,
+                    "typed_extension_protocol_options: { explicit_http_config: { http2_protocol_options: {} } }",
+                ),
+                (Hop::Istio, "appProtocol: http2"),
+            ],
+        ),
+        lasting: vec![Step::say("Or let the app speak HTTP/1.1 on that port too")],
+        verify: vec![advice::through(dossier, "an answer of the app")],
+    }
 }
 
 #[cfg(test)]

@@ -19,9 +19,12 @@
 //! ## Fix
 //! Speak HTTP/1 to that port, or point at the port that speaks HTTP/2.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::Cure;
 use crate::text::Text;
 use evidence::Sign;
 
@@ -40,6 +43,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::GrpcMismatch, 0.05),
             (Sign::ProtocolError, 0.12),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -55,4 +60,56 @@ fn fix(case: &Case) -> Vec<Fix> {
              gRPC server",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!("{} speaks HTTP/2 to {}, which speaks HTTP/1", dossier.hop(), dossier.address()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let to = dossier.upstream().unwrap_or("ADDRESS");
+    let (nginx, haproxy, traefik) = (
+        format!("-grpc_pass grpc://{to};\nproxy_pass http://{to};"),
+        format!("-server app {to} proto h2\nserver app {to}"),
+        format!("-- url: h2c://{to}\n- url: http://{to}"),
+    );
+    Cure {
+        before: advice::past(dossier, "`HTTP/1.1` in the first line of the answer")
+            .into_iter()
+            .collect(),
+        now: advice::change(
+            dossier,
+            "Speak HTTP/1.1 to this port, or dial the port on which the app has HTTP/2",
+            &[
+                (Hop::Nginx, &nginx),
+                (
+                    Hop::IngressNginx,
+                    "-nginx.ingress.kubernetes.io/backend-protocol: \"GRPC\"\nnginx.ingress.kubernetes.io/backend-protocol: \"HTTP\"",
+                ),
+                (Hop::HaProxy, &haproxy),
+                (Hop::Traefik, &traefik),
+                (Hop::Envoy, "-http2_protocol_options: {}\nhttp_protocol_options: {}"),
+                (Hop::Istio, "appProtocol: http"),
+            ],
+        ),
+        verify: vec![advice::through(dossier, "an answer of the app")],
+        ..Cure::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::{check_report, nginx};
+
+    #[test]
+    fn the_letters_of_http_as_a_length() {
+        let line = nginx(
+            "upstream sent too large http2 frame: 4740180 while reading response header from upstream",
+            "grpc://203.0.113.98:8000",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "http2_to_http1: nginx speaks HTTP/2 to 203.0.113.98:8000, which speaks HTTP/1",
+        );
+    }
 }

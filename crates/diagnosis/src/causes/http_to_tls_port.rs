@@ -17,13 +17,16 @@
 //! ## Fix
 //! Write `https://` in the target.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::opening::Opening;
+use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::{Claim, DECIDES, SPEAKS, Text, during};
+use crate::tls_words;
 use evidence::{Kind, Scheme, Sign, address};
 use exchange::HeadFault;
 
@@ -49,7 +52,8 @@ pub(super) static CAUSE: Cause = Cause {
         clues: &[during(Sign::PlainToTlsPort, DECIDES), during(Sign::TlsBytes, DECIDES)],
         brings: &["premature_close", "connection_reset", "malformed_status_line"],
         reason,
-        ..Text::NONE
+        says,
+        cure,
     },
 };
 
@@ -107,8 +111,30 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     }
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!("{} speaks plain HTTP to {}, which speaks TLS", dossier.hop(), dossier.address()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![tls_words::certificate(
+            dossier,
+            "See that the port speaks TLS, and for which names",
+        )],
+        now: tls_words::with(dossier, "Speak TLS to this port, and check its certificate"),
+        lasting: vec![Step::say(
+            "Where proxy and app share a host, a plain port of the app on 127.0.0.1 saves the handshakes",
+        )],
+        verify: vec![
+            tls_words::verified(dossier),
+            advice::through(dossier, "an answer of the app"),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::check_report;
     use crate::testing::{check, check_listed, check_not};
 
     #[test]
@@ -142,5 +168,15 @@ mod tests {
     #[test]
     fn another_protocol_is_no_tls() {
         check_not("head: not_http | fresh bytes=5353482d322e30", "http_to_tls_port");
+    }
+
+    #[test]
+    fn bytes_of_tls() {
+        let line = r#"2026-11-20T15:16:30Z ERR 502 Bad Gateway error="read tcp 192.0.2.2:41000->203.0.113.98:8443: net/http: HTTP/1.x transport connection broken: malformed HTTP response \"\\x15\\x03\\x01\\x00\\x02\\x02\""
+    "#;
+        check_report(
+            &[("traefik.log", line)],
+            "http_to_tls_port: Traefik speaks plain HTTP to 203.0.113.98:8443, which speaks TLS",
+        );
     }
 }

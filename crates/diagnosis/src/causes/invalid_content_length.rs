@@ -15,10 +15,14 @@
 //! ## Fix
 //! Leave the length to the server, or set it to the number of bytes of the encoded body.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::head;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
@@ -32,7 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::LengthInvalid, 0.93)], ..Text::NONE },
+    text: Text { behind: &[(Sign::LengthInvalid, 0.93)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -61,8 +65,28 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!("{} sent a Content-Length that is no length", dossier.server_at()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(dossier, "See the value: it must be digits only")],
+        vec![
+            Step::say(
+                "Leave Content-Length to the framework, or give it the number of bytes (not of characters, and never `None` or a negative one)",
+            ),
+            Step::run("Start the corrected app", platform::restart(dossier), Risk::Restart)
+                .at(platform::host_of(dossier)),
+        ],
+        "See `Content-Length` with digits only",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -78,5 +102,17 @@ mod tests {
     #[test]
     fn two_lengths_are_another_matter() {
         check_not("head: length_repeated | server=app", "invalid_content_length");
+    }
+
+    #[test]
+    fn letters_for_a_length() {
+        let line = nginx(
+            "upstream sent invalid \"Content-Length\" header: \"abc\" while reading response header from upstream",
+            "http://127.0.0.1:8000/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "invalid_content_length: 127.0.0.1:8000 sent a Content-Length that is no length",
+        );
     }
 }

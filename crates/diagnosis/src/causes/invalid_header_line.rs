@@ -17,9 +17,13 @@
 //! Set fields through the framework, and refuse or encode line breaks in values that come from
 //! users.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use crate::{head, show};
 use evidence::Sign;
@@ -34,7 +38,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::HeaderBad, 0.88), (Sign::ProtocolError, 0.15)], ..Text::NONE },
+    text: Text {
+        behind: &[(Sign::HeaderBad, 0.88), (Sign::ProtocolError, 0.15)],
+        says,
+        cure,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -90,8 +99,44 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let name = dossier.incident.detail.as_deref().filter(|_| dossier.sign() == Sign::HeaderBad);
+    let hop = dossier.hop();
+    Some(match name {
+        Some(name) if is_plain(name) => format!(
+            "{} sent the header {name} in a way that {hop} cannot read",
+            dossier.server_at()
+        ),
+        _ => format!("{} sent a header that {hop} cannot read", dossier.server_at()),
+    })
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_')
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(
+            dossier,
+            "See the line: each is `Name: value`, the name without spaces, the value without line breaks",
+        )],
+        vec![
+            Step::say(
+                "Let the app build headers with its framework, never from text that may hold a line break, and send each name once",
+            ),
+            Step::run("Start the corrected app", platform::restart(dossier), Risk::Restart)
+                .at(platform::host_of(dossier)),
+        ],
+        "See only lines of the form `Name: value`",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -127,5 +172,17 @@ mod tests {
             let head = [b"HTTP/1.1 200 OK\r\nServer: x\r\n", line, b"\r\nNext: y\r\n"].concat();
             assert_eq!(super::culprit(&head).as_deref(), expected);
         }
+    }
+
+    #[test]
+    fn a_name_with_a_space() {
+        let line = nginx(
+            "upstream sent invalid header: \"Bad\\x20...\" while reading response header from upstream",
+            "http://127.0.0.1:8000/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "invalid_header_line: 127.0.0.1:8000 sent a header that nginx cannot read",
+        );
     }
 }

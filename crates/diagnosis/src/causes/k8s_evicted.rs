@@ -21,8 +21,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,6 +39,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[before(Sign::PodEvicted, DECIDES)],
         brings: &["process_down", "endpoints_empty", "premature_close", "connection_reset"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -54,4 +58,58 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Set `requests` to what the pods really use, and bound what they write to disk"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::PodEvicted, When::Before).into_iter().next()?;
+    let who = seen.key.who.as_deref().unwrap_or("the pod");
+    let why =
+        seen.detail().filter(|it| it.len() < 160).map(|it| format!(" ({it})")).unwrap_or_default();
+    Some(format!("{who} was evicted from its node{why}"))
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See what the node lacks: memory, disk or inodes",
+            "kubectl describe pod POD | grep -A3 Message; kubectl describe nodes | grep -A8 Conditions",
+        )],
+        now: vec![
+            Step::run(
+                "Remove what is left of evicted pods; their deployment has started others",
+                "kubectl delete pods --field-selector status.phase=Failed",
+                Risk::None,
+            ),
+            Step::diff(
+                "Ask for what the app takes, so that its node has it",
+                None,
+                " resources:\n+  requests: { memory: 512Mi, ephemeral-storage: 1Gi }\n+  limits: { memory: 512Mi, ephemeral-storage: 2Gi }",
+                Risk::Restart,
+            ),
+        ],
+        lasting: vec![Step::say(
+            "A PriorityClass above that of batch work, two replicas on two nodes, and logs that go out of the container",
+        )],
+        verify: vec![Step::look(
+            "See pods run, and no pressure on the nodes",
+            "kubectl get pods -o wide; kubectl describe nodes | grep Pressure",
+        )],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::explained;
+
+    #[test]
+    fn the_pod_is_said() {
+        let events = "LAST SEEN   TYPE      REASON    OBJECT            MESSAGE\n2m10s       Warning   Evicted   pod/shop-7d-x     The node was low on resource: memory.\n";
+        let report = explained(&[("events.txt", events)]);
+        assert_eq!(report.cause, "k8s_evicted");
+        assert!(
+            report.statement.starts_with("shop-7d-x was evicted from its node"),
+            "{}",
+            report.statement
+        );
+    }
 }

@@ -21,8 +21,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,6 +39,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[before(Sign::ImagePullFailed, DECIDES)],
         brings: &["endpoints_empty", "process_down", "no_live_upstreams"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -49,4 +53,52 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Correct the tag, or renew the pull secret of that namespace"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::ImagePullFailed, When::Before).into_iter().next()?;
+    let who = seen.key.who.as_deref().map(|it| format!(" for {it}")).unwrap_or_default();
+    Some(match seen.detail().filter(|it| it.len() < 200) {
+        Some(why) => format!("the image cannot be pulled{who}: {}", why.trim_end_matches('.')),
+        None => format!("the image cannot be pulled{who}"),
+    })
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See what the registry said: not found, unauthorized, or too many requests",
+            "kubectl describe pod POD | grep -A10 Events",
+        )],
+        now: vec![
+            Step::run(
+                "Go back to the image that ran",
+                "kubectl rollout undo deployment/APP",
+                Risk::Restart,
+            ),
+            Step::run(
+                "Unauthorized: give the pods a secret for the registry",
+                "kubectl create secret docker-registry REGISTRY --docker-server=SERVER --docker-username=USER --docker-password=\"$PASSWORD\" && kubectl patch serviceaccount default -p '{\"imagePullSecrets\":[{\"name\":\"REGISTRY\"}]}'",
+                Risk::None,
+            ),
+        ],
+        lasting: vec![Step::say(
+            "Push before you roll out, name images by digest, and keep a mirror of those from public registries",
+        )],
+        verify: vec![Step::look("See the rollout end", "kubectl rollout status deployment/APP")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::check_report;
+
+    #[test]
+    fn the_pod_is_said() {
+        let pods = "NAME        READY   STATUS             RESTARTS   AGE\nshop-7d-x   0/1     ImagePullBackOff   0          1h\n";
+        check_report(
+            &[("pods.txt", pods)],
+            "k8s_image_pull: the image cannot be pulled for shop-7d-x",
+        );
+    }
 }

@@ -22,8 +22,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{HINTS, Text, before};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{HINTS, Text, When, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::NoEndpoints, 0.06)],
         clues: &[before(Sign::ReadinessFailed, 6.5), before(Sign::HealthWrongAnswer, HINTS)],
         brings: &["endpoints_empty", "no_live_upstreams", "process_down"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -55,4 +59,59 @@ fn fix(_: &Case) -> Vec<Fix> {
              of the probe",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::ReadinessFailed, When::Before).into_iter().next()?;
+    let who = seen.key.who.as_deref().unwrap_or("the pods");
+    let with = match (seen.run.opening.number, seen.detail()) {
+        (Some(status @ 100..=599), _) => format!(" with {status}"),
+        (_, Some(detail)) if detail.contains('/') && detail.len() < 8 => {
+            format!(" ({detail} containers ready)")
+        }
+        (_, Some(detail)) if detail.len() < 120 => format!(" ({detail})"),
+        _ => String::new(),
+    };
+    Some(format!("{who} fails its readiness probe{with}, so that it gets no requests"))
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See what the probe got, and what the app says",
+            "kubectl describe pod POD; kubectl logs POD",
+        )],
+        now: vec![
+            Step::say(
+                "Connection refused: let the probe's port be the one on which the app listens, on 0.0.0.0; a status: let the path answer 200; a timeout: see why the app is slow to answer it",
+            ),
+            Step::diff(
+                "Give a slow start a probe of its own, in place of a readiness probe that waits",
+                None,
+                "+ startupProbe:\n+   httpGet: { path: /healthz, port: PORT }\n+   periodSeconds: 5\n+   failureThreshold: 30",
+                Risk::Restart,
+            ),
+        ],
+        lasting: vec![Step::say(
+            "Let readiness not depend on what all pods share: one slow database takes all pods out at once",
+        )],
+        verify: vec![Step::look(
+            "See `READY 1/1`, and addresses of the service",
+            "kubectl get pods,endpointslices -o wide",
+        )],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::check_report;
+
+    #[test]
+    fn the_pod_and_the_status_are_said() {
+        let events = "LAST SEEN   TYPE      REASON      OBJECT            MESSAGE\n2m10s       Warning   Unhealthy   pod/shop-7d-x     Readiness probe failed: HTTP probe failed with statuscode: 503\n";
+        check_report(
+            &[("events.txt", events)],
+            "k8s_readiness_failing: shop-7d-x fails its readiness probe with 503, so that it gets no requests",
+        );
+    }
 }

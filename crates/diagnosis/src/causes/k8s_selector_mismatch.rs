@@ -19,9 +19,11 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{SPEAKS, Text, any};
-use evidence::Sign;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{SPEAKS, Text, When, any};
+use evidence::{Sign, What};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "k8s_selector_mismatch",
@@ -36,6 +38,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::NoEndpoints, 0.06)],
         clues: &[any(Sign::SelectorEmpty, SPEAKS)],
         brings: &["endpoints_empty"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -51,4 +55,46 @@ fn fix(_: &Case) -> Vec<Fix> {
              namespace",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let labels = |of: fn(&What) -> Option<&str>| {
+        let found = dossier.settings(|it| of(&it.what));
+        found.into_iter().map(|(it, _)| it).collect::<Vec<_>>()
+    };
+    let selects = labels(|it| match it {
+        What::Selects { label } => Some(label),
+        _ => None,
+    });
+    let has = labels(|it| match it {
+        What::Labelled { label } => Some(label),
+        _ => None,
+    });
+    if let Some(missing) = selects.iter().find(|it| !has.is_empty() && !has.contains(it)) {
+        return Some(format!(
+            "the service selects pods with {missing}, and the pods have {}",
+            has.join(", ")
+        ));
+    }
+    let seen = dossier.seen(Sign::SelectorEmpty, When::Any).into_iter().next()?;
+    Some(format!("the service {} selects no pod", seen.key.who.as_deref()?))
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "Compare the selector with the labels of the pods",
+            "kubectl get service SERVICE -o jsonpath='{.spec.selector}'; kubectl get pods --show-labels",
+        )],
+        now: vec![Step::run(
+            "Let the service select labels that the pods have",
+            "kubectl patch service SERVICE -p '{\"spec\":{\"selector\":{\"app\":\"APP\"}}}'",
+            Risk::None,
+        )],
+        lasting: vec![Step::say("Take selector and labels from one place of the chart or overlay")],
+        verify: vec![Step::look(
+            "See addresses",
+            "kubectl get endpointslices -l kubernetes.io/service-name=SERVICE",
+        )],
+    }
 }

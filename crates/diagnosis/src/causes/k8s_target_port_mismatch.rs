@@ -22,7 +22,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, DECIDES, RULES_OUT, Text, any};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{Claim, DECIDES, RULES_OUT, Text, When, any};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,7 +40,8 @@ pub(super) static CAUSE: Cause = Cause {
         clues: &[any(Sign::TargetPortMissing, DECIDES)],
         brings: &["process_down", "wrong_port"],
         reason,
-        ..Text::NONE
+        says,
+        cure,
     },
 };
 
@@ -76,4 +78,56 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         Claim::new(5.5, says, vec![cite, exposed[0].1.clone()])
     };
     wrong.map(claim).into_iter().collect()
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let exposed = dossier.exposed();
+    let targets = dossier.target_ports();
+    let wrong = targets
+        .iter()
+        .find(|(port, _)| !exposed.is_empty() && exposed.iter().all(|(it, _)| it != port));
+    if let Some((port, _)) = wrong {
+        return Some(format!(
+            "the service sends requests to port {port}, and the containers listen on {}",
+            exposed[0].0
+        ));
+    }
+    let seen = dossier.seen(Sign::TargetPortMissing, When::Any).into_iter().next()?;
+    let who = seen.key.who.as_deref().map(|it| format!(" ({it})")).unwrap_or_default();
+    Some(format!("the service's target port is not open in the pods{who}"))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let exposed = dossier.exposed();
+    let targets = dossier.target_ports();
+    let wrong = targets
+        .into_iter()
+        .find(|(port, _)| !exposed.is_empty() && exposed.iter().all(|(it, _)| it != port));
+    let step = match wrong {
+        Some((port, cite)) => Step::diff(
+            "Let the service send to the port on which the app listens",
+            dossier.testimony.sources.get(cite.source as usize).map(|it| it.name.clone()),
+            format!("-    targetPort: {port}\n+    targetPort: {}", exposed[0].0),
+            Risk::None,
+        ),
+        None => Step::run(
+            "Let the service send to the port on which the app listens",
+            "kubectl patch service SERVICE --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/ports/0/targetPort\",\"value\":PORT}]'",
+            Risk::None,
+        ),
+    };
+    Cure {
+        before: vec![Step::look(
+            "See on which port the app listens, on 0.0.0.0",
+            "kubectl exec POD -- sh -c 'ss -ltn || netstat -ltn'",
+        )],
+        now: vec![step],
+        lasting: vec![Step::say(
+            "Give the container's port a name, and let `targetPort` be that name",
+        )],
+        verify: vec![Step::look(
+            "Ask through the service",
+            "kubectl run ask --rm -it --restart=Never --image=curlimages/curl -- curl -sS -o /dev/null -w '%{http_code}\\n' http://SERVICE.NAMESPACE/",
+        )],
+    }
 }

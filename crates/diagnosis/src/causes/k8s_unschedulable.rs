@@ -20,8 +20,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
+use crate::report::{Cure, Step};
+use crate::text::{DECIDES, Text, When, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,6 +38,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[before(Sign::PodUnschedulable, DECIDES)],
         brings: &["endpoints_empty", "process_down", "no_live_upstreams"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -52,4 +56,50 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Add a node, or lower requests that are above what is used"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::PodUnschedulable, When::Before).into_iter().next()?;
+    let who = seen.key.who.as_deref().unwrap_or("the pod");
+    Some(match seen.detail().filter(|it| it.len() < 200) {
+        Some(why) => format!("no node takes {who}: {}", why.trim_end_matches('.')),
+        None => format!("no node takes {who}"),
+    })
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See what each node has left, and what the pod asks for",
+            "kubectl describe nodes | grep -A8 'Allocated resources'; kubectl describe pod POD | grep -A6 -E 'Requests|Events'",
+        )],
+        now: vec![
+            Step::say(
+                "`Insufficient cpu` or `memory`: add a node, or lower `resources.requests` to what the app takes",
+            ),
+            Step::say(
+                "`untolerated taint` or `didn't match ... affinity`: let the pod tolerate it, or correct the selector; `volume node affinity`: the pod must run in the zone of its volume",
+            ),
+        ],
+        lasting: vec![Step::say(
+            "Let the cluster add nodes by itself (Cluster Autoscaler, Karpenter)",
+        )],
+        verify: vec![Step::look("See `Running`", "kubectl get pods -o wide")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::explained;
+
+    #[test]
+    fn the_reason_is_said() {
+        let events = "Events:\n  Type     Reason            Age   From               Message\n  Warning  FailedScheduling  5m    default-scheduler  0/3 nodes are available: 3 Insufficient cpu.\n";
+        let report = explained(&[("describe.txt", events)]);
+        assert_eq!(report.cause, "k8s_unschedulable");
+        assert_eq!(
+            report.statement,
+            "no node takes the pod: 0/3 nodes are available: 3 Insufficient cpu"
+        );
+    }
 }

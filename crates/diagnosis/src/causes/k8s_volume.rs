@@ -23,8 +23,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
+use crate::report::{Cure, Step};
+use crate::text::{DECIDES, Text, When, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -39,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[before(Sign::VolumeFailed, DECIDES)],
         brings: &["endpoints_empty", "process_down"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -55,4 +59,37 @@ fn fix(_: &Case) -> Vec<Fix> {
              starts",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::VolumeFailed, When::Before).into_iter().next()?;
+    let who = seen.key.who.as_deref().map(|it| format!(" of {it}")).unwrap_or_default();
+    let why = seen
+        .detail()
+        .filter(|it| it.len() < 200)
+        .map(|it| format!(": {}", it.trim_end_matches('.')))
+        .unwrap_or_default();
+    Some(format!("a volume{who} cannot be mounted{why}"))
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See which volume it is, and where it is attached",
+            "kubectl describe pod POD | grep -A10 Events; kubectl get pvc,volumeattachments",
+        )],
+        now: vec![
+            Step::say(
+                "A Secret or ConfigMap that is missing: create it under the name that the pod asks for",
+            ),
+            Step::say(
+                "`Multi-Attach error`: the pod that has the volume must end first; `strategy: Recreate` for a deployment with a volume of one node does so",
+            ),
+            Step::say(
+                "A claim that is `Pending`: name a StorageClass that exists, in the zone of the pod",
+            ),
+        ],
+        verify: vec![Step::look("See claims `Bound`, and pods run", "kubectl get pvc,pods")],
+        ..Cure::default()
+    }
 }

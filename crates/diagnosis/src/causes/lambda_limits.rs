@@ -25,9 +25,11 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, during};
+use evidence::{Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "lambda_limits",
@@ -41,6 +43,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::LambdaFailed, 0.8)],
         clues: &[during(Sign::LambdaFailed, DECIDES)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -68,6 +72,52 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Look up `error_reason` in the balancer's log: it names the limit"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::WorkerTimedOut, When::During);
+    let limit = seen
+        .iter()
+        .find(|it| it.key.product == Product::AwsLambda)
+        .and_then(|it| it.run.opening.number);
+    if let Some(limit) = limit {
+        return Some(format!("the function reached its limit of {}", span(limit)));
+    }
+    let memory = dossier.seen(Sign::OomKilled, When::During);
+    memory
+        .iter()
+        .any(|it| it.key.product == Product::AwsLambda)
+        .then(|| "the function reached its limit of memory".to_owned())
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See duration and memory of the last calls, and what the function said",
+            "aws logs tail /aws/lambda/FUNCTION --since 1h --filter-pattern '?REPORT ?Task ?Error'",
+        )],
+        now: vec![
+            Step::run(
+                "Memory: give it more; CPU grows with it",
+                "aws lambda update-function-configuration --function-name FUNCTION --memory-size 1024",
+                Risk::None,
+            ),
+            Step::run(
+                "Time: give it more, below the 29 s of the API gateway; it hides a call that hangs",
+                "aws lambda update-function-configuration --function-name FUNCTION --timeout 28",
+                Risk::None,
+            )
+            .hides(),
+            Step::say("Throttled: raise the reserved concurrency, or ask for a higher quota"),
+        ],
+        lasting: vec![Step::say(
+            "Give each call to a database or service a limit below the function's, and hand longer work to a queue",
+        )],
+        verify: vec![Step::look(
+            "See calls end within their limits",
+            "aws logs tail /aws/lambda/FUNCTION --since 10m --filter-pattern REPORT",
+        )],
+    }
 }
 
 #[cfg(test)]

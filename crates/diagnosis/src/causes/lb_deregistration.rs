@@ -22,8 +22,10 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, during};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,6 +40,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[during(Sign::LbDeregistered, DECIDES)],
         brings: &["connection_reset", "premature_close", "endpoints_empty"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -67,6 +71,40 @@ fn fix(_: &Case) -> Vec<Fix> {
              over",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::LbDeregistered, When::During).into_iter().next()?;
+    Some(match seen.key.who.as_deref().or(seen.key.upstream.as_deref()) {
+        Some(who) => format!(
+            "{who} was taken out of the load balancer while requests to it were on their way"
+        ),
+        None => {
+            "a target was taken out of the load balancer while requests to it were on their way"
+                .to_owned()
+        }
+    })
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        now: vec![
+            Step::run(
+                "Give requests time to end after the target is taken out",
+                "aws elbv2 modify-target-group-attributes --target-group-arn ARN --attributes Key=deregistration_delay.timeout_seconds,Value=120",
+                Risk::None,
+            ),
+            Step::say(
+                "Let the app go on serving for that long: stop it after the delay, not with it (`preStop: sleep 30` and a longer `terminationGracePeriodSeconds`; `stopTimeout` of ECS)",
+            ),
+        ],
+        lasting: vec![Step::say("Close idle connections with `Connection: close` while draining")],
+        verify: vec![Step::look(
+            "Deploy under load: no answer but 200",
+            "while sleep 0.2; do curl -sS -o /dev/null -w '%{http_code}\\n' http://SITE/PATH; done",
+        )],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

@@ -20,12 +20,14 @@
 //! --keep-alive 75`, `uvicorn --timeout-keep-alive 75`, `server.keepAliveTimeout = 75000` with
 //! `headersTimeout` above it in Node).
 
+use crate::advice;
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::text::{AGAINST, Claim, DECIDES, SPEAKS, Text, during};
-use evidence::{Sign, Stack};
+use evidence::{Limit, Product, Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "lb_idle_mismatch",
@@ -41,7 +43,8 @@ pub(super) static CAUSE: Cause = Cause {
         clues: &[during(Sign::LbIdleClosed, DECIDES)],
         brings: &["keepalive_race", "premature_close", "connection_reset"],
         reason,
-        ..Text::NONE
+        says,
+        cure,
     },
 };
 
@@ -82,6 +85,80 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
             )]
         }
         _ => vec![Claim::new(AGAINST, "no cloud balancer was seen", Vec::new())],
+    }
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let closes = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps());
+    let (hop, at) = (dossier.hop(), dossier.server_at());
+    Some(match closes {
+        Some((value, _)) => format!(
+            "{at} closes idle connections after {}, sooner than {hop} stops reusing them",
+            span(value)
+        ),
+        None => format!("{at} closed a connection that {hop} was about to reuse"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let text = "Let the app keep idle connections for longer than the load balancer (60 s by default at AWS, 600 s at Google Cloud)";
+    let long = match dossier.incident.hop.stack() {
+        Stack::Gcp => 620,
+        _ => 75,
+    };
+    let now = match dossier.server_product() {
+        Some(Product::Gunicorn) => Step::diff(
+            text,
+            Some("gunicorn.conf.py".to_owned()),
+            format!("+    keepalive = {long}"),
+            Risk::Restart,
+        ),
+        Some(Product::Uvicorn) => {
+            Step::run(text, format!("uvicorn APP --timeout-keep-alive {long}"), Risk::Restart)
+        }
+        Some(Product::Hypercorn) => {
+            Step::run(text, format!("hypercorn --keep-alive {long} APP"), Risk::Restart)
+        }
+        Some(Product::Node) => Step::diff(
+            text,
+            None,
+            format!(
+                "+    server.keepAliveTimeout = {long}_000;\n+    server.headersTimeout = {}_000;",
+                long + 1
+            ),
+            Risk::Restart,
+        ),
+        Some(Product::Tomcat | Product::Spring) => Step::diff(
+            text,
+            None,
+            format!("+    server.tomcat.keep-alive-timeout={long}s"),
+            Risk::Restart,
+        ),
+        _ => Step::diff(
+            format!("{text}; here for nginx as the target"),
+            None,
+            format!("+    keepalive_timeout {long}s;"),
+            Risk::Reload,
+        ),
+    };
+    let verify = match dossier.incident.hop.stack() {
+        Stack::Aws => Step::look(
+            "See the balancer's 502 end",
+            "aws cloudwatch get-metric-statistics --namespace AWS/ApplicationELB --metric-name HTTPCode_ELB_502_Count --dimensions Name=LoadBalancer,Value=LOADBALANCER --statistics Sum --period 300 --start-time START --end-time END",
+        ),
+        _ => advice::through(dossier, "an answer, again after a pause of a minute"),
+    };
+    Cure {
+        before: match dossier.incident.hop.stack() {
+            Stack::Aws => vec![Step::look(
+                "See the balancer's limit",
+                "aws elbv2 describe-load-balancer-attributes --load-balancer-arn ARN --query \"Attributes[?Key=='idle_timeout.timeout_seconds']\"",
+            )],
+            _ => Vec::new(),
+        },
+        now: vec![now],
+        verify: vec![verify],
+        ..Cure::default()
     }
 }
 

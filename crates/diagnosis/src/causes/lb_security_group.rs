@@ -20,9 +20,11 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
-use evidence::Sign;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, before};
+use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "lb_security_group",
@@ -37,6 +39,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::ConnectTimedOut, 0.02), (Sign::Answered504, 0.02)],
         clues: &[before(Sign::LbUnreachable, DECIDES)],
         brings: &["firewall_drop", "health_check_timeout"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -69,6 +73,52 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Allow the balancer's security group on the port of the traffic and of the check"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::LbUnreachable, When::Before);
+    let who = seen.first().and_then(|it| it.key.who.as_deref()).or(dossier.upstream())?;
+    Some(format!(
+        "{} cannot reach {who}: a security group or network rule between them drops it",
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let port = dossier.port().map_or_else(|| "PORT".to_owned(), |it| it.to_string());
+    let now = match dossier.incident.hop.stack() {
+        Stack::Gcp => Step::run(
+            "Let the balancer and its health checks in, to this port",
+            format!(
+                "gcloud compute firewall-rules create allow-lb --network=NETWORK --allow=tcp:{port} --source-ranges=130.211.0.0/22,35.191.0.0/16"
+            ),
+            Risk::None,
+        ),
+        _ => Step::run(
+            "Let the balancer's security group in, to this port",
+            format!(
+                "aws ec2 authorize-security-group-ingress --group-id TARGET_GROUP --protocol tcp --port {port} --source-group LB_GROUP"
+            ),
+            Risk::None,
+        ),
+    };
+    Cure {
+        before: vec![Step::look(
+            "See which groups and rules lie between",
+            "aws elbv2 describe-target-health --target-group-arn ARN; aws ec2 describe-security-groups --group-ids LB_GROUP TARGET_GROUP",
+        )],
+        now: vec![
+            now,
+            Step::say(
+                "See that the network ACLs of both subnets let the answers out again (ports 1024-65535)",
+            ),
+        ],
+        verify: vec![Step::look(
+            "See `healthy`",
+            "aws elbv2 describe-target-health --target-group-arn ARN",
+        )],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

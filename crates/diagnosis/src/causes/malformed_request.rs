@@ -19,7 +19,9 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use exchange::{Malformed, Refusal};
 
@@ -32,7 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -131,6 +133,23 @@ fn fix(case: &Case) -> Vec<Fix> {
     match case.refusal() {
         Some(Refusal::Malformed(how)) => vec![Fix::new(wording(how).1)],
         _ => Vec::new(),
+    }
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See what is sent, byte for byte",
+            "curl -sS --trace-ascii - -o /dev/null http://SITE/PATH",
+        )],
+        now: vec![Step::say(
+            "Correct the caller: one request line, one Host, headers as `Name: value`, and a body as long as it says; a TLS greeting on a plain port is the wrong scheme",
+        )],
+        verify: vec![Step::look(
+            "See an answer other than 400",
+            "curl -sS -o /dev/null -w '%{http_code}\\n' http://SITE/PATH",
+        )],
+        ..Cure::default()
     }
 }
 

@@ -15,10 +15,14 @@
 //! ## Fix
 //! Correct the line: `HTTP/1.1 SP three digits SP reason CR LF`.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::opening::Opening;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use crate::{head, show};
 use evidence::Sign;
@@ -35,6 +39,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::NotHttp, 0.3), (Sign::StatusLineBad, 0.87), (Sign::ProtocolError, 0.28)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -64,8 +70,35 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!("{} did not begin its answer with a status line of HTTP", dossier.server_at()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![
+            advice::raw(dossier, "See the first bytes: `HTTP/1.1 200 OK` must come first"),
+            Step::look(
+                "See what the app printed at that second: a `print` to the connection in CGI, or a library that writes before the head",
+                platform::app_log(dossier),
+            ),
+        ],
+        vec![
+            Step::say(
+                "If the bytes are TLS, HTTP/2 or another protocol, dial the port that speaks HTTP",
+            ),
+            Step::say(
+                "If they are text, let the app send the status line first, and nothing before it",
+            ),
+        ],
+        "See `HTTP/1.1` and a status in the first line",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -80,5 +113,17 @@ mod tests {
     #[test]
     fn tls_is_another_matter() {
         check_not("head: status_line | fresh bytes=15030100020246", "malformed_status_line");
+    }
+
+    #[test]
+    fn nginx_could_not_read_the_status() {
+        let line = nginx(
+            "upstream sent invalid status \"20x OK\" while reading response header from upstream",
+            "fastcgi://127.0.0.1:9000",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "malformed_status_line: 127.0.0.1:9000 did not begin its answer with a status line of HTTP",
+        );
     }
 }

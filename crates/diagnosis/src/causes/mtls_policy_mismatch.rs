@@ -24,7 +24,8 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Claim, DECIDES, HINTS, SPEAKS, Text, any};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{Claim, DECIDES, HINTS, SPEAKS, Text, When, any};
 use evidence::{Kind, Product, Sign, What};
 use exchange::TlsFault;
 
@@ -48,7 +49,8 @@ pub(super) static CAUSE: Cause = Cause {
         clues: &[any(Sign::MtlsMismatch, DECIDES), any(Sign::PolicyDenied, HINTS)],
         brings: &["tls_to_plain_port", "connection_reset", "premature_close", "tls_peer_closed"],
         reason,
-        ..Text::NONE
+        says,
+        cure,
     },
 };
 
@@ -102,6 +104,54 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
             vec![cite.clone()],
         )],
         None => Vec::new(),
+    }
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let modes = dossier.settings(|it| match &it.what {
+        What::MeshTls { mode, host } => Some((mode.as_str(), host.as_deref())),
+        _ => None,
+    });
+    let strict = modes.iter().any(|((mode, _), _)| *mode == "STRICT");
+    let seen = dossier.seen(Sign::MtlsMismatch, When::Any);
+    let who = seen.first().and_then(|it| it.key.who.as_deref().or(it.key.upstream.as_deref()));
+    Some(match (who, strict) {
+        (Some(who), _) => format!("the mesh's rules for {who} disagree on mutual TLS"),
+        (None, true) => format!(
+            "{} takes mutual TLS only (STRICT), and {} speaks to it without",
+            dossier.address(),
+            dossier.hop()
+        ),
+        (None, false) => return None,
+    })
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See which rules apply, and which pods have no sidecar",
+            "istioctl analyze -A; kubectl get peerauthentication,destinationrule -A; istioctl proxy-status",
+        )],
+        now: vec![
+            Step::diff(
+                "Let the rule of the client's side follow the mesh",
+                None,
+                "     trafficPolicy:\n       tls:\n-        mode: DISABLE\n+        mode: ISTIO_MUTUAL",
+                Risk::None,
+            ),
+            Step::run(
+                "Give a client without a sidecar one, by its namespace, and start its pods anew",
+                "kubectl label namespace NAMESPACE istio-injection=enabled && kubectl -n NAMESPACE rollout restart deployment/CLIENT",
+                Risk::Restart,
+            ),
+        ],
+        lasting: vec![Step::diff(
+            "For a port that must take plain requests (probes, clients outside the mesh), say so for that port alone",
+            None,
+            "+  portLevelMtls:\n+    PORT:\n+      mode: PERMISSIVE",
+            Risk::None,
+        )],
+        verify: vec![Step::look("See no IST0113 and no CONFLICT", "istioctl analyze -A")],
     }
 }
 

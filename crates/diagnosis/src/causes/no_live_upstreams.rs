@@ -23,11 +23,15 @@
 //! a server goes (`max_fails=3 fail_timeout=10s`), backups, and a proxy that uses all of them when
 //! all look bad (panic mode).
 
+use crate::advice::{self, Hop};
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::{Dossier, span};
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::{SPEAKS, Text, during};
-use evidence::Sign;
+use evidence::{Limit, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "no_live_upstreams",
@@ -41,6 +45,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::NoLiveUpstream, 0.86), (Sign::Answered503, 0.12)],
         clues: &[during(Sign::NoLiveUpstream, SPEAKS)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -75,8 +81,76 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let group = dossier.upstream().map(|it| format!(" of {it}")).unwrap_or_default();
+    let stack = dossier.incident.hop.stack();
+    let set_aside = dossier
+        .limit(Limit::SetAside, |it| it.stack() == stack)
+        .map(|(value, _)| format!(" for {}", span(value)));
+    Some(format!(
+        "{} has set all servers{group} aside{} after their failures, and did not try one",
+        dossier.hop(),
+        set_aside.unwrap_or_default()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    let first = match advice::proxy(dossier) {
+        Hop::HaProxy => Step::look(
+            "See the state of each server, and its last check",
+            "echo 'show servers state; show stat' | sudo socat stdio /run/haproxy/admin.sock",
+        ),
+        Hop::Envoy => Step::look(
+            "See which hosts are held for unhealthy, and why",
+            "curl -s http://127.0.0.1:9901/clusters | grep -E 'health_flags|cx_connect_fail'",
+        ),
+        Hop::Istio => Step::look(
+            "See which endpoints are held for unhealthy",
+            "istioctl proxy-config endpoints POD.NAMESPACE --status unhealthy",
+        ),
+        Hop::IngressNginx => {
+            Step::look("See which pods are ready", "kubectl get endpointslices,pods -A -o wide")
+        }
+        _ => Step::look(
+            "Read what came before: the failures for which the servers were set aside say the reason",
+            platform::log_of(dossier),
+        ),
+    };
+    let mut now = vec![
+        Step::run(
+            "Bring the servers back: start those that are down",
+            platform::restart(dossier),
+            Risk::Restart,
+        )
+        .at(platform::host_of(dossier)),
+    ];
+    now.push(
+        advice::set(
+            dossier,
+            "If they are up and single failures set them aside, be less strict: failures reach callers then, one at a time, in place of all",
+            &[
+                (Hop::Nginx, "server ADDRESS:PORT max_fails=5 fail_timeout=5s;"),
+                (Hop::HaProxy, "default-server inter 2s fall 5 rise 2"),
+                (Hop::Envoy, "outlier_detection: { consecutive_5xx: 20, max_ejection_percent: 50 }"),
+                (Hop::Istio, "outlierDetection: { consecutive5xxErrors: 20, maxEjectionPercent: 50 }"),
+            ],
+        )
+        .hides(),
+    );
+    Cure {
+        before: vec![first.at(at)],
+        now,
+        lasting: vec![Step::say(
+            "Have two servers at least, on two hosts, so that the loss of one is no outage",
+        )],
+        verify: vec![advice::through(dossier, "an answer of the app")],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check_among, check_not};
 
     #[test]
@@ -89,5 +163,14 @@ mod tests {
     fn an_app_has_no_group_to_set_aside() {
         check_not("status: 503 | fresh server=gunicorn", "no_live_upstreams");
         check_not("status: 500 | fresh server=nginx/1.25", "no_live_upstreams");
+    }
+
+    #[test]
+    fn the_group_is_said() {
+        let line = nginx("no live upstreams while connecting to upstream", "http://app/data");
+        check_report(
+            &[("error.log", &line)],
+            "no_live_upstreams: nginx has set all servers of app aside after their failures, and did not try one",
+        );
     }
 }

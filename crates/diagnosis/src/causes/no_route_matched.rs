@@ -15,9 +15,13 @@
 //! ## Fix
 //! Correct the URL, or add a route.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::Text;
 use exchange::Refusal;
@@ -31,7 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -69,6 +73,31 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::new(first),
         Fix::new("`\"/x\"` takes `/x` alone; `\"/x/*\"` takes `/x` and all below it"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![
+            Step::look("See which hosts and paths the proxy knows", platform::config_of(dossier))
+                .at(advice::hop_host(dossier)),
+        ],
+        now: advice::change(
+            dossier,
+            "Add the host and path that callers use, or let them use one that is there",
+            &[
+                (
+                    Hop::Nginx,
+                    "server_name SITE;\nlocation /PATH { proxy_pass http://ADDRESS:PORT; }",
+                ),
+                (Hop::Traefik, "routers: { app: { rule: Host(`SITE`), service: app } }"),
+                (Hop::Caddy, "SITE {\n    reverse_proxy ADDRESS:PORT\n}"),
+                (Hop::HaProxy, "use_backend app if { hdr(host) -i SITE }"),
+                (Hop::Goodgate, "match = { host = \"SITE\", path = \"/PATH\" }"),
+            ],
+        ),
+        verify: vec![advice::through(dossier, "an answer of the app")],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

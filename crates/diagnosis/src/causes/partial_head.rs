@@ -15,9 +15,13 @@
 //! ## Fix
 //! What its log shows: find out why the process ended.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use crate::{head, show};
 use evidence::Sign;
@@ -32,7 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text { behind: &[(Sign::HeadPartial, 0.6)], ..Text::NONE },
+    text: Text { behind: &[(Sign::HeadPartial, 0.6)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -68,6 +72,27 @@ fn fix(case: &Case) -> Vec<Fix> {
             format!("curl -v {}/PATH", case.url()),
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} began the head of its answer and closed the connection inside of it",
+        dossier.server_at()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![
+            Step::look("See whether a worker ended at that second", platform::app_log(dossier))
+                .at(platform::host_of(dossier)),
+        ],
+        vec![Step::say(
+            "If one did, that is what to correct; else let the app write the head at once, and end it with an empty line",
+        )],
+        "See a head that ends with an empty line",
+    )
 }
 
 #[cfg(test)]

@@ -20,11 +20,15 @@
 //! See first why so many are open: slow answers, or idle clients with a long keep-alive. Then raise
 //! `worker_connections` together with `worker_rlimit_nofile`.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
-use evidence::Sign;
+use evidence::{Limit, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "proxy_connection_table_full",
@@ -35,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text { behind: &[(Sign::ConnectionTableFull, 0.92)], ..Text::NONE },
+    text: Text { behind: &[(Sign::ConnectionTableFull, 0.92)], says, cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -49,4 +53,68 @@ fn fix(_: &Case) -> Vec<Fix> {
             "Then raise `worker_connections`, and `worker_rlimit_nofile` to at least twice that",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let hop = dossier.hop();
+    let number = dossier.incident.number.filter(|_| dossier.sign() == Sign::ConnectionTableFull);
+    Some(match number {
+        Some(count) => {
+            format!("all {count} connections that a worker of {hop} may have are in use")
+        }
+        None => format!("{hop} has no connection slot left"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    let old =
+        advice::old(dossier, Limit::Connections).filter(|_| advice::proxy(dossier) == Hop::Nginx);
+    let text = "Give each worker more connections: two for each request that is proxied";
+    let mut now = vec![match old {
+        Some((file, old)) => Step::diff(
+            text,
+            file,
+            format!("-    {};\n+    worker_connections 8192;", old.trim_end_matches(';')),
+            Risk::Reload,
+        )
+        .at(at.clone()),
+        None => advice::set(
+            dossier,
+            text,
+            &[
+                (
+                    Hop::Nginx,
+                    "worker_rlimit_nofile 65535;\nevents {\n    worker_connections 8192;\n}",
+                ),
+                (Hop::IngressNginx, "max-worker-connections: \"16384\""),
+                (Hop::HaProxy, "maxconn 20000"),
+                (Hop::Apache, "ServerLimit 32\nMaxRequestWorkers 800"),
+            ],
+        ),
+    }];
+    now.extend(advice::apply(dossier));
+    Cure {
+        before: vec![
+            Step::look("See what takes them: one caller, idle connections, or the proxy calling itself", "ss -tan | awk 'NR>1{print $1, $5}' | sed 's/:[0-9]*$//' | sort | uniq -c | sort -rn | head").at(at.clone()),
+        ],
+        now,
+        lasting: vec![Step::say("If the app is slow, requests pile up here: a faster app needs fewer connections, and a limit for each caller keeps one from taking all")],
+        verify: vec![Step::look("See the warning gone", platform::log_of(dossier)).at(at)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::{check_report, check_told};
+
+    #[test]
+    fn the_number_is_said() {
+        let line = "2026/11/20 15:16:30 [alert] 12#12: *5 1024 worker_connections are not enough while connecting to upstream, client: 192.0.2.1, server: example.com, request: \"GET / HTTP/1.1\", upstream: \"http://127.0.0.1:8000/\", host: \"example.com\"\n";
+        let report = check_report(
+            &[("error.log", line)],
+            "proxy_connection_table_full: all 1024 connections that a worker of nginx may have are in use",
+        );
+        check_told(&report, &["worker_connections 8192;"]);
+    }
 }

@@ -14,9 +14,13 @@
 //! ## Fix
 //! Point the target at the app itself instead of at its public name.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::Refusal;
@@ -32,6 +36,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::ConnectionTableFull, 0.03), (Sign::ProxyLoop, 0.95)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -58,6 +64,42 @@ fn fix(case: &Case) -> Vec<Fix> {
         )),
         Fix::run("See which addresses are this gateway's", "ss -ltnp | grep goodgate"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(match dossier.upstream() {
+        Some(to) => format!("{} sends requests to {to}, where it is itself again", dossier.hop()),
+        None => format!("requests came back to {} itself, until a limit ended it", dossier.hop()),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    Cure {
+        before: vec![
+            Step::look(
+                "Compare where the proxy listens with where it sends requests",
+                platform::config_of(dossier),
+            )
+            .at(at.clone()),
+        ],
+        now: advice::change(
+            dossier,
+            "Dial the app's own address in place of the proxy's",
+            &[
+                (Hop::Nginx, "-proxy_pass http://example.com;\nproxy_pass http://APP:PORT;"),
+                (Hop::Apache, "ProxyPass / http://APP:PORT/"),
+                (Hop::HaProxy, "server app APP:PORT"),
+            ],
+        ),
+        lasting: vec![Step::say(
+            "Where a name of the site means the proxy inside of the network too, give the app a name of its own",
+        )],
+        verify: vec![advice::through(
+            dossier,
+            "an answer of the app, and one line for it in the access log",
+        )],
+    }
 }
 
 #[cfg(test)]

@@ -18,11 +18,14 @@
 //! Open a port without the demand for the gateway. Taking it from the existing port needs the
 //! balancer changed at the same time.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use evidence::{Sign, What};
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -43,6 +46,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[during(Sign::ProxyHeaderMissing, DECIDES)],
         brings: &["connection_reset", "premature_close", "tls_to_plain_port"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -74,6 +79,64 @@ fn fix(case: &Case) -> Vec<Fix> {
              `proxy_protocol` (nginx), and give the gateway that one",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let sends = dossier.settings(|it| match it.what {
+        What::ProxyHeader { sends } => Some(sends),
+        _ => None,
+    });
+    let (hop, at) = (dossier.hop(), dossier.address());
+    Some(match sends.first() {
+        Some((true, _)) => {
+            format!("{hop} sends the PROXY header to {at}, which does not expect it")
+        }
+        Some((false, _))
+            if !dossier.incident.of_requests() || dossier.sign() == Sign::ProxyHeaderMissing =>
+        {
+            format!("{hop} expects the PROXY header, and what stands before it does not send one")
+        }
+        _ if dossier.sign() == Sign::ProxyHeaderMissing => {
+            format!("{hop} expects the PROXY header on a connection that came without one")
+        }
+        _ => format!("{at} expects the PROXY header, and {hop} does not send it"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let expects = dossier.sign() == Sign::ProxyHeaderMissing;
+    let now = match expects {
+        true => advice::change(
+            dossier,
+            "Let whoever stands before this proxy send the header, or let this proxy not expect it where callers come directly",
+            &[
+                (Hop::Nginx, "-listen 80 proxy_protocol;\nlisten 80;"),
+                (Hop::HaProxy, "-bind :80 accept-proxy\nbind :80"),
+            ],
+        ),
+        false => advice::change(
+            dossier,
+            "Let both sides agree: the proxy sends the header, and the app's server expects it",
+            &[
+                (Hop::Nginx, "-proxy_protocol on;"),
+                (Hop::HaProxy, "server app ADDRESS:PORT send-proxy-v2"),
+                (
+                    Hop::Envoy,
+                    "transport_socket: { name: envoy.transport_sockets.upstream_proxy_protocol }",
+                ),
+            ],
+        ),
+    };
+    let to = dossier.upstream().map_or_else(|| "HOST:PORT".to_owned(), advice::word);
+    Cure {
+        before: vec![
+            Step::look("Ask with the header and without: one of them answers", format!("curl -sS --haproxy-protocol http://{to}/ -o /dev/null; curl -sS http://{to}/ -o /dev/null"))
+                .at(advice::hop_host(dossier)),
+        ],
+        now,
+        verify: vec![advice::through(dossier, "an answer of the app")],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

@@ -20,9 +20,13 @@
 //! Callers: wait as long as `Retry-After` says, then go on more slowly. Owners: count by key or
 //! user instead of address, allow short bursts, answer 429 and not 503.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -49,4 +53,32 @@ fn fix(_: &Case) -> Vec<Fix> {
              `limit_req_status 429` in nginx",
         ),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![
+            Step::look("See who sends how much", platform::log_of(dossier))
+                .at(advice::hop_host(dossier)),
+        ],
+        now: vec![
+            Step::say(
+                "Let the caller wait for as long as `Retry-After` says, and spread its requests",
+            ),
+            advice::set(
+                dossier,
+                "Where the load is meant, allow bursts, and answer 429 in place of 503",
+                &[
+                    (Hop::Nginx, "limit_req zone=ZONE burst=50 nodelay;\nlimit_req_status 429;"),
+                    (
+                        Hop::IngressNginx,
+                        "nginx.ingress.kubernetes.io/limit-burst-multiplier: \"10\"",
+                    ),
+                    (Hop::Traefik, "rateLimit: { average: 100, burst: 200 }"),
+                ],
+            ),
+        ],
+        verify: vec![advice::through(dossier, "200 at the pace that is meant")],
+        ..Cure::default()
+    }
 }

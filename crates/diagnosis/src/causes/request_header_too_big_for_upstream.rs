@@ -20,9 +20,12 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, during};
+use evidence::{Product, Sign};
 use exchange::{Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -38,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::Reset, 0.03), (Sign::Closed, 0.02)],
         clues: &[during(Sign::RequestTooBigForUpstream, DECIDES)],
         brings: &["connection_reset", "premature_close"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -87,9 +92,70 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::RequestTooBigForUpstream, When::During).into_iter().next()?;
+    let limit =
+        seen.detail().filter(|it| it.len() < 60).map(|it| format!(" ({it})")).unwrap_or_default();
+    Some(format!(
+        "the head of the request is larger than {}'s buffer{limit}",
+        seen.key.product.name()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let room = "Give the app server room for it";
+    let at = platform::host_of(dossier);
+    let server = match dossier
+        .seen(Sign::RequestTooBigForUpstream, When::During)
+        .first()
+        .map(|it| it.key.product)
+    {
+        Some(Product::Uwsgi) => Step::diff(
+            room,
+            Some("uwsgi.ini".to_owned()),
+            "+    buffer-size = 32768",
+            Risk::Restart,
+        ),
+        Some(Product::Gunicorn) => Step::diff(
+            room,
+            Some("gunicorn.conf.py".to_owned()),
+            "+    limit_request_field_size = 16380\n+    limit_request_line = 8190",
+            Risk::Restart,
+        ),
+        Some(Product::Uvicorn) => {
+            Step::run(room, "uvicorn APP --h11-max-incomplete-event-size 65536", Risk::Restart)
+        }
+        Some(Product::Node) => {
+            Step::run(room, "node --max-http-header-size=32768 APP", Risk::Restart)
+        }
+        Some(Product::Tomcat) => Step::diff(
+            room,
+            Some("server.xml".to_owned()),
+            "+    maxHttpRequestHeaderSize=\"32768\"",
+            Risk::Restart,
+        ),
+        _ => Step::say(room),
+    };
+    Cure {
+        now: vec![
+            server.at(at.clone()),
+            Step::run("Start it anew", platform::restart(dossier), Risk::Restart).at(at),
+        ],
+        lasting: vec![Step::say(
+            "Let cookies and tokens be smaller: an id in place of the session, and cookies of one path only",
+        )],
+        verify: vec![Step::look(
+            "See an answer to a request with a head of 8 kB",
+            "curl -sS -o /dev/null -w '%{http_code}\\n' -H \"X-Test: $(head -c 8000 /dev/zero | tr '\\0' a)\" http://SITE/PATH",
+        )],
+        ..Cure::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_listed, check_not};
+    use crate::testing::report::{check_told, nginx};
+    use crate::testing::{check_listed, check_not, explained};
 
     #[test]
     fn a_large_head_and_a_target_that_hangs_up() {
@@ -113,5 +179,18 @@ mod tests {
             "head: closed | fresh request_head=9000 received=20",
             "request_header_too_big_for_upstream",
         );
+    }
+
+    #[test]
+    fn uwsgi_says_the_size() {
+        let line = nginx(
+            "recv() failed (104: Connection reset by peer) while reading response header from upstream",
+            "uwsgi://127.0.0.1:8000",
+        );
+        let uwsgi =
+            "Fri Nov 20 15:16:30 2026 - invalid request block size: 5800 (max 4096)...skip\n";
+        let report = explained(&[("error.log", &line), ("uwsgi.log", uwsgi)]);
+        assert_eq!(report.cause, "request_header_too_big_for_upstream");
+        check_told(&report, &["+    buffer-size = 32768"]);
     }
 }

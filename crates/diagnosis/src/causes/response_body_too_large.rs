@@ -19,9 +19,12 @@
 //! Page the list, or hand large content over by a link to storage. Let the gateway stream that
 //! route instead of holding it; a higher limit costs memory for each request at once.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -48,4 +51,23 @@ fn fix(_: &Case) -> Vec<Fix> {
              it is streamed",
         ),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See how large the answer is",
+            "curl -sS -o /dev/null -w '%{size_download}\\n' http://SITE/PATH",
+        )],
+        now: vec![
+            Step::say("Hand large answers out in pages, or as a link to a file in a store"),
+            advice::set(
+                dossier,
+                "Where the size is meant, raise the limit of the hop that refused it",
+                &[],
+            ),
+        ],
+        verify: vec![advice::through(dossier, "an answer of the app")],
+        ..Cure::default()
+    }
 }

@@ -20,11 +20,14 @@
 //! 8082`), allow web servers to connect out (`setsebool -P httpd_can_network_connect 1`), or
 //! restore the label of the socket's folder (`restorecon -Rv`).
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
-use evidence::Sign;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, before};
+use evidence::{Sign, Stack, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -44,6 +47,8 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[before(Sign::SelinuxDenied, DECIDES)],
         brings: &["unix_socket_permission"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -87,8 +92,96 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::SelinuxDenied, When::Before);
+    let Some(first) = seen.first() else {
+        return Some(format!(
+            "the host of {} denied it the connection to {} (EACCES), as SELinux does",
+            dossier.hop(),
+            dossier.address()
+        ));
+    };
+    let who = first.key.who.as_deref().unwrap_or_else(|| dossier.hop());
+    let access = first.detail().unwrap_or("access");
+    Some(match (&first.key.upstream, dossier.upstream(), first.run.opening.number) {
+        (Some(path), ..) => format!("SELinux denied {who} the access to {path} ({access})"),
+        (None, Some(to), _) if access == "name_connect" => {
+            format!("SELinux denied {who} the connection to {to}")
+        }
+        (None, None, Some(port)) => format!("SELinux denied {who} the connection to port {port}"),
+        _ => format!("SELinux denied {who} the access ({access})"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    let port = dossier.port();
+    let seen = dossier.seen(Sign::SelinuxDenied, When::Before);
+    let named = seen.first().and_then(|it| it.run.opening.number);
+    let path = dossier.upstream().and_then(address::socket);
+    let now = match path {
+        Some(path) => {
+            let directory = path.rsplit_once('/').map_or("/run", |(it, _)| it);
+            let directory = if directory.is_empty() { "/" } else { directory };
+            let word = advice::word(directory);
+            vec![
+                Step::run(
+                    "Give the socket's directory the label that web servers may use",
+                    format!("sudo semanage fcontext -a -t httpd_var_run_t {} && sudo restorecon -Rv {word}", format_args!("'{word}(/.*)?'")),
+                    Risk::None,
+                )
+                .at(at.clone()),
+                Step::run(
+                    "If the denial is `connectto`, allow that one access by a module of its own, after reading what is in it",
+                    "sudo ausearch -m avc -ts recent | audit2allow -M proxy-app && cat proxy-app.te && sudo semodule -i proxy-app.pp",
+                    Risk::None,
+                )
+                .at(at.clone()),
+            ]
+        }
+        None => {
+            let boolean = match dossier.incident.hop.stack() {
+                Stack::HaProxy => "haproxy_connect_any",
+                _ => "httpd_can_network_connect",
+            };
+            let mut now = vec![
+                Step::run(
+                    "Let the proxy connect to the network",
+                    format!("sudo setsebool -P {boolean} 1"),
+                    Risk::None,
+                )
+                .at(at.clone()),
+            ];
+            if let Some(port) = port.map(i64::from).or(named) {
+                now.push(
+                    Step::run(
+                        "Or allow it this one port, in place of all",
+                        format!("sudo semanage port -a -t http_port_t -p tcp {port}"),
+                        Risk::None,
+                    )
+                    .at(at.clone()),
+                );
+            }
+            now
+        }
+    };
+    Cure {
+        before: vec![
+            Step::look("See the denial", "getenforce; sudo ausearch -m avc -ts today")
+                .at(at.clone()),
+        ],
+        now,
+        verify: vec![
+            advice::through(dossier, "an answer of the app"),
+            Step::look("See no new denial", "sudo ausearch -m avc -ts recent").at(at),
+        ],
+        ..Cure::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, check_told, nginx};
     use crate::testing::{check, check_among, check_not};
 
     #[test]
@@ -107,5 +200,25 @@ mod tests {
     #[test]
     fn not_permitted_is_a_packet_filter() {
         check_not("connect: not_permitted | to=127.0.0.1:8082", "selinux_denied");
+    }
+
+    #[test]
+    fn the_denial_is_said() {
+        let line = nginx(
+            "connect() to 127.0.0.1:8082 failed (13: Permission denied) while connecting to upstream",
+            "http://127.0.0.1:8082/",
+        );
+        let audit = "type=AVC msg=audit(1795187790.123:417): avc:  denied  { name_connect } for  pid=12 comm=\"nginx\" dest=8082 scontext=system_u:system_r:httpd_t:s0 tcontext=system_u:object_r:us_cli_port_t:s0 tclass=tcp_socket permissive=0\n";
+        let report = check_report(
+            &[("error.log", &line), ("audit.log", audit)],
+            "selinux_denied: SELinux denied nginx the connection to 127.0.0.1:8082",
+        );
+        check_told(
+            &report,
+            &[
+                "setsebool -P httpd_can_network_connect 1",
+                "semanage port -a -t http_port_t -p tcp 8082",
+            ],
+        );
     }
 }

@@ -20,9 +20,13 @@
 //! Give each a host of its own behind the bar: `unix:/run/a.sock|http://app-a/`,
 //! `unix:/run/b.sock|http://app-b/`. Set `ProxyPreserveHost` if the app looks at the name.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -34,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -48,4 +52,22 @@ fn fix(_: &Case) -> Vec<Fix> {
              `unix:/run/a.sock|http://app-a/`",
         ),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let at = advice::hop_host(dossier);
+    Cure {
+        before: vec![
+            Step::look("See which processes share the socket's path", "sudo ss -lxp")
+                .at(at.clone()),
+        ],
+        now: vec![
+            Step::say(
+                "Give each app a socket path of its own, such as `/run/APP/app.sock`, in its unit and in the proxy",
+            ),
+            Step::run("Start both anew", platform::restart(dossier), Risk::Restart).at(at),
+        ],
+        verify: vec![advice::through(dossier, "an answer of the right app")],
+        ..Cure::default()
+    }
 }

@@ -23,8 +23,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, before};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -40,6 +42,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::ConnectRefused, 0.002)],
         clues: &[before(Sign::SidecarNotReady, DECIDES)],
         brings: &["process_down"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -56,4 +60,34 @@ fn fix(_: &Case) -> Vec<Fix> {
              (`holdApplicationUntilProxyStarts`)",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::SidecarNotReady, When::Before).into_iter().next()?;
+    Some(match seen.key.who.as_deref() {
+        Some(who) => format!("in {who} app and sidecar were not ready together"),
+        None => "app and sidecar of a pod were not ready together".to_owned(),
+    })
+}
+
+fn cure(_: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See which of the two was late, or is missing",
+            "kubectl logs POD -c istio-proxy --tail 50; istioctl proxy-status",
+        )],
+        now: vec![Step::diff(
+            "Let the app start after the sidecar, and the sidecar end after the app",
+            None,
+            " annotations:\n+  proxy.istio.io/config: |\n+    holdApplicationUntilProxyStarts: true\n+    EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true'",
+            Risk::Restart,
+        )],
+        lasting: vec![Step::say(
+            "From Kubernetes 1.29 on, run sidecars as init containers with `restartPolicy: Always`: they start first and end last",
+        )],
+        verify: vec![Step::look(
+            "See all containers ready after a rollout, and no failure in it",
+            "kubectl rollout restart deployment/APP && kubectl rollout status deployment/APP",
+        )],
+    }
 }

@@ -21,9 +21,12 @@
 //! Let the gateway choose anew (`option redispatch`), keep sessions in a store that all instances
 //! share, and drain a server before it goes so that no new sessions are bound to it.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -35,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look: silent,
     fix,
-    text: Text::NONE,
+    text: Text { cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {
@@ -49,4 +52,26 @@ fn fix(_: &Case) -> Vec<Fix> {
         ),
         Fix::new("Keep sessions outside the instances, so that any server may take any user"),
     ]
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        now: vec![advice::set(
+            dossier,
+            "Let a caller whose server is gone be sent to another one",
+            &[
+                (Hop::HaProxy, "option redispatch\ncookie SERVERID insert indirect nocache"),
+                (Hop::Apache, "ProxySet nofailover=Off"),
+                (
+                    Hop::IngressNginx,
+                    "nginx.ingress.kubernetes.io/session-cookie-change-on-failure: \"true\"",
+                ),
+            ],
+        )],
+        lasting: vec![Step::say(
+            "Keep sessions in a store that all servers share, so that no caller needs a certain one",
+        )],
+        verify: vec![advice::through(dossier, "an answer with an old cookie too")],
+        ..Cure::default()
+    }
 }

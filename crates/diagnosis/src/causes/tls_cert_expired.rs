@@ -19,10 +19,14 @@
 //! Renew the certificate and reload the server. Let the renewal do the reload, and watch the end
 //! dates of upstream certificates, so that the next one is seen weeks before.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{HINTS, Text, before};
+use crate::report::{Cure, Risk, Step};
+use crate::text::{HINTS, Text, When, before};
+use crate::tls_words;
 use crate::{date, show};
 use evidence::Sign;
 use exchange::CertificateFault;
@@ -39,6 +43,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::CertExpired, 0.92), (Sign::CertRefused, 0.15)],
         clues: &[before(Sign::CertNotAfter, HINTS)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -80,8 +86,39 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let at = dossier.address();
+    let hop = dossier.hop();
+    let date = dossier
+        .seen(Sign::CertNotAfter, When::Any)
+        .first()
+        .and_then(|it| it.detail().map(str::to_owned));
+    Some(match date {
+        Some(date) => format!(
+            "the certificate of {at} is valid until {date}, and {hop} refused it as out of date"
+        ),
+        None => format!("the certificate of {at} is out of date for {hop}'s clock"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![
+            tls_words::certificate(dossier, "See the dates of the certificate that is served"),
+            Step::look("Rule out that the proxy's clock is wrong", "timedatectl").at(advice::hop_host(dossier)),
+        ],
+        now: vec![
+            Step::run("Renew the certificate (certbot here; otherwise as it was issued)", "sudo certbot renew", Risk::None).at("the upstream's host"),
+            Step::say("Reload the server that serves it: a renewed file alone changes nothing, since servers read certificates when they start").at("the upstream's host"),
+        ],
+        lasting: vec![Step::say("Let the renewal reload that server (`certbot renew --deploy-hook 'systemctl reload SERVER'`), and raise an alarm two weeks before `notAfter`")],
+        verify: vec![tls_words::certificate(dossier, "See a `notAfter` in the future, over the wire"), tls_words::verified(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_among, check_not};
 
     #[test]
@@ -101,5 +138,17 @@ mod tests {
     #[test]
     fn a_wrong_name_is_no_matter_of_dates() {
         check_not("tls: wrong_name | to=10.0.0.7:443", "tls_cert_expired");
+    }
+
+    #[test]
+    fn the_address_is_said() {
+        let line = nginx(
+            "upstream SSL certificate verify error: (10:certificate has expired) while SSL handshaking to upstream",
+            "https://203.0.113.98:443/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "tls_cert_expired: the certificate of 203.0.113.98:443 is out of date for nginx's clock",
+        );
     }
 }

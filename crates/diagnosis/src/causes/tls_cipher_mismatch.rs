@@ -17,12 +17,16 @@
 //! ## Fix
 //! Turn on a modern cipher on the target (ECDHE with AES-GCM or ChaCha20).
 
+use crate::advice::{self, Hop};
 use crate::alert;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
-use evidence::Sign;
+use crate::tls_words;
+use evidence::{Sign, address};
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,6 +40,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::TlsCipher, 0.4), (Sign::TlsClosed, 0.07), (Sign::TlsFailed, 0.15)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -79,6 +85,37 @@ fn fix(case: &Case) -> Vec<Fix> {
              the cause instead",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!("{} and {} agreed on no cipher or curve", dossier.hop(), dossier.address()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![
+            Step::look("Repeat the handshake with the name: if it works, the name is what was missing (`tls_sni_rejected`)", tls_words::greet(dossier, ""))
+                .at(advice::hop_host(dossier)),
+            Step::look(
+                "List what the upstream takes",
+                format!("nmap --script ssl-enum-ciphers -p {} {}", dossier.port().unwrap_or(443), dossier.upstream().map_or_else(|| "HOST".to_owned(), |it| advice::word(address::host(it)))),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+        now: advice::change(
+            dossier,
+            "Offer a cipher that both sides have",
+            &[
+                (Hop::Nginx, "proxy_ssl_ciphers HIGH:!aNULL:!MD5;"),
+                (Hop::Apache, "SSLProxyCipherSuite HIGH:!aNULL:!MD5"),
+                (Hop::HaProxy, "ssl-default-server-ciphers HIGH:!aNULL:!MD5"),
+            ],
+        ),
+        lasting: vec![Step::say("Let the upstream take ECDHE with AES-GCM or ChaCha20, and a certificate of 2048 bits RSA or P-256 at least")],
+        verify: vec![
+            Step::look("See the cipher that is agreed on", format!("{} 2>/dev/null | grep -i cipher", tls_words::greet(dossier, ""))).at(advice::hop_host(dossier)),
+        ],
+    }
 }
 
 #[cfg(test)]

@@ -16,11 +16,15 @@
 //! ## Fix
 //! Renew the certificate, or have it issued by the authority that the target names.
 
+use crate::advice;
 use crate::alert;
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
+use crate::tls_words;
 use evidence::Sign;
 use exchange::TlsFault;
 
@@ -33,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::TlsClientCertRejected, 0.88)], ..Text::NONE },
+    text: Text { behind: &[(Sign::TlsClientCertRejected, 0.88)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -87,8 +91,43 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let detail = dossier
+        .incident
+        .detail
+        .as_deref()
+        .filter(|_| dossier.sign() == Sign::TlsClientCertRejected);
+    let (at, hop) = (dossier.address(), dossier.hop());
+    Some(match detail {
+        Some(detail) if detail.contains("alert") => {
+            format!("{at} refused {hop}'s client certificate ({detail})")
+        }
+        _ => format!("{at} refused {hop}'s client certificate"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![
+            Step::look("See the dates, the issuer and the use of the proxy's certificate: it must be for clients (`TLS Web Client Authentication`)", "openssl x509 -in client.pem -noout -subject -issuer -dates -ext extendedKeyUsage")
+                .at(advice::hop_host(dossier)),
+            Step::look(
+                "Compare with the authorities that the upstream takes",
+                format!("{} 2>/dev/null | grep -A5 'Acceptable client'", tls_words::greet(dossier, "")),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+        now: tls_words::client_certificate(dossier, "Give the proxy a certificate of such an authority, with its intermediates behind it"),
+        lasting: vec![Step::say("Or add the issuer of the proxy's certificate to those that the upstream takes, and reload the upstream")],
+        verify: vec![
+            Step::look("See the handshake complete with it", tls_words::greet(dossier, " -cert client.pem -key client.key")).at(advice::hop_host(dossier)),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_listed, check_not};
 
     #[test]
@@ -117,5 +156,17 @@ mod tests {
     #[test]
     fn a_certificate_that_was_never_sent_cannot_be_refused() {
         check_not("tls: late_alert=42 | tls=asked", "tls_client_cert_rejected");
+    }
+
+    #[test]
+    fn an_alert_48() {
+        let line = nginx(
+            "SSL_do_handshake() failed (SSL: error:0A000418:SSL routines::tlsv1 alert unknown ca:SSL alert number 48) while SSL handshaking to upstream",
+            "https://203.0.113.98:443/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "tls_client_cert_rejected: 203.0.113.98:443 refused nginx's client certificate (tlsv1 alert unknown ca)",
+        );
     }
 }

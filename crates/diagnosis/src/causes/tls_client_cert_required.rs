@@ -19,11 +19,15 @@
 //! Give the gateway a certificate that the target's authority has signed. Whether the target may be
 //! reached without one is for its owner to say.
 
+use crate::advice;
 use crate::alert;
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
+use crate::tls_words;
 use evidence::Sign;
 use exchange::TlsFault;
 
@@ -46,6 +50,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::TlsClientCertRejected, 0.03),
             (Sign::Reset, 0.005),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -101,8 +107,47 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} wants a certificate of its client, and {} sent none",
+        dossier.address(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![
+            Step::look(
+                "See which authorities the upstream takes client certificates from",
+                format!(
+                    "{} 2>/dev/null | grep -A5 'Acceptable client'",
+                    tls_words::greet(dossier, "")
+                ),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+        now: tls_words::client_certificate(
+            dossier,
+            "Give the proxy a certificate of one of these, and its key",
+        ),
+        lasting: vec![Step::say(
+            "Renew it as you renew the servers' certificates, and watch its `notAfter`",
+        )],
+        verify: vec![
+            Step::look(
+                "See the handshake complete with it",
+                tls_words::greet(dossier, " -cert client.pem -key client.key"),
+            )
+            .at(advice::hop_host(dossier)),
+            advice::through(dossier, "an answer of the app"),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, check_told, nginx};
     use crate::testing::{check, check_listed, check_not};
 
     #[test]
@@ -136,5 +181,18 @@ mod tests {
     #[test]
     fn a_reused_connection_was_accepted_before() {
         check_not("head: reset | reused tls=asked idle=5s", "tls_client_cert_required");
+    }
+
+    #[test]
+    fn an_alert_116() {
+        let line = nginx(
+            "SSL_read() failed (SSL: error:0A00045C:SSL routines::tlsv13 alert certificate required:SSL alert number 116) while reading response header from upstream",
+            "https://203.0.113.98:443/",
+        );
+        let report = check_report(
+            &[("error.log", &line)],
+            "tls_client_cert_required: 203.0.113.98:443 wants a certificate of its client, and nginx sent none",
+        );
+        check_told(&report, &["+    proxy_ssl_certificate "]);
     }
 }

@@ -15,10 +15,14 @@
 //! ## Fix
 //! Turn time synchronisation on, and let the gateway start after it.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
+use crate::tls_words;
 use crate::{date, show};
 use evidence::Sign;
 use exchange::CertificateFault;
@@ -35,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::CertExpired, 0.03)], ..Text::NONE },
+    text: Text { behind: &[(Sign::CertExpired, 0.03)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -73,6 +77,40 @@ fn fix(case: &Case) -> Vec<Fix> {
         Fix::run("Set it right, and keep it right", "timedatectl set-ntp true"),
         Fix::run("If the clock is right, look at the certificate", case.show_certificate()),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "the clock of {}'s host is wrong, so that the certificate of {} seems out of date",
+        dossier.hop(),
+        dossier.address()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let host = advice::hop_host(dossier);
+    Cure {
+        before: vec![
+            Step::look(
+                "Compare the clock with another one",
+                "date -u; timedatectl; chronyc tracking",
+            )
+            .at(host.clone()),
+        ],
+        now: vec![
+            Step::run(
+                "Let the clock be set, and kept",
+                "sudo timedatectl set-ntp true && sudo chronyc makestep",
+                Risk::Restart,
+            )
+            .at(host.clone()),
+        ],
+        lasting: vec![Step::say("Let an alarm ring when the clock is off by more than a second")],
+        verify: vec![
+            Step::look("See `System clock synchronized: yes`", "timedatectl").at(host),
+            tls_words::verified(dossier),
+        ],
+    }
 }
 
 #[cfg(test)]

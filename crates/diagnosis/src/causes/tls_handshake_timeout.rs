@@ -17,11 +17,14 @@
 //! Free the stuck process or the path. A longer `timeout.tls` only hides it: callers wait longer
 //! for the same answer.
 
+use crate::advice::{self, Hop};
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
-use evidence::Sign;
+use evidence::{Sign, address};
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text { behind: &[(Sign::TlsTimedOut, 0.45)], ..Text::NONE },
+    text: Text { behind: &[(Sign::TlsTimedOut, 0.45)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -64,6 +67,50 @@ fn fix(case: &Case) -> Vec<Fix> {
             format!("ss -ltn 'sport = :{port}'"),
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} took {}'s connection and did not end the TLS handshake in time",
+        dossier.address(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let to = dossier.upstream().map_or_else(|| "HOST:443".to_owned(), advice::word);
+    Cure {
+        before: vec![
+            Step::look(
+                "Time the handshake from there",
+                format!("curl -sS -o /dev/null -w 'tcp %{{time_connect}} tls %{{time_appconnect}}\\n' https://{to}/"),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+        now: vec![
+            Step::look("See whether the upstream's workers are busy, or its CPU is: handshakes wait for both", "uptime; ss -ltn").at("the upstream's host"),
+            Step::look(
+                "See whether large packets get lost: no answer with `-s 1472` while small ones pass is an MTU that is too large",
+                format!("ping -M do -s 1472 -c 3 {}", address::host(&to)),
+            )
+            .at(advice::hop_host(dossier)),
+            Step::say("Give the upstream the workers or CPU that it lacks, or lower the MTU, as these show"),
+        ],
+        lasting: advice::change(
+            dossier,
+            "Keep connections open, so that fewer handshakes are needed",
+            &[
+                (Hop::Nginx, "keepalive 32;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";\nproxy_ssl_session_reuse on;"),
+            ],
+        ),
+        verify: vec![
+            Step::look(
+                "See `tls` within a second, ten times",
+                format!("for i in 1 2 3 4 5 6 7 8 9 10; do curl -sS -o /dev/null -w '%{{time_appconnect}}\\n' https://{to}/; done"),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+    }
 }
 
 #[cfg(test)]

@@ -17,11 +17,15 @@
 //! Install the full chain on the target. As a stopgap the intermediate may stand in
 //! `upstream.X.tls.ca`.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::show;
 use crate::text::Text;
+use crate::tls_words;
 use evidence::Sign;
 use exchange::CertificateFault;
 
@@ -36,6 +40,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::CertUntrusted, 0.05), (Sign::CertIncomplete, 0.86)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -75,8 +81,40 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} sends its own certificate without those between it and the root, so that {} cannot verify it",
+        dossier.address(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![
+            Step::look(
+                "Count the certificates that it sends: one alone is not enough, unless a root signed it",
+                format!("{} 2>/dev/null | grep -c 'BEGIN CERTIFICATE'", tls_words::greet(dossier, " -showcerts")),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+        now: vec![
+            Step::run(
+                "On the upstream, serve the whole chain: its own certificate first, then the intermediates (with certbot that is `fullchain.pem`)",
+                "cat cert.pem intermediate.pem > fullchain.pem",
+                Risk::None,
+            )
+            .at("the upstream's host"),
+            Step::say("Name that file as the certificate there, and reload that server").at("the upstream's host"),
+        ],
+        lasting: tls_words::trust(dossier, "Where the upstream cannot be changed, give the proxy the intermediate certificate beside the root"),
+        verify: vec![tls_words::verified(dossier)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_among, check_not};
 
     #[test]
@@ -97,5 +135,17 @@ mod tests {
     #[test]
     fn a_self_signed_certificate_has_no_chain() {
         check_not("tls: self_signed | to=10.0.0.7:443", "tls_incomplete_chain");
+    }
+
+    #[test]
+    fn the_address_is_said() {
+        let line = nginx(
+            "upstream SSL certificate verify error: (21:unable to verify the first certificate) while SSL handshaking to upstream",
+            "https://203.0.113.98:443/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "tls_incomplete_chain: 203.0.113.98:443 sends its own certificate without those between it and the root, so that nginx cannot verify it",
+        );
     }
 }

@@ -16,12 +16,16 @@
 //! Set `upstream.X.tls.server_name` to a name in the certificate; the address stays what is
 //! dialled. Or use the name in the target.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::Text;
-use evidence::Sign;
+use crate::tls_words;
+use evidence::{Sign, address};
 use exchange::CertificateFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -33,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::CertNoIpSan, 0.94)], ..Text::NONE },
+    text: Text { behind: &[(Sign::CertNoIpSan, 0.94)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -65,8 +69,38 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let host = address::host(dossier.upstream()?);
+    Some(format!(
+        "{} dials the bare address {host}, and the certificate there holds names only",
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![tls_words::certificate(
+            dossier,
+            "See the names in the certificate (`X509v3 Subject Alternative Name`)",
+        )],
+        now: tls_words::send_name(
+            dossier,
+            "Send and check a name that the certificate has, in place of NAME",
+            "NAME",
+        ),
+        lasting: vec![Step::say(
+            "Or issue a certificate with the address in it (`subjectAltName = IP:ADDRESS`)",
+        )],
+        verify: vec![
+            tls_words::verified(dossier),
+            advice::through(dossier, "an answer of the app"),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -81,5 +115,17 @@ mod tests {
     #[test]
     fn a_wrong_name_is_a_name() {
         check_not("tls: wrong_name | to=10.0.0.7:443", "tls_ip_without_san");
+    }
+
+    #[test]
+    fn the_address_is_said() {
+        let line = nginx(
+            "upstream SSL certificate does not match \"203.0.113.98\" while SSL handshaking to upstream",
+            "https://203.0.113.98:443/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "tls_ip_without_san: nginx dials the bare address 203.0.113.98, and the certificate there holds names only",
+        );
     }
 }

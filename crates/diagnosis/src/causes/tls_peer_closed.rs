@@ -17,11 +17,16 @@
 //! What the trial shows. If it happens now and then only, look at the load and at restarts of the
 //! target.
 
+use crate::advice;
 use crate::alert;
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
+use crate::tls_words;
 use evidence::Sign;
 use exchange::{Phase, TlsFault};
 
@@ -34,7 +39,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look,
     fix,
-    text: Text { behind: &[(Sign::TlsClosed, 0.4), (Sign::TlsFailed, 0.05)], ..Text::NONE },
+    text: Text {
+        behind: &[(Sign::TlsClosed, 0.4), (Sign::TlsFailed, 0.05)],
+        says,
+        cure,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -79,6 +89,42 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Look in the target's log at this moment: it may say why it hung up"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} hung up on {} during the TLS handshake, without an alert",
+        dossier.address(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        now: vec![
+            Step::look(
+                "Repeat the handshake with the server name: if it completes, the name was missing",
+                tls_words::greet(dossier, ""),
+            )
+            .at(advice::hop_host(dossier)),
+            Step::look(
+                "See what the upstream's own log says at that second",
+                platform::app_log(dossier),
+            )
+            .at("the upstream's host"),
+            Step::say(
+                "If neither tells: something between that inspects TLS, or a limit of connections at the upstream, hangs up without a word",
+            ),
+        ],
+        lasting: match tls_words::name(dossier) {
+            Some(name) if tls_words::sends_none(dossier) => {
+                tls_words::send_name(dossier, "Send the server name", &name)
+            }
+            _ => Vec::new(),
+        },
+        verify: vec![tls_words::verified(dossier)],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

@@ -17,10 +17,14 @@
 //! way that you trust, or issue one from your own authority. Turning verification off would let
 //! anybody on the way read and change everything.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
+use crate::tls_words;
 use crate::{date, show};
 use evidence::Sign;
 use exchange::CertificateFault;
@@ -40,6 +44,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::CertUntrusted, 0.05),
             (Sign::CertRefused, 0.2),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -70,8 +76,47 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "the certificate of {} is signed by itself, and {} trusts no such certificate",
+        dossier.address(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let name = tls_words::name(dossier).map_or_else(|| "NAME".to_owned(), |it| advice::word(&it));
+    let mut now = vec![
+        Step::run(
+            "Save the certificate, and compare its fingerprint with the one on the upstream's host",
+            format!(
+                "{} 2>/dev/null | openssl x509 -out upstream-ca.pem; openssl x509 -in upstream-ca.pem -noout -fingerprint -sha256",
+                tls_words::greet(dossier, "")
+            ),
+            Risk::None,
+        )
+        .at(advice::hop_host(dossier)),
+    ];
+    now.extend(tls_words::trust(
+        dossier,
+        "Trust exactly this certificate, once the fingerprints are the same",
+    ));
+    Cure {
+        now,
+        lasting: vec![Step::say(format!(
+            "Issue {name} a certificate by an authority of your own (step-ca, cert-manager), and trust that authority"
+        ))],
+        verify: vec![
+            tls_words::verified(dossier),
+            advice::through(dossier, "an answer of the app"),
+        ],
+        ..Cure::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, check_told, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -86,5 +131,18 @@ mod tests {
     #[test]
     fn an_unknown_issuer_is_somebody_else() {
         check_not("tls: unknown_issuer | to=10.0.0.7:443", "tls_self_signed");
+    }
+
+    #[test]
+    fn the_address_is_said() {
+        let line = nginx(
+            "upstream SSL certificate verify error: (18:self-signed certificate) while SSL handshaking to upstream",
+            "https://203.0.113.98:443/",
+        );
+        let report = check_report(
+            &[("error.log", &line)],
+            "tls_self_signed: the certificate of 203.0.113.98:443 is signed by itself, and nginx trusts no such certificate",
+        );
+        check_told(&report, &["+    proxy_ssl_trusted_certificate"]);
     }
 }

@@ -17,12 +17,15 @@
 //! ## Fix
 //! Set `upstream.X.tls.server_name` to the name that the server has.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::{Claim, SPEAKS, Text};
+use crate::tls_words;
 use evidence::{Kind, Scheme, Sign, What, address};
 use exchange::{CertificateFault, TlsFault};
 
@@ -44,6 +47,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::TlsFailed, 0.2),
         ],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -107,8 +112,48 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     claims
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let (at, hop) = (dossier.address(), dossier.hop());
+    Some(match tls_words::sends_none(dossier) {
+        true => format!(
+            "{hop} sends no server name by itself, and {at} does not complete a handshake without one"
+        ),
+        false => format!("{at} does not know the server name that {hop} sent"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let known = tls_words::name(dossier);
+    let shown = known.clone().unwrap_or_else(|| "NAME".to_owned());
+    let nginx = match &known {
+        // The name in `proxy_pass` is sent where nothing else is said.
+        Some(name) => format!("proxy_ssl_server_name on;\nproxy_ssl_name {name};"),
+        None => "proxy_ssl_server_name on;".to_owned(),
+    };
+    let now = match advice::proxy(dossier) {
+        Hop::Nginx => advice::change(dossier, "Send the server name", &[(Hop::Nginx, &nginx)]),
+        _ => tls_words::send_name(dossier, "Send the server name that the upstream serves", &shown),
+    };
+    Cure {
+        before: vec![
+            Step::look(
+                "See that the handshake completes with the name",
+                tls_words::greet(dossier, ""),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+        now,
+        verify: vec![
+            tls_words::verified(dossier),
+            advice::through(dossier, "an answer of the app"),
+        ],
+        ..Cure::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, check_told, nginx};
     use crate::testing::{check, check_listed, check_not};
 
     #[test]
@@ -137,5 +182,18 @@ mod tests {
     #[test]
     fn an_expired_certificate_is_for_the_right_name() {
         check_not("tls: expired | to=10.0.0.7:443", "tls_sni_rejected");
+    }
+
+    #[test]
+    fn an_alert_112() {
+        let line = nginx(
+            "SSL_do_handshake() failed (SSL: error:0A000458:SSL routines::tlsv1 unrecognized name:SSL alert number 112) while SSL handshaking to upstream",
+            "https://203.0.113.98:443/",
+        );
+        let report = check_report(
+            &[("error.log", &line)],
+            "tls_sni_rejected: nginx sends no server name by itself, and 203.0.113.98:443 does not complete a handshake without one",
+        );
+        check_told(&report, &["+    proxy_ssl_server_name on;"]);
     }
 }

@@ -16,12 +16,15 @@
 //! ## Fix
 //! Write `http://` in the target, or the port that has TLS.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::opening::Opening;
+use crate::report::{Cure, Step};
 use crate::text::{Claim, STRONG, Text};
+use crate::tls_words;
 use evidence::{Scheme, Sign};
 use exchange::TlsFault;
 
@@ -44,6 +47,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::Answered502, 0.02),
         ],
         reason,
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -108,8 +113,30 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     }
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} greets {} with TLS, and what answers there is no TLS",
+        dossier.hop(),
+        dossier.address()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: advice::past(dossier, "an answer over plain HTTP shows that the port has no TLS")
+            .into_iter()
+            .collect(),
+        now: tls_words::without(dossier, "Speak plain HTTP to this port"),
+        lasting: vec![Step::say(
+            "Where the way to the upstream is not your own, give the app TLS, or dial its TLS port, instead",
+        )],
+        verify: vec![advice::through(dossier, "an answer of the app")],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, check_told, nginx};
     use crate::testing::{check, check_among, check_not};
 
     #[test]
@@ -136,5 +163,24 @@ mod tests {
     #[test]
     fn an_alert_is_spoken_by_tls_only() {
         check_not("tls: alert=40 | to=10.0.0.7:8000", "tls_to_plain_port");
+    }
+
+    #[test]
+    fn the_port_is_said() {
+        let line = nginx(
+            "SSL_do_handshake() failed (SSL: error:0A00010B:SSL routines::wrong version number) while SSL handshaking to upstream",
+            "https://203.0.113.98:8000/",
+        );
+        let report = check_report(
+            &[("error.log", &line)],
+            "tls_to_plain_port: nginx greets 203.0.113.98:8000 with TLS, and what answers there is no TLS",
+        );
+        check_told(
+            &report,
+            &[
+                "-    proxy_pass https://203.0.113.98:8000;",
+                "+    proxy_pass http://203.0.113.98:8000;",
+            ],
+        );
     }
 }

@@ -19,12 +19,16 @@
 //! Name the authority's root file in `upstream.X.tls.ca`. Turning verification off would let
 //! anybody on the way read and change everything.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::Text;
-use evidence::Sign;
+use crate::tls_words;
+use evidence::{Sign, What};
 use exchange::CertificateFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -46,6 +50,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::TlsClientCertRejected, 0.03),
             (Sign::TlsFailed, 0.15),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -95,8 +101,49 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let file = dossier.settings(|it| match &it.what {
+        What::Trusts { file } if it.product.stack() == dossier.incident.hop.stack() => {
+            Some(file.as_str())
+        }
+        _ => None,
+    });
+    let (at, hop) = (dossier.address(), dossier.hop());
+    Some(match file.first() {
+        Some((file, _)) => format!(
+            "the certificate of {at} comes from an issuer that is not in {file}, the file that {hop} trusts"
+        ),
+        None => format!("the certificate of {at} comes from an issuer that {hop} does not trust"),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![tls_words::certificate(dossier, "See who issued the certificate")],
+        now: tls_words::trust(
+            dossier,
+            "Give the proxy the certificate of that issuer, from whoever runs it: not from the connection",
+        ),
+        lasting: vec![Step::say(
+            "Keep the old issuer in that file beside the new one whenever it changes, until all servers have new certificates",
+        )],
+        verify: vec![
+            Step::look(
+                "See the handshake verified with that file",
+                format!(
+                    "{} 2>&1 | grep Verif",
+                    tls_words::greet(dossier, " -CAfile /etc/nginx/upstream-ca.pem")
+                ),
+            )
+            .at(advice::hop_host(dossier)),
+            advice::through(dossier, "an answer of the app"),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_among, check_not};
 
     #[test]
@@ -126,5 +173,17 @@ mod tests {
     #[test]
     fn an_expired_certificate_has_a_known_issuer() {
         check_not("tls: expired | to=10.0.0.7:443", "tls_unknown_ca");
+    }
+
+    #[test]
+    fn the_address_is_said() {
+        let line = nginx(
+            "upstream SSL certificate verify error: (20:unable to get local issuer certificate) while SSL handshaking to upstream",
+            "https://203.0.113.98:443/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "tls_unknown_ca: the certificate of 203.0.113.98:443 comes from an issuer that nginx does not trust",
+        );
     }
 }

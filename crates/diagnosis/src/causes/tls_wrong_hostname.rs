@@ -18,11 +18,15 @@
 //! Ask for a name that the certificate has (`upstream.X.tls.server_name`), or issue the certificate
 //! for the name in use.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::Text;
+use crate::tls_words;
 use evidence::Sign;
 use exchange::CertificateFault;
 
@@ -35,7 +39,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::CertWrongName, 0.93), (Sign::CertRefused, 0.12)], ..Text::NONE },
+    text: Text {
+        behind: &[(Sign::CertWrongName, 0.93), (Sign::CertRefused, 0.12)],
+        says,
+        cure,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -66,8 +75,44 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let (at, hop) = (dossier.address(), dossier.hop());
+    let detail =
+        dossier.incident.detail.as_deref().filter(|_| dossier.sign() == Sign::CertWrongName);
+    if let Some(names) = detail.and_then(|it| it.strip_prefix("x509: certificate is valid for ")) {
+        return Some(format!("the certificate of {at} is valid for {names}"));
+    }
+    Some(match tls_words::name(dossier) {
+        Some(name) => {
+            format!("the certificate of {at} is not for {name}, the name that {hop} checks")
+        }
+        None => {
+            format!("the certificate of {at} is for other names than the one that {hop} checks")
+        }
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![tls_words::certificate(dossier, "See the names in the certificate (`X509v3 Subject Alternative Name`)")],
+        now: tls_words::send_name(dossier, "Send and check a name that the certificate has, in place of NAME", "NAME"),
+        lasting: vec![Step::say("Or issue the upstream a certificate that holds the name by which it is configured")],
+        verify: vec![
+            Step::look(
+                "See `Verification: OK` for that name",
+                format!(
+                    "openssl s_client -connect {} -servername NAME -verify_hostname NAME </dev/null 2>&1 | grep Verif",
+                    dossier.upstream().map_or_else(|| "HOST:443".to_owned(), advice::word)
+                ),
+            )
+            .at(advice::hop_host(dossier)),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, check_told, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -82,5 +127,18 @@ mod tests {
     #[test]
     fn an_expired_certificate_may_have_the_right_name() {
         check_not("tls: expired | to=10.0.0.7:443", "tls_wrong_hostname");
+    }
+
+    #[test]
+    fn the_name_that_is_checked_is_said() {
+        let line = nginx(
+            "upstream SSL certificate does not match \"app.internal\" while SSL handshaking to upstream",
+            "https://203.0.113.98:443/",
+        );
+        let report = check_report(
+            &[("error.log", &line)],
+            "tls_wrong_hostname: the certificate of 203.0.113.98:443 is not for app.internal, the name that nginx checks",
+        );
+        check_told(&report, &["+    proxy_ssl_server_name on;", "-servername app.internal"]);
     }
 }

@@ -13,9 +13,12 @@
 //! Send at most a few, and the final answer after them. For long work accept the request with 202
 //! and let the caller ask for the result.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
@@ -29,7 +32,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::InterimsTooMany, 0.94)], ..Text::NONE },
+    text: Text { behind: &[(Sign::InterimsTooMany, 0.94)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -55,6 +58,25 @@ fn fix(case: &Case) -> Vec<Fix> {
             format!("curl -sv -o /dev/null {}/PATH", case.url()),
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} sent more interim answers (1xx) than {} takes",
+        dossier.server_at(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(dossier, "Count the answers 100, 102 and 103 before the last one")],
+        vec![Step::say(
+            "Let the app send 103 once, with all links in it, and no 102 as a sign of life: a stream or a status to poll says more",
+        )],
+        "See one interim answer at most",
+    )
 }
 
 #[cfg(test)]

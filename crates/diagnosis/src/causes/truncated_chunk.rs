@@ -19,7 +19,10 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::{BodyFault, Phase};
@@ -33,7 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::ChunkCut, 0.7)], ..Text::NONE },
+    text: Text { behind: &[(Sign::ChunkCut, 0.7)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -67,6 +70,19 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Catch errors inside the generator, and let streams end before a worker stops"),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!("{} ended its chunked answer before the last chunk", dossier.server_at()))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: vec![Step::look("See what the app said at that second: an exception while it streamed, or the end of its worker", platform::app_log(dossier)).at(platform::host_of(dossier))],
+        now: vec![Step::say("Correct what ended the stream: catch errors inside of the generator, and end it in order; a stream that takes longer than the worker's limit needs a larger one")],
+        verify: vec![Step::look("See the whole body: curl ends with code 0, not 18", "curl -sS -o /dev/null http://SITE/PATH; echo $?")],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,12 @@
 //! ## Fix
 //! Let the app check for `Upgrade` and `Connection: upgrade`, and answer 426 without them.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
@@ -31,7 +34,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::UpgradeUnexpected, 0.93)], ..Text::NONE },
+    text: Text { behind: &[(Sign::UpgradeUnexpected, 0.93)], says, cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -54,6 +57,35 @@ fn fix(case: &Case) -> Vec<Fix> {
             format!("curl -v {}/PATH", case.url()),
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "{} switched protocols (101) without being asked by {}",
+        dossier.server_at(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(dossier, "See whether it answers 101 to a plain request")],
+        vec![
+            Step::say(
+                "Let the app answer 101 only to a request that has `Upgrade` and `Connection: upgrade`",
+            ),
+            advice::set(
+                dossier,
+                "Where HTTP/2 is offered by `Upgrade: h2c`, take it away",
+                &[
+                    (Hop::Apache, "-Protocols h2 h2c http/1.1\nProtocols h2 http/1.1"),
+                    (Hop::Nginx, "proxy_hide_header Upgrade;"),
+                ],
+            ),
+        ],
+        "See 200, no 101",
+    )
 }
 
 #[cfg(test)]

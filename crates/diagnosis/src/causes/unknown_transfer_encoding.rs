@@ -16,10 +16,14 @@
 //! ## Fix
 //! Leave `Transfer-Encoding` to the server, and say `Content-Encoding: gzip` for a compressed body.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::head;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use evidence::Sign;
 use exchange::HeadFault;
@@ -39,6 +43,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::CodingTwice, 0.92),
             (Sign::ProtocolError, 0.02),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -69,8 +75,38 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(match dossier.sign() {
+        Sign::CodingTwice => format!("{} said Transfer-Encoding twice", dossier.server_at()),
+        _ => format!(
+            "{} sent a Transfer-Encoding that {} does not know",
+            dossier.server_at(),
+            dossier.hop()
+        ),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    advice::corrected(
+        dossier,
+        vec![advice::raw(
+            dossier,
+            "See the header: `chunked`, once, is the only value that proxies take",
+        )],
+        vec![
+            Step::say(
+                "Remove Transfer-Encoding from what the app sets: the server adds it; compression belongs into `Content-Encoding`; an answer that is passed on from elsewhere loses the header first",
+            ),
+            Step::run("Start the corrected app", platform::restart(dossier), Risk::Restart)
+                .at(platform::host_of(dossier)),
+        ],
+        "See `Transfer-Encoding: chunked` once, or none",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, nginx};
     use crate::testing::{check, check_not};
 
     #[test]
@@ -86,5 +122,25 @@ mod tests {
     #[test]
     fn a_length_beside_it_is_another_matter() {
         check_not("head: length_and_coding | server=app", "unknown_transfer_encoding");
+    }
+
+    #[test]
+    fn a_coding_that_nobody_knows_and_one_twice() {
+        let line = nginx(
+            "upstream sent unknown \"Transfer-Encoding\": \"foo\" while reading response header from upstream",
+            "http://127.0.0.1:8000/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "unknown_transfer_encoding: 127.0.0.1:8000 sent a Transfer-Encoding that nginx does not know",
+        );
+        let line = nginx(
+            "upstream sent duplicate header line: \"Transfer-Encoding: chunked\", previous value: \"Transfer-Encoding: chunked\" while reading response header from upstream",
+            "http://127.0.0.1:8000/",
+        );
+        check_report(
+            &[("error.log", &line)],
+            "unknown_transfer_encoding: 127.0.0.1:8000 said Transfer-Encoding twice",
+        );
     }
 }

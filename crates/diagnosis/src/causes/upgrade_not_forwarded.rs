@@ -20,11 +20,14 @@
 //! `proxy_set_header Connection $connection_upgrade`. In the app install the WebSocket library and
 //! check the path.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::report::{Cure, Risk, Step};
+use crate::text::{DECIDES, Text, When, during};
+use evidence::{Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "upgrade_not_forwarded",
@@ -38,6 +41,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::UpgradeRefused, 0.87)],
         clues: &[during(Sign::UpgradeRefused, DECIDES)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -58,4 +63,51 @@ fn fix(case: &Case) -> Vec<Fix> {
             "If the app itself does not switch, install its WebSocket library and check the path",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::UpgradeRefused, When::During);
+    let server = seen.iter().find(|it| it.key.product.stack().runs_apps()).map(|it| it.key.product);
+    Some(match server {
+        // Uvicorn says so itself.
+        Some(it) if seen.iter().any(|it| it.run.opening.quote.contains("WebSocket library")) => {
+            format!("{} has no WebSocket library, so that it cannot take the upgrade", it.name())
+        }
+        Some(it) => format!("the upgrade did not reach {} as one", it.name()),
+        None => format!("the upgrade to a WebSocket did not get through {}", dossier.hop()),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let mut now = advice::change(
+        dossier,
+        "Pass the upgrade on",
+        &[
+            (
+                Hop::Nginx,
+                "proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection \"upgrade\";\nproxy_read_timeout 1h;",
+            ),
+            (Hop::Apache, "ProxyPass /ws ws://ADDRESS:PORT/ws upgrade=websocket"),
+            (Hop::HaProxy, "timeout tunnel 1h"),
+            (Hop::Envoy, "upgrade_configs: [{ upgrade_type: websocket }]"),
+        ],
+    );
+    if dossier.read(Product::Uvicorn) {
+        now.push(
+            Step::run(
+                "Give uvicorn a WebSocket library, and start it anew",
+                "pip install 'uvicorn[standard]'",
+                Risk::Restart,
+            )
+            .at("the app's host"),
+        );
+    }
+    Cure {
+        now,
+        verify: vec![Step::look(
+            "See `101 Switching Protocols`",
+            "curl -sS -i -N --max-time 5 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' http://SITE/PATH | head -1",
+        )],
+        ..Cure::default()
+    }
 }

@@ -16,9 +16,13 @@
 //! ## Fix
 //! What the app's log shows. The gateway has nothing to correct.
 
+use crate::advice;
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
 
@@ -38,6 +42,8 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::Answered502, 0.05),
             (Sign::Answered503, 0.2),
         ],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -66,6 +72,36 @@ fn fix(case: &Case) -> Vec<Fix> {
         )),
         Fix::run("Ask it without the gateway", format!("curl -v {}/PATH", case.url())),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let status = crate::signs_on_wire::status(dossier.incident);
+    let hop = dossier.hop();
+    Some(match status {
+        Some(status) if dossier.sign() == Sign::RelayedError => {
+            format!("{} answered {status} itself, and {hop} passed it on", dossier.server_at())
+        }
+        Some(status) => format!("{} answered {status} itself", dossier.server_at()),
+        None => return None,
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    Cure {
+        before: advice::past(dossier, "the same status").into_iter().collect(),
+        now: vec![
+            Step::look(
+                "Read what the app says at that second: nothing in the proxy is to be changed",
+                platform::app_log(dossier),
+            )
+            .at(platform::host_of(dossier)),
+            Step::say(
+                "Correct what its last line names: an exception, a dependency that does not answer, or a mode of maintenance",
+            ),
+        ],
+        verify: vec![advice::through(dossier, "200")],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

@@ -15,11 +15,14 @@
 //! ## Fix
 //! Give uWSGI an `http-socket`, or leave nginx with `uwsgi_pass` between.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
+use crate::report::{Cure, Risk, Step};
 use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use evidence::{Sign, address};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "uwsgi_mismatch",
@@ -34,6 +37,8 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::Reset, 0.02), (Sign::Closed, 0.01), (Sign::UwsgiMismatch, 0.94)],
         clues: &[during(Sign::UwsgiMismatch, DECIDES)],
         brings: &["premature_close", "connection_reset"],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -66,8 +71,51 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+fn says(dossier: &Dossier) -> Option<String> {
+    let (hop, at) = (dossier.hop(), dossier.address());
+    Some(match advice::module(dossier) {
+        "uwsgi" => format!("{hop} speaks the uwsgi protocol to {at}, which speaks HTTP"),
+        _ if dossier.incident.hop.stack().is_proxy() => {
+            format!("{hop} speaks HTTP to {at}, which speaks the uwsgi protocol")
+        }
+        _ => "HTTP was spoken to uWSGI's `socket`, which speaks the uwsgi protocol".to_owned(),
+    })
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let to = dossier.upstream().unwrap_or("ADDRESS");
+    let http = match address::socket(to) {
+        Some(path) => format!("http://unix:{path}"),
+        None => format!("http://{to}"),
+    };
+    let speaks_uwsgi = advice::module(dossier) == "uwsgi";
+    let nginx = match speaks_uwsgi {
+        true => format!("-uwsgi_pass {to};\nproxy_pass {http};"),
+        false => format!("-proxy_pass {http};\ninclude uwsgi_params;\nuwsgi_pass {to};"),
+    };
+    let lasting = match speaks_uwsgi {
+        true => "-    http-socket = ADDRESS\n+    socket = ADDRESS",
+        false => "-    socket = ADDRESS\n+    http-socket = ADDRESS",
+    };
+    Cure {
+        before: vec![advice::raw(
+            dossier,
+            "See whether it speaks HTTP: `HTTP/1.1` comes back, or nothing",
+        )],
+        now: advice::change(dossier, "Speak what this socket speaks", &[(Hop::Nginx, &nginx)]),
+        lasting: vec![Step::diff(
+            "Or let uWSGI speak what the proxy speaks, instead",
+            Some("uwsgi.ini".to_owned()),
+            lasting,
+            Risk::Restart,
+        )],
+        verify: vec![advice::through(dossier, "an answer of the app")],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::testing::report::{check_report, check_told};
     use crate::testing::{check_listed, check_not};
 
     #[test]
@@ -88,5 +136,16 @@ mod tests {
     #[test]
     fn over_tls_it_cannot_be() {
         check_not("head: closed | fresh tls to=10.0.0.7:3031 after=1ms", "uwsgi_mismatch");
+    }
+
+    #[test]
+    fn the_letters_of_get_as_a_length() {
+        let uwsgi =
+            "Fri Nov 20 15:16:30 2026 - invalid request block size: 21573 (max 4096)...skip\n";
+        let report = check_report(
+            &[("uwsgi.log", uwsgi)],
+            "uwsgi_mismatch: HTTP was spoken to uWSGI's `socket`, which speaks the uwsgi protocol",
+        );
+        check_told(&report, &["+    http-socket = ADDRESS"]);
     }
 }

@@ -16,10 +16,14 @@
 //! ## Fix
 //! Correct the port in the target.
 
+use crate::advice;
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
+use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::opening::Opening;
+use crate::platform;
+use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::Text;
 use evidence::Sign;
@@ -34,7 +38,12 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::NotHttp, 0.12), (Sign::StatusLineBad, 0.05)], ..Text::NONE },
+    text: Text {
+        behind: &[(Sign::NotHttp, 0.12), (Sign::StatusLineBad, 0.05)],
+        says,
+        cure,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -74,6 +83,34 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new(format!("Correct the port in {}", case.setting("targets"))),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    Some(format!(
+        "what listens at {} speaks no HTTP: {} sent its request to another kind of service",
+        dossier.address(),
+        dossier.hop()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let port = dossier.port().map_or_else(|| "PORT".to_owned(), |it| it.to_string());
+    Cure {
+        before: vec![
+            advice::raw(
+                dossier,
+                "See what it says of itself: SSH, SMTP, MySQL and Redis name themselves",
+            ),
+            Step::look(
+                "See which process has that port",
+                format!("sudo ss -ltnp 'sport = :{port}'"),
+            )
+            .at(platform::host_of(dossier)),
+        ],
+        now: advice::change(dossier, "Dial the app's port in place of this one", &[]),
+        verify: vec![advice::through(dossier, "an answer of the app")],
+        ..Cure::default()
+    }
 }
 
 #[cfg(test)]

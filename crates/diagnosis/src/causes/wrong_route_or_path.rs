@@ -21,11 +21,15 @@
 //! (`root_path`, `SCRIPT_NAME`, `server.servlet.context-path`). In nginx check the slash at the end
 //! of `proxy_pass`.
 
+use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::dossier::Dossier;
 use crate::look::Fix;
-use crate::text::{Text, during};
-use evidence::Sign;
+use crate::platform;
+use crate::report::{Cure, Step};
+use crate::text::{Text, When, during};
+use evidence::{Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "wrong_route_or_path",
@@ -39,6 +43,8 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::RouteWrong, 0.88)],
         clues: &[during(Sign::RouteWrong, 5.0)],
+        says,
+        cure,
         ..Text::NONE
     },
 };
@@ -54,4 +60,56 @@ fn fix(case: &Case) -> Vec<Fix> {
              `strip_prefix` or the app's base path",
         ),
     ]
+}
+
+fn says(dossier: &Dossier) -> Option<String> {
+    let seen = dossier.seen(Sign::RouteWrong, When::During).into_iter().next()?;
+    if seen.key.product == Product::PhpFpm {
+        return Some(format!(
+            "{} asks php-fpm for a script that is not there, by `SCRIPT_FILENAME`",
+            dossier.hop()
+        ));
+    }
+    Some(format!(
+        "{} sends the path to a place that {} does not have",
+        dossier.hop(),
+        dossier.server_at()
+    ))
+}
+
+fn cure(dossier: &Dossier) -> Cure {
+    let php = dossier
+        .seen(Sign::RouteWrong, When::During)
+        .iter()
+        .any(|it| it.key.product == Product::PhpFpm);
+    if php {
+        return Cure {
+            before: vec![Step::look("See whether the script lies under `root`, and where php-fpm runs too (another container needs the same files at the same path)", platform::config_of(dossier)).at(advice::hop_host(dossier))],
+            now: advice::change(
+                dossier,
+                "Tell php-fpm the path as it sees it",
+                &[(Hop::Nginx, "root /var/www/html;\nfastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;")],
+            ),
+            verify: vec![advice::through(dossier, "200")],
+            ..Cure::default()
+        };
+    }
+    Cure {
+        before: advice::past(dossier, "the path as the app has it").into_iter().collect(),
+        now: advice::change(
+            dossier,
+            "Send the path that the app has: with a slash at the end, nginx replaces what `location` matched",
+            &[
+                (Hop::Nginx, "location /api/ {\n    proxy_pass http://ADDRESS:PORT/;\n}"),
+                (Hop::IngressNginx, "nginx.ingress.kubernetes.io/rewrite-target: /$2"),
+                (Hop::HaProxy, "http-request replace-path /api(/)?(.*) /\\2"),
+                (Hop::Caddy, "handle_path /api/* {\n    reverse_proxy ADDRESS:PORT\n}"),
+                (Hop::Traefik, "stripPrefix: { prefixes: [/api] }"),
+                (Hop::Envoy, "prefix_rewrite: /"),
+                (Hop::Goodgate, "strip_prefix = \"/api\""),
+            ],
+        ),
+        verify: vec![advice::through(dossier, "200")],
+        ..Cure::default()
+    }
 }
