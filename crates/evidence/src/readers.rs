@@ -135,6 +135,8 @@ pub static READERS: &[Reader] = &[
     nginx::JSON,
     haproxy::REQUESTS,
     haproxy::EVENTS,
+    haproxy::CAPTURED,
+    haproxy::STATS,
     varnish::LOG,
     squid::ACCESS,
     squid::EVENTS,
