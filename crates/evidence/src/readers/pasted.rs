@@ -65,7 +65,7 @@ pub(super) fn messages(text: &str) -> Vec<&str> {
 }
 
 /// A level at which nothing has failed.
-fn is_calm(level: &str) -> bool {
+pub(super) fn is_calm(level: &str) -> bool {
     ["info", "debug", "trace", "notice", "dbg", "inf", "trc", "information"]
         .iter()
         .any(|it| level.eq_ignore_ascii_case(it))
@@ -88,7 +88,7 @@ fn is_request(text: &str) -> bool {
 }
 
 /// Without `> ` of a quotation, `- ` of a list, and the quotes or backticks around a whole line.
-fn unmarked(text: &str) -> &str {
+pub(super) fn unmarked(text: &str) -> &str {
     let mut text = text.trim();
     for _ in 0..8 {
         let marks = ["> ", ">", "- ", "* ", "`", "• ", "| ", "# ", "… ", "..."];

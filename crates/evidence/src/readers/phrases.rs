@@ -321,7 +321,7 @@ mod tests {
                 "TlsToPlain detail=wrong version number | error:0A00010B:SSL routines::wrong version number",
             ),
             (
-                "  Library Error: error:14090086:SSL routines:ssl3_get_server_certificate:certificate verify failed",
+                "TLS to it failed: error:14090086:SSL routines:ssl3_get_server_certificate:certificate verify failed",
                 "CertRefused detail=certificate verify failed | error:14090086:SSL \
                  routines:ssl3_get_server_certificate:certificate verify failed",
             ),

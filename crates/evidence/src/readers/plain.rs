@@ -7,8 +7,8 @@ use crate::lead::Lead;
 use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, number};
-use crate::readers::phrases;
 use crate::readers::raised::dependency;
+use crate::readers::{pasted, phrases};
 use crate::sign::Sign;
 use crate::trust::Trust;
 use std::ops::Range;
@@ -106,7 +106,7 @@ fn said<'a>(line: &'a Line) -> Option<Event<'a>> {
     }
     let event = listening(text, message)
         .or_else(|| phrases::said(line))
-        .or_else(|| fault(text, message))?;
+        .or_else(|| fault(text, message).filter(|_| !lead.level.is_some_and(pasted::is_calm)))?;
     Some(event.at(lead.at).pid(lead.pid))
 }
 

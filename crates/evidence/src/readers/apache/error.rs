@@ -26,7 +26,7 @@ pub(in crate::readers) const ERROR: Reader = Reader {
         "AH03",
         "AH10",
         "SSL Proxy",
-        "SSL Library Error: ",
+        "Library Error: ",
         "daemon process",
         "before returning headers",
         "script headers",
@@ -44,6 +44,11 @@ pub(in crate::readers) const ERROR: Reader = Reader {
     read: |line, sink| {
         if let Some(mut parts) = parts(&line.text) {
             parts.outgoing |= is_library_error(&parts) && is_beside_proxy(line, &parts);
+            // The lines after it say why.
+            let vague = parts.message.starts_with("SSL Proxy connect failed");
+            if vague && line.following().take(3).any(|it| it.contains(":SSL routines:")) {
+                return;
+            }
             tell(&line.text, &parts, sink);
         }
     },
@@ -82,6 +87,13 @@ fn parts(text: &str) -> Option<Parts<'_>> {
         id: None,
         message: "",
     };
+    let piece = text.trim_start();
+    let cut = piece.strip_prefix("SSL ").unwrap_or(piece);
+    if cut.starts_with(&LIBRARY["SSL ".len()..]) && cut.contains(":SSL routines:") {
+        parts.told = cut;
+        parts.message = cut;
+        return Some(parts);
+    }
     let mut rest = text;
     if let Some((at, end)) = text.strip_prefix('[').and_then(clock::ctime) {
         parts.at = Some(at);
@@ -130,8 +142,13 @@ fn module_of(text: &str) -> Option<&str> {
 
 const LIBRARY: &str = "SSL Library Error: ";
 
+/// OpenSSL's words behind mod_ssl's, of which people cut the first.
+fn library(message: &str) -> Option<&str> {
+    message.strip_prefix("SSL ").unwrap_or(message).strip_prefix(&LIBRARY["SSL ".len()..])
+}
+
 fn is_library_error(parts: &Parts<'_>) -> bool {
-    parts.message.starts_with(LIBRARY) && parts.client.is_none()
+    library(parts.message).is_some() && parts.client.is_none()
 }
 
 /// OpenSSL's words do not say whose connection they are about; the lines beside them do.
@@ -501,7 +518,7 @@ fn secure<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
     if message.contains("downstream server wanted client certificate but none are configured") {
         return Some(new(Sign::TlsClientCertRequired, message));
     }
-    let reason = message.strip_prefix(LIBRARY)?;
+    let reason = library(message)?;
     Some(Said { number: tls::alert(reason), ..new(tls::reason_sign(reason)?, reason) })
 }
 

@@ -250,6 +250,15 @@ fn words_of_openssl_belong_to_the_side_that_the_lines_beside_them_name() {
         ),
         "",
     );
+    check_last(
+        "AH02003: SSL Proxy connect failed\n  Library Error: error:0A000126:SSL routines::unexpected eof \
+         while reading",
+        "Apache: TlsClosed | error:0A000126:SSL routines::unexpected eof while reading",
+    );
+    check_nothing(
+        "AH02003: SSL Proxy connect failed\nSSL Library Error: error:0A000126:SSL routines::unexpected eof",
+    );
+    check("AH02003: SSL Proxy connect failed", "Apache: TlsFailed | SSL Proxy connect failed");
     check(
         "AH02411: SSL Proxy: Peer certificate does not match for hostname app.example.com",
         "Apache: CertWrongName detail=app.example.com | SSL Proxy: Peer certificate does not match for \
