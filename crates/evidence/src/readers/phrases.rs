@@ -4,17 +4,26 @@
 
 use super::go;
 use super::nginx::tls;
-use super::pasted;
+use super::{pasted, plain};
 use crate::event::Event;
 use crate::line::Line;
 use crate::product::Product;
 use crate::reader::span_of;
 use crate::sign::Sign;
 use crate::trust::Trust;
+use aho_corasick::AhoCorasick;
+use std::sync::LazyLock;
+
+/// One search for all the words: this is asked of every line that no other reader takes.
+static HOOKS: LazyLock<AhoCorasick> =
+    LazyLock::new(|| AhoCorasick::new(plain::TEXT.hooks).expect("hooks are short texts"));
 
 /// What one of these faults says in a line that no reader of a format takes.
 pub(super) fn said<'a>(line: &'a Line) -> Option<Event<'a>> {
     let text = &line.text;
+    if !HOOKS.is_match(&**text) {
+        return None;
+    }
     let found = pasted::messages(text).into_iter().find_map(|message| {
         let found = Message(message).fault()?;
         Some(Event { span: span_of(text, &message[found.span.clone()]), ..found })
