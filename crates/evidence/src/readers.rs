@@ -32,7 +32,9 @@ mod kubernetes;
 mod logfmt;
 mod nginx;
 mod node;
+mod pasted;
 mod php;
+mod phrases;
 mod plain;
 mod python;
 mod raised;
@@ -135,6 +137,8 @@ pub static READERS: &[Reader] = &[
     nginx::JSON,
     haproxy::REQUESTS,
     haproxy::EVENTS,
+    haproxy::CAPTURED,
+    haproxy::STATS,
     varnish::LOG,
     squid::ACCESS,
     squid::EVENTS,

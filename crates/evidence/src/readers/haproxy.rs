@@ -1,11 +1,15 @@
-//! HAProxy: its lines of requests (httplog, tcplog, httpslog), and what it says of servers and of
-//! itself.
+//! HAProxy: its lines of requests (httplog, tcplog, httpslog), what it says of servers and of itself,
+//! and what it answers to `show stat` and `show errors`.
 
+mod captured;
 mod events;
 mod requests;
+mod stats;
 
+pub(super) use captured::CAPTURED;
 pub(super) use events::EVENTS;
 pub(super) use requests::REQUESTS;
+pub(super) use stats::STATS;
 
 /// What stands behind `haproxy[123]: `, where it stands at all.
 fn message(text: &str) -> &str {

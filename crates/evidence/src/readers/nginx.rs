@@ -21,6 +21,7 @@ use crate::event::{Event, Sink};
 use crate::line::Line;
 use crate::product::Product;
 use crate::reader::Reader;
+use crate::readers::pasted;
 use crate::sign::Sign;
 use memchr::memmem;
 use message::Said;
@@ -194,7 +195,11 @@ fn piece(text: &str) -> Option<Head> {
     if start > blank || message::begins(&text[start..]) {
         return message::read(own_and_request(&text[start..]).0, false, true).map(|_| cut);
     }
-    // A line behind something else: the ids are found by the `#` between them.
+    behind_ids(text).or_else(|| behind_marks(text))
+}
+
+/// A line behind something else: the ids are found by the `#` between them.
+fn behind_ids(text: &str) -> Option<Head> {
     let window = &text.as_bytes()[..text.len().min(FOREIGN)];
     let hash = memchr::memchr(b'#', window)?;
     let open = memchr::memrchr(b'[', &window[..hash])?;
@@ -205,6 +210,31 @@ fn piece(text: &str) -> Option<Head> {
     let at = open.checked_sub(20).and_then(|it| text.get(it..open)).and_then(clock::iso);
     let at = at.filter(|(_, width)| *width == 19).map(|(it, _)| it);
     Some(Head { at, inset: open + head.inset, ..head })
+}
+
+/// A message behind marks of mails, another logger's words, or the name of a field.
+fn behind_marks(text: &str) -> Option<Head> {
+    let (own, _) = own_and_request(text);
+    // This is asked of every line that no stricter reader takes.
+    let likely = ["upstream", "() failed (", "closed connection in SSL"]
+        .iter()
+        .any(|it| memmem::find(own.as_bytes(), it.as_bytes()).is_some());
+    if !likely {
+        return None;
+    }
+    pasted::messages(own).into_iter().find_map(|said| {
+        let inset = pasted::inset(text, said);
+        if let Some(head) = head(said) {
+            return Some(Head { inset: inset + head.inset, ..head });
+        }
+        let start = match connection(said) {
+            0 if message::begins(said) => 0,
+            0 => message::begins_within(said)?,
+            width => width,
+        };
+        message::read(&said[start..], false, true)?;
+        Some(Head { inset: inset + start, cut: true, ..Head::default() })
+    })
 }
 
 static CLIENT: LazyLock<memmem::Finder<'static>> =

@@ -8,6 +8,7 @@ use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, number};
 use crate::readers::raised::dependency;
+use crate::readers::{pasted, phrases};
 use crate::sign::Sign;
 use crate::trust::Trust;
 use std::ops::Range;
@@ -29,6 +30,59 @@ pub(super) const TEXT: Reader = Reader {
         "o space left on device",
         "oo many open files",
         "ead-only file system",
+        // Those of faults in words that any program may use.
+        "dial tcp",
+        "dial unix ",
+        "dial udp",
+        "read tcp ",
+        "write tcp ",
+        "x509: ",
+        "tls: ",
+        "lookup ",
+        "net/http: ",
+        "http2: ",
+        "http: server ",
+        "malformed HTTP ",
+        "context deadline exceeded",
+        "stream error: stream ID ",
+        "EOF",
+        "TLS handshake error from ",
+        "SSL_accept",
+        ":SSL routines:",
+        "igned certificate",
+        "issuer certificate",
+        "unable to verify ",
+        "certificate has expired",
+        "certificate is not yet valid",
+        "ostname mismatch",
+        "IP address mismatch",
+        "invalid peer certificate: ",
+        "certificate verify failed",
+        "ertificate verification failed",
+        "upstream",
+        "no healthy backend",
+        "no available backend",
+        "backend connection refused",
+        "worker_connections are not enough",
+        "no resolver defined",
+        "circuit breaker is open",
+        "TIMEOUTconnect exceeded",
+        "TIMEOUTidle exceeded",
+        "rror obtaining Endpoints for Service",
+        "does not have any active Endpoint",
+        "invalid uwsgi request (current strsize",
+        "onnection timed out",
+        "peration timed out",
+        "o route to host",
+        "etwork is unreachable",
+        "onnection reset by peer",
+        "roken pipe",
+        "annot assign requested address",
+        "ame or service not known",
+        "odename nor servname provided",
+        "getaddrinfo E",
+        "emporary failure in name resolution",
+        "connect E",
     ],
     fits: |line| said(line).is_some(),
     read: |line, sink| {
@@ -48,9 +102,11 @@ fn said<'a>(line: &'a Line) -> Option<Event<'a>> {
     let text = line.text.trim_end();
     let message = text.get(lead.inset..)?;
     if message.len() > LONGEST {
-        return None;
+        return phrases::said(line);
     }
-    let event = listening(text, message).or_else(|| fault(text, message))?;
+    let event = listening(text, message)
+        .or_else(|| phrases::said(line))
+        .or_else(|| fault(text, message).filter(|_| !lead.level.is_some_and(pasted::is_calm)))?;
     Some(event.at(lead.at).pid(lead.pid))
 }
 

@@ -6,6 +6,7 @@
 use super::{Code, modules};
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Sink};
+use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, between, number, span_of};
 use crate::readers::nginx::tls;
@@ -19,10 +20,13 @@ pub(in crate::readers) const ERROR: Reader = Reader {
         "] proxy: ",
         ": proxy: ",
         "ap_proxy_connect_backend",
-        ": AH0",
-        ": AH1",
-        "] AH0",
-        "] AH1",
+        "AH00",
+        "AH01",
+        "AH02",
+        "AH03",
+        "AH10",
+        "SSL Proxy",
+        "Library Error: ",
         "daemon process",
         "before returning headers",
         "script headers",
@@ -38,7 +42,13 @@ pub(in crate::readers) const ERROR: Reader = Reader {
     ],
     fits: |line| parts(&line.text).is_some(),
     read: |line, sink| {
-        if let Some(parts) = parts(&line.text) {
+        if let Some(mut parts) = parts(&line.text) {
+            parts.outgoing |= is_library_error(&parts) && is_beside_proxy(line, &parts);
+            // The lines after it say why.
+            let vague = parts.message.starts_with("SSL Proxy connect failed");
+            if vague && line.following().take(3).any(|it| it.contains(":SSL routines:")) {
+                return;
+            }
             tell(&line.text, &parts, sink);
         }
     },
@@ -55,6 +65,8 @@ pub(super) struct Parts<'a> {
     /// The outgoing side, which is an upstream.
     pub(super) remote: Option<&'a str>,
     client: Option<&'a str>,
+    /// The connection that it is about is one to an upstream.
+    outgoing: bool,
     /// From `(111)` on.
     pub(super) told: &'a str,
     /// The number behind `AH`.
@@ -70,27 +82,29 @@ fn parts(text: &str) -> Option<Parts<'_>> {
         code: None,
         remote: None,
         client: None,
+        outgoing: false,
         told: "",
         id: None,
         message: "",
     };
+    let piece = text.trim_start();
+    let cut = piece.strip_prefix("SSL ").unwrap_or(piece);
+    if cut.starts_with(&LIBRARY["SSL ".len()..]) && cut.contains(":SSL routines:") {
+        parts.told = cut;
+        parts.message = cut;
+        return Some(parts);
+    }
     let mut rest = text;
     if let Some((at, end)) = text.strip_prefix('[').and_then(clock::ctime) {
         parts.at = Some(at);
         rest = text[end + 1..].strip_prefix("] ")?;
     }
-    let (level, after) = bracket(rest)?;
-    let (module, level) = level.split_once(':').unwrap_or(("", level));
-    let level = level.trim_end_matches(|it: char| it.is_ascii_digit());
-    let known = matches!(
-        level,
-        "emerg" | "alert" | "crit" | "error" | "warn" | "notice" | "info" | "debug" | "trace"
-    );
-    if !known || !module.bytes().all(|it| it.is_ascii_alphanumeric() || b"_-".contains(&it)) {
-        return None;
+    match bracket(rest).and_then(|(it, after)| Some((module_of(it)?, after))) {
+        Some((module, after)) => (parts.module, rest) = (module, after),
+        None if parts.at.is_some() => return None,
+        // People cut what stands before the number of a message.
+        None => {}
     }
-    rest = after;
-    parts.module = module;
     let modern = rest.starts_with("[pid ");
     read_brackets(&mut parts, &mut rest);
     parts.told = rest;
@@ -104,12 +118,53 @@ fn parts(text: &str) -> Option<Parts<'_>> {
         rest = if parts.id.is_some() { after } else { rest };
     }
     parts.message = rest.split(", referer: ").next().unwrap_or(rest);
+    parts.outgoing = parts.remote.is_some();
     // Without a time, only what no other product writes.
     let own = parts.at.is_some()
-        || modern && (!module.is_empty() || parts.id.is_some())
+        || parts.id.is_some()
+        || modern && !parts.module.is_empty()
         || parts.message.starts_with("proxy: ")
         || parts.message.starts_with("ap_proxy_connect_backend ");
     own.then_some(parts)
+}
+
+/// The module of `proxy:error`, `error`, `trace3`.
+fn module_of(text: &str) -> Option<&str> {
+    let (module, level) = text.split_once(':').unwrap_or(("", text));
+    let level = level.trim_end_matches(|it: char| it.is_ascii_digit());
+    let known = matches!(
+        level,
+        "emerg" | "alert" | "crit" | "error" | "warn" | "notice" | "info" | "debug" | "trace"
+    );
+    let plain = module.bytes().all(|it| it.is_ascii_alphanumeric() || b"_-".contains(&it));
+    (known && plain).then_some(module)
+}
+
+const LIBRARY: &str = "SSL Library Error: ";
+
+/// OpenSSL's words behind mod_ssl's, of which people cut the first.
+fn library(message: &str) -> Option<&str> {
+    message.strip_prefix("SSL ").unwrap_or(message).strip_prefix(&LIBRARY["SSL ".len()..])
+}
+
+fn is_library_error(parts: &Parts<'_>) -> bool {
+    library(parts.message).is_some() && parts.client.is_none()
+}
+
+/// OpenSSL's words do not say whose connection they are about; the lines beside them do.
+fn is_beside_proxy(line: &Line, parts: &Parts<'_>) -> bool {
+    const LINES: usize = 6;
+    let proxied = |text: &str| {
+        ["SSL Proxy", "AH02003", "AH01961", "SSL Handshake with remote server"]
+            .iter()
+            .any(|it| text.contains(it))
+    };
+    let served = |text: &str| text.contains("AH02008") || text.contains("SSL library error 1 in");
+    if line.preceding().take(LINES).any(|it| proxied(&it)) {
+        return true;
+    }
+    let before = line.preceding().take(LINES).any(|it| served(&it));
+    !before && (parts.at.is_none() || line.following().take(LINES).any(|it| proxied(&it)))
 }
 
 /// `[text] `, and what follows.
@@ -335,7 +390,7 @@ fn body_sign(code: Option<Code>) -> Option<Sign> {
 
 /// Fixed texts of mod_proxy_http.c and proxy_util.c about answers.
 fn answers<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
-    const TABLE: [(&str, Sign); 14] = [
+    const TABLE: [(&str, Sign); 13] = [
         ("header size is over the limit allowed by ResponseFieldSize", Sign::HeadTooBig),
         ("bad HTTP/1.1 header returned by", Sign::HeaderBad),
         ("bad HTTP/1.0 header returned by", Sign::HeaderBad),
@@ -345,7 +400,6 @@ fn answers<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
         ("Corrupt status line returned by remote server", Sign::StatusLineBad),
         ("Unexpected Upgrade", Sign::UpgradeUnexpected),
         ("Too many (", Sign::InterimsTooMany),
-        ("No protocol handler was valid for the URL", Sign::NoCluster),
         ("Error during SSL Handshake with remote server", Sign::TlsFailed),
         ("failed to acquire connection for", Sign::ConnectionLimit),
         ("prefetch request body failed to", Sign::ClientClosed),
@@ -358,6 +412,21 @@ fn answers<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
         let end = span_of(text, name).end;
         let sign = resolver_sign(parts.code);
         return Some(Said { upstream: Some(name), detail: Some(name), ..new(sign, &text[..end]) });
+    }
+    const UNHANDLED: &str = "No protocol handler was valid for the URL";
+    if text.starts_with(UNHANDLED) {
+        let module = between(text, "(scheme '", "')").and_then(module_for);
+        return Some(Said { detail: module, ..new(Sign::NoCluster, &text[..UNHANDLED.len()]) });
+    }
+    if let Some(text) = opening(message, "failed to enable ssl support")
+        .or_else(|| opening(message, "SSLProxyEngine not enabled"))
+    {
+        return Some(Said { detail: Some("SSLProxyEngine"), ..new(Sign::NoCluster, text) });
+    }
+    // 2.2 and early 2.4: `SSL Proxy requested for example.com:80 but not enabled [Hint: SSLProxyEngine]`.
+    if message.starts_with("SSL Proxy requested for ") {
+        let text = words(message, "but not enabled")?;
+        return Some(Said { detail: Some("SSLProxyEngine"), ..new(Sign::NoCluster, text) });
     }
     if text.starts_with("Error reading from remote server") {
         // The line before says why; this one, that the client was told so.
@@ -402,10 +471,43 @@ fn balance(message: &str) -> Option<Said<'_>> {
     Some(Said { upstream, status: Some(503), ..said })
 }
 
-/// mod_ssl about the outgoing side.
+/// The module that speaks the scheme of an upstream.
+fn module_for(scheme: &str) -> Option<&'static str> {
+    Some(match scheme {
+        "http" | "https" => "mod_proxy_http",
+        "fcgi" => "mod_proxy_fcgi",
+        "ajp" => "mod_proxy_ajp",
+        "scgi" => "mod_proxy_scgi",
+        "uwsgi" => "mod_proxy_uwsgi",
+        "ws" | "wss" => "mod_proxy_wstunnel",
+        "h2" | "h2c" => "mod_proxy_http2",
+        "balancer" => "mod_proxy_balancer",
+        "ftp" => "mod_proxy_ftp",
+        _ => return None,
+    })
+}
+
+/// mod_ssl about the outgoing side (ssl_engine_io.c, ssl_engine_kernel.c, ssl_engine_log.c).
 fn secure<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
-    parts.remote?;
+    const PROXY: [(&str, Sign); 6] = [
+        ("Peer certificate does not match for hostname ", Sign::CertWrongName),
+        ("Peer certificate CN mismatch", Sign::CertWrongName),
+        ("Peer certificate is expired", Sign::CertExpired),
+        ("Peer did not select any of our ALPN protocols", Sign::AlpnMismatch),
+        ("Peer certificate is not yet valid", Sign::CertExpired),
+        ("connect failed", Sign::TlsFailed),
+    ];
     let message = parts.message;
+    if let Some(rest) =
+        message.strip_prefix("SSL Proxy: ").or_else(|| message.strip_prefix("SSL Proxy "))
+    {
+        let (_, sign) = PROXY.iter().find(|(it, _)| rest.starts_with(it))?;
+        let name = message.rsplit(' ').next().filter(|_| *sign == Sign::CertWrongName);
+        return Some(Said { detail: name, ..new(*sign, message) });
+    }
+    if !parts.outgoing {
+        return None;
+    }
     if let Some(text) = words(message, "Certificate Verification: Error (") {
         let start = span_of(message, text);
         let code = number(&message[start.end..]);
@@ -413,17 +515,10 @@ fn secure<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
         let said = new(tls::verify_sign(code), &message[start.start..end]);
         return Some(Said { number: code, ..said });
     }
-    if message.starts_with("SSL Proxy: Peer certificate does not match for hostname ") {
-        let name = message.rsplit(' ').next();
-        return Some(Said { detail: name, ..new(Sign::CertWrongName, message) });
-    }
     if message.contains("downstream server wanted client certificate but none are configured") {
         return Some(new(Sign::TlsClientCertRequired, message));
     }
-    if message.starts_with("SSL Proxy: Peer did not select any of our ALPN protocols") {
-        return Some(new(Sign::AlpnMismatch, message));
-    }
-    let reason = message.strip_prefix("SSL Library Error: ")?;
+    let reason = library(message)?;
     Some(Said { number: tls::alert(reason), ..new(tls::reason_sign(reason)?, reason) })
 }
 

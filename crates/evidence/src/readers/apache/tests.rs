@@ -1,4 +1,4 @@
-use crate::testing::{check, check_nothing};
+use crate::testing::{check, check_last, check_nothing};
 
 #[track_caller]
 fn says(text: &str, want: &str) {
@@ -191,4 +191,77 @@ fn access_lines_of_apache_are_told_from_those_of_nginx() {
         "served 503; Apache: Answered503 status=503 | 503",
     );
     check(&format!("{line} \"-\" \"curl\""), "served 503; nginx: Answered503 status=503 | 503");
+}
+
+#[test]
+fn a_message_is_known_by_its_number_without_what_stands_before_it() {
+    check(
+        "AH00957: HTTP: attempt to connect to 192.0.2.7:8000 (app) failed",
+        "Apache: ConnectFailed upstream=192.0.2.7:8000 | HTTP: attempt to connect to 192.0.2.7:8000 \
+         (app) failed",
+    );
+    check(
+        "(111)Connection refused: AH00957: http: attempt to connect to 192.0.2.7:8000 (app) failed",
+        "Apache: ConnectRefused upstream=192.0.2.7:8000 | (111)Connection refused: AH00957: http: \
+         attempt to connect to 192.0.2.7:8000 (app) failed",
+    );
+    check(
+        "[proxy:warn] AH01144: No protocol handler was valid for the URL /a (scheme 'ws'). If you are \
+         using a DSO version of mod_proxy, make sure the proxy submodules are included",
+        "Apache: NoCluster detail=mod_proxy_wstunnel | No protocol handler was valid for the URL",
+    );
+    check_nothing("AH1: No protocol handler was valid for the URL /a");
+    check_nothing("see AH01144: No protocol handler was valid for the URL /a");
+}
+
+#[test]
+fn a_proxy_without_tls_says_which_setting_it_lacks() {
+    for message in [
+        "AH01961: failed to enable ssl support [Hint: if using mod_ssl, see SSLProxyEngine]",
+        "AH00961: https: failed to enable ssl support for 192.0.2.7:443 (app)",
+    ] {
+        check(
+            &format!("[proxy:error] {message}"),
+            "Apache: NoCluster detail=SSLProxyEngine | failed to enable ssl support",
+        );
+    }
+    check(
+        "[Fri Nov 20 15:16:30 2026] [error] SSL Proxy requested for app.example.com:80 but not enabled \
+         [Hint: SSLProxyEngine]",
+        "Apache: NoCluster detail=SSLProxyEngine | but not enabled",
+    );
+}
+
+#[test]
+fn words_of_openssl_belong_to_the_side_that_the_lines_beside_them_name() {
+    let time = "[Fri Nov 20 15:16:30.123456 2026]";
+    let library = "SSL Library Error: error:0A00010B:SSL routines::wrong version number";
+    check_last(
+        &format!(
+            "{time} [ssl:error] [pid 7] AH02003: SSL Proxy connect failed\n{time} [ssl:error] [pid 7] \
+             {library}"
+        ),
+        "Apache: TlsToPlain | error:0A00010B:SSL routines::wrong version number",
+    );
+    check_last(
+        &format!(
+            "{time} [ssl:info] [pid 7] [client 192.0.2.1:5] AH02008: SSL library error 1 in handshake \
+             (server a:443)\n{time} [ssl:info] [pid 7] {library}"
+        ),
+        "",
+    );
+    check_last(
+        "AH02003: SSL Proxy connect failed\n  Library Error: error:0A000126:SSL routines::unexpected eof \
+         while reading",
+        "Apache: TlsClosed | error:0A000126:SSL routines::unexpected eof while reading",
+    );
+    check_nothing(
+        "AH02003: SSL Proxy connect failed\nSSL Library Error: error:0A000126:SSL routines::unexpected eof",
+    );
+    check("AH02003: SSL Proxy connect failed", "Apache: TlsFailed | SSL Proxy connect failed");
+    check(
+        "AH02411: SSL Proxy: Peer certificate does not match for hostname app.example.com",
+        "Apache: CertWrongName detail=app.example.com | SSL Proxy: Peer certificate does not match for \
+         hostname app.example.com",
+    );
 }

@@ -18,7 +18,7 @@ pub(in crate::readers) const EVENTS: Reader = Reader {
         " is UP",
         " is going DOWN",
         "Health check for ",
-        "has no server available!",
+        "has no server available",
         "Connect() failed for backend",
         "process FD limit",
         "system FD limit",
@@ -26,6 +26,7 @@ pub(in crate::readers) const EVENTS: Reader = Reader {
         "cannot bind socket",
         "unable to find required",
         "rrors found in configuration",
+        " : parsing [",
         "performing a hard-stop",
         "exited with code ",
         "PROXY protocol header",
@@ -86,11 +87,14 @@ fn said(text: &str) -> Option<Said<'_>> {
     // `[WARNING] 049/041157 (4436) : `, `[ALERT]    (8) : `.
     let tagged = ["[ALERT]", "[WARNING]", "[NOTICE]", "[EMERG]"].iter().find_map(|it| {
         let rest = text.strip_prefix(it)?;
-        let at = rest.get(..rest.len().min(40))?.find(" : ")?;
-        Some(&rest[at + 3..])
+        let at = crate::scan::clip(rest, 40).find(" : ")?;
+        Some((*it == "[ALERT]", &rest[at + 3..]))
     });
     match tagged {
-        Some(rest) => fixed(rest).or_else(|| at_start(rest)),
+        Some((alert, rest)) => fixed(rest).or_else(|| at_start(rest, alert)),
+        // Of its terminal, without what stands before: `config : backend 'app', server 'web1': could
+        // not resolve address 'app'.`
+        None if text.starts_with("config : ") => at_start(text, false),
         None => fixed(text).or_else(|| at_frontend(text)),
     }
 }
@@ -103,11 +107,11 @@ fn fixed(text: &str) -> Option<Said<'_>> {
         "backend" | "Backend" => {
             let rest = &text["backend ".len().min(text.len())..];
             let (name, words) = rest.split_once(' ')?;
-            let words = words.get(.."has no server available!".len())?;
-            (words == "has no server available!").then(|| Said {
-                upstream: Some(name.trim_matches('\'')),
-                ..new(Sign::NoLiveUpstream, words)
-            })
+            nobody_left(name, words)
+        }
+        "proxy" => {
+            let (name, words) = text.strip_prefix("proxy ")?.split_once(' ')?;
+            nobody_left(name, words)
         }
         "Connect()" => connect(text),
         "Proxy" => limit(text),
@@ -117,6 +121,14 @@ fn fixed(text: &str) -> Option<Said<'_>> {
             .filter(|_| text.starts_with("soft-stop running for too long")),
         _ => address_changed(text, first),
     }
+}
+
+/// `backend be has no server available!`; up to 1.5 there was a space before the mark.
+fn nobody_left<'a>(name: &'a str, words: &'a str) -> Option<Said<'a>> {
+    let rest = words.strip_prefix("has no server available")?;
+    let mark = rest.len() - rest.trim_start_matches([' ', '!']).len();
+    let words = words[..words.len() - rest.len() + mark].trim_end();
+    Some(Said { upstream: Some(name.trim_matches('\'')), ..new(Sign::NoLiveUpstream, words) })
 }
 
 /// `Server be/s is DOWN, reason: …, info: "…", check duration: 0ms. 0 active and …`.
@@ -174,17 +186,25 @@ fn code(text: &str) -> Option<i64> {
     number(&text[text.find(", code: ")? + 8..])
 }
 
+/// Why a check failed. Pagers and narrow terminals cut lines, and some mark it with `>`: what is
+/// left counts while only one reason begins so.
 fn check_sign(reason: &str) -> Option<Sign> {
-    Some(match reason {
-        "Layer4 timeout" | "Layer6 timeout" | "Layer7 timeout" | "External check timeout" => {
-            Sign::HealthTimedOut
-        }
-        "Layer4 connection problem" | "Socket error" => Sign::HealthConnectFailed,
-        "Layer6 invalid response" | "Layer7 invalid response" => Sign::HealthWrongProtocol,
-        "Layer7 wrong status" => Sign::HealthWrongAnswer,
-        "External check error" => Sign::HealthFailed,
-        _ => return None,
-    })
+    const REASONS: [(&str, Sign); 10] = [
+        ("Layer4 timeout", Sign::HealthTimedOut),
+        ("Layer6 timeout", Sign::HealthTimedOut),
+        ("Layer7 timeout", Sign::HealthTimedOut),
+        ("External check timeout", Sign::HealthTimedOut),
+        ("Layer4 connection problem", Sign::HealthConnectFailed),
+        ("Socket error", Sign::HealthConnectFailed),
+        ("Layer6 invalid response", Sign::HealthWrongProtocol),
+        ("Layer7 invalid response", Sign::HealthWrongProtocol),
+        ("Layer7 wrong status", Sign::HealthWrongAnswer),
+        ("External check error", Sign::HealthFailed),
+    ];
+    let reason = reason.trim_end_matches(['>', '…', '.', ' ']);
+    let mut begin = REASONS.iter().filter(|(it, _)| it.starts_with(reason) && reason.len() > 6);
+    let (_, sign) = begin.next()?;
+    begin.next().is_none().then_some(*sign)
 }
 
 /// `Connect() failed for backend be: no free ports.`
@@ -242,7 +262,7 @@ fn address_changed<'a>(text: &'a str, name: &'a str) -> Option<Said<'a>> {
 }
 
 /// Faults of the configuration and of listening, which HAProxy tells as `[ALERT]`.
-fn at_start(text: &str) -> Option<Said<'_>> {
+fn at_start(text: &str, alert: bool) -> Option<Said<'_>> {
     if let Some(at) = text.find("could not resolve address '") {
         let rest = &text[at..];
         let name = between(rest, "'", "'")?;
@@ -264,6 +284,13 @@ fn at_start(text: &str) -> Option<Said<'_>> {
         let name = between(&text[at..], "'", "'")?;
         let words = &text[at..span_of(text, name).end + 1];
         return Some(Said { upstream: Some(name), ..new(Sign::NoCluster, words) });
+    }
+    if let Some(rest) = text.trim_start_matches("config : ").strip_prefix("parsing [") {
+        // `parsing [/etc/haproxy/haproxy.cfg:12] : unknown keyword 'x' in 'global' section`.
+        let (place, why) = rest.split_once(']')?;
+        let known = alert && place.contains(':') && why.starts_with(" : ");
+        let why = crate::scan::clip(why.get(3..)?.trim_end(), 200);
+        return known.then(|| Said { detail: Some(why), ..new(Sign::BootFailed, why) });
     }
     let at = text.find("rrors found in configuration")?;
     let words = &text[at.saturating_sub(1)..at + "rrors found in configuration".len()];

@@ -6,6 +6,7 @@
 use super::{digits, lua, stderr, tls};
 use crate::product::Product;
 use crate::reader::number;
+use crate::readers::pasted;
 use crate::sign::Sign;
 use crate::trust::Trust;
 use memchr::memmem;
@@ -118,33 +119,40 @@ pub(super) fn doing(own: &str) -> (Doing, usize) {
 /// Whether a text begins like a message that stands for itself: for pieces without anything of a
 /// line before them.
 pub(super) fn begins(text: &str) -> bool {
-    const BEGINNINGS: [&str; 21] = [
-        "upstream prematurely closed ",
-        "upstream timed out (",
-        "upstream sent ",
-        "upstream SSL certificate ",
-        "upstream rejected request with error",
-        "connect() failed (",
-        "connect() to ",
-        "recv() failed (",
-        "readv() failed (",
-        "send() failed (",
-        "writev() failed (",
-        "sendfile() failed (",
-        "SSL_do_handshake() failed",
-        "SSL_read() failed (",
-        "peer closed connection in SSL handshake",
-        "no live upstreams while connecting to upstream",
-        "no resolver defined to resolve ",
-        "host not found in upstream ",
-        "failed (",
-        "timed out (",
-        "prematurely closed connection while ",
-    ];
     BEGINNINGS.iter().any(|it| text.starts_with(it))
         || after_word(text, "could not be resolved (").is_some()
         || after_word(text, "worker_connections are not enough").is_some()
 }
+
+/// Where the words of a message begin behind those of a tool.
+pub(super) fn begins_within(text: &str) -> Option<usize> {
+    // The last ones could be anybody's where they do not begin a line.
+    BEGINNINGS.iter().take(BEGINNINGS.len() - 3).find_map(|it| pasted::own(text, it))
+}
+
+const BEGINNINGS: [&str; 21] = [
+    "upstream prematurely closed ",
+    "upstream timed out (",
+    "upstream sent ",
+    "upstream SSL certificate ",
+    "upstream rejected request with error",
+    "connect() failed (",
+    "connect() to ",
+    "recv() failed (",
+    "readv() failed (",
+    "send() failed (",
+    "writev() failed (",
+    "sendfile() failed (",
+    "SSL_do_handshake() failed",
+    "SSL_read() failed (",
+    "peer closed connection in SSL handshake",
+    "no live upstreams while connecting to upstream",
+    "no resolver defined to resolve ",
+    "host not found in upstream ",
+    "failed (",
+    "timed out (",
+    "prematurely closed connection while ",
+];
 
 /// What follows `word phrase` in a text whose first word may be anything.
 fn after_word<'a>(text: &'a str, phrase: &str) -> Option<(&'a str, &'a str)> {

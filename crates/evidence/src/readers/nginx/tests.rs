@@ -568,3 +568,26 @@ fn objects_of_json_are_read_by_their_names() {
     check_nothing(r#"{"status":502}"#);
     check_nothing("{\"");
 }
+
+#[test]
+fn a_message_is_read_behind_marks_and_fields() {
+    let refused = "connect() failed (111: Connection refused) while connecting to upstream";
+    for line in [
+        format!("> {refused}, client: 192.0.2.1"),
+        format!("`{refused}`"),
+        format!("- nginx: {refused}"),
+        format!("error: {refused}"),
+        format!("[error] {refused}"),
+        format!("nginx error log: {refused}"),
+        format!("level=error msg=\"{refused}\""),
+        format!(r#"{{"level":"error","message":"{refused}"}}"#),
+        format!("2026-11-20T15:16:30Z proxy-1 [error] {refused}"),
+    ] {
+        check(&line, &format!("nginx: ConnectRefused | {refused}"));
+    }
+    check_nothing(&format!("the docs say that {refused} is a common message"));
+    check_nothing(&format!("warn: somebody sent \"x: {refused}\""));
+    check_nothing(&format!(
+        "192.0.2.1 - - [20/Nov/2026:15:16:30 +0000] \"GET /: {refused} HTTP/1.1\" 200 5"
+    ));
+}

@@ -98,8 +98,40 @@ pub(in crate::readers) fn alert(words: &str) -> Option<i64> {
 /// What OpenSSL's reason means for the connection. An alert is what the upstream said; the rest is
 /// what our side found.
 pub(in crate::readers) fn reason_sign(words: &str) -> Option<Sign> {
-    const REASONS: [(&str, Sign); 24] = [
+    // The texts of 0.9.8 to 3.x, LibreSSL and BoringSSL; letters are compared without their case.
+    const REASONS: [(&str, Sign); 54] = [
+        ("certificate verify failed (self", Sign::CertSelfSigned),
+        ("unable to get local issuer", Sign::CertUntrusted),
+        ("certificate has expired", Sign::CertExpired),
+        ("hostname mismatch", Sign::CertWrongName),
+        ("ip address mismatch", Sign::CertNoIpSan),
         ("certificate verify failed", Sign::CertRefused),
+        ("certificate_verify_failed", Sign::CertRefused),
+        ("wrong_version_number", Sign::TlsToPlain),
+        ("http_request", Sign::TlsToPlain),
+        ("https proxy request", Sign::TlsToPlain),
+        ("record too large", Sign::TlsToPlain),
+        ("encrypted length too long", Sign::TlsToPlain),
+        ("data length too long", Sign::TlsToPlain),
+        ("unsupported_protocol", Sign::TlsVersion),
+        ("unknown ssl version", Sign::TlsVersion),
+        ("wrong ssl version", Sign::TlsVersion),
+        ("unsupported ssl version", Sign::TlsVersion),
+        ("inappropriate fallback", Sign::TlsVersion),
+        ("bad protocol version number", Sign::TlsVersion),
+        ("unrecognized_name", Sign::TlsNameRejected),
+        ("handshake_failure", Sign::TlsCipher),
+        ("no ciphers available", Sign::TlsCipher),
+        ("no suitable signature algorithm", Sign::TlsCipher),
+        ("wrong signature type", Sign::TlsCipher),
+        ("ca md too weak", Sign::CertRefused),
+        ("ca key too small", Sign::CertRefused),
+        ("shutdown while in init", Sign::TlsClosed),
+        ("certificate required", Sign::TlsClientCertRequired),
+        ("alert certificate", Sign::TlsClientCertRejected),
+        ("alert unsupported certificate", Sign::TlsClientCertRejected),
+        ("alert access denied", Sign::TlsClientCertRejected),
+        ("alert no certificate", Sign::TlsClientCertRejected),
         ("wrong version number", Sign::TlsToPlain),
         ("unknown protocol", Sign::TlsToPlain),
         ("http request", Sign::TlsToPlain),
@@ -109,7 +141,6 @@ pub(in crate::readers) fn reason_sign(words: &str) -> Option<Sign> {
         ("protocol version", Sign::TlsVersion),
         ("version too low", Sign::TlsVersion),
         ("unrecognized name", Sign::TlsNameRejected),
-        ("certificate required", Sign::TlsClientCertRequired),
         ("no application protocol", Sign::AlpnMismatch),
         ("handshake failure", Sign::TlsCipher),
         ("no cipher", Sign::TlsCipher),
@@ -127,6 +158,7 @@ pub(in crate::readers) fn reason_sign(words: &str) -> Option<Sign> {
     if let Some(code) = alert(words) {
         return Some(alert_sign(code));
     }
+    let words = words.to_ascii_lowercase();
     let found = REASONS.iter().find(|(text, _)| words.contains(text)).map(|(_, sign)| *sign);
     Some(found.unwrap_or(Sign::TlsFailed))
 }
