@@ -29,6 +29,7 @@ mod hypercorn;
 mod java;
 mod kernel;
 mod kubernetes;
+mod linkerd;
 mod logfmt;
 mod nginx;
 mod node;
@@ -85,6 +86,7 @@ pub static READERS: &[Reader] = &[
     envoy::JSON,
     envoy::LOG,
     envoy::BODY,
+    linkerd::LOG,
     go::LOG,
     go::PANIC,
     go::ERROR,
@@ -116,6 +118,7 @@ pub static READERS: &[Reader] = &[
     django::LOG,
     php::FPM,
     php::ERROR,
+    node::PROXY,
     node::LOG,
     node::ERROR,
     java::LOG,
