@@ -96,6 +96,7 @@ pub static READERS: &[Reader] = &[
     dotnet::ERROR,
     caller::CURL,
     shell::CALLS,
+    caller::LOOP,
     caller::WGET,
     caller::BROWSER,
     caller::PROXY,

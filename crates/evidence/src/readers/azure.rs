@@ -152,6 +152,10 @@ fn told(text: &str) -> Option<(&'static Phrase, std::ops::Range<usize>)> {
     let before = before.trim_start_matches([' ', '"', '\'', '{', '-', ',', '\t', '|', '*', '>']);
     let keys =
         ["error_info", "errorInfo", "healthProbeLog", "message", "Message", "Details", "Error"];
+    let before = match before.split_once(':') {
+        Some((key, rest)) if keys.contains(&key.trim_matches(MARKS)) => rest.trim_matches(MARKS),
+        _ => before,
+    };
     // The start of the portal's own sentence, after the state in its table.
     let sentence = before.len() < 80
         && ["The", "Backend", "B", "b", "Application Gateway", "Unhealthy", "Unknown"]
