@@ -56,6 +56,36 @@ pub(super) const DETAILS: Reader = Reader {
     example: "  statusDetails: backend_connection_closed_before_data_sent_to_client",
 };
 
+/// `healthState: UNHEALTHY` of `gcloud compute backend-services get-health`.
+pub(super) const HEALTH: Reader = Reader {
+    name: "Google Cloud backend health",
+    product: Product::GcpLb,
+    hooks: &["healthState", "detailedHealthState"],
+    fits: |line| unhealthy(&line.text).is_some(),
+    read: |line, sink| {
+        let Some((words, sign)) = unhealthy(&line.text) else { return };
+        sink.event(Event::new(Product::GcpLb, sign, Trust::C, span_of(&line.text, words)));
+    },
+    source: "https://cloud.google.com/compute/docs/reference/rest/v1/backendServices/getHealth; \
+             https://cloud.google.com/load-balancing/docs/health-check-logging",
+    example: "  - healthState: UNHEALTHY",
+};
+
+fn unhealthy(text: &str) -> Option<(&str, Sign)> {
+    let bare = text.trim_start_matches(|it: char| it.is_whitespace() || "\"'-".contains(it));
+    let rest =
+        bare.strip_prefix("healthState").or_else(|| bare.strip_prefix("detailedHealthState"))?;
+    let value = rest.trim_start_matches(|it: char| it.is_whitespace() || "\"':=".contains(it));
+    let end = value.find(|it: char| !it.is_ascii_uppercase()).unwrap_or(value.len());
+    let sign = match &value[..end] {
+        "UNHEALTHY" => Sign::LbTargetUnhealthy,
+        "TIMEOUT" => Sign::HealthTimedOut,
+        "DRAINING" => Sign::LbDeregistered,
+        _ => return None,
+    };
+    (rest.len() > value.len()).then_some((&value[..end], sign))
+}
+
 pub(super) const RUN: Reader = Reader {
     name: "Cloud Run log",
     product: Product::GcpRun,
@@ -232,6 +262,16 @@ mod tests {
         check_nothing("a note on statusDetails: backend_timeout");
         check_nothing("a backend_timeout");
         check_nothing("internal_errors");
+    }
+
+    #[test]
+    fn the_health_of_backends_is_read() {
+        check(
+            "    \"healthState\": \"UNHEALTHY\",",
+            "the Google Cloud load balancer: LbTargetUnhealthy | UNHEALTHY",
+        );
+        check_nothing("  - healthState: HEALTHY");
+        check_nothing("a healthState: UNHEALTHY");
     }
 
     #[test]
