@@ -16,6 +16,7 @@ mod haproxy;
 mod kong;
 mod kubernetes;
 mod nginx;
+mod pasted;
 mod php_fpm;
 mod serverless;
 mod shell;
@@ -48,6 +49,7 @@ pub static CONFIGS: &[Config] = &[
     spring::SPRING,
     dockerfile::DOCKERFILE,
     gunicorn::SETTINGS,
+    pasted::PASTED,
     environment::ENVIRONMENT,
     shell::PROCFILE,
     shell::COMMANDS,

@@ -62,6 +62,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "CRI container log", strict: true, multiplexes: false, peel: cri::peel },
     Layer { name: "docker compose logs", strict: false, multiplexes: true, peel: compose::peel },
     Layer { name: "kubectl logs --prefix", strict: true, multiplexes: true, peel: kubectl::peel },
+    Layer { name: "heroku logs", strict: true, multiplexes: true, peel: heroku::peel },
     Layer { name: "syslog and journald text", strict: true, multiplexes: true, peel: syslog::peel },
     Layer {
         name: "journalctl -o verbose",
@@ -70,7 +71,6 @@ const LAYERS: &[Layer] = &[
         peel: journal_verbose::peel,
     },
     Layer { name: "supervisor-stdout", strict: false, multiplexes: true, peel: supervisord::peel },
-    Layer { name: "heroku logs", strict: true, multiplexes: true, peel: heroku::peel },
     Layer { name: "aws logs tail", strict: false, multiplexes: true, peel: cloudwatch::tail },
     Layer { name: "CloudWatch events", strict: true, multiplexes: true, peel: cloudwatch::event },
     Layer { name: "Loki", strict: true, multiplexes: true, peel: loki::peel },
@@ -290,6 +290,18 @@ mod tests {
         check("  \"textPayload\": \"a \\\"b\\\"\",", None, "a \"b\"");
         check("2026-01-02 03:04:05.678,\"a \"\"b\"\", c\"", None, "a \"b\", c");
         check("2026-01-02T03:04:05Z,web-1,app,the message is here", None, "the message is here");
+    }
+
+    #[test]
+    fn a_drain_gives_the_dyno_and_its_line() {
+        for raw in [
+            "<190>1 2026-11-20T15:16:30.340214+00:00 host app web.1 - ready",
+            "2026-11-20 15:16:30.826 122 <190>1 2026-11-20T15:16:30.340214+00:00 app web.1 - - ready",
+            "83 <190>1 2026-11-20T15:16:30.340214+00:00 d.8a5b heroku web.1 - ready",
+        ] {
+            check(raw, Some("web.1"), "ready");
+        }
+        check("<34>1 2026-11-20T15:16:30Z web1 app 12 ID47 - ready", None, "ready");
     }
 
     #[test]

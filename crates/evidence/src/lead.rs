@@ -93,10 +93,11 @@ impl<'a> Lead<'a> {
             return true;
         }
         let digits = trimmed
-            .split([':', '#'])
+            .split([':', '#', '-'])
             .all(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()));
         if digits {
-            self.pid = self.pid.or(trimmed.split([':', '#']).next().and_then(|it| it.parse().ok()));
+            self.pid =
+                self.pid.or(trimmed.split([':', '#', '-']).next().and_then(|it| it.parse().ok()));
             return true;
         }
         // A thread or a logger: only after a time or a level.

@@ -36,7 +36,7 @@ products! {
     Nginx: Nginx "nginx" IngressNginx "ingress-nginx" OpenResty "OpenResty" Kong "Kong" Apisix "APISIX";
     Apache: Apache "Apache";
     HaProxy: HaProxy "HAProxy";
-    Envoy: Envoy "Envoy" Istio "Istio";
+    Envoy: Envoy "Envoy" Istio "Istio" Linkerd "Linkerd";
     Traefik: Traefik "Traefik";
     Caddy: Caddy "Caddy";
     Varnish: Varnish "Varnish";

@@ -29,6 +29,7 @@ mod hypercorn;
 mod java;
 mod kernel;
 mod kubernetes;
+mod linkerd;
 mod logfmt;
 mod nginx;
 mod node;
@@ -71,6 +72,7 @@ pub static READERS: &[Reader] = &[
     aws::LAMBDA_ANSWER,
     gcp::BALANCER,
     gcp::DETAILS,
+    gcp::HEALTH,
     gcp::RUN,
     azure::ACCESS,
     azure::PROBE,
@@ -87,15 +89,18 @@ pub static READERS: &[Reader] = &[
     envoy::JSON,
     envoy::LOG,
     envoy::BODY,
+    linkerd::LOG,
     go::LOG,
     go::PANIC,
     go::ERROR,
     apache::JK,
     apache::ERROR,
+    dotnet::YARP,
     dotnet::LOG,
     dotnet::ERROR,
     caller::CURL,
     shell::CALLS,
+    caller::LOOP,
     caller::WGET,
     caller::BROWSER,
     caller::PROXY,
@@ -118,6 +123,7 @@ pub static READERS: &[Reader] = &[
     django::LOG,
     php::FPM,
     php::ERROR,
+    node::PROXY,
     node::LOG,
     node::ERROR,
     java::LOG,

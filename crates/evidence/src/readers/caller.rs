@@ -7,4 +7,4 @@ mod tool;
 
 pub(super) use page::{PAGE, SERVER};
 pub(super) use response::{HEADER, STATUS};
-pub(super) use tool::{BROWSER, CURL, PROXY, WGET};
+pub(super) use tool::{BROWSER, CURL, LOOP, PROXY, WGET};

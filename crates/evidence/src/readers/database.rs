@@ -21,6 +21,10 @@ pub(super) const POSTGRES: Reader = Reader {
         "remaining connection slots",
         "too many connections for ",
         "could not extend file",
+        "could not write ",
+        "could not create ",
+        "could not fsync ",
+        "could not access status ",
         "No space left on device",
         "authentication failed for user",
         "canceling statement due to",
@@ -33,6 +37,7 @@ pub(super) const POSTGRES: Reader = Reader {
         "listening on IPv",
         "could not bind IPv",
         "cannot execute ",
+        "no pg_hba.conf entry",
     ],
     fits: |line| {
         at_level(line, &["FATAL", "LOG", "ERROR", "PANIC"], POSTGRES_RULES, Product::Postgres)
@@ -70,7 +75,14 @@ const POSTGRES_RULES: &[Rule] = &[
     rule("terminating connection due to administrator command", Sign::DbFailover),
     rule("password authentication failed for user", Sign::DbAuthFailed),
     rule("could not extend file {_}: No space left on device", Sign::AppDiskFull),
-    rule("could not write to file {_}: No space left on device", Sign::AppDiskFull),
+    rule("could not write {_}: No space left on device", Sign::AppDiskFull),
+    rule("could not create {_}: No space left on device", Sign::AppDiskFull),
+    rule("could not fsync {_}: No space left on device", Sign::AppDiskFull),
+    rule("could not access status {_}: No space left on device", Sign::AppDiskFull),
+    rule("could not create {_}: Address already in use", Sign::PortInUse),
+    rule("could not create lock file {_}: Permission denied", Sign::BootFailed),
+    rule("no pg_hba.conf entry for", Sign::DbAuthFailed),
+    rule("the database system is not accepting connections", Sign::DbFailover),
     rule("canceling statement due to statement timeout", Sign::DbSlow),
     rule("canceling statement due to lock timeout", Sign::DbSlow),
     rule("deadlock detected", Sign::DbSlow),
@@ -89,10 +101,30 @@ fn at_level<'a>(
     product: Product,
 ) -> Option<Event<'a>> {
     let lead = Lead::of(&line.text);
-    let level = lead.level?;
+    let (level, inset) = match lead.level {
+        Some(level) => (level, lead.inset),
+        None => after_user(&line.text, lead.at.map(|_| lead.inset)?)?,
+    };
     levels.contains(&level).then_some(())?;
-    let event = rule::event(rules, product, &line.text, lead.inset)?;
+    let event = rule::event(rules, product, &line.text, inset)?;
     Some(with_port(event).at(lead.at).pid(lead.pid))
+}
+
+/// `shop@orders FATAL:  `, `[unknown]@[unknown] [local] FATAL:  ` and `app=x,user=y LOG:  `: what
+/// log_line_prefix has between the time and the level. The level and where the message begins.
+fn after_user(text: &str, from: usize) -> Option<(&str, usize)> {
+    let rest = text.get(from..)?;
+    let (at, level) = ["FATAL:", "ERROR:", "LOG:", "PANIC:"]
+        .iter()
+        .filter_map(|it| Some((rest.find(it)?, it.trim_end_matches(':'))))
+        .min()?;
+    let before = rest[..at].strip_suffix(' ')?;
+    let words = before.split(' ').count();
+    if before.len() > 120 || words > 4 || before.contains('"') || !before.contains(['@', '=']) {
+        return None;
+    }
+    let start = from + at + level.len() + 1;
+    Some((level, text.len() - text[start..].trim_start().len()))
 }
 
 /// Host and port that stand apart.
@@ -405,6 +437,22 @@ mod tests {
         ] {
             check(line, want);
         }
+    }
+
+    #[test]
+    fn the_prefix_of_a_line_is_the_administrators_choice() {
+        for line in [
+            "2026-11-20 15:16:30 UTC [126-1] FATAL:  could not write lock file \"postmaster.pid\": No space left on device",
+            "2026-11-20 15:16:30.123 UTC [77] shop@orders FATAL:  could not write lock file \"postmaster.pid\": No space left on device",
+        ] {
+            check(
+                line,
+                "PostgreSQL: AppDiskFull | could not write lock file \"postmaster.pid\": No space left on device",
+            );
+        }
+        check_nothing(
+            "2026-11-20 15:16:30.123 UTC [77] shop@orders STATEMENT:  select 'FATAL: sorry, too many clients already'",
+        );
     }
 
     #[test]

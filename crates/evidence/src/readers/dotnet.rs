@@ -118,6 +118,119 @@ fn told<'a>(line: &'a Line) -> Option<Event<'a>> {
     Some(event.at(lead.at))
 }
 
+/// YARP: what it says of a request, and the exception below.
+pub(super) const YARP: Reader = Reader {
+    name: "YARP forwarder",
+    product: Product::DotNet,
+    hooks: &[
+        "before receiving a response",
+        "No available destinations after load balancing",
+        "when reading from the destination",
+        "when writing to the destination",
+    ],
+    fits: |line| forwarded(&line.text).is_some(),
+    read: |line, sink| {
+        let Some((words, sign)) = forwarded(&line.text) else { return };
+        let below: Vec<Below> = line
+            .below()
+            .take(40)
+            .take_while(|it| {
+                let text = it.text.trim_start();
+                is_frame(&it.text) || text.starts_with("---") || text.starts_with("System.")
+            })
+            .collect();
+        let found = below
+            .iter()
+            .filter_map(|it| {
+                let of = REASONS.iter().find(|(words, _)| it.text.contains(words))?;
+                Some((it, *of))
+            })
+            .last();
+        if let Some(last) = below.last() {
+            sink.taken(last);
+        }
+        let at = Lead::of(&line.text).at;
+        let dialled = below.iter().find_map(|it| {
+            let (_, rest) = it.text.rsplit_once('(')?;
+            let address = rest.split(')').next()?;
+            crate::address::port(address).map(|_| address.to_owned())
+        });
+        let event = |sign, span| {
+            Event::new(Product::DotNet, sign, Trust::C, span).at(at).upstream(dialled.clone())
+        };
+        match found.filter(|_| sign == Sign::Disconnected) {
+            Some((it, (words, sign))) => {
+                let start = it.text.find(words).unwrap_or(0);
+                sink.event_below(it, event(sign, start..(start + words.len()).min(it.text.len())));
+            }
+            None => sink.event(event(sign, span(&line.text, words))),
+        }
+    },
+    source: "YARP 2: src/ReverseProxy/Forwarder/HttpForwarder.cs, ForwarderMiddleware.cs",
+    example: "      Request: An error was encountered before receiving a response.",
+};
+
+/// What HttpClient says, of which the innermost counts.
+const REASONS: &[(&str, Sign)] = &[
+    ("Connection refused", Sign::ConnectRefused),
+    ("actively refused it", Sign::ConnectRefused),
+    ("Name or service not known", Sign::NameNotFound),
+    ("No such host is known", Sign::NameNotFound),
+    ("Temporary failure in name resolution", Sign::NameTimedOut),
+    ("Resource temporarily unavailable", Sign::NameTimedOut),
+    ("No route to host", Sign::HostUnreachable),
+    ("Connection timed out", Sign::ConnectTimedOut),
+    ("did not properly respond after a period of time", Sign::ConnectTimedOut),
+    ("Cannot determine the frame size or a corrupted frame was received", Sign::TlsToPlain),
+    ("RemoteCertificateNameMismatch", Sign::CertWrongName),
+    ("NotTimeValid", Sign::CertExpired),
+    ("UntrustedRoot", Sign::CertUntrusted),
+    ("PartialChain", Sign::CertIncomplete),
+    ("RemoteCertificateChainErrors", Sign::CertRefused),
+    ("The remote certificate is invalid", Sign::CertRefused),
+    ("did not complete the HTTP/2 handshake", Sign::Http2ToHttp1),
+    ("The response ended prematurely", Sign::Closed),
+    ("Connection reset by peer", Sign::Reset),
+    ("forcibly closed by the remote host", Sign::Reset),
+    ("Received an invalid status line", Sign::StatusLineBad),
+    ("Received an invalid header line", Sign::HeaderBad),
+    ("The HTTP response headers length exceeded the set limit", Sign::HeadTooBig),
+    ("The SSL connection could not be established", Sign::TlsFailed),
+];
+
+fn forwarded(text: &str) -> Option<(&str, Sign)> {
+    const SAID: &[(&str, Sign)] = &[
+        ("Request: An error was encountered before receiving a response", Sign::Disconnected),
+        ("RequestTimedOut: The request timed out before receiving a response", Sign::HeadTimedOut),
+        (
+            "RequestCanceled: The request was canceled before receiving a response",
+            Sign::ClientClosed,
+        ),
+        ("No available destinations after load balancing", Sign::NoLiveUpstream),
+        (
+            "ResponseBodyDestination: Copying the response body failed when reading from the destination",
+            Sign::BodyCut,
+        ),
+        (
+            "RequestBodyDestination: Copying the request body failed when writing to the destination",
+            Sign::SendBroken,
+        ),
+    ];
+    let rest = &text[Lead::of(text).inset..];
+    // `[2026-11-20 15:16:30 INF] (23) ` of Serilog.
+    let rest = match rest.split_once("] ") {
+        Some((head, after)) if head.starts_with('[') && head.len() < 60 => after,
+        _ => rest,
+    };
+    let rest = rest.trim_start();
+    let rest = match rest.strip_prefix('(').and_then(|it| it.split_once(") ")) {
+        Some((thread, after)) if thread.bytes().all(|it| it.is_ascii_digit()) => after,
+        _ => rest,
+    };
+    let (words, sign) = SAID.iter().find(|(words, _)| rest.starts_with(words))?;
+    Some((&rest[..words.len()], *sign))
+}
+
 pub(super) const ERROR: Reader = Reader {
     name: ".NET exception",
     product: Product::DotNet,
@@ -223,6 +336,23 @@ fn read(line: &Line, sink: &mut dyn Sink) {
 #[cfg(test)]
 mod tests {
     use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn a_forwarder_says_what_it_could_not_reach() {
+        check(
+            "      Request: An error was encountered before receiving a response.\n      System.Net.Http.HttpRequestException: Connection refused (shop:5001)\n       ---> System.Net.Sockets.SocketException (111): Connection refused\n         at System.Net.Sockets.Socket.AwaitableSocketAsyncEventArgs.ThrowException()\n",
+            ".NET: ConnectRefused upstream=shop:5001 | Connection refused",
+        );
+        check(
+            "[2026-11-20 15:16:30 INF] (27) Request: An error was encountered before receiving a response.\n System.Net.Http.HttpRequestException: The SSL connection could not be established, see inner exception.\n ---> System.IO.IOException: Cannot determine the frame size or a corrupted frame was received.\n",
+            ".NET: TlsToPlain | Cannot determine the frame size or a corrupted frame was received",
+        );
+        check(
+            "      RequestTimedOut: The request timed out before receiving a response.",
+            ".NET: HeadTimedOut | RequestTimedOut: The request timed out before receiving a response",
+        );
+        check_nothing("path: Request: An error was encountered before receiving a response.");
+    }
 
     #[test]
     fn its_own_acts_are_read() {

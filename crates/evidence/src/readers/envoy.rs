@@ -52,7 +52,7 @@ pub(super) const JSON: Reader = Reader {
 pub(super) const LOG: Reader = Reader {
     name: "Envoy log",
     product: Product::Envoy,
-    hooks: &["envoy ", "][warning]", "][error]", "][critical]", "][info]", "][debug]"],
+    hooks: &["envoy", "][warning]", "][error]", "][critical]", "][info]", "][debug]", "][trace]"],
     fits: |line| own_line(&line.text).is_some(),
     read: own,
     source: "envoy/source/common/common/logger.h; pilot-agent of Istio 1.20",
@@ -130,7 +130,8 @@ fn access_parts(text: &str) -> Option<Access<'_>> {
     // Only clusters, addresses and the server name follow the upstream's address.
     let (before, tail) = after.rsplit_once('"').unwrap_or((after, ""));
     let host = before.rsplit_once('"').map(|(_, it)| it).filter(|it| is_address(it));
-    let cluster = tail.split_whitespace().next().filter(|it| *it != "-");
+    let number = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
+    let cluster = tail.split_whitespace().next().filter(|it| *it != "-" && !number(it));
     let at = Some(at);
     let path = Some(path);
     Some(Access { at, status, status_text, flags, own, host, cluster, path, request_id })
@@ -154,7 +155,8 @@ fn own_part(rest: &str) -> &str {
         }
         at += word.len() + 1;
     }
-    ""
+    // Cut off before the numbers: the details alone are told.
+    rest.split(' ').next().filter(|it| is_details(it)).unwrap_or("")
 }
 
 fn is_address(text: &str) -> bool {
@@ -257,6 +259,12 @@ impl<'a> Access<'a> {
     fn sign(&self) -> Option<(Sign, &'a str)> {
         let words = |span: Range<usize>| &self.own[span];
         if let Some((sign, span)) = sign_of_reason(self.own) {
+            return Some((sign, words(span)));
+        }
+        // Of a status of the 400s, the client is the one who did not keep to the protocol.
+        if 500 <= self.status
+            && let Some((sign, span)) = sign_of_codec(self.own)
+        {
             return Some((sign, words(span)));
         }
         if let Some((sign, span)) = sign_of_details(self.own) {
@@ -471,11 +479,16 @@ fn own_line(text: &str) -> Option<(Stamp, usize)> {
         let known = thread.bytes().all(|it| it.is_ascii_digit()) && is_level(level);
         return known.then(|| (at, text.len() - message.len()));
     }
+    // The agent writes tabs, which a paste often has as blanks.
     let (at, end) = clock::iso(text)?;
-    let mut words = text[end..].strip_prefix('\t')?.splitn(3, '\t');
-    let (level, component, message) = (words.next()?, words.next()?, words.next()?);
-    let envoy = component.starts_with("envoy ") || component == "envoy";
-    (envoy && is_level(level)).then(|| (at, text.len() - message.len()))
+    let rest = text[end..].strip_prefix(['\t', ' '])?.trim_start();
+    let (level, rest) = rest.split_once(['\t', ' '])?;
+    let rest = rest.trim_start().strip_prefix("envoy")?;
+    let message = match rest.strip_prefix(' ') {
+        Some(named) => named.trim_start().split_once(['\t', ' '])?.1.trim_start(),
+        None => rest.strip_prefix('\t')?,
+    };
+    is_level(level).then(|| (at, text.len() - message.len()))
 }
 
 fn is_level(text: &str) -> bool {
@@ -501,6 +514,12 @@ fn own(line: &Line, sink: &mut dyn Sink) {
     if let Some((found, span)) = find(ACTS, message) {
         return put(found.sign, span);
     }
+    if let Some(it) = step(&message[bare(message)..]) {
+        let inset = inset + bare(message);
+        let span = inset + it.span.start..inset + it.span.end;
+        let event = Event::new(Product::Envoy, it.sign, Trust::C, span).at(Some(at));
+        return sink.event(event.upstream(it.cluster));
+    }
     // The stream to the control plane is no request of anybody; headers of one are.
     if message.contains("gRPC config stream") || message.contains("':path'") {
         return;
@@ -512,6 +531,104 @@ fn own(line: &Line, sink: &mut dyn Sink) {
     if let Some((sign, span)) = sign_of_reason(message).or_else(|| sign_of_details(message)) {
         put(sign, span);
     }
+}
+
+/// One step of a request, as the log of level debug tells it.
+struct Step<'a> {
+    sign: Sign,
+    span: Range<usize>,
+    cluster: Option<&'a str>,
+}
+
+/// Where a message begins, after `[source/common/router/router.cc:454] [C0][S1] `.
+fn bare(message: &str) -> usize {
+    let mut rest = message;
+    let placed = |it: &str| it.contains(".cc:") && it.contains('/');
+    loop {
+        let bracket = rest.strip_prefix('[').and_then(|it| it.split_once(']'));
+        let place = rest.split_once(['\t', ' ']).filter(|it| placed(it.0));
+        match bracket.or(place) {
+            Some((_, after)) => rest = after.trim_start(),
+            None => break,
+        }
+    }
+    message.len() - rest.len()
+}
+
+/// envoy/source/common/router/router.cc, http/codec_client.cc: the path of a request comes after.
+fn step(message: &str) -> Option<Step<'_>> {
+    let said = |sign, end| Some(Step { sign, span: 0..end, cluster: None });
+    if let Some(rest) = message.strip_prefix("unknown cluster '") {
+        let cluster = rest.split('\'').next()?;
+        let end = message.len() - rest.len() + cluster.len() + usize::from(cluster != rest);
+        return Some(Step { sign: Sign::NoCluster, span: 0..end, cluster: Some(cluster) });
+    }
+    for (words, sign) in [
+        ("no healthy host for", Sign::NoLiveUpstream),
+        ("no healthy upstream host", Sign::NoLiveUpstream),
+        ("no route match for URL", Sign::RouteUnknown),
+        ("no cluster match for URL", Sign::RouteUnknown),
+    ] {
+        if message.starts_with(words) {
+            return said(sign, words.len());
+        }
+    }
+    const REPLY: &str = "Sending local reply with details ";
+    if let Some(details) = message.strip_prefix(REPLY) {
+        let details = details.split(' ').next()?;
+        let (sign, words) = sign_of_details(details)?;
+        return said(sign, REPLY.len() + words.end);
+    }
+    // What the upstream sent; `dispatch error: ` is of what the client sent.
+    let sent = ["Error dispatching received data: ", "protocol error: ", "codec error: "];
+    let inset = sent.iter().find_map(|it| message.strip_prefix(it).map(|_| it.len()))?;
+    let (sign, words) = sign_of_codec(&message[inset..])?;
+    said(sign, inset + words.end)
+}
+
+/// What the codec of HTTP/1 or of HTTP/2 did not take, in the words of http1/codec_impl.cc, of its
+/// parser, and as details.
+const CODEC: &[Phrase] = &[
+    phrase(
+        "both 'Content-Length' and 'Transfer-Encoding' are set",
+        Sign::LengthAndChunked,
+        Trust::C,
+    ),
+    phrase("content_length_and_chunked_not_allowed", Sign::LengthAndChunked, Trust::C),
+    phrase("HPE_UNEXPECTED_CONTENT_LENGTH", Sign::LengthAndChunked, Trust::C),
+    phrase("transfer encoding not allowed in 1xx or 204", Sign::HeaderBad, Trust::C),
+    phrase("http1.transfer_encoding_not_allowed", Sign::HeaderBad, Trust::C),
+    phrase("content length not allowed in 1xx or 204", Sign::HeaderBad, Trust::C),
+    phrase("http1.content_length_not_allowed", Sign::HeaderBad, Trust::C),
+    phrase("unsupported transfer encoding", Sign::CodingUnknown, Trust::C),
+    phrase("http1.invalid_transfer_encoding", Sign::CodingUnknown, Trust::C),
+    phrase("HPE_INVALID_TRANSFER_ENCODING", Sign::CodingUnknown, Trust::C),
+    phrase("headers size exceeds limit", Sign::HeadTooBig, Trust::C),
+    phrase("headers count exceeds limit", Sign::HeadTooBig, Trust::C),
+    phrase("http1.headers_too_large", Sign::HeadTooBig, Trust::C),
+    phrase("http1.too_many_headers", Sign::HeadTooBig, Trust::C),
+    phrase("http2.too_many_headers", Sign::HeadTooBig, Trust::C),
+    phrase("HPE_HEADER_OVERFLOW", Sign::HeadTooBig, Trust::C),
+    phrase("HPE_INVALID_CONTENT_LENGTH", Sign::LengthInvalid, Trust::C),
+    phrase("HPE_INVALID_CHUNK_SIZE", Sign::ChunkBad, Trust::C),
+    phrase("HPE_INVALID_HEADER_TOKEN", Sign::HeaderBad, Trust::C),
+    phrase("header value contains invalid chars", Sign::HeaderControlChar, Trust::C),
+    phrase("header name contains invalid", Sign::HeaderBad, Trust::C),
+    phrase("http1.invalid_characters", Sign::HeaderControlChar, Trust::C),
+    phrase("http1.unexpected_underscore", Sign::HeaderBad, Trust::C),
+    phrase("Invalid HTTP header field was received", Sign::HeaderBad, Trust::C),
+    phrase("http2.invalid.header.field", Sign::HeaderBad, Trust::C),
+    phrase("HPE_INVALID_VERSION", Sign::StatusLineBad, Trust::C),
+    phrase("HPE_INVALID_STATUS", Sign::StatusLineBad, Trust::C),
+    phrase("HPE_INVALID_CONSTANT", Sign::NotHttp, Trust::C),
+    phrase("HPE_INVALID_METHOD", Sign::NotHttp, Trust::C),
+    phrase("extraneous data after response complete", Sign::LengthLong, Trust::C),
+    phrase("http1.codec_error", Sign::ProtocolError, Trust::C),
+    phrase("http/1.1 protocol error", Sign::ProtocolError, Trust::C),
+];
+
+fn sign_of_codec(own: &str) -> Option<(Sign, Range<usize>)> {
+    find(CODEC, own).map(|(found, words)| (found.sign, words))
 }
 
 /// The texts of answers begin a line; pieces of access lines may stand anywhere in one.
@@ -530,10 +647,15 @@ fn body(text: &str) -> Option<(Sign, Range<usize>)> {
         };
         return Some((sign, at..at + end));
     }
-    let trimmed = text.trim().trim_end_matches('.');
-    if let Some(answer) = ANSWERS.iter().find(|it| trimmed == it.text) {
-        return Some((answer.sign, span_of(text, trimmed)));
+    let trimmed = text.trim().trim_end_matches(['.', '"', '\'', '}', ',', ')']);
+    let answer = ANSWERS.iter().find(|it| {
+        trimmed.strip_suffix(it.text).is_some_and(|before| answers(before.trim_start()))
+    });
+    if let Some(answer) = answer {
+        let end = span_of(text, trimmed).end;
+        return Some((answer.sign, end - answer.text.len()..end));
     }
+    let trimmed = text.trim().trim_end_matches('.');
     // A piece of an access line begins with its flags or details, or with a TLS error.
     let own = text.trim_start_matches(|it: char| it.is_ascii_digit() || it == ' ');
     let inset = text.len() - own.len();
@@ -560,6 +682,19 @@ fn between_quotes(text: &str) -> Option<(Sign, Range<usize>)> {
     let value = between(text, "=\"", "\"").or_else(|| Some(text.split_once(": ")?.1))?;
     let sign = value.split(',').find_map(|it| flag(it)?)?;
     Some((sign, span_of(text, value)))
+}
+
+/// Nothing before an answer, or what a client of gRPC or a tool writes there.
+fn answers(before: &str) -> bool {
+    let before = before.trim_end();
+    let status = before.trim_end_matches([':', '-', ' ']).ends_with("Service Unavailable");
+    before.is_empty()
+        || before.len() < 160
+            && (before.ends_with("desc =") || before.ends_with("details = \"") || status)
+        || matches!(
+            before,
+            "\"" | "<" | "body:" | "Body:" | "Response:" | "response:" | "HTTP 503:" | "503"
+        )
 }
 
 /// Nothing before it, or what shows a text as a value: a quote, a bracket, a label with a colon.
@@ -646,6 +781,69 @@ mod tests {
              HTTP/1.1\" 200 - via_upstream - \"-\" 0 5 1 1 \"-\" \"UF no_healthy_upstream\" \"id\" \
              \"a\" \"192.0.2.10:80\" c - - - - -",
         );
+    }
+
+    #[test]
+    fn its_log_of_a_request_is_read() {
+        for (line, want) in [
+            (
+                "[2026-11-20 15:16:30.123][17][debug][router] [source/common/router/router.cc:454] \
+                 [C0][S118] unknown cluster 'shop'",
+                "Envoy: NoCluster upstream=shop | unknown cluster 'shop'",
+            ),
+            (
+                "2026-11-20T15:16:30.123456Z     debug   envoy http      [C0][S118] Sending local \
+                 reply with details cluster_not_found",
+                "Envoy: NoCluster | Sending local reply with details cluster_not_found",
+            ),
+            (
+                "2026-11-20T15:16:30.123456Z\tdebug\tenvoy client external/envoy/x.cc:1\t[Tags: \
+                 \"ConnectionId\":\"3\"] Error dispatching received data: http/1.1 protocol error: \
+                 transfer encoding not allowed in 1xx or 204",
+                "Envoy: HeaderBad | Error dispatching received data: http/1.1 protocol error: \
+                 transfer encoding not allowed in 1xx or 204",
+            ),
+            (
+                "[2026-11-20 15:16:30.123][17][debug][client] [source/common/http/codec_client.cc:1] \
+                 [C5] protocol error: http/1.1 protocol error: both 'Content-Length' and \
+                 'Transfer-Encoding' are set.",
+                "Envoy: LengthAndChunked | protocol error: http/1.1 protocol error: both \
+                 'Content-Length' and 'Transfer-Encoding' are set",
+            ),
+        ] {
+            check(line, want);
+        }
+        check_nothing(
+            "[2026-11-20 15:16:30.123][17][debug][http] [source/x.cc:1] [C5] dispatch error: \
+             http/1.1 protocol error: HPE_INVALID_METHOD",
+        );
+        check_nothing(
+            "[2026-11-20 15:16:30.123][17][debug][router] [source/x.cc:1] [C0][S118] cluster 'shop' \
+             match for URL '/unknown cluster 'a''",
+        );
+    }
+
+    #[test]
+    fn codecs_and_cut_lines_are_read() {
+        check(
+            r#"{"response_code":502,"response_flags":"UPE","response_code_details":"upstream_reset_before_response_started{protocol_error|http1.content_length_and_chunked_not_allowed}","upstream_host":"192.0.2.1:80"}"#,
+            "served 502; Envoy: LengthAndChunked upstream=192.0.2.1:80 status=502 | \
+             content_length_and_chunked_not_allowed",
+        );
+        check_nothing(
+            r#"{"response_code":400,"response_flags":"DPE","response_code_details":"http1.codec_error","upstream_host":null}"#,
+        );
+        check(
+            "[2026-11-20T15:16:30.123Z] \"GET / HTTP/1.1\" 503 UC \
+             upstream_reset_before_response_started{connection_termination} - \"-\" 0 95",
+            "served 503; Envoy: Closed status=503 | \
+             upstream_reset_before_response_started{connection_termination}",
+        );
+        check(
+            "rpc error: code = Unavailable desc = no healthy upstream",
+            "Envoy: NoLiveUpstream | no healthy upstream",
+        );
+        check_nothing("name: no healthy upstream");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) const BALANCER: Reader = Reader {
 pub(super) const DETAILS: Reader = Reader {
     name: "Google Cloud statusDetails",
     product: Product::GcpLb,
-    hooks: &["statusDetails"],
+    hooks: &["statusDetails", "backend_", "client_", "failed_to_", "ssl_", "internal_error"],
     fits: |line| value(&line.text).is_some_and(|it| sign(it, Some(502)).is_some()),
     read: |line, sink| {
         let Some(value) = value(&line.text) else { return };
@@ -55,6 +55,36 @@ pub(super) const DETAILS: Reader = Reader {
              #statusdetails-http-success-messages",
     example: "  statusDetails: backend_connection_closed_before_data_sent_to_client",
 };
+
+/// `healthState: UNHEALTHY` of `gcloud compute backend-services get-health`.
+pub(super) const HEALTH: Reader = Reader {
+    name: "Google Cloud backend health",
+    product: Product::GcpLb,
+    hooks: &["healthState", "detailedHealthState"],
+    fits: |line| unhealthy(&line.text).is_some(),
+    read: |line, sink| {
+        let Some((words, sign)) = unhealthy(&line.text) else { return };
+        sink.event(Event::new(Product::GcpLb, sign, Trust::C, span_of(&line.text, words)));
+    },
+    source: "https://cloud.google.com/compute/docs/reference/rest/v1/backendServices/getHealth; \
+             https://cloud.google.com/load-balancing/docs/health-check-logging",
+    example: "  - healthState: UNHEALTHY",
+};
+
+fn unhealthy(text: &str) -> Option<(&str, Sign)> {
+    let bare = text.trim_start_matches(|it: char| it.is_whitespace() || "\"'-".contains(it));
+    let rest =
+        bare.strip_prefix("healthState").or_else(|| bare.strip_prefix("detailedHealthState"))?;
+    let value = rest.trim_start_matches(|it: char| it.is_whitespace() || "\"':=".contains(it));
+    let end = value.find(|it: char| !it.is_ascii_uppercase()).unwrap_or(value.len());
+    let sign = match &value[..end] {
+        "UNHEALTHY" => Sign::LbTargetUnhealthy,
+        "TIMEOUT" => Sign::HealthTimedOut,
+        "DRAINING" => Sign::LbDeregistered,
+        _ => return None,
+    };
+    (rest.len() > value.len()).then_some((&value[..end], sign))
+}
 
 pub(super) const RUN: Reader = Reader {
     name: "Cloud Run log",
@@ -106,7 +136,9 @@ fn sign(details: &str, status: Option<u16>) -> Option<Sign> {
         "invalid_http2_server_header_format"
         | "http2_server_push_canceled_invalid_response_code" => Sign::HeaderBad,
         "http_version_not_supported" => Sign::ProtocolError,
-        "internal_error" => flat::answered(status?)?,
+        "internal_error" | "load_balancer_configured_service_unavailable" => {
+            flat::answered(status?)?
+        }
         "ssl_certificate_san_verification_failed" => Sign::CertWrongName,
         "ssl_certificate_chain_verification_failed" => Sign::CertUntrusted,
         "ssl_san_verification_disabled" => return None,
@@ -128,13 +160,22 @@ fn path(url: &str) -> Option<&str> {
     rest.find('/').map(|at| &rest[at..])
 }
 
+/// The value after its key; or alone, as counts and columns of tables show it.
 fn value(text: &str) -> Option<&str> {
     let rest = text.trim_start().trim_start_matches(['"', '\'']);
-    let rest = rest.strip_prefix("jsonPayload.").unwrap_or(rest).strip_prefix("statusDetails")?;
-    let value = rest.trim_start_matches(|it: char| it.is_whitespace() || "\"':=".contains(it));
-    let end =
-        value.find(|it: char| !(it.is_ascii_alphanumeric() || it == '_')).unwrap_or(value.len());
-    (rest.len() > value.len()).then_some(&value[..end])
+    let keyed = rest.strip_prefix("jsonPayload.").unwrap_or(rest).strip_prefix("statusDetails");
+    let word = |it: &str| {
+        it.find(|it: char| !(it.is_ascii_alphanumeric() || it == '_')).unwrap_or(it.len())
+    };
+    if let Some(rest) = keyed {
+        let value =
+            rest.trim_start_matches(|it: char| it.is_whitespace() || "\"':=,|".contains(it));
+        return (rest.len() > value.len()).then_some(&value[..word(value)]);
+    }
+    let bare = text.trim_matches(|it: char| {
+        it.is_ascii_digit() || it.is_whitespace() || "\"'|,:()-*".contains(it)
+    });
+    (word(bare) == bare.len() && bare.contains('_')).then_some(bare)
 }
 
 const MESSAGES: &[Phrase] = &[
@@ -203,6 +244,14 @@ mod tests {
             "    \"statusDetails\": \"backend_timeout\",",
             "the Google Cloud load balancer: HeadTimedOut | backend_timeout",
         );
+        check(
+            "     19 \"backend_connection_closed_before_data_sent_to_client\"",
+            "the Google Cloud load balancer: Closed | backend_connection_closed_before_data_sent_to_client",
+        );
+        check(
+            "| failed_to_pick_backend | 12 |",
+            "the Google Cloud load balancer: NoLiveUpstream | failed_to_pick_backend",
+        );
     }
 
     #[test]
@@ -211,6 +260,18 @@ mod tests {
             r#"{"httpRequest":{"status":200,"userAgent":"failed_to_pick_backend","statusDetails":"backend_timeout"},"jsonPayload":{"statusDetails":"response_sent_by_backend"}}"#,
         );
         check_nothing("a note on statusDetails: backend_timeout");
+        check_nothing("a backend_timeout");
+        check_nothing("internal_errors");
+    }
+
+    #[test]
+    fn the_health_of_backends_is_read() {
+        check(
+            "    \"healthState\": \"UNHEALTHY\",",
+            "the Google Cloud load balancer: LbTargetUnhealthy | UNHEALTHY",
+        );
+        check_nothing("  - healthState: HEALTHY");
+        check_nothing("a healthState: UNHEALTHY");
     }
 
     #[test]

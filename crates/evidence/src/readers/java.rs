@@ -35,6 +35,20 @@ pub(super) const LOG: Reader = Reader {
         "was already in use",
         "is not available, request timed out after",
         "Unable to find instance for ",
+        "No servers available for service",
+        "No instances available for ",
+        "Load balancer does not ",
+        "Request header is too large",
+        "Header is too large",
+        "eader larger than",
+        "eader is larger than",
+        "Request Header Fields Too Large",
+        "Response took longer than timeout",
+        "Pending acquire queue has reached its maximum size",
+        "Pool#acquire(Duration) has been pending",
+        "does not permit further calls",
+        "short-circuited and is OPEN",
+        "finishConnect(..) failed",
         "Connection prematurely closed BEFORE response",
         "Pause Full",
         "Pause Young",
@@ -102,6 +116,36 @@ const RULES: &[(Product, Rule)] = &[
         ),
     ),
     (Product::Spring, rule("Unable to find instance for {detail}", Sign::NoEndpoints)),
+    (Product::Spring, rule("No servers available for service: {detail}", Sign::NoEndpoints)),
+    (Product::Spring, rule("No instances available for {detail}", Sign::NoEndpoints)),
+    (
+        Product::Spring,
+        rule(
+            "Load balancer does not have available server for client: {detail}",
+            Sign::NoEndpoints,
+        ),
+    ),
+    (
+        Product::Spring,
+        rule(
+            "Load balancer does not contain an instance for the service {detail}",
+            Sign::NoEndpoints,
+        ),
+    ),
+    (Product::Spring, rule("Response took longer than timeout: {detail}", Sign::HeadTimedOut)),
+    (
+        Product::Java,
+        rule("Pending acquire queue has reached its maximum size", Sign::ConnectionLimit),
+    ),
+    (Product::Java, rule("Pool#acquire(Duration) has been pending", Sign::QueueTimedOut)),
+    (Product::Java, rule("CircuitBreaker '{who}' is OPEN and does not permit", Sign::CircuitOpen)),
+    (Product::Java, rule("Hystrix circuit short-circuited and is OPEN", Sign::CircuitOpen)),
+    (Product::Java, rule("Request header is too large", Sign::RequestTooBigForUpstream)),
+    (Product::Java, rule("Header is too large", Sign::RequestTooBigForUpstream)),
+    (
+        Product::Java,
+        rule("{_}«431» Request Header Fields Too Large", Sign::RequestTooBigForUpstream),
+    ),
     (Product::Java, rule("Connection prematurely closed BEFORE response", Sign::Closed)),
     (
         Product::Java,
@@ -225,7 +269,9 @@ fn first<'a>(line: &'a Line) -> Option<(Lead<'a>, Raised<'a>)> {
     }
     let cut = text.strip_prefix("Caused by: ");
     let raised = class(cut.unwrap_or(text))?;
-    let known = raised.kind == "java.lang.OutOfMemoryError" || raised.sign().is_some();
+    let known = raised.kind == "java.lang.OutOfMemoryError"
+        || raised.sign().is_some()
+        || WIRE.iter().any(|it| it.own && it.says(&raised));
     (known || has_frame(line)).then_some((lead, raised))
 }
 
@@ -249,7 +295,94 @@ fn class(text: &str) -> Option<Raised<'_>> {
 }
 
 fn has_frame(line: &Line) -> bool {
-    line.below().take(3).any(|it| is_frame(&it.text))
+    line.below().take(3).any(|it| is_frame(&it.text) || of_reactor(&it.text))
+}
+
+/// What an exception says of a connection to an upstream, where a gateway raised it.
+struct OfWire {
+    /// The end of the type's name, and words of its message.
+    kind: &'static str,
+    words: &'static str,
+    sign: Sign,
+    /// Gateways and balancers raise it and nobody else.
+    own: bool,
+}
+
+impl OfWire {
+    fn says(&self, raised: &Raised) -> bool {
+        raised.kind.ends_with(self.kind) && raised.message.contains(self.words)
+    }
+}
+
+const fn wire(kind: &'static str, words: &'static str, sign: Sign) -> OfWire {
+    OfWire { kind, words, sign, own: false }
+}
+
+const fn own(kind: &'static str, words: &'static str, sign: Sign) -> OfWire {
+    OfWire { kind, words, sign, own: true }
+}
+
+const WIRE: &[OfWire] = &[
+    own("NotFoundException", "Unable to find instance for ", Sign::NoEndpoints),
+    own("ClientException", "Load balancer does not have available server", Sign::NoEndpoints),
+    own("Exception", "Load balancer does not contain an instance", Sign::NoEndpoints),
+    own("IllegalStateException", "No instances available for ", Sign::NoEndpoints),
+    own("PoolAcquireTimeoutException", "", Sign::QueueTimedOut),
+    own("PoolAcquirePendingLimitException", "", Sign::ConnectionLimit),
+    own("CallNotPermittedException", "is OPEN and does not permit", Sign::CircuitOpen),
+    own("RuntimeException", "circuit short-circuited and is OPEN", Sign::CircuitOpen),
+    own("IllegalArgumentException", "Request header is too large", Sign::RequestTooBigForUpstream),
+    own("TimeoutException", "Response took longer than timeout", Sign::HeadTimedOut),
+    own("ResponseStatusException", "Response took longer than timeout", Sign::HeadTimedOut),
+    own("TimeoutException", "Response took longer than configured timeout", Sign::HeadTimedOut),
+    wire("DnsNameResolverTimeoutException", "", Sign::NameTimedOut),
+    wire("UnknownHostException", "timed out", Sign::NameTimedOut),
+    wire("UnknownHostException", "SERVFAIL", Sign::NameServerFailed),
+    wire("UnknownHostException", "", Sign::NameNotFound),
+    wire("ConnectException", "onnection refused", Sign::ConnectRefused),
+    wire("ConnectException", "onnection timed out", Sign::ConnectTimedOut),
+    wire("ConnectTimeoutException", "", Sign::ConnectTimedOut),
+    wire("NoRouteToHostException", "", Sign::HostUnreachable),
+    wire("AnnotatedNoRouteToHostException", "", Sign::HostUnreachable),
+    wire("ConnectException", "", Sign::ConnectFailed),
+    wire("PrematureCloseException", "DURING response", Sign::BodyCut),
+    wire("PrematureCloseException", "", Sign::Closed),
+    wire("NoHttpResponseException", "", Sign::Closed),
+    wire("ReadTimeoutException", "", Sign::HeadTimedOut),
+    wire("SocketTimeoutException", "onnect timed out", Sign::ConnectTimedOut),
+    wire("SocketTimeoutException", "", Sign::HeadTimedOut),
+    wire("HystrixTimeoutException", "", Sign::HeadTimedOut),
+    wire("NativeIoException", "Connection reset by peer", Sign::Reset),
+    wire("IOException", "Connection reset by peer", Sign::Reset),
+    wire("SocketException", "Connection reset", Sign::Reset),
+    wire("NotSslRecordException", "", Sign::TlsToPlain),
+    wire("SSLException", "Unsupported or unrecognized SSL message", Sign::TlsToPlain),
+    wire("SslHandshakeTimeoutException", "", Sign::TlsTimedOut),
+    wire("SSLHandshakeException", "unable to find valid certification path", Sign::CertUntrusted),
+    wire("SSLHandshakeException", "PKIX path validation failed", Sign::CertRefused),
+    wire("SSLHandshakeException", "No subject alternative", Sign::CertWrongName),
+    wire("SSLHandshakeException", "No name matching", Sign::CertWrongName),
+    wire("SSLHandshakeException", "handshake_failure", Sign::TlsCipher),
+    wire("SSLHandshakeException", "protocol_version", Sign::TlsVersion),
+    wire("SSLHandshakeException", "unrecognized_name", Sign::TlsNameRejected),
+    wire("SSLHandshakeException", "", Sign::TlsFailed),
+    wire("TooLongHttpHeaderException", "", Sign::HeadTooBig),
+    wire("TooLongFrameException", "HTTP header is larger than", Sign::HeadTooBig),
+];
+
+/// Frames and checkpoints of gateways: what such a trace could not reach is their upstream.
+fn of_gateway(text: &str) -> bool {
+    [
+        "org.springframework.cloud.gateway.",
+        "o.s.c.g.",
+        "com.netflix.zuul.",
+        "org.springframework.cloud.netflix.zuul.",
+        "org.springframework.cloud.netflix.ribbon.",
+        "com.netflix.loadbalancer.",
+        "org.mitre.dsmiley.httpproxy.",
+    ]
+    .iter()
+    .any(|it| text.contains(it))
 }
 
 fn is_frame(text: &str) -> bool {
@@ -257,7 +390,7 @@ fn is_frame(text: &str) -> bool {
         && text
             .trim_start()
             .strip_prefix("at ")
-            .is_some_and(|it| it.ends_with(')') && it.contains('('))
+            .is_some_and(|it| it.contains('(') && it.contains(')'))
 }
 
 fn belongs(text: &str) -> bool {
@@ -265,6 +398,18 @@ fn belongs(text: &str) -> bool {
         || text.starts_with("Caused by: ")
         || text.trim_start().starts_with("... ")
         || text.trim_start().starts_with("Suppressed: ")
+        || of_reactor(text)
+}
+
+/// What Reactor puts among the frames (reactor-core FluxOnAssembly).
+fn of_reactor(text: &str) -> bool {
+    let text = text.trim_start();
+    text.starts_with("|_")
+        || text.starts_with("*__checkpoint")
+        || text.starts_with("Error has been observed at the following site(s):")
+        || text.starts_with("Error has been observed by the following operator(s):")
+        || text.starts_with("Assembly trace from producer [")
+        || matches!(text, "Stack trace:" | "Original Stack Trace:")
 }
 
 fn read(line: &Line, sink: &mut dyn Sink) {
@@ -302,6 +447,32 @@ fn read(line: &Line, sink: &mut dyn Sink) {
     let boots = lines
         .iter()
         .any(|it| it.text.contains("SpringApplication.run") || it.text.contains(".main("));
+    let gateway = of_gateway(&line.text) || lines.iter().any(|it| of_gateway(&it.text));
+    let all = std::iter::once(&outer).chain(causes.iter().map(|it| &it.1));
+    let of_wire =
+        |it: &Raised| WIRE.iter().find(|of| (gateway || of.own) && of.says(it)).map(|of| of.sign);
+    if let Some((at, sign, raised)) =
+        all.enumerate().filter_map(|(at, it)| Some((at, of_wire(it)?, it))).last()
+    {
+        // Names and addresses are the gateway's own, as its routes have them.
+        let words = match raised.message {
+            "" => raised.text,
+            _ => crate::scan::clip(raised.text, 300),
+        };
+        let place_in = if at == 0 { &*line.text } else { &*causes[at - 1].0.text };
+        let product = match sign {
+            Sign::RequestTooBigForUpstream => Product::Tomcat,
+            _ => Product::Spring,
+        };
+        let event = Event::new(product, sign, Trust::D, span(place_in, words))
+            .at(lead.at)
+            .upstream(dialled(raised.message).or_else(|| raised.dialled()))
+            .detail(Some(words.to_owned()));
+        return match at {
+            0 => sink.event(event),
+            _ => sink.event_below(causes[at - 1].0, event),
+        };
+    }
     // What a driver says is more than that a socket refused; else the last cause is the reason.
     let external = |it: &Option<Sign>| {
         matches!(it, Some(Sign::ExternalFailed | Sign::ExternalTimedOut) | None)
@@ -324,9 +495,83 @@ fn read(line: &Line, sink: &mut dyn Sink) {
     }
 }
 
+/// `Connection refused: shop/192.0.2.7:8080`, `failed to resolve 'shop.internal' after 2 queries`,
+/// `Unable to find instance for shop`.
+fn dialled(message: &str) -> Option<String> {
+    if let Some(it) = message.rsplit(": ").next().filter(|it| it.contains('/')) {
+        let address = it.rsplit('/').next()?;
+        let address = address.split([' ', ',']).next()?;
+        let host = it.split('/').next().filter(|it| !it.is_empty() && !it.contains(' '));
+        crate::address::port(address)?;
+        return Some(match (host, address.rsplit_once(':')) {
+            (Some(host), Some((_, port))) => format!("{host}:{port}"),
+            _ => address.to_owned(),
+        });
+    }
+    let lowered = message.strip_prefix("Failed to resolve '");
+    let name = lowered.or_else(|| message.strip_prefix("failed to resolve '"))?;
+    name.split('\'').next().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn what_a_gateway_could_not_reach_is_its_upstream() {
+        let checkpoint = "\tSuppressed: reactor.core.publisher.FluxOnAssembly$OnAssemblyException: \nError has been observed at the following site(s):\n\t|_ checkpoint ⇢ org.springframework.cloud.gateway.filter.WeightCalculatorWebFilter [DefaultWebFilterChain]\n";
+        for (first, want) in [
+            (
+                "java.net.UnknownHostException: failed to resolve 'shop.internal' after 2 queries",
+                "NameNotFound upstream=shop.internal",
+            ),
+            (
+                "io.netty.channel.AbstractChannel$AnnotatedConnectException: finishConnect(..) failed: Connection refused: shop/192.0.2.7:8080",
+                "ConnectRefused upstream=shop:8080",
+            ),
+            (
+                "io.netty.channel.ConnectTimeoutException: connection timed out: /192.0.2.7:8080",
+                "ConnectTimedOut upstream=192.0.2.7:8080",
+            ),
+            (
+                "reactor.netty.http.client.PrematureCloseException: Connection prematurely closed BEFORE response",
+                "Closed",
+            ),
+        ] {
+            check(
+                &format!("{first}\n{checkpoint}"),
+                &format!("Spring Boot: {want} detail={first} | {first}"),
+            );
+        }
+        // Without a gateway in the trace, a dependency of the app was meant.
+        check(
+            "java.net.UnknownHostException: shop.internal\n\tat com.example.Shop.pay(Shop.java:42)\n",
+            "Java: DbNameUnknown who=com.example.Shop.pay(Shop.java:42) detail=java.net.UnknownHostException: shop.internal | java.net.UnknownHostException: shop.internal",
+        );
+    }
+
+    #[test]
+    fn balancers_and_limits_are_told_wherever_they_are_raised() {
+        for (line, want) in [
+            (
+                "org.springframework.cloud.gateway.support.NotFoundException: Unable to find instance for shop",
+                "NoEndpoints",
+            ),
+            (
+                "com.netflix.client.ClientException: Load balancer does not have available server for client: shop",
+                "NoEndpoints",
+            ),
+        ] {
+            check(line, &format!("Spring Boot: {want} detail={line} | {line}"));
+        }
+        check(
+            "2026-11-20 15:16:30.123  WARN 1 --- [x] o.s.c.l.core.RoundRobinLoadBalancer : No servers available for service: shop",
+            "Spring Boot: NoEndpoints detail=shop | No servers available for service: shop",
+        );
+        let large = "java.lang.IllegalArgumentException: Request header is too large";
+        check(large, &format!("Tomcat: RequestTooBigForUpstream detail={large} | {large}"));
+        check_nothing("a caller sent No servers available for service: shop");
+    }
 
     #[test]
     fn its_own_acts_are_read() {

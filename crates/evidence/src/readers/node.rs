@@ -18,7 +18,7 @@ use crate::trust::Trust;
 pub(super) const ERROR: Reader = Reader {
     name: "Node error",
     product: Product::Node,
-    hooks: &["Error: ", "Error [", "error: ", "UnhandledPromiseRejection"],
+    hooks: &["Error: ", "Error [", "error: ", "UnhandledPromiseRejection", "nhandled "],
     fits: |line| error(line).is_some(),
     read,
     source: "Node 20.20: lib/internal/errors.js, lib/internal/process/promises.js; measured",
@@ -114,12 +114,192 @@ fn is_address(text: &str) -> bool {
     text.starts_with("http") || crate::address::port(crate::address::authority(text)).is_some()
 }
 
+pub(super) const PROXY: Reader = Reader {
+    name: "Node proxies (http-proxy, Vite, webpack-dev-server, Next)",
+    product: Product::Node,
+    hooks: &[
+        "[HPM] Error occurred while ",
+        "Could not proxy request ",
+        "Error occurred while trying to prox",
+        "Error occurred while proxying request ",
+        "http proxy error",
+        "ws proxy error",
+        "Failed to proxy http",
+    ],
+    fits: |line| proxied(line).is_some(),
+    read: |line, sink| {
+        let Some(it) = proxied(line) else { return };
+        if let Some(last) = &it.last {
+            sink.taken(last);
+        }
+        let span = span(&line.text, it.words);
+        sink.event(
+            Event::new(Product::Node, it.sign, Trust::C, span)
+                .at(Lead::of(&line.text).at)
+                .upstream(it.upstream)
+                .detail(it.code),
+        );
+    },
+    source: "http-proxy-middleware 0.19 to 3: src/plugins/default/logger-plugin.ts; \
+             react-dev-utils WebpackDevServerUtils.js; vite src/node/server/middlewares/proxy.ts; \
+             next server/lib/router-utils/proxy-request.ts",
+    example: "[HPM] Error occurred while proxying request localhost:3000/api to http://localhost:5000/ \
+              [ECONNREFUSED] (https://nodejs.org/api/errors.html#errors_common_system_errors)",
+};
+
+/// A request that a proxy of Node could not pass on.
+struct Proxied<'a> {
+    sign: Sign,
+    words: &'a str,
+    upstream: Option<String>,
+    code: Option<String>,
+    last: Option<Below<'a>>,
+}
+
+/// The target comes after the request, whose path has no space in it; the code of the error comes
+/// last, or in the lines below.
+fn proxied<'a>(line: &'a Line<'a>) -> Option<Proxied<'a>> {
+    let text = line.text.trim_end();
+    let lead = Lead::of(text).inset;
+    let starts = [
+        "[HPM] ",
+        "<e> ",
+        "[webpack-dev-server] ",
+        "[vite] ",
+        "Proxy error: ",
+        "Proxy error ",
+        "Internal server error: ",
+        "\u{2a2f} ",
+        "X ",
+    ];
+    let mut rest = text[lead..].trim_start();
+    // Vite's time of day stands before its name.
+    if let Some(at) = rest.find("[vite] ").filter(|at| *at < 16) {
+        rest = &rest[at..];
+    }
+    while let Some(after) = starts.iter().find_map(|it| rest.strip_prefix(it)) {
+        rest = after.trim_start();
+    }
+    let heads = [
+        "Error occurred while trying to proxy request ",
+        "Error occurred while trying to proxy to: ",
+        "Error occurred while trying to proxy: ",
+        "Error occurred while proxying request ",
+        "Could not proxy request ",
+        "http proxy error: ",
+        "http proxy error at ",
+        "ws proxy error: ",
+        "ws proxy error at ",
+        "ws proxy error:",
+        "Failed to proxy ",
+    ];
+    let (head, after) = heads.iter().find_map(|it| Some((*it, rest.strip_prefix(it)?)))?;
+    let target = after
+        .rfind(" to http")
+        .or_else(|| after.rfind(" to ws"))
+        .map(|at| &after[at + " to ".len()..])
+        .or_else(|| head.starts_with("Failed").then_some(after));
+    let target = target.and_then(|it| it.split([' ', ',']).next());
+    let target = target.map(|it| it.trim_end_matches(['.', ':']));
+    // Code and address follow what a caller sent, so they are searched only after the target, or
+    // below; a path is no word of a caller's that holds brackets and blanks.
+    let tail = match target {
+        Some(it) => &text[span(text, it).end..],
+        None => after.split_once(' ').map_or("", |it| it.1),
+    };
+    let mut sign = None;
+    let mut dialled = None;
+    let mut code = None;
+    let mut last = None;
+    for (at, it) in std::iter::once(tail.to_owned())
+        .chain(line.below().take(4).map(|it| it.text.into_owned()))
+        .enumerate()
+    {
+        let own = at == 0
+            || it.contains("Error")
+            || it.starts_with("See https://nodejs.org")
+            || it.contains("code: '")
+            || it.trim_start().starts_with("at ");
+        if !own {
+            break;
+        }
+        if let Some((word, found)) = code_of(&it) {
+            dialled = Raised::any(it.trim_start()).and_then(|it| it.dialled()).or_else(|| {
+                let rest = it.split_once("connect ECONNREFUSED ")?.1;
+                rest.split([' ', ',']).next().map(str::to_owned)
+            });
+            (sign, code) = (Some(found), Some(word.to_owned()));
+            last = (at > 0).then(|| line.below().nth(at - 1)).flatten();
+            break;
+        }
+    }
+    // The words before the request are the proxy's own, and so is the target.
+    let words = match target {
+        Some(it) if !head.starts_with("Failed") => it,
+        _ => rest[..head.len()].trim_end_matches([' ', ':']),
+    };
+    Some(Proxied {
+        sign: sign.unwrap_or(Sign::ConnectFailed),
+        words,
+        upstream: target
+            .filter(|it| it.contains("://"))
+            .map(|it| it.split(['?', '#']).next().unwrap_or(it).to_owned())
+            .or(dialled),
+        code,
+        last,
+    })
+}
+
+/// The code or words of an error of Node's, and what they say of a connection to an upstream.
+fn code_of(text: &str) -> Option<(&'static str, Sign)> {
+    const CODES: &[(&str, Sign)] = &[
+        ("ECONNREFUSED", Sign::ConnectRefused),
+        ("socket hang up", Sign::Closed),
+        ("ECONNRESET", Sign::Reset),
+        ("ESOCKETTIMEDOUT", Sign::HeadTimedOut),
+        ("ETIMEDOUT", Sign::ConnectTimedOut),
+        ("ENOTFOUND", Sign::NameNotFound),
+        ("EAI_AGAIN", Sign::NameTimedOut),
+        ("EHOSTUNREACH", Sign::HostUnreachable),
+        ("ENETUNREACH", Sign::NetworkUnreachable),
+        ("EADDRNOTAVAIL", Sign::NoLocalPort),
+        ("EMFILE", Sign::NoDescriptors),
+        ("EPIPE", Sign::SendBroken),
+        ("ENOENT", Sign::SocketMissing),
+        ("EACCES", Sign::ConnectDenied),
+        ("DEPTH_ZERO_SELF_SIGNED_CERT", Sign::CertSelfSigned),
+        ("SELF_SIGNED_CERT_IN_CHAIN", Sign::CertUntrusted),
+        ("self-signed certificate in certificate chain", Sign::CertUntrusted),
+        ("self signed certificate in certificate chain", Sign::CertUntrusted),
+        ("self-signed certificate", Sign::CertSelfSigned),
+        ("self signed certificate", Sign::CertSelfSigned),
+        ("UNABLE_TO_VERIFY_LEAF_SIGNATURE", Sign::CertIncomplete),
+        ("unable to verify the first certificate", Sign::CertIncomplete),
+        ("UNABLE_TO_GET_ISSUER_CERT_LOCALLY", Sign::CertUntrusted),
+        ("unable to get local issuer certificate", Sign::CertUntrusted),
+        ("CERT_HAS_EXPIRED", Sign::CertExpired),
+        ("certificate has expired", Sign::CertExpired),
+        ("ERR_TLS_CERT_ALTNAME_INVALID", Sign::CertWrongName),
+        ("does not match certificate's altnames", Sign::CertWrongName),
+        ("ERR_SSL_WRONG_VERSION_NUMBER", Sign::TlsToPlain),
+        ("wrong version number", Sign::TlsToPlain),
+        ("EPROTO", Sign::TlsFailed),
+        ("HPE_HEADER_OVERFLOW", Sign::HeadTooBig),
+        ("HPE_INVALID_CONTENT_LENGTH", Sign::LengthInvalid),
+        ("HPE_UNEXPECTED_CONTENT_LENGTH", Sign::LengthAndChunked),
+        ("HPE_INVALID_CHUNK_SIZE", Sign::ChunkBad),
+        ("HPE_INVALID_HEADER_TOKEN", Sign::HeaderBad),
+        ("HPE_INVALID_CONSTANT", Sign::NotHttp),
+        ("HPE_", Sign::ProtocolError),
+    ];
+    CODES.iter().find(|(words, _)| text.contains(words)).copied()
+}
+
 /// The first line of an error: words that only Node writes, or a frame of JavaScript below.
 fn error<'a>(line: &'a Line) -> Option<(Lead<'a>, Raised<'a>)> {
     let lead = Lead::of(&line.text);
     let text = line.text[lead.inset..].trim_start();
-    let text = text.strip_prefix("Uncaught ").unwrap_or(text);
-    let text = text.strip_prefix("Unhandled Rejection at: Promise ").unwrap_or(text);
+    let (text, unhandled) = introduced(text);
     let raised = coded(text).or_else(|| Raised::of(text))?;
     let javascript = !raised.kind.contains('.') && !raised.kind.contains("::");
     let own = [
@@ -140,7 +320,33 @@ fn error<'a>(line: &'a Line) -> Option<(Lead<'a>, Raised<'a>)> {
     ];
     let fixed =
         own.iter().any(|it| raised.message.starts_with(it)) && raised.kind.ends_with("Error");
-    (javascript && (fixed || has_frame(line))).then_some((lead, raised))
+    (javascript && (fixed || unhandled || has_frame(line))).then_some((lead, raised))
+}
+
+/// What runtimes and libraries write before an error that nobody caught, taken off; whether only
+/// they write it.
+fn introduced(text: &str) -> (&str, bool) {
+    // `(node:7) UnhandledPromiseRejectionWarning: TypeError: x`.
+    let process = text.strip_prefix("(node:").and_then(|it| it.split_once(") ")).map(|it| it.1);
+    let text = process.unwrap_or(text);
+    for (words, sure) in [
+        ("Uncaught Exception: ", true),
+        ("uncaughtException: ", true),
+        ("Uncaught ", false),
+        ("Unhandled Rejection at: Promise ", true),
+        ("Unhandled Rejection: ", true),
+        ("Unhandled rejection: ", true),
+        ("Unhandled rejection ", true),
+        ("unhandledRejection: ", true),
+        ("Possibly unhandled ", true),
+        ("UnhandledPromiseRejectionWarning: ", process.is_some()),
+        ("Unhandled promise rejection: ", true),
+    ] {
+        if let Some(rest) = text.strip_prefix(words) {
+            return (rest, sure);
+        }
+    }
+    (text, false)
 }
 
 /// `Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'x'`: the code stands between.
@@ -165,7 +371,9 @@ fn is_frame(text: &str) -> bool {
                 || it.contains("node:")
                 || it.contains("<anonymous>")
                 || it.contains(".mjs")
-                || it.contains(".cjs"))
+                || it.contains(".cjs")
+                || it.contains(".coffee")
+                || it.contains(".jsx"))
     })
 }
 
@@ -292,6 +500,58 @@ mod tests {
             "[Nest] 7  - 11/20/2026, 3:16:30 PM     LOG [NestApplication] Nest application successfully started +2ms",
             "Node: Ready | [NestApplication] Nest application successfully started",
         );
+    }
+
+    #[test]
+    fn a_proxy_names_its_target_and_the_code() {
+        for (line, want) in [
+            (
+                "[HPM] Error occurred while trying to proxy request /api/x from localhost:3000 to http://127.0.0.1:5000 (ECONNREFUSED) (https://nodejs.org/api/errors.html#errors_common_system_errors)",
+                "Node: ConnectRefused upstream=http://127.0.0.1:5000 detail=ECONNREFUSED | http://127.0.0.1:5000",
+            ),
+            (
+                "<e> [webpack-dev-server] [HPM] Error occurred while proxying request localhost:3000/x to https://localhost:4000/ [EPROTO]",
+                "Node: TlsFailed upstream=https://localhost:4000/ detail=EPROTO | https://localhost:4000/",
+            ),
+            (
+                "Proxy error: Could not proxy request /api/x from localhost:3000 to http://localhost:5000.\nSee https://nodejs.org/api/errors.html#errors_common_system_errors for more information (ECONNREFUSED).",
+                "Node: ConnectRefused upstream=http://localhost:5000 detail=ECONNREFUSED | http://localhost:5000",
+            ),
+            (
+                "Proxy error: Could not proxy request /api from localhost:3000 to http://[::1]:5000/.",
+                "Node: ConnectFailed upstream=http://[::1]:5000/ | http://[::1]:5000/",
+            ),
+            (
+                "3:16:30 PM [vite] http proxy error: /api/x\nError: connect ECONNREFUSED 127.0.0.1:5000\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1495:16)",
+                "Node: ConnectRefused upstream=127.0.0.1:5000 detail=ECONNREFUSED | http proxy error",
+            ),
+            (
+                "Failed to proxy http://localhost:5000/api Error: socket hang up",
+                "Node: Closed upstream=http://localhost:5000/api detail=socket hang up | Failed to proxy",
+            ),
+        ] {
+            check(line, want);
+        }
+        check_nothing("the caller sent Could not proxy request /x to http://a (ECONNREFUSED)");
+        check(
+            "[HPM] Error occurred while proxying request a/ECONNREFUSED to http://b:80/ [ECONNRESET]",
+            "Node: Reset upstream=http://b:80/ detail=ECONNRESET | http://b:80/",
+        );
+    }
+
+    #[test]
+    fn what_nobody_caught_is_an_error_without_frames() {
+        for line in [
+            "Unhandled rejection TypeError: a.b is not a function",
+            "(node:7) UnhandledPromiseRejectionWarning: TypeError: a.b is not a function",
+            "Possibly unhandled TypeError: a.b is not a function",
+        ] {
+            check(
+                line,
+                "Node: UnhandledException detail=TypeError: a.b is not a function | TypeError: a.b is not a function",
+            );
+        }
+        check_nothing("UnhandledPromiseRejectionWarning: TypeError: a.b is not a function");
     }
 
     #[test]

@@ -83,6 +83,38 @@ pub(super) const TEXT: Reader = Reader {
         "getaddrinfo E",
         "emporary failure in name resolution",
         "connect E",
+        "FATAL:  ",
+        "FATAL: ",
+        "password authentication failed for user",
+        "sorry, too many clients already",
+        "remaining connection slots are reserved",
+        "Access denied for user '",
+        "SQLSTATE[",
+        "Can't connect to MySQL server on ",
+        "Can't connect to local MySQL server",
+        "MySQL server has gone away",
+        "Could not connect to Redis at ",
+        "NOAUTH Authentication required",
+        "WRONGPASS ",
+        "ACCESS_REFUSED - Login was refused",
+        "onnection to server at \"",
+        "tarted at ",
+        "ervice on port",
+        "erver on port",
+        "ccepting connections ",
+        "ound to ",
+        "serving on ",
+        "Serving on ",
+        "erving HTTP on ",
+        "vailable at ",
+        "vailable on ",
+        "istening: ",
+        "istening port",
+        "unning in ",
+        "unning on: ",
+        "on port",
+        "tarted on ",
+        "isten on ",
     ],
     fits: |line| said(line).is_some(),
     read: |line, sink| {
@@ -105,6 +137,7 @@ fn said<'a>(line: &'a Line) -> Option<Event<'a>> {
         return phrases::said(line);
     }
     let event = listening(text, message)
+        .or_else(|| database(text, message))
         .or_else(|| phrases::said(line))
         .or_else(|| fault(text, message).filter(|_| !lead.level.is_some_and(pasted::is_calm)))?;
     Some(event.at(lead.at).pid(lead.pid))
@@ -112,7 +145,7 @@ fn said<'a>(line: &'a Line) -> Option<Event<'a>> {
 
 /// Words that may stand before: `server is `, `App is running, server is `, `🚀 Server ready, `.
 fn is_introduction(text: &str) -> bool {
-    const WORDS: [&str; 22] = [
+    const WORDS: &[&str] = &[
         "",
         "server",
         "app",
@@ -135,6 +168,28 @@ fn is_introduction(text: &str) -> bool {
         "ready",
         "and",
         "successfully",
+        "backend",
+        "frontend",
+        "client",
+        "server's",
+        "site",
+        "webserver",
+        "dev",
+        "development",
+        "production",
+        "local",
+        "starting",
+        "up",
+        "your",
+        "has",
+        "been",
+        "serving",
+        "available",
+        "proxy",
+        "grpc",
+        "rest",
+        "daemon",
+        "instance",
     ];
     text.len() <= 60
         && text.split([' ', ',', ':', '!', '.', '-', '>']).all(|it| {
@@ -143,7 +198,7 @@ fn is_introduction(text: &str) -> bool {
         })
 }
 
-const LISTENS: [&str; 8] = [
+const LISTENS: &[&str] = &[
     "istening on ",
     "istening at ",
     "istening to ",
@@ -152,11 +207,36 @@ const LISTENS: [&str; 8] = [
     "erver started on ",
     "pp started on ",
     "started on ",
+    "started at ",
+    "istening on: ",
+    "istening at: ",
+    "istening port ",
+    "istening port: ",
+    "unning on: ",
+    "unning at: ",
+    "serving on ",
+    "Serving on ",
+    "erving HTTP on ",
+    "vailable at ",
+    "vailable on ",
+    "erver on port ",
+    "tarting server on ",
+    "ound to ",
+    "ccepting connections at ",
+    "ccepting connections on ",
+    "unning server on ",
+    "isten on ",
+    "erver up on ",
 ];
 
 /// `Server is listening on port 3000`, `running on http://0.0.0.0:8080`.
 fn listening<'a>(text: &'a str, message: &'a str) -> Option<Event<'a>> {
-    let (at, words) = LISTENS.iter().filter_map(|it| Some((message.find(it)?, *it))).min()?;
+    let (at, words) = LISTENS
+        .iter()
+        .filter_map(|it| Some((message.find(it)?, *it)))
+        .min_by_key(|(at, words)| (*at, std::cmp::Reverse(words.len())))?;
+    // `server on port 3000`: the port is what the words end with.
+    let words = words.strip_suffix("port ").unwrap_or(words);
     let lead = message[..at].trim_end_matches(|it: char| it.is_ascii_alphabetic());
     if !is_introduction(lead) {
         return None;
@@ -182,6 +262,19 @@ fn listening<'a>(text: &'a str, message: &'a str) -> Option<Event<'a>> {
             let number = word.len() >= 2 && word.parse::<u16>().is_ok();
             let socket =
                 word.starts_with("unix:") || word.starts_with('/') && word.ends_with(".sock");
+            // `0.0.0.0 port 8000`, as Python's http.server writes it.
+            let apart = rest[word.len()..].strip_prefix(" port ").and_then(crate::reader::number);
+            if let Some(port) = apart.filter(|it| (1..65536).contains(it)) {
+                let end = text.len() - rest.len() + word.len() + " port ".len();
+                let digits = text[end..].bytes().take_while(u8::is_ascii_digit).count();
+                let event = Event::new(
+                    Product::Unknown,
+                    Sign::Listening,
+                    Trust::D,
+                    inset + lead.len()..end + digits,
+                );
+                return Some(event.upstream(Some(format!("{word}:{port}"))));
+            }
             let upstream = match number {
                 true => format!("*:{word}"),
                 false => word.to_owned(),
@@ -193,6 +286,61 @@ fn listening<'a>(text: &'a str, message: &'a str) -> Option<Event<'a>> {
     let start = inset + lead.len();
     let span: Range<usize> = start..end;
     Some(Event::new(Product::Unknown, Sign::Listening, Trust::D, span).upstream(Some(upstream)))
+}
+
+/// What clients of databases, caches and brokers write, after what a program says it did: the words
+/// of the server, which an app has no reason to say of itself.
+fn database<'a>(text: &'a str, message: &'a str) -> Option<Event<'a>> {
+    const SAID: &[(&str, Sign)] = &[
+        ("password authentication failed for user", Sign::DbAuthFailed),
+        ("no pg_hba.conf entry for host", Sign::DbAuthFailed),
+        ("sorry, too many clients already", Sign::DbTooManyClients),
+        ("remaining connection slots are reserved", Sign::DbTooManyClients),
+        ("too many connections for role", Sign::DbTooManyClients),
+        ("too many connections for database", Sign::DbTooManyClients),
+        ("the database system is starting up", Sign::DbFailover),
+        ("the database system is shutting down", Sign::DbFailover),
+        ("the database system is in recovery mode", Sign::DbFailover),
+        ("Access denied for user '", Sign::DbAuthFailed),
+        ("SQLSTATE[HY000] [1045]", Sign::DbAuthFailed),
+        ("SQLSTATE[HY000] [1040]", Sign::DbTooManyClients),
+        ("SQLSTATE[08004] [1040]", Sign::DbTooManyClients),
+        ("SQLSTATE[HY000] [2002] php_network_getaddresses", Sign::DbNameUnknown),
+        ("SQLSTATE[HY000] [2002]", Sign::DbRefused),
+        ("SQLSTATE[HY000] [2003]", Sign::DbRefused),
+        ("SQLSTATE[HY000]: General error: 2006", Sign::DbFailover),
+        ("SQLSTATE[08006] [7]", Sign::DbRefused),
+        ("Can't connect to MySQL server on ", Sign::DbRefused),
+        ("Can't connect to local MySQL server", Sign::DbRefused),
+        ("MySQL server has gone away", Sign::DbFailover),
+        ("Could not connect to Redis at ", Sign::CacheDown),
+        ("NOAUTH Authentication required", Sign::DbAuthFailed),
+        ("WRONGPASS invalid username-password pair", Sign::DbAuthFailed),
+        ("ACCESS_REFUSED - Login was refused", Sign::DbAuthFailed),
+        ("onnection to server at \"", Sign::DbRefused),
+    ];
+    let (at, words, sign) = SAID
+        .iter()
+        .filter_map(|(words, sign)| Some((message.find(words)?, *words, *sign)))
+        .min_by_key(|it| it.0)?;
+    let before = &message[..at];
+    let quoted = before.contains(['"', '{', '<', '?', '`'])
+        || before.matches('\'').count() % 2 == 1
+        || before.contains("HTTP/");
+    let ends = before.is_empty()
+        || ["FATAL: ", "ERROR: ", ": ", "] ", ") ", "- "].iter().any(|it| before.ends_with(it))
+        || before.ends_with("FATAL:  ")
+        || before.ends_with('(')
+        || matches!(before, "c" | "C")
+        || before.ends_with(": c");
+    // Alone, words of a server may be anybody's; a client names what it did, or the server's level.
+    let named = !before.is_empty() || words.starts_with("SQLSTATE") || words.contains("connect");
+    if quoted || !ends || !named || before.len() > 160 {
+        return None;
+    }
+    let start = text.len() - message.len() + at;
+    let end = start + words.trim_end_matches(['\'', '"', ' ']).len();
+    Some(Event::new(Product::Unknown, sign, Trust::D, start..end))
 }
 
 const FAULTS: [(&str, Sign); 9] = [
@@ -295,6 +443,54 @@ mod tests {
             );
             assert!(quote.ends_with(found[0].split_once(" | ").expect("a quote").1), "{found:?}");
         }
+    }
+
+    #[test]
+    fn many_words_say_that_something_listens() {
+        for (line, upstream) in [
+            ("Server started on port 8080", "*:8080"),
+            ("Starting server on 0.0.0.0:8080", "0.0.0.0:8080"),
+            ("Serving HTTP on 0.0.0.0 port 8000", "0.0.0.0:8000"),
+            ("Backend server is running on: http://localhost:4000", "http://localhost:4000"),
+            ("Web server available at http://0.0.0.0:8080/", "http://0.0.0.0:8080"),
+            ("listening port: 3000", "*:3000"),
+            ("Server on port 3000", "*:3000"),
+            ("API server started at http://127.0.0.1:4000", "http://127.0.0.1:4000"),
+            ("listening on *:3000", "*:3000"),
+        ] {
+            let found = crate::testing::read(line).join("; ");
+            assert!(found.contains(&format!("Listening upstream={upstream} |")), "{line}: {found}");
+        }
+        check_nothing("The job was started at 10:30:05");
+        check_nothing("available at the front desk");
+        check_nothing("started on 2026-11-20");
+    }
+
+    #[test]
+    fn clients_of_databases_quote_the_server() {
+        for (line, want) in [
+            (
+                "Database connection failure: FATAL:  password authentication failed for user \"shop\"",
+                "DbAuthFailed | password authentication failed for user",
+            ),
+            (
+                "psql: error: connection to server at \"db\" (192.0.2.7), port 5432 failed: timeout",
+                "DbRefused | onnection to server at",
+            ),
+            (
+                "ERROR 1045 (28000): Access denied for user 'shop'@'192.0.2.1' (using password: YES)",
+                "DbAuthFailed | Access denied for user",
+            ),
+            (
+                "Could not connect to Redis at cache:6379: Connection refused",
+                "CacheDown | Could not connect to Redis at",
+            ),
+        ] {
+            check(line, &format!("the log: {want}"));
+        }
+        check_nothing("sorry, too many clients already");
+        check_nothing("GET /?q=FATAL:  password authentication failed for user HTTP/1.1");
+        check_nothing("the caller sent \"FATAL:  password authentication failed for user\"");
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub(super) const LOG: Reader = Reader {
         "The application has exited",
         "Could not spawn process for application",
         "Request queue full",
+        "Requests in queue: ",
+        "Requests in top-level queue : ",
+        "Unable to spawn",
+        "returned by the application",
         "The application encountered the following error",
         "Use Ctrl-C to stop",
         "Errno::EADDRINUSE",
@@ -88,16 +92,40 @@ const RULES: &[(Product, Rule)] = &[
         rule("Could not spawn process for application {who}: {detail}", Sign::BootFailed),
     ),
     (Product::Passenger, rule("Request queue full", Sign::PoolExhausted)),
+    (
+        Product::Passenger,
+        rule(
+            "Returning HTTP 503 due to: Request queue full (configured max. size: {number})",
+            Sign::PoolExhausted,
+        ),
+    ),
+    (
+        Product::Passenger,
+        rule("Returning HTTP 503 due to: Request queue full", Sign::PoolExhausted),
+    ),
+    (Product::Passenger, rule("Request queue is full. Returning an error", Sign::PoolExhausted)),
+    (Product::Passenger, rule("Requests in top-level queue : {number}", Sign::PoolExhausted)),
+    (Product::Passenger, rule("Requests in queue: {number}", Sign::PoolExhausted)),
+    (
+        Product::Passenger,
+        rule("Cannot checkout session because a spawning error occurred", Sign::BootFailed),
+    ),
     (Product::Passenger, guess("The application has exited", Sign::WorkerDied)),
 ];
 
 fn told<'a>(line: &'a Line) -> Option<Event<'a>> {
     let text = &*line.text;
     let (start, at) = message(text);
+    // An empty queue is no news.
+    let queued = |it: &Event| {
+        let full = text[start..].starts_with("Requests in ") && it.number == Some(0);
+        !full
+    };
     let event = RULES
         .iter()
         .find_map(|(product, rule)| rule::event(std::slice::from_ref(rule), *product, text, start))
-        .or_else(|| busy(text, start))?;
+        .or_else(|| busy(text, start))
+        .filter(queued)?;
     let seconds = event.product == Product::Unicorn && event.sign == Sign::WorkerTimedOut;
     let number = event.number.map(|it| if seconds { it.saturating_mul(1000) } else { it });
     Some(event.number(number).at(at))
@@ -114,8 +142,30 @@ fn message(text: &str) -> (usize, Option<crate::clock::Stamp>) {
             return (end + colon + 2, at);
         }
     }
+    if let Some(it) = of_passenger(text) {
+        return it;
+    }
     let lead = Lead::of(text);
-    (lead.inset, lead.at)
+    let rest = text[lead.inset..].trim_start();
+    (text.len() - rest.len(), lead.at)
+}
+
+/// `[ E 2026-11-20 15:16:30.1234 77/T1 age/Cor/App/Implementation.cpp:221 ]: [Client 10-5] `; before
+/// Passenger 5.1 without the level.
+fn of_passenger(text: &str) -> Option<(usize, Option<crate::clock::Stamp>)> {
+    let (head, mut rest) = text.strip_prefix("[ ")?.split_once(" ]: ")?;
+    let head = match head.as_bytes() {
+        [b'A'..=b'Z', b' ', ..] => &head[2..],
+        _ => head,
+    };
+    let (at, _) = crate::clock::iso(head)?;
+    if !head.contains('/') || head.len() > 120 {
+        return None;
+    }
+    if let Some((_, after)) = rest.strip_prefix("[Client ").and_then(|it| it.split_once("] ")) {
+        rest = after;
+    }
+    Some((text.len() - rest.len(), Some(at)))
 }
 
 /// `Errno::EADDRINUSE: Address already in use - bind(2) for "127.0.0.1" port 3000`, after the place
@@ -224,6 +274,26 @@ mod tests {
         ] {
             check(line, want);
         }
+    }
+
+    #[test]
+    fn passenger_says_that_its_queue_is_full() {
+        for line in [
+            "[ 2026-11-20 15:16:30.4234 17309/7f5e2abfd700 age/Cor/Req/CheckoutSession.cpp:236 ]: [Client 10-52] Returning HTTP 503 due to: Request queue full (configured max. size: 100)",
+            "[ N 2026-11-20 15:16:30.4234 17309/T3 age/Cor/Con/CheckoutSession.cpp:236 ]: [Client 1-5] Returning HTTP 503 due to: Request queue full (configured max. size: 100)",
+        ] {
+            check(
+                line,
+                "Passenger: PoolExhausted number=100 | Returning HTTP 503 due to: Request queue full (configured max. size: 100)",
+            );
+        }
+        check(
+            "  Requests in queue: 100",
+            "Passenger: PoolExhausted number=100 | Requests in queue: 100",
+        );
+        check_nothing("  Requests in queue: 0");
+        check_nothing("Requests in top-level queue : 0");
+        check_nothing("[ x ]: Returning HTTP 503 due to: Request queue full");
     }
 
     #[test]

@@ -31,14 +31,29 @@ pub(super) const LOG: Reader = Reader {
 
 /// The time, and the words after the level. The level is followed by a word of supervisord's own, so
 /// that no other logger's line fits.
-fn message(text: &str) -> Option<(Stamp, &str)> {
+fn message(text: &str) -> Option<(Option<Stamp>, &str)> {
+    if let Some(it) = bare(text) {
+        return Some((None, it));
+    }
     let (at, end) = clock::iso(text)?;
     if text.as_bytes().get(19) != Some(&b',') {
         return None;
     }
     let (level, message) = text[end..].strip_prefix(' ')?.split_once(' ')?;
     let known = matches!(level, "INFO" | "WARN" | "CRIT" | "ERRO" | "DEBG");
-    (known && LOG.hooks.iter().any(|it| message.starts_with(it))).then_some((at, message))
+    (known && LOG.hooks.iter().any(|it| message.starts_with(it))).then_some((Some(at), message))
+}
+
+/// A message without its time, where its shape is nobody else's: `exited: web (exit status 1; not
+/// expected)`, perhaps after its level.
+fn bare(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let text = text.strip_prefix("INFO ").unwrap_or(text);
+    let own = |start: &str, end: &str| text.starts_with(start) && text.ends_with(end);
+    let ended = text.starts_with("exited: ")
+        && (text.contains(" (exit status ") || text.contains(" (terminated by SIG"))
+        && text.ends_with("expected)");
+    (ended || own("gave up: ", "too many start retries too quickly")).then_some(text)
 }
 
 fn read(line: &Line, sink: &mut dyn Sink) {
@@ -47,7 +62,7 @@ fn read(line: &Line, sink: &mut dyn Sink) {
     let words = message.trim_end();
     sink.event(
         Event::new(Product::Supervisord, sign, Trust::B, span_of(&line.text, words))
-            .at(Some(at))
+            .at(at)
             .who(who)
             .number(number),
     );
@@ -128,6 +143,16 @@ mod tests {
         ] {
             check(&format!("2026-11-20 15:16:30,123 {words}"), want);
         }
+    }
+
+    #[test]
+    fn a_line_without_its_time_is_known_by_its_shape() {
+        check(
+            "exited: unicorn (exit status 1; not expected)",
+            "supervisord: ProcessExited who=unicorn number=1 | exited: unicorn (exit status 1; not expected)",
+        );
+        check_nothing("exited: unicorn and all");
+        check_nothing("job exited: web (exit status 3; not expected)");
     }
 
     #[test]

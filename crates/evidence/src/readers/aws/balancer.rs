@@ -61,7 +61,15 @@ pub(in crate::readers) const FIELDS: Reader = Reader {
 pub(in crate::readers) const HEALTH: Reader = Reader {
     name: "AWS target health",
     product: Product::AwsAlb,
-    hooks: &["Target.", "Elb.InternalError", "Health checks failed", "unhealthy in "],
+    hooks: &[
+        "Target.",
+        "Elb.InternalError",
+        "Health checks failed",
+        "unhealthy in ",
+        "UnhealthyThreshold",
+        "Request timed out",
+        "Connection to target failed",
+    ],
     fits: |line| find(REASONS, health_text(&line.text)).is_some(),
     read: |line, sink| {
         let text = health_text(&line.text);
@@ -78,6 +86,10 @@ const REASONS: &[Phrase] = &[
     phrase("Target.ResponseCodeMismatch", Sign::HealthWrongAnswer, Trust::C),
     phrase("Health checks failed with these codes", Sign::HealthWrongAnswer, Trust::C),
     phrase("Target.Timeout", Sign::HealthTimedOut, Trust::C),
+    phrase("Request timed out", Sign::HealthTimedOut, Trust::C),
+    phrase("Connection to target failed", Sign::HealthConnectFailed, Trust::C),
+    phrase("failed at least the UnhealthyThreshold number of", Sign::HealthFailed, Trust::C),
+    phrase("Health checks failed due to", Sign::HealthFailed, Trust::C),
     phrase("Target.FailedHealthChecks", Sign::HealthFailed, Trust::C),
     phrase("Target.NotRegistered", Sign::NoEndpoints, Trust::C),
     phrase("Target.NotInUse", Sign::NoEndpoints, Trust::C),
@@ -90,14 +102,31 @@ const REASONS: &[Phrase] = &[
 
 /// The start of a line, where a reason stands alone or as the value of a key: no free text.
 fn health_text(text: &str) -> &str {
-    let bare = text.trim_start_matches(|it: char| it.is_whitespace() || "\"'-{,".contains(it));
-    let keyed = ["Reason", "reason", "Description", "description", "TargetHealth", "State"]
+    let bare = text.trim_start_matches(|it: char| it.is_whitespace() || "\"'-{,|*".contains(it));
+    // Columns: the target, its port and state before the reason.
+    let state = ["unhealthy ", "unhealthy\t", "unhealthy|", "draining ", "unused "];
+    let row = state.iter().any(|it| bare.starts_with(it))
+        || bare.split_whitespace().take(4).any(|it| it == "unhealthy") && !bare.contains("HTTP/");
+    let keyed = row
+        || [
+            "Reason",
+            "reason",
+            "Description",
+            "description",
+            "TargetHealth",
+            "State",
+            "Health status details",
+            "Status details",
+            "HealthCheck",
+            "OutOfService",
+        ]
         .iter()
         .any(|it| bare.starts_with(it));
     match keyed
         || bare.starts_with("Target.")
         || bare.starts_with("Elb.")
         || bare.starts_with("Health checks failed")
+        || bare.starts_with("Instance has failed at least")
     {
         true => text,
         false => "",
@@ -357,6 +386,29 @@ mod tests {
              {statuses} 34 366 \"GET https://example.com:443/x HTTP/1.1\" \"{agent}\" - - arn:g \
              \"Root=1-5\" \"-\" \"-\" 0 2026-11-20T15:16:30.122000Z \"forward\" \"-\" \"{reason}\" \"-\" \"-\""
         )
+    }
+
+    #[test]
+    fn reasons_stand_in_columns_too() {
+        for (line, want) in [
+            (
+                "|  Reason       |  Target.Timeout                          |",
+                "HealthTimedOut | Target.Timeout",
+            ),
+            (
+                "i-0abc  80  unhealthy  Health checks failed with these codes: [404]",
+                "HealthWrongAnswer number=404 | Health checks failed with these codes",
+            ),
+            ("Health status details: Request timed out", "HealthTimedOut | Request timed out"),
+            (
+                "Instance has failed at least the UnhealthyThreshold number of health checks consecutively.",
+                "HealthFailed | failed at least the UnhealthyThreshold number of",
+            ),
+        ] {
+            check(line, &format!("AWS ALB: {want}"));
+        }
+        check_nothing("GET / HTTP/1.1 unhealthy Target.Timeout");
+        check_nothing("the Request timed out");
     }
 
     #[test]

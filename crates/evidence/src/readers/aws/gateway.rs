@@ -37,12 +37,14 @@ pub(in crate::readers) const ACCESS: Reader = Reader {
     product: Product::AwsApiGateway,
     hooks: &[],
     fits: |line| {
-        let text = &*line.text;
-        let named = text.contains("ntegration") || text.contains("esponseType");
-        text.starts_with('{') && named && access(text).is_some()
+        let text = object(&line.text);
+        let named = text.contains("ntegration")
+            || text.contains("esponseType")
+            || text.contains("esponse_type");
+        named && access(text).is_some()
     },
     read: |line, sink| {
-        if let Some(it) = access(&line.text) {
+        if let Some(it) = access(object(&line.text)) {
             it.tell(line, sink);
         }
     },
@@ -114,10 +116,28 @@ fn told(text: &str) -> Option<(&str, &'static Phrase, std::ops::Range<usize>)> {
 struct Access<'a> {
     flat: Flat<'a>,
     status: u16,
-    status_text: &'a str,
+    /// Missing where the entry was cut.
+    status_text: Option<&'a str>,
 }
 
-const RESPONSE: [&str; 3] = ["errorResponseType", "error.responseType", "responseType"];
+/// The object in a cell of a table, as queries of Logs Insights print it: `| TIME | {…} |`.
+fn object(text: &str) -> &str {
+    let bare = text.trim_start_matches(|it: char| it == '|' || it.is_whitespace());
+    let bare = match crate::clock::iso(bare) {
+        Some((_, end)) => bare[end..].trim_start_matches([' ', '|', '\t', ',']),
+        None => bare,
+    };
+    if bare.starts_with('{') { bare } else { "" }
+}
+
+const RESPONSE: [&str; 6] = [
+    "errorResponseType",
+    "error.responseType",
+    "responseType",
+    "error_responseType",
+    "error_response_type",
+    "response_type",
+];
 const INTEGRATION: [&str; 4] =
     ["integrationStatus", "integration_status", "integrationStatusCode", "integration.status"];
 
@@ -127,15 +147,23 @@ fn access(text: &str) -> Option<Access<'_>> {
         || ["integrationLatency", "integrationErrorMessage", "integrationError"]
             .iter()
             .any(|it| flat.has(it));
-    let status_text = flat.text("status")?;
-    let status = flat.status(&["status"])?;
+    let status_text = flat.text("status");
+    // Cut before the status, the kind of the answer tells it.
+    let told = flat.any(&RESPONSE).and_then(|it| match it {
+        "INTEGRATION_TIMEOUT" => Some(504),
+        "INTEGRATION_FAILURE" => Some(502),
+        _ => None,
+    });
+    let status = flat.status(&["status"]).or(told.filter(|_| status_text.is_none()))?;
     ours.then_some(Access { flat, status, status_text })
 }
 
 impl Access<'_> {
     fn tell(&self, line: &Line, sink: &mut dyn Sink) {
         let at = self.flat.time(&["requestTimeEpoch", "requestTime", "time", "timestamp"]);
-        sink.served(Served { at, status: self.status });
+        if self.status_text.is_some() {
+            sink.served(Served { at, status: self.status });
+        }
         if self.status < 500 {
             return;
         }
@@ -148,10 +176,12 @@ impl Access<'_> {
             (Some((sign, words)), ..) => (sign, words),
             (_, Some(kind @ "INTEGRATION_TIMEOUT"), _) => (Sign::IntegrationTimedOut, kind),
             (_, Some(kind @ "INTEGRATION_FAILURE"), _) => (Sign::Disconnected, kind),
-            (_, _, Some(500..)) => (Sign::RelayedError, self.status_text),
-            _ => match flat::answered(self.status) {
-                Some(sign) => (sign, self.status_text),
-                None => return,
+            (_, _, integration) => match (self.status_text, flat::answered(self.status)) {
+                (Some(words), _) if integration.is_some_and(|it| 500 <= it) => {
+                    (Sign::RelayedError, words)
+                }
+                (Some(words), Some(sign)) => (sign, words),
+                _ => return,
             },
         };
         let span = span_of(&line.text, words);
@@ -200,6 +230,15 @@ mod tests {
         check_nothing(
             r#"{"requestId":"x","status":"200","integrationStatus":"200","path":"/Malformed Lambda proxy response"}"#,
         );
+    }
+
+    #[test]
+    fn entries_in_tables_and_cut_ones_are_read() {
+        check(
+            r#"| 2026-11-20 15:16:30.709 | {"apiId": "x", "error_message": "Endpoint request timed out", "error_messageString": " "Endpoint request timed out"", "error_responseType": "INTEGRATION_TIMEOUT", "httpMethod": "POST","#,
+            "AWS API Gateway: IntegrationTimedOut status=504 | INTEGRATION_TIMEOUT",
+        );
+        check_nothing(r#"{"apiId":"x","userAgent":"INTEGRATION_TIMEOUT","responseType":"-""#);
     }
 
     #[test]

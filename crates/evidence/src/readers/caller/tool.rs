@@ -27,6 +27,36 @@ pub(in crate::readers) const CURL: Reader = Reader {
     example: "curl: (56) Received HTTP code 502 from proxy after CONNECT",
 };
 
+/// The loops of Istio's tasks: `curl -s -o /dev/null -w "sleep.foo to httpbin.bar: %{http_code}\n"`.
+pub(in crate::readers) const LOOP: Reader = Reader {
+    name: "status of a call between services",
+    product: Product::Curl,
+    hooks: &[": 502", ": 503", ": 504"],
+    fits: |line| between_services(&line.text).is_some(),
+    read: |line, sink| {
+        let Some((status, to)) = between_services(&line.text) else { return };
+        let text = line.text.trim();
+        let words = &text[text.len() - 3..];
+        let event =
+            Event::new(Product::Curl, Sign::CallerSawError, Trust::D, span_of(&line.text, words));
+        sink.event(event.number(Some(i64::from(status))).upstream(Some(to)));
+    },
+    source: "https://istio.io/latest/docs/tasks/security/authentication/authn-policy/",
+    example: "curl.foo to httpbin.bar: 503",
+};
+
+fn between_services(text: &str) -> Option<(u16, &str)> {
+    let (call, status) = text.trim().rsplit_once(": ")?;
+    let status = flat::status(status).filter(|it| (502..505).contains(it))?;
+    let (from, to) = call.split_once(" to ")?;
+    let named = |it: &str| {
+        !it.is_empty()
+            && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-._:/".contains(&it))
+            && it.contains(['.', ':', '-'])
+    };
+    (named(from) && named(to)).then_some((status, to))
+}
+
 pub(in crate::readers) const WGET: Reader = Reader {
     name: "wget output",
     product: Product::Curl,
@@ -204,6 +234,16 @@ fn proxy(text: &str) -> Option<(Range<usize>, Option<i64>)> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn loops_over_services_tell_the_status() {
+        check(
+            "sleep.foo to httpbin.bar: 503",
+            "curl: CallerSawError upstream=httpbin.bar number=503 | 503",
+        );
+        check_nothing("sleep.foo to httpbin.bar: 200");
+        check_nothing("I want to sum up: 503");
+    }
 
     #[test]
     fn curl_is_read_by_its_numbers() {
