@@ -9,6 +9,7 @@ mod cri;
 mod csv;
 mod docker_json;
 mod gcloud;
+mod grep;
 mod heroku;
 mod journal_json;
 mod journal_verbose;
@@ -60,6 +61,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "Docker json-file", strict: true, multiplexes: false, peel: docker_json::peel },
     Layer { name: "journald JSON", strict: true, multiplexes: true, peel: journal_json::peel },
     Layer { name: "CRI container log", strict: true, multiplexes: false, peel: cri::peel },
+    Layer { name: "grep", strict: false, multiplexes: true, peel: grep::peel },
     Layer { name: "docker compose logs", strict: false, multiplexes: true, peel: compose::peel },
     Layer { name: "kubectl logs --prefix", strict: true, multiplexes: true, peel: kubectl::peel },
     Layer { name: "heroku logs", strict: true, multiplexes: true, peel: heroku::peel },

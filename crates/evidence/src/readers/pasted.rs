@@ -88,7 +88,7 @@ fn is_request(text: &str) -> bool {
 }
 
 /// Without `> ` of a quotation, `- ` of a list, and the quotes or backticks around a whole line.
-pub(super) fn unmarked(text: &str) -> &str {
+fn unmarked(text: &str) -> &str {
     let mut text = text.trim();
     for _ in 0..8 {
         let marks = ["> ", ">", "- ", "* ", "`", "• ", "| ", "# ", "… ", "..."];
@@ -139,7 +139,7 @@ fn is_own(before: &str) -> bool {
     }
     // Quotes that a logger escaped are quotes all the same.
     let escapes = before.matches("\\\"").count();
-    marked && outside && plain && escapes % 2 == 0
+    marked && outside && plain && escapes.is_multiple_of(2)
 }
 
 /// Where a message of this line begins in it.

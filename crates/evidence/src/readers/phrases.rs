@@ -200,7 +200,7 @@ impl<'a> Message<'a> {
 
     /// Messages that programs of one kind share.
     fn fixed(&self) -> Option<Event<'a>> {
-        const TABLE: [(&str, Sign); 22] = [
+        const TABLE: [(&str, Sign); 27] = [
             ("upstream prematurely closed connection", Sign::Closed),
             ("no live upstreams", Sign::NoLiveUpstream),
             ("no healthy upstream", Sign::NoLiveUpstream),
@@ -222,6 +222,12 @@ impl<'a> Message<'a> {
             ("TIMEOUTconnect exceeded", Sign::ConnectTimedOut),
             ("TIMEOUTidle exceeded", Sign::BodyStalled),
             ("Error obtaining Endpoints for Service", Sign::NoEndpoints),
+            // What Kong answers in its own name.
+            ("failure to get a peer from the ring-balancer", Sign::NoLiveUpstream),
+            ("name resolution failed", Sign::NameUnresolved),
+            ("An invalid response was received from the upstream server", Sign::Answered502),
+            ("The upstream server is timing out", Sign::Answered504),
+            ("no Route matched with those values", Sign::RouteUnknown),
             ("invalid uwsgi request (current strsize", Sign::UwsgiMismatch),
         ];
         if let Some(rest) = self.0.strip_prefix("Service \"") {
@@ -264,7 +270,7 @@ impl<'a> Message<'a> {
         ERRORS.iter().find_map(|(words, sign)| {
             let found = self.0.find(words)?;
             // With the first letter, whichever case it has.
-            let at = match words.starts_with(|it: char| it == 'g' || it == 'c') {
+            let at = match words.starts_with(['g', 'c']) {
                 true => found,
                 false => found.checked_sub(1)?,
             };
@@ -363,6 +369,10 @@ mod tests {
             (
                 "[proxy] error talking to upstream app:80: read: Connection reset by peer",
                 "Reset upstream=app:80 | Connection reset by peer",
+            ),
+            (
+                r#"{"message":"failure to get a peer from the ring-balancer"}"#,
+                "NoLiveUpstream | failure to get a peer from the ring-balancer",
             ),
             ("ERROR: no healthy upstream", "NoLiveUpstream | no healthy upstream"),
         ] {

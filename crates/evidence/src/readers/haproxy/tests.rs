@@ -190,3 +190,33 @@ fn no_beginning_makes_the_reader_stumble() {
         "192.0.2.1:3 [06/Feb/2009:12:14:14.655] web a/b 9223372036854775807/9223372036854775807/1/-1/1 200 9 - - ---- 1/1/1/1/0 0/0",
     );
 }
+
+#[test]
+fn a_reason_that_a_pager_cut_counts_while_only_one_begins_so() {
+    check(
+        "Server be/web1 is DOWN, reason: Layer7 wron>",
+        "HAProxy: ServerDown who=be/web1 detail=Layer7 wron> | Server be/web1 is DOWN; HAProxy: \
+         HealthWrongAnswer who=be/web1 | reason: Layer7 wron>",
+    );
+    check(
+        "Server be/web1 is DOWN, reason: Layer7 >",
+        "HAProxy: ServerDown who=be/web1 detail=Layer7 > | Server be/web1 is DOWN",
+    );
+}
+
+#[test]
+fn what_it_refuses_at_its_start_is_told_from_what_it_warns_of() {
+    check(
+        "[ALERT]    (8) : config : parsing [/etc/haproxy/haproxy.cfg:12] : unknown keyword 'x' in \
+         'global' section",
+        "HAProxy: BootFailed detail=unknown keyword 'x' in 'global' section | unknown keyword 'x' in \
+         'global' section",
+    );
+    check_nothing(
+        "[WARNING]  (8) : config : parsing [/etc/haproxy/haproxy.cfg:12] : 'option x' is deprecated",
+    );
+    check(
+        "[ALERT] 049/041157 (8) : proxy 'app' has no server available !",
+        "HAProxy: NoLiveUpstream upstream=app | has no server available !",
+    );
+}

@@ -174,3 +174,41 @@ fn alert_sign(code: i64) -> Sign {
         _ => Sign::TlsFailed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Sign, reason_sign};
+
+    #[test]
+    fn every_release_of_openssl_says_it_in_its_own_letters() {
+        for (words, sign) in [
+            ("error:1408F10B:SSL routines:SSL3_GET_RECORD:wrong version number", Sign::TlsToPlain),
+            ("error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER", Sign::TlsToPlain),
+            ("error:0A00018E:SSL routines::ca md too weak", Sign::CertRefused),
+            (
+                "error:14077410:SSL routines:SSL23_GET_SERVER_HELLO:sslv3 alert handshake failure",
+                Sign::TlsCipher,
+            ),
+            ("error:0A0000BF:SSL routines::no protocols available", Sign::TlsVersion),
+            (
+                "error:1000007d:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED",
+                Sign::CertRefused,
+            ),
+            (
+                "error:0A000086:SSL routines::certificate verify failed (self-signed certificate)",
+                Sign::CertSelfSigned,
+            ),
+            (
+                "error:1409445C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required",
+                Sign::TlsClientCertRequired,
+            ),
+            (
+                "error:14094415:SSL routines:ssl3_read_bytes:sslv3 alert certificate expired",
+                Sign::TlsClientCertRejected,
+            ),
+            ("error:0A000999:SSL routines::some new reason", Sign::TlsFailed),
+        ] {
+            assert_eq!(reason_sign(words), Some(sign), "{words}");
+        }
+    }
+}
