@@ -217,7 +217,11 @@ impl<'a> Dossier<'a> {
         let groups = self.index.of_sign(sign);
         let mut seen: Vec<Seen> =
             groups.iter().filter_map(|(key, group)| self.near(key, group, when)).collect();
-        seen.sort_by(|a, b| b.near.total_cmp(&a.near));
+        // Of what lies equally close, the witness that says most: with details, and by itself.
+        seen.sort_by(|a, b| {
+            let rank = |it: &Seen| (it.detail().is_some(), it.key.who.is_some());
+            b.near.total_cmp(&a.near).then_with(|| rank(b).cmp(&rank(a)))
+        });
         seen
     }
 

@@ -112,9 +112,9 @@ impl<'d> Explained<'d> {
                     .take(3)
                     .map(|it| it.entry.cause.id)
                     .collect();
-                match &ids[..] {
-                    [] => format!("{seen}; nothing in these inputs says why"),
-                    _ => format!("{seen}; consistent with {}", listed(&ids)),
+                match ids.is_empty() {
+                    true => format!("{seen}; nothing in these inputs says why"),
+                    false => seen,
                 }
             }
         }

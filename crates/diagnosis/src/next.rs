@@ -44,7 +44,10 @@ const LOOKS: &[Look] = &[
                 )),
                 false => Some((
                     host_of(it),
-                    format!("sudo ss -ltnp | grep -E ':{port}|{}'", program(it)),
+                    match program(it) {
+                        it if it == "APP" => format!("sudo ss -ltnp 'sport = :{port}'"),
+                        it => format!("sudo ss -ltnp | grep -E ':{port}|{it}'"),
+                    },
                 )),
             }
         },

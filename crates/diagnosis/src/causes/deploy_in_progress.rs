@@ -23,7 +23,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::signs::{Loss, loss, window};
-use crate::text::{Claim, SPEAKS, Text, When, during};
+use crate::text::{SPEAKS, Text, When, during};
 use crate::{platform, wording};
 use evidence::{Product, Sign};
 use exchange::{ConnectFault, Fault};
@@ -60,9 +60,9 @@ pub(super) static CAUSE: Cause = Cause {
             "endpoints_empty",
             "no_live_upstreams",
         ],
-        reason,
         says,
         cure,
+        ..Text::NONE
     },
 };
 
@@ -93,13 +93,6 @@ fn fix(case: &Case) -> Vec<Fix> {
              instance until a new one is ready",
         ),
     ]
-}
-
-fn reason(dossier: &Dossier) -> Vec<Claim> {
-    match dossier.dials_loopback() {
-        true => vec![Claim::new(-0.5, "the proxy dials its own machine", Vec::new())],
-        false => Vec::new(),
-    }
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

@@ -46,6 +46,7 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
+        ..Text::NONE
     },
 };
 

@@ -41,6 +41,7 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
+        ..Text::NONE
     },
 };
 

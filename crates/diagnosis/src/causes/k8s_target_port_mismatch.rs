@@ -42,6 +42,7 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
+        ..Text::NONE
     },
 };
 

@@ -51,6 +51,7 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
+        ..Text::NONE
     },
 };
 

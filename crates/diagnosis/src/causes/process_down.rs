@@ -62,6 +62,7 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
+        ..Text::NONE
     },
 };
 
