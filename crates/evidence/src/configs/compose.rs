@@ -279,4 +279,13 @@ mod tests {
             assert!(!super::fits("docker-compose.yml", text), "{text}");
         }
     }
+
+    #[test]
+    fn a_key_that_is_written_twice_hides_nothing() {
+        check_config(
+            "",
+            "services:\n  web:\n    image: a\n    networks:\n      - one\n    labels:\n      - x=y\n    networks:\n      - one\n      - two\n  db:\n    image: b\n",
+            "Docker: [web] Service web; [web] Image { name: \"a\" }; [web] Network one; [web] Network one; [web] Network two; [db] Service db; [db] Image { name: \"b\" }",
+        );
+    }
 }

@@ -295,4 +295,13 @@ mod tests {
             assert!(!super::fits("traefik.toml", text), "{text}");
         }
     }
+
+    #[test]
+    fn the_file_of_version_1_is_read() {
+        check_config(
+            "config.toml",
+            "# config.toml\n[file]\n\n[frontends]\n  [frontends.f]\n  backend = \"b\"\n  [frontends.f.routes.r]\n  rule = \"Host:a.example.com\"\n\n[backends]\n  [backends.b]\n    [backends.b.servers.s]\n    url = \"http://127.0.0.1:8001\"\n",
+            "Traefik: Member { group: \"b\", address: \"127.0.0.1:8001\", disabled: false }; Dials 127.0.0.1:8001 Http",
+        );
+    }
 }

@@ -145,7 +145,7 @@ pub(super) const YARP: Reader = Reader {
                 let of = REASONS.iter().find(|(words, _)| it.text.contains(words))?;
                 Some((it, *of))
             })
-            .last();
+            .next_back();
         if let Some(last) = below.last() {
             sink.taken(last);
         }

@@ -14,7 +14,7 @@ pub(crate) const DESCRIBE: Reader = Reader {
     name: "kubectl describe",
     product: Product::Kubernetes,
     hooks: &["Reason:", "Exit Code:", "Endpoints:", "<error: endpoints"],
-    fits: |line| line.ident.is_none() && field(&line.text).is_some(),
+    fits: |line| line.ident.is_none() && (field(&line.text).is_some() || no_endpoints(line)),
     read,
     source: "kubectl 1.28 pkg/describe/describe.go",
     example: "      Reason:       OOMKilled",
@@ -31,7 +31,8 @@ enum Field<'a> {
 fn field(text: &str) -> Option<Field<'_>> {
     if let Some(at) = text.find("(<error: endpoints \"") {
         let service = between(&text[at..], "\"", "\"")?;
-        return is_name(service)
+        // The one of old controllers, which every ingress without a default names.
+        return (is_name(service) && service != "default-http-backend")
             .then(|| Field::Backend(service, text[at + 1..].trim_end().trim_end_matches(')')));
     }
     let trimmed = text.trim();
@@ -45,8 +46,26 @@ fn field(text: &str) -> Option<Field<'_>> {
     }
 }
 
+/// Since kubectl 1.31 nothing stands behind the name where there is no endpoint; what comes next
+/// is the service's.
+fn no_endpoints(line: &Line) -> bool {
+    const NEXT: [&str; 5] = [
+        "Session Affinity:",
+        "External Traffic Policy:",
+        "Internal Traffic Policy:",
+        "HealthCheck NodePort:",
+        "Events:",
+    ];
+    line.text.trim() == "Endpoints:"
+        && line.following().next().is_some_and(|next| {
+            let next = next.trim_start();
+            NEXT.iter().any(|it| next.starts_with(it))
+        })
+}
+
 fn read(line: &Line, sink: &mut dyn Sink) {
-    let Some(field) = field(&line.text) else { return };
+    let empty = no_endpoints(line).then(|| Field::Endpoints(line.text.trim()));
+    let Some(field) = field(&line.text).or(empty) else { return };
     let name = |it: &str| it.strip_prefix("Name:").map(|it| it.trim().to_owned());
     let owner = || line.preceding().find_map(|it| name(&it));
     let (sign, words, who, number) = match field {
@@ -86,6 +105,18 @@ mod tests {
 
     const POD: &str = "Name:             shop-7d-x\nContainers:\n  shop:\n    Last State:     \
                        Terminated\n";
+
+    #[test]
+    fn a_service_without_endpoints_shows_nothing_or_none() {
+        check(
+            "Endpoints:                \nSession Affinity:         None",
+            "Kubernetes: SelectorEmpty | Endpoints:",
+        );
+        check_nothing("Endpoints:\nwe have some");
+        check_nothing(
+            "Default backend:  default-http-backend:80 (<error: endpoints \"default-http-backend\" not found>)",
+        );
+    }
 
     #[test]
     fn states_of_containers_are_told_with_their_pod() {

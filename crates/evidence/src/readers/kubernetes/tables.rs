@@ -30,6 +30,7 @@ pub(crate) const TABLE: Reader = Reader {
         "<none>",
         "NotReady",
         "NodeLost",
+        "<unset>",
     ],
     fits: |line| line.ident.is_none() && found(line).is_some(),
     read: |line, sink| {
@@ -56,11 +57,12 @@ struct Found<'a> {
 
 fn found<'l>(line: &'l Line) -> Option<Found<'l>> {
     let text = &*line.text;
+    // Pages indent what they quote; the row of a pod is told by its columns even so.
     if text.starts_with(' ') {
-        return None;
+        return pod(text);
     }
     let columns: Vec<&str> = columns(text).take(12).collect();
-    pod(text).or_else(|| endpoints(&columns)).or_else(|| node(&columns))
+    pod(text).or_else(|| endpoints(&columns)).or_else(|| slice(&columns)).or_else(|| node(&columns))
 }
 
 /// `NAME  READY  STATUS  RESTARTS  AGE`, with a namespace before it or not. Single spaces are enough:
@@ -107,6 +109,19 @@ fn endpoints<'a>(columns: &[&'a str]) -> Option<Found<'a>> {
     })
 }
 
+/// `shop-x2x9z   IPv4   <unset>   <unset>   5m` of `kubectl get endpointslices`.
+fn slice<'a>(columns: &[&'a str]) -> Option<Found<'a>> {
+    let at = columns.len().checked_sub(5).filter(|it| *it <= 1)?;
+    let &[who, family, ports, none, age] = &columns[at..] else { return None };
+    let fits = matches!(family, "IPv4" | "IPv6" | "FQDN")
+        && ports == "<unset>"
+        && none == "<unset>"
+        && is_age(age)
+        && is_name(who);
+    let sign = Sign::SelectorEmpty;
+    fits.then_some(Found { sign, words: none, who, detail: None, number: None })
+}
+
 /// `node1   NotReady   <none>   10d   v1.28.2`.
 fn node<'a>(columns: &[&'a str]) -> Option<Found<'a>> {
     let &[who, state, _, age, version, ..] = columns else { return None };
@@ -120,6 +135,19 @@ fn node<'a>(columns: &[&'a str]) -> Option<Found<'a>> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn slices_and_indented_rows_are_read() {
+        check(
+            "shop-x2x9z   IPv4   <unset>   <unset>   5m",
+            "Kubernetes: SelectorEmpty who=shop-x2x9z | <unset>",
+        );
+        check(
+            "    shop-7d4b9c-x2x   0/1   CrashLoopBackOff   12 (3m2s ago)   1h",
+            "Kubernetes: CrashLooping who=shop-7d4b9c-x2x number=12 | CrashLoopBackOff",
+        );
+        check_nothing("shop-x2x9z   IPv4   80   192.0.2.7   5m");
+    }
 
     #[test]
     fn the_status_of_a_pod_is_read() {
