@@ -50,6 +50,7 @@ const SAME_ROUTE: f32 = 1.0;
 pub(crate) fn weigh(dossier: &Dossier) -> Vec<Weighed> {
     let all: Vec<(&'static Entry, Vec<Hit>, f32)> = CATALOGUE
         .iter()
+        .filter(|it| dossier.without != Some(it.cause.id))
         .map(|entry| {
             let hits = hits(entry, dossier);
             let own = total(&hits);

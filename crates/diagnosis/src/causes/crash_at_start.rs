@@ -24,7 +24,7 @@
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
-use crate::text::{DECIDES, SPEAKS, Text, before};
+use crate::text::{AGAINST, DECIDES, SPEAKS, Text, before};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -51,6 +51,7 @@ pub(super) static CAUSE: Cause = Cause {
             before(Sign::BootTimedOut, SPEAKS),
             before(Sign::ProcessExited, SPEAKS),
             before(Sign::CrashLooping, SPEAKS),
+            before(Sign::OomKilled, AGAINST),
         ],
         brings: &[
             "process_down",

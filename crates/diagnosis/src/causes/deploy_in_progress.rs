@@ -93,10 +93,15 @@ fn fix(case: &Case) -> Vec<Fix> {
 }
 
 fn reason(dossier: &Dossier) -> Vec<Claim> {
-    match dossier.dials_loopback() {
-        true => vec![Claim::new(-0.5, "the proxy dials its own machine", Vec::new())],
-        false => Vec::new(),
+    let mut claims = Vec::new();
+    if dossier.dials_loopback() {
+        claims.push(Claim::new(-0.5, "the proxy dials its own machine", Vec::new()));
     }
+    if let Some(stopped) = dossier.stayed_down() {
+        let says = "it was stopped, and nothing was started in its place";
+        claims.push(Claim::new(-4.5, says, vec![stopped]));
+    }
+    claims
 }
 
 #[cfg(test)]
