@@ -518,8 +518,10 @@ fn without_incident(
     let dossier = Dossier { testimony, incident: &incident, clocks, index, without };
     let mut explained = Explained::of(&dossier);
     explained.weighed.retain(|it| it.own > 0.0);
+    explained.verdict = verdict(&explained.weighed);
     if logs || explained.weighed.is_empty() {
         explained.weighed.clear();
+        explained.verdict = Verdict::Unknown;
         let mut report = explained.report(None);
         report.verdict = Verdict::NoFailure;
         report.wire = None;

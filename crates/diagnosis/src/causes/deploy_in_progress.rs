@@ -22,7 +22,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::signs::{Loss, loss, window};
-use crate::text::{Claim, SPEAKS, Text, during};
+use crate::text::{AGAINST, Claim, SPEAKS, Text, before, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
 
@@ -50,6 +50,7 @@ pub(super) static CAUSE: Cause = Cause {
             during(Sign::PodKilling, 5.0),
             during(Sign::ContainerRestarted, SPEAKS),
             during(Sign::ProcessStopped, SPEAKS),
+            before(Sign::BootFailed, AGAINST),
         ],
         brings: &[
             "process_down",

@@ -178,8 +178,7 @@ Nov 20 12:00:10 myhost kernel: Memory cgroup out of memory: Killed process 1492 
             (
                 "gunicorn.log",
                 From::Process,
-                "[2026-11-20 12:00:10 +0000] [1490] [ERROR] Worker (pid:1492) was sent SIGSEGV!\n\
-[2026-11-20 12:00:10 +0000] [1500] [INFO] Booting worker with pid: 1500\n",
+                "[2026-11-20 12:00:10 +0000] [1500] [INFO] Booting worker with pid: 1500\n",
             ),
         ],
     ),
@@ -253,7 +252,8 @@ Nov 20 12:00:10 myhost kernel: Memory cgroup out of memory: Killed process 1492 
         "a denial by SELinux",
         Named,
         "selinux_denied",
-        "audit.log",
+        // Nothing else denies a connection with EACCES: the proxy's line is enough.
+        "",
         &[
             (
                 "error.log",
@@ -386,13 +386,7 @@ psycopg2.OperationalError: connection to server at \"192.0.2.20\", port 5432 fai
 
 #[test]
 fn the_truth_of_every_scene_is_found() {
-    let wrong: Vec<String> = scenes()
-        .iter()
-        .filter_map(|it| {
-            let report = it.report();
-            let right = (report.verdict, report.cause.as_str()) == (it.verdict, it.cause);
-            (!right).then(|| format!("{}: {} {:?}", it.name, report.statement, report.candidates))
-        })
-        .collect();
+    let wrong: Vec<String> =
+        scenes().iter().filter_map(|it| it.wrong("as it is", &it.report())).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

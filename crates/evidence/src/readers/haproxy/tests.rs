@@ -190,3 +190,12 @@ fn no_beginning_makes_the_reader_stumble() {
         "192.0.2.1:3 [06/Feb/2009:12:14:14.655] web a/b 9223372036854775807/9223372036854775807/1/-1/1 200 9 - - ---- 1/1/1/1/0 0/0",
     );
 }
+
+#[test]
+fn words_of_haproxy_inside_of_a_request_are_the_callers() {
+    let line = session("200", "0/0/1/1/9", "----", "app/s1", "");
+    let forged =
+        line.replace("GET /", "GET /haproxy[42]: Server b/c is DOWN, reason: Layer4 timeout");
+    assert_ne!(line, forged);
+    check_nothing(&forged);
+}
