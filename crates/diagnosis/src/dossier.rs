@@ -103,6 +103,8 @@ pub struct Dossier<'a> {
     pub incident: &'a Incident,
     pub clocks: &'a Clocks,
     pub(crate) index: &'a Index<'a>,
+    /// A cause that is taken to be unknown to the catalogue.
+    pub(crate) without: Option<&'a str>,
 }
 
 /// Groups by sign, in a fixed order.
@@ -128,6 +130,8 @@ impl<'a> Index<'a> {
 const AROUND: i64 = MINUTE;
 /// At the same moment.
 const SAME_MOMENT: i64 = 2 * SECOND;
+/// Signs of a process that came up.
+const UP: [Sign; 4] = [Sign::Listening, Sign::Ready, Sign::Started, Sign::WorkerBooted];
 
 impl<'a> Dossier<'a> {
     #[must_use]
@@ -280,9 +284,19 @@ impl<'a> Dossier<'a> {
         timed.chain(untimed).max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
+    /// A service was stopped on purpose before the last failure, and no process came up after that.
+    pub(crate) fn stayed_down(&self) -> Option<Cite> {
+        let stopped = self.seen(Sign::ProcessStopped, When::Before).into_iter().next()?;
+        let at = stopped.run.opening.at? + self.clocks.shift(stopped.key.source);
+        let came_up = UP.into_iter().flat_map(|it| self.index.of_sign(it)).any(|(up, group)| {
+            let shift = self.clocks.shift(up.source);
+            group.untimed.is_some() || group.runs.iter().any(|it| at <= it.last + shift)
+        });
+        (!came_up).then(|| stopped.cite())
+    }
+
     /// What happened was over before the failures began: the same process came up in between.
     fn undone(&self, key: &Key, at: i64, first: i64) -> bool {
-        const UP: [Sign; 4] = [Sign::Listening, Sign::Ready, Sign::Started, Sign::WorkerBooted];
         UP.into_iter().flat_map(|it| self.index.of_sign(it)).any(|(up, group)| {
             let same = up.source == key.source && up.service == key.service;
             let shift = self.clocks.shift(up.source);

@@ -24,11 +24,13 @@ const TOGETHER: f64 = 0.9;
 /// Candidates below this are not worth a line.
 const WORTH: f32 = 0.01;
 const CANDIDATES: usize = 6;
+/// Candidates below this are not worth a word in a sentence.
+const TOLD: f32 = 0.05;
 /// Further incidents in the report.
 const OTHERS: usize = 20;
 const EXHIBITS: usize = 12;
 
-pub(crate) fn report(testimony: &Testimony, question: &Question) -> Report {
+pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option<&str>) -> Report {
     let clocks = Clocks::of(testimony);
     let index = Index::of(testimony);
     let mut incidents = incidents(testimony, &clocks);
@@ -36,13 +38,14 @@ pub(crate) fn report(testimony: &Testimony, question: &Question) -> Report {
     let chosen = question.incident.as_ref().and_then(|id| ids.iter().position(|it| it == id));
     let failing = incidents.iter().any(|it| !it.was_absorbed());
     if incidents.is_empty() {
-        return without_incident(testimony, &clocks, &index);
+        return without_incident(testimony, &clocks, &index, without);
     }
     let at = chosen.unwrap_or(0);
     let mut ids = ids;
     let incident = incidents.remove(at);
     let id = ids.remove(at);
-    let dossier = Dossier { testimony, incident: &incident, clocks: &clocks, index: &index };
+    let dossier =
+        Dossier { testimony, incident: &incident, clocks: &clocks, index: &index, without };
     let mut report = Explained::of(&dossier).report(Some((&id, &incident)));
     if !failing || incident.was_absorbed() {
         absorbed(&mut report, &incident);
@@ -52,7 +55,7 @@ pub(crate) fn report(testimony: &Testimony, question: &Question) -> Report {
     report.others = rest
         .take(OTHERS)
         .map(|(incident, id)| {
-            let dossier = Dossier { testimony, incident, clocks: &clocks, index: &index };
+            let dossier = Dossier { testimony, incident, clocks: &clocks, index: &index, without };
             Explained::of(&dossier).other(id)
         })
         .collect();
@@ -98,7 +101,8 @@ impl<'d> Explained<'d> {
         match self.verdict {
             Verdict::Named => words(&self.weighed[0]),
             Verdict::Either => {
-                let sure: Vec<String> = self.weighed.iter().take(3).map(words).collect();
+                let worth = self.weighed.iter().filter(|it| it.confidence >= TOLD);
+                let sure: Vec<String> = worth.take(3).map(words).collect();
                 let (last, first) =
                     sure.split_last().map_or((String::new(), &[][..]), |(a, b)| (a.clone(), b));
                 format!("either {}, or {last}", first.join(", or "))
@@ -108,7 +112,7 @@ impl<'d> Explained<'d> {
                 let ids: Vec<&str> = self
                     .weighed
                     .iter()
-                    .filter(|it| it.confidence >= 0.05)
+                    .filter(|it| it.confidence >= TOLD)
                     .take(3)
                     .map(|it| it.entry.cause.id)
                     .collect();
@@ -205,7 +209,7 @@ fn verdict(weighed: &[Weighed]) -> Verdict {
         let symptom = matches!(weighed[0].entry.cause.id, "premature_close" | "connection_reset");
         return if symptom { Verdict::Unknown } else { Verdict::Named };
     }
-    if at(0) + at(1) + at(2) >= TOGETHER && at(1) >= 0.05 {
+    if at(0) + at(1) + at(2) >= TOGETHER && at(1) >= f64::from(TOLD) {
         return Verdict::Either;
     }
     Verdict::Unknown
@@ -503,17 +507,24 @@ fn absorbed(report: &mut Report, incident: &Incident) {
 }
 
 /// Nothing failed, or only configurations were read.
-fn without_incident(testimony: &Testimony, clocks: &Clocks, index: &Index) -> Report {
+fn without_incident(
+    testimony: &Testimony,
+    clocks: &Clocks,
+    index: &Index,
+    without: Option<&str>,
+) -> Report {
     let hop = testimony.settings.iter().map(|(_, it)| it.product).find(|it| it.stack().is_proxy());
     let logs = testimony.ledger.understood > 0
         && testimony.ledger.groups.keys().any(|it| it.sign.kind() != Kind::State)
         || !testimony.ledger.minutes.is_empty();
     let incident = Incident::supposed(hop.unwrap_or(Product::Unknown));
-    let dossier = Dossier { testimony, incident: &incident, clocks, index };
+    let dossier = Dossier { testimony, incident: &incident, clocks, index, without };
     let mut explained = Explained::of(&dossier);
     explained.weighed.retain(|it| it.own > 0.0);
+    explained.verdict = verdict(&explained.weighed);
     if logs || explained.weighed.is_empty() {
         explained.weighed.clear();
+        explained.verdict = Verdict::Unknown;
         let mut report = explained.report(None);
         report.verdict = Verdict::NoFailure;
         report.wire = None;

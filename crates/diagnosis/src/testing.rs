@@ -52,7 +52,13 @@ pub(crate) fn each_dossier(ask: impl Fn(&Dossier)) {
         let clocks = Clocks::of(&testimony);
         let index = Index::of(&testimony);
         for incident in &incidents(&testimony, &clocks) {
-            ask(&Dossier { testimony: &testimony, incident, clocks: &clocks, index: &index });
+            ask(&Dossier {
+                testimony: &testimony,
+                incident,
+                clocks: &clocks,
+                index: &index,
+                without: None,
+            });
         }
     }
 }

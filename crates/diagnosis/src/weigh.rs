@@ -52,6 +52,7 @@ const SAME_MOMENT: f32 = 0.7;
 pub(crate) fn weigh(dossier: &Dossier) -> Vec<Weighed> {
     let all: Vec<(&'static Entry, Vec<Hit>, f32)> = CATALOGUE
         .iter()
+        .filter(|it| dossier.without != Some(it.cause.id))
         .map(|entry| {
             let hits = hits(entry, dossier);
             let own = total(&hits);

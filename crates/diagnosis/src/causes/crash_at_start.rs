@@ -26,7 +26,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::{Dossier, Seen, span};
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{DECIDES, SPEAKS, Text, When, before};
+use crate::text::{AGAINST, DECIDES, SPEAKS, Text, When, before};
 use crate::{platform, wording};
 use evidence::{Sign, Stack};
 use exchange::{ConnectFault, Fault};
@@ -54,6 +54,7 @@ pub(super) static CAUSE: Cause = Cause {
             before(Sign::BootTimedOut, SPEAKS),
             before(Sign::ProcessExited, SPEAKS),
             before(Sign::CrashLooping, SPEAKS),
+            before(Sign::OomKilled, AGAINST),
         ],
         brings: &[
             "process_down",

@@ -23,7 +23,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::signs::{Loss, loss, window};
-use crate::text::{SPEAKS, Text, When, during};
+use crate::text::{AGAINST, Claim, SPEAKS, Text, When, before, during};
 use crate::{platform, wording};
 use evidence::{Product, Sign};
 use exchange::{ConnectFault, Fault};
@@ -52,6 +52,7 @@ pub(super) static CAUSE: Cause = Cause {
             during(Sign::PodKilling, 5.0),
             during(Sign::ContainerRestarted, SPEAKS),
             during(Sign::ProcessStopped, SPEAKS),
+            before(Sign::BootFailed, AGAINST),
         ],
         brings: &[
             "process_down",
@@ -60,6 +61,7 @@ pub(super) static CAUSE: Cause = Cause {
             "endpoints_empty",
             "no_live_upstreams",
         ],
+        reason,
         says,
         cure,
         ..Text::NONE
@@ -148,6 +150,15 @@ fn cure(dossier: &Dossier) -> Cure {
             "while sleep 0.2; do curl -s -o /dev/null -w '%{http_code}\\n' URL; done | sort | uniq -c",
         )],
     }
+}
+
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    if let Some(stopped) = dossier.stayed_down() {
+        let says = "it was stopped, and nothing was started in its place";
+        claims.push(Claim::new(-4.5, says, vec![stopped]));
+    }
+    claims
 }
 
 #[cfg(test)]

@@ -220,3 +220,12 @@ fn what_it_refuses_at_its_start_is_told_from_what_it_warns_of() {
         "HAProxy: NoLiveUpstream upstream=app | has no server available !",
     );
 }
+
+#[test]
+fn words_of_haproxy_inside_of_a_request_are_the_callers() {
+    let line = session("200", "0/0/1/1/9", "----", "app/s1", "");
+    let forged =
+        line.replace("GET /", "GET /haproxy[42]: Server b/c is DOWN, reason: Layer4 timeout");
+    assert_ne!(line, forged);
+    check_nothing(&forged);
+}

@@ -251,17 +251,12 @@ pub(in crate::readers) fn request(text: &str) -> Option<Access<'_>> {
     if bytes.len() < 30 || !bytes[0].is_ascii_alphanumeric() && !b"-[:".contains(&bytes[0]) {
         return None;
     }
-    let open = memchr::memchr(b'[', &bytes[1..bytes.len().min(300)])? + 1;
+    let (open, at, rest) = time(text)?;
     let before = text[..open].strip_suffix(' ')?;
     let client = before.split(' ').next()?;
-    if memchr::memchr2(b'"', b'{', before.as_bytes()).is_some()
-        || !before[client.len()..].contains(' ')
-    {
+    if memchr::memchr(b'"', before.as_bytes()).is_some() || !before[client.len()..].contains(' ') {
         return None;
     }
-    let rest = &text[open + 1..];
-    let (at, end) = clock::day_first(rest).or_else(|| clock::iso(rest)).filter(|it| it.0.zoned)?;
-    let rest = rest[end..].strip_prefix("] ")?;
     // APISIX writes the host before the request.
     let (host, rest) = match rest.strip_prefix('"') {
         Some(rest) => (None, rest),
@@ -287,6 +282,21 @@ pub(in crate::readers) fn request(text: &str) -> Option<Access<'_>> {
     }
     extras(&mut access, rest);
     Some(access)
+}
+
+/// Where the time's bracket opens, the time, and what stands behind it. The user before it is the
+/// caller's word, and may hold brackets.
+fn time(text: &str) -> Option<(usize, Stamp, &str)> {
+    const AT_MOST: usize = 1024;
+    const TRIES: usize = 16;
+    let window = &text.as_bytes()[1..text.len().min(AT_MOST)];
+    let opens = memchr::memchr_iter(b'[', window).take(TRIES).map(|it| it + 1);
+    opens.into_iter().find_map(|open| {
+        let inside = &text[open + 1..];
+        let found = clock::day_first(inside).or_else(|| clock::iso(inside));
+        let (at, end) = found.filter(|it| it.0.zoned)?;
+        Some((open, at, inside[end..].strip_prefix("] ")?))
+    })
 }
 
 /// Where the quote stands that no backslash escapes.

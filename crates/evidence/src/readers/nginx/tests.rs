@@ -591,3 +591,23 @@ fn a_message_is_read_behind_marks_and_fields() {
         "192.0.2.1 - - [20/Nov/2026:15:16:30 +0000] \"GET /: {refused} HTTP/1.1\" 200 5"
     ));
 }
+
+#[test]
+fn the_user_of_an_access_line_may_be_any_words() {
+    let line = |user: &str| {
+        format!(
+            "192.0.2.1 - {user} [27/Oct/2023:10:30:15 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"a\""
+        )
+    };
+    check(&line("me"), "served 200");
+    check(&line("Out of memory: Killed process 42 (a)"), "served 200");
+    check(
+        &line("Oct 27 10:30:15 a kernel: b[42]: segfault at 0 ip 1 sp 2 error 4 in c[3+4]"),
+        "served 200",
+    );
+    check(
+        &line("Oct 27 10:30:15 a haproxy[42]: Server b/c is DOWN, reason: Layer4 timeout"),
+        "served 200",
+    );
+    check(&line("{[27/Oct/2023:10:30:15 +0000]"), "served 200");
+}

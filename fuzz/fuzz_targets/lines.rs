@@ -1,0 +1,35 @@
+//! Reading lines of any format never panics, every quote stands where it is said to stand, and an
+//! answer comes of it.
+
+#![no_main]
+
+use diagnosis::why::{Question, why};
+use evidence::{Arrival, Origin, Part, READERS, Shape, Testimony, Window, scan};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let Some((family, rest)) = data.split_first() else { return };
+    // The first line is one of the family's own, so that the source is taken for its log.
+    let reader = &READERS[usize::from(*family) % READERS.len()];
+    let mut source = reader.example.as_bytes().to_vec();
+    source.push(b'\n');
+    source.extend_from_slice(rest);
+    for arrival in [Arrival::File, Arrival::Stream] {
+        let shape = Shape::of("input", &source, arrival, 2026);
+        let ledger = scan(&shape, 0, Part::whole(&source), Window::default());
+        for sample in ledger.groups.values().map(|it| it.sample()) {
+            let Some(inset) = sample.inset else { continue };
+            let start = sample.place.offset as usize + inset;
+            let there = source.get(start..start + sample.quote.len());
+            assert!(there.is_some_and(|it| same(it, &sample.quote)), "{}", sample.quote);
+        }
+        let mut testimony = Testimony::default();
+        testimony.add("input", &shape, Origin::Elsewhere, ledger);
+        let report = why(&testimony, &Question::default());
+        assert!(report.candidates.iter().map(|it| it.confidence).sum::<f64>() <= 1.0);
+    }
+});
+
+/// A byte that is no UTF-8 is a question mark in the quote.
+fn same(raw: &[u8], quote: &str) -> bool {
+    raw.iter().zip(quote.bytes()).all(|(a, b)| *a == b || b == b'?')
+}
