@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! <!-- why: error.log gunicorn.log -->
+//! <!-- verdict: error.log -->
 //! <!-- paste: line.txt -->
 //! <!-- pipe: compose.log from docker compose logs -->
 //! <!-- doctor: nginx.conf gunicorn.conf.py -->
@@ -73,6 +74,8 @@ struct Order<'a> {
 
 enum Way<'a> {
     Files,
+    /// Files too, and only what the answer opens with.
+    Verdict,
     Paste,
     /// The command whose output is piped.
     Pipe(&'a str),
@@ -85,6 +88,7 @@ impl<'a> Order<'a> {
         let (word, rest) = inside.split_once(": ")?;
         let (files, way) = match word {
             "why" => (rest, Way::Files),
+            "verdict" => (rest, Way::Verdict),
             "paste" => (rest, Way::Paste),
             "doctor" => (rest, Way::Doctor),
             "pipe" => {
@@ -105,12 +109,13 @@ impl<'a> Order<'a> {
         let names = self.files.join(" ");
         let (files, answer) = match &self.way {
             Way::Files => (cat(&inputs), said(&inputs, Arrival::File)),
+            Way::Verdict => (cat(&inputs), opening(&said(&inputs, Arrival::File))),
             Way::Doctor => (cat(&inputs), advice(&inputs)),
             Way::Paste => (String::new(), said(&renamed(&inputs, PASTED), Arrival::Stream)),
             Way::Pipe(_) => (String::new(), said(&renamed(&inputs, PIPED), Arrival::Stream)),
         };
         let command = match &self.way {
-            Way::Files => format!("$ goodgate why {names}\n"),
+            Way::Files | Way::Verdict => format!("$ goodgate why {names}\n"),
             Way::Doctor => format!("$ goodgate doctor {names}\n"),
             Way::Paste => format!("$ goodgate why '{}'\n", all(&inputs).trim_end()),
             Way::Pipe(from) => {
@@ -148,6 +153,14 @@ fn testimony(inputs: &[(&str, String)], arrival: Arrival) -> Testimony {
 fn said(inputs: &[(&str, String)], arrival: Arrival) -> String {
     let report: Report = why(&testimony(inputs, arrival), &Question::default());
     text::render(&report, false)
+}
+
+/// The answer up to its first empty line.
+fn opening(answer: &str) -> String {
+    match answer.split_once("\n\n") {
+        Some((opening, _)) => format!("{opening}\n...\n"),
+        None => answer.to_owned(),
+    }
 }
 
 fn advice(inputs: &[(&str, String)]) -> String {
@@ -196,6 +209,13 @@ mod tests {
         assert!(page.contains("$ docker logs web | goodgate why\n") && page.contains(PIPED));
         let page = filled("<!-- paste: a.txt -->\n<!-- end -->\n").unwrap();
         assert!(page.contains("$ goodgate why '2026/11/20") && page.contains(PASTED));
+    }
+
+    #[test]
+    fn a_verdict_is_what_the_answer_opens_with() {
+        let page = filled("<!-- verdict: error.log -->\n<!-- end -->\n").unwrap();
+        assert!(page.contains("502 from nginx: ") && !page.contains("\nProof\n"), "{page}");
+        assert!(page.ends_with("\n...\n```\n<!-- end -->\n"));
     }
 
     #[test]
