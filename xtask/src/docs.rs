@@ -2,6 +2,7 @@
 
 mod causes;
 mod configuration;
+mod guide;
 mod readme;
 
 use crate::{run, say};
@@ -51,6 +52,7 @@ pub(crate) fn check() -> Result<()> {
 fn pages() -> Result<Vec<Page>> {
     let mut pages = causes::pages()?;
     pages.extend(configuration::pages()?);
+    pages.extend(guide::pages()?);
     pages.push(readme::page()?);
     Ok(pages)
 }

@@ -84,6 +84,83 @@ pub(crate) const FEATURES: &[Feature] = &[
         "every_scene_is_explained",
     ),
     row(
+        "Explaining other stacks",
+        "`goodgate why` on a file, a folder, an archive, a pipe or a pasted line; nothing is probed",
+        "a_log_is_read_however_it_is_given",
+    ),
+    row(
+        "Explaining other stacks",
+        "logs of proxies, app servers, runtimes, databases, containers, kernels and clouds \
+         (`goodgate formats`), told apart by their content",
+        "every_reader_reads_its_own_example_and_no_earlier_one_takes_it",
+    ),
+    row(
+        "Explaining other stacks",
+        "statement and cure of a cause in the words of the products seen, such as the library that \
+         crashed a worker",
+        "a_faulting_library_is_named",
+    ),
+    row(
+        "Explaining other stacks",
+        "several causes that fit are ranked, with the command that decides between them (`either`)",
+        "one_of_two_causes",
+    ),
+    row(
+        "Explaining other stacks",
+        "a symptom alone stays `unknown`, and what would fit is listed",
+        "a_symptom_without_a_cause",
+    ),
+    row(
+        "Explaining other stacks",
+        "lines of a healthy server are `no_failure`",
+        "lines_of_a_healthy_server_are_no_failure",
+    ),
+    row(
+        "Explaining other stacks",
+        "failures that a retry absorbed are told from those that callers saw",
+        "failures_that_no_caller_saw",
+    ),
+    row(
+        "Explaining other stacks",
+        "large logs in parts and side by side, with the same result however they are cut",
+        "the_same_bytes_read_the_same_however_they_are_cut",
+    ),
+    row(
+        "Explaining other stacks",
+        "rotated and compressed logs as one source, archives within archives",
+        "archives_hold_sources_and_so_do_archives_in_them",
+    ),
+    row(
+        "Explaining other stacks",
+        "layers around lines come off one after the other: journald, Docker, CRI, Compose, kubectl",
+        "layers_come_off_one_after_the_other",
+    ),
+    row(
+        "Explaining other stacks",
+        "in a chain of exceptions, the one that is the reason",
+        "the_first_of_a_chain_is_the_reason_unless_a_driver_says_more",
+    ),
+    row(
+        "Explaining other stacks",
+        "what a caller sent is no evidence, and writes no line of the report",
+        "a_stranger_writes_no_line_of_his_own",
+    ),
+    row(
+        "Explaining other stacks",
+        "`--share` masks addresses and host names, each always by the same stand-in",
+        "a_thing_has_the_same_stand_in_everywhere",
+    ),
+    row(
+        "Explaining other stacks",
+        "the same for an assistant (`goodgate mcp`)",
+        "an_assistant_gets_the_report_as_data_and_as_text",
+    ),
+    row(
+        "Preventing elsewhere",
+        "`goodgate doctor` compares the configurations of proxies and app servers before they fail",
+        "the_doctor_says_what_will_fail_and_shows_the_lines",
+    ),
+    row(
         "Recording",
         "each request once, also when its client leaves half-way",
         "clients_that_leave_while_they_wait",

@@ -521,10 +521,12 @@ fn without_incident(
     let dossier = Dossier { testimony, incident: &incident, clocks, index, without };
     let mut explained = Explained::of(&dossier);
     explained.weighed.retain(|it| it.own > 0.0);
-    explained.verdict = verdict(&explained.weighed);
-    if logs || explained.weighed.is_empty() {
+    if logs {
         explained.weighed.clear();
-        explained.verdict = Verdict::Unknown;
+    }
+    // What named a cause may be gone.
+    explained.verdict = verdict(&explained.weighed);
+    if explained.weighed.is_empty() {
         let mut report = explained.report(None);
         report.verdict = Verdict::NoFailure;
         report.wire = None;
@@ -556,5 +558,18 @@ fn healthy(testimony: &Testimony) -> String {
         (all, client) => format!(
             "none of {all} requests failed on the server's side; {client} times it was the client's doing or a refusal by policy"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::explained;
+
+    #[test]
+    fn a_cause_is_named_only_while_it_is_a_candidate() {
+        let line = "2026/11/20 10:12:07 [emerg] 1#1: host not found in upstream \"api\" in \
+                    /etc/nginx/conf.d/default.conf:4";
+        let report = explained(&[("error.log", line)]);
+        assert_eq!(report.candidates.is_empty(), report.cause == "unknown");
     }
 }

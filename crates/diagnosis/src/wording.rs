@@ -6,9 +6,12 @@ use crate::report::{Cure, Risk, Step};
 use crate::text::When;
 use evidence::{Limit, Product, Sign, Stack, address};
 
-/// What was seen with a sign, the most surely of this incident.
+/// What was seen with a sign, the most surely of this incident; of equals, one that says more.
 pub(crate) fn first<'a>(dossier: &Dossier<'a>, sign: Sign, when: When) -> Option<Seen<'a>> {
-    dossier.seen(sign, when).into_iter().next()
+    let seen = dossier.seen(sign, when);
+    let surest = seen.first()?.near;
+    let says_more = |it: &&Seen| it.near >= surest && it.detail().is_some();
+    seen.iter().find(says_more).or(seen.first()).copied()
 }
 
 /// The longest detail that a sentence bears, in bytes.

@@ -1,6 +1,6 @@
-//! The table of what works, in the README.
+//! The table of what works, in the README, and what `goodgate why` says of its example.
 
-use super::Page;
+use super::{Page, guide};
 use crate::features::{FEATURES, Feature};
 use crate::run;
 use anyhow::{Context, Result, bail};
@@ -9,6 +9,8 @@ use std::path::Path;
 
 const BEGIN: &str = "<!-- features: written by `cargo xtask docs` -->\n";
 const END: &str = "<!-- end of features -->\n";
+/// Among the inputs of the guide.
+const INPUTS: &str = "readme";
 
 pub(super) fn page() -> Result<Page> {
     let tests = Tests::read()?;
@@ -19,7 +21,7 @@ pub(super) fn page() -> Result<Page> {
     }
     let path = "README.md".to_owned();
     let old = fs::read_to_string(run::root().join(&path)).context("cannot read README.md")?;
-    let text = replace(&old, &table(FEATURES))?;
+    let text = guide::fill(&replace(&old, &table(FEATURES))?, INPUTS)?;
     Ok(Page { path, text })
 }
 

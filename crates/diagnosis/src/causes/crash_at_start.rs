@@ -188,7 +188,7 @@ fn install(dossier: &Dossier, module: &str) -> Step {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx, nginx_to};
+    use crate::testing::{REFUSED, check_among, check_not, check_text, explained, nginx, nginx_to};
 
     #[test]
     fn an_address_that_was_never_opened() {
@@ -218,6 +218,18 @@ mod tests {
              verify: It stays up [systemctl status APP] checks\n\
              verify: 127.0.0.1:8000 answers by itself [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
         );
+    }
+
+    #[test]
+    fn the_reason_is_named_and_not_the_last_line() {
+        let log = "[2026-11-20 15:16:01 +0000] [8] [ERROR] Exception in worker process\n\
+                   Traceback (most recent call last):\n  File \"/srv/app.py\", line 1, in <module>\n    \
+                   import flask\nModuleNotFoundError: No module named 'flask'\n\
+                   [2026-11-20 15:16:01 +0000] [7] [ERROR] Reason: Worker failed to boot.\n";
+        let report = explained(&[("error.log", &nginx(REFUSED)), ("gunicorn.log", log)]);
+        let want = "gunicorn never came up on 127.0.0.1:8000: ModuleNotFoundError: No module \
+                    named 'flask'";
+        assert_eq!(report.statement, want);
     }
 
     #[test]
