@@ -31,8 +31,7 @@ def certificate(by="ca", host="shop.internal", days=("20260101000000Z", "2036010
     """A leaf signed by that authority, or by itself."""
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={host}",
             "-keyout", "leaf.key", "-out", "leaf.csr")
-    world_file = APP / "leaf.ext"
-    world_file.write_text(f"[own]\nsubjectAltName=DNS:{host}\n")
+    (APP / "leaf.ext").write_text(f"[own]\nsubjectAltName=DNS:{host}\n")
     (APP / "index.txt").write_text("")
     (APP / "ca.cnf").write_text(AUTHORITY)
     words = ["ca", "-batch", "-config", "ca.cnf", "-in", "leaf.csr", "-out", "leaf.pem", "-notext",
@@ -48,6 +47,7 @@ default_ca = own
 [own]
 database = index.txt
 new_certs_dir = .
+serial = serial
 policy = any
 email_in_dn = no
 [any]
