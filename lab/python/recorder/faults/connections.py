@@ -71,7 +71,7 @@ def dropped(world):
     world.expect(504, "/orders")
 
 
-@case("no_route/unreachable", verdict="either", candidates=["no_route", "host_down"])
+@case("unknown/no-route-line", verdict="unknown", candidates=["no_route", "host_down"])
 def unreachable(world):
     """The kernel has no way to the target."""
     subprocess.run(["ip", "route", "add", "unreachable", "10.0.9.0/24"], check=True)
@@ -160,7 +160,7 @@ def max_children(world):
     world.logged("php8.2-fpm.log", "max_children")
 
 
-@case("worker_pool_exhausted/uwsgi-listen-queue")
+@case("accept_backlog_full/uwsgi-listen-queue")
 def listen_queue(world):
     """One worker, a listen queue of five, and uWSGI says that it is full."""
     world.flask("import time\n\n@app.get('/')\ndef index():\n    time.sleep(1.5)\n    return 'late'\n")
@@ -250,7 +250,7 @@ def race_absorbed(world):
         assert race(world, 2, "GET") == 200
 
 
-@case("unknown/premature-close", verdict="unknown", candidates=["premature_close"])
+@case("unknown/premature-close", verdict="unknown")
 def hangs_up(world):
     """A server that hangs up on each request, and only nginx's log."""
     world.raw(b"")
@@ -260,7 +260,7 @@ def hangs_up(world):
     world.drop("nginx.conf")
 
 
-@case("unknown/reset", verdict="unknown", candidates=["connection_reset"])
+@case("unknown/reset", verdict="unknown")
 def resets(world):
     """A server that resets each connection, and only nginx's log."""
 

@@ -9,18 +9,18 @@ OK = b"HTTP/1.1 200 OK\r\n"
 # What the server sends, and the cause that it is.
 ANSWERS = {
     "duplicate_content_length": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok",
-    "cl_and_te": OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     "invalid_header_line": OK + b"Content-Length: 2\r\nno colon here\r\n\r\nok",
     "unknown_transfer_encoding": OK + b"Transfer-Encoding: snappy\r\n\r\nok",
     "invalid_content_length": OK + b"Content-Length: two\r\n\r\nok",
     "malformed_status_line": b"HELLO shop, how are you\r\n\r\n",
     "bad_chunk": OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\nok\r\n0\r\n\r\n",
-    "content_length_short": None,
 }
 
 
 def answers(cause, proxy, verdict="named"):
-    @case(f"{cause}/{proxy}", verdict)
+    """Where the proxy does not say what was wrong, the cause must be among the first."""
+
+    @case(f"{cause}/{proxy}", verdict, candidates=[cause] if verdict == "unknown" else [])
     def play(world):
         world.raw(ANSWERS[cause])
         {"nginx": nginx, "haproxy": haproxy, "caddy": caddy, "apache": apache}[proxy](world)
@@ -46,12 +46,14 @@ def apache(world):
     world.apache('ProxyPass "/" "http://127.0.0.1:8000/"\n')
 
 
-for cause in ["duplicate_content_length", "cl_and_te", "unknown_transfer_encoding", "invalid_content_length", "bad_chunk"]:
-    answers(cause, "nginx")
+# nginx 1.22 lets the others pass.
+answers("bad_chunk", "nginx")
+for cause in ["unknown_transfer_encoding", "invalid_content_length"]:
+    answers(cause, "caddy")
 answers("duplicate_content_length", "caddy")
 answers("malformed_status_line", "caddy")
 answers("invalid_header_line", "caddy")
-answers("bad_chunk", "apache")
+answers("bad_chunk", "apache", "unknown")
 
 
 @case("header_too_big/flask-cookie")
@@ -81,7 +83,7 @@ def request_too_big(world):
     world.expect(502, headers={"Cookie": "session=" + "x" * 5000})
 
 
-@case("content_length_short/nginx", verdict="either")
+@case("content_length_short/nginx", verdict="unknown", candidates=["content_length_short"])
 def short(world):
     """The server ends the connection before it has sent what it promised."""
     world.raw(OK + b"Content-Length: 5000\r\n\r\n" + b"x" * 1200)
