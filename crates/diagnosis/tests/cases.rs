@@ -24,6 +24,7 @@ const KNOWN_WRONG: &[&str] = &[
     "health_check_wrong_path/haproxy",
     "health_check_wrong_port_or_scheme/haproxy",
     "ip_family_mismatch/gunicorn-on-ipv6",
+    "keepalive_race/gunicorn-gthread-post",
     "keepalive_race/uvicorn-post",
     "no_failure/nginx-limit-req",
     "process_down/envoy-gunicorn-stopped",
