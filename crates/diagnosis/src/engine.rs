@@ -77,6 +77,12 @@ impl<'d> Explained<'d> {
         Explained { dossier, weighed, verdict }
     }
 
+    /// Drops candidates, and judges what is left.
+    fn keep(&mut self, kept: impl Fn(&Weighed) -> bool) {
+        self.weighed.retain(kept);
+        self.verdict = verdict(&self.weighed);
+    }
+
     fn candidates(&self) -> Vec<Candidate> {
         self.weighed
             .iter()
@@ -520,13 +526,9 @@ fn without_incident(
     let incident = Incident::supposed(hop.unwrap_or(Product::Unknown));
     let dossier = Dossier { testimony, incident: &incident, clocks, index, without };
     let mut explained = Explained::of(&dossier);
-    explained.weighed.retain(|it| it.own > 0.0);
-    if logs {
-        explained.weighed.clear();
-    }
-    // What named a cause may be gone.
-    explained.verdict = verdict(&explained.weighed);
-    if explained.weighed.is_empty() {
+    explained.keep(|it| it.own > 0.0);
+    if logs || explained.weighed.is_empty() {
+        explained.keep(|_| false);
         let mut report = explained.report(None);
         report.verdict = Verdict::NoFailure;
         report.wire = None;

@@ -118,6 +118,7 @@ pub(super) fn is_error_line(text: &str) -> bool {
 
 fn said<'a>(line: &'a Line) -> Option<Event<'a>> {
     listening(line)
+        .or_else(|| plain(line))
         .or_else(|| rule::told(RULES, Product::Gunicorn, LOGGERS, line))
         .or_else(|| rule::told(FAILURES, Product::Gunicorn, LOGGERS, line))
 }
@@ -129,6 +130,8 @@ fn read(line: &Line, sink: &mut dyn Sink) {
         for address in all.split(',') {
             sink.event(first.clone().upstream(Some(address.trim().to_owned())));
         }
+    } else if let Some(event) = plain(line) {
+        sink.event(event);
     } else if let Some(event) = rule::told(RULES, Product::Gunicorn, LOGGERS, line) {
         sink.event(python::with_address(event));
     } else if !python::read_failure(line, FAILURES, Product::Gunicorn, LOGGERS, sink) {
@@ -139,6 +142,20 @@ fn read(line: &Line, sink: &mut dyn Sink) {
             python::read_message(line, &lead, Product::Gunicorn, sink);
         }
     }
+}
+
+/// `Invalid request from ip=192.0.2.1: [SSL: HTTP_REQUEST] http request (_ssl.c:2546)`. Errors that
+/// quote what a caller sent begin with words of Gunicorn's own.
+fn plain<'a>(line: &'a Line) -> Option<Event<'a>> {
+    const WORDS: &str = "[SSL: HTTP_REQUEST] http request";
+    let lead = Lead::of(&line.text);
+    let rest = line.text[lead.inset..].strip_prefix("Invalid request from ip=")?;
+    let (_, error) = rest.split_once(": ").filter(|_| lead.pid.is_some())?;
+    error.strip_prefix(WORDS)?.strip_prefix(" (_ssl.c:")?;
+    let start = line.text.len() - error.len();
+    let span = start..start + WORDS.len();
+    let event = Event::new(Product::Gunicorn, Sign::PlainToTlsPort, Trust::C, span);
+    Some(event.at(lead.at).pid(lead.pid))
 }
 
 /// `Listening at: http://127.0.0.1:8000,unix:/run/app.sock (1490)`.
@@ -236,6 +253,23 @@ mod tests {
         let lines =
             read(&format!("{P}[INFO] Listening at: http://127.0.0.1:8000,unix:/run/a.sock (5)"));
         assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn a_plain_request_at_its_tls_port_is_told() {
+        check(
+            &format!(
+                "{P}[WARNING] Invalid request from ip=::1: [SSL: HTTP_REQUEST] http request (_ssl.c:2546)"
+            ),
+            "gunicorn: PlainToTlsPort | [SSL: HTTP_REQUEST] http request",
+        );
+        for sent in [
+            "Invalid HTTP request line: 'GET /: [SSL: HTTP_REQUEST] http request (_ssl.c:1)'",
+            "[SSL: HTTP_REQUEST] http request of mine",
+            "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:2546)",
+        ] {
+            check_nothing(&format!("{P}[WARNING] Invalid request from ip=192.0.2.1: {sent}"));
+        }
     }
 
     #[test]

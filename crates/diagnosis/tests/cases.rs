@@ -1,0 +1,214 @@
+//! The golden cases: what real servers wrote when a fault was made on purpose, and what `why` must
+//! answer. `lab/python/record.py` records them; what is expected was decided before `why` was asked.
+
+use diagnosis::report::{Exhibit, Report};
+use diagnosis::why::{Question, why};
+use evidence::{Arrival, Testimony};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
+
+/// Cases on which the engine is wrong today. Who makes one right takes it out.
+const KNOWN_WRONG: &[&str] = &[
+    "bad_chunk/apache",
+    "crash_at_start/hypercorn-no-attribute",
+    "crash_at_start/uwsgi-no-app",
+    "db_down/psycopg-503",
+    "deploy_in_progress/gunicorn-restart",
+    "external_api_slow/flask-504",
+    "fastcgi_mismatch/nginx-proxy-to-php-fpm",
+    "gateway_config_error/nginx-unknown-directive",
+    "health_check_timeout/haproxy",
+    "health_check_wrong_path/haproxy",
+    "health_check_wrong_port_or_scheme/haproxy",
+    "ip_family_mismatch/gunicorn-on-ipv6",
+    "keepalive_race/gunicorn-gthread-post",
+    "keepalive_race/uvicorn-post",
+    "no_failure/nginx-limit-req",
+    "process_down/envoy-gunicorn-stopped",
+    "process_down/gunicorn-killed-whole",
+    "process_down/gunicorn-stopped",
+    "process_down/haproxy-check-refused",
+    "process_down/nginx-no-live-upstreams",
+    "process_down/uvicorn-stopped-haproxy",
+    "proxy_protocol_mismatch/haproxy-to-gunicorn",
+    "response_header_timeout/haproxy",
+    "secret_or_config_missing/uvicorn-environ",
+    "tls_client_cert_required/nginx",
+    "tls_to_plain_port/haproxy",
+    "tls_unknown_ca/nginx",
+    "tls_wrong_hostname/nginx",
+    "unhandled_exception/node",
+    "unknown/gunicorn-worker-sigkill",
+    "uwsgi_mismatch/nginx-proxy-to-uwsgi",
+    "uwsgi_mismatch/nginx-uwsgi-to-gunicorn",
+    "wrong_protocol_service/redis",
+];
+
+struct Case {
+    /// `CAUSE/NAME`.
+    name: String,
+    /// Name and text, as written by the servers.
+    files: Vec<(String, String)>,
+    answer: Value,
+}
+
+impl Case {
+    fn of(cause: &str, folder: &Path) -> Case {
+        let name = format!("{cause}/{}", last(folder));
+        let mut files = Vec::new();
+        let mut answer = Value::Null;
+        for path in listed(folder) {
+            let text = fs::read_to_string(&path).unwrap_or_else(|it| panic!("{name}: {it}"));
+            match last(&path) {
+                "case.json" => answer = serde_json::from_str(&text).expect("case.json is JSON"),
+                file => files.push((file.to_owned(), text)),
+            }
+        }
+        assert!(answer.is_object() && !files.is_empty(), "{name} lacks its files or case.json");
+        Case { name, files, answer }
+    }
+
+    fn report(&self) -> Report {
+        let inputs: Vec<(&str, &str)> =
+            self.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        why(&Testimony::of(&inputs, Arrival::File, 2026), &Question::default())
+    }
+
+    fn text(&self, file: &str) -> Option<&str> {
+        self.files.iter().find(|(name, _)| name == file).map(|(_, text)| text.as_str())
+    }
+
+    /// What is wrong about the report, if anything.
+    fn complaint(&self, report: &Report) -> Option<String> {
+        let said = serde_json::to_value(report.verdict).expect("a verdict has a name");
+        let ranked: Vec<String> = report
+            .candidates
+            .iter()
+            .map(|it| format!("{} {:.2}", it.cause, it.confidence))
+            .collect();
+        let complaint = |what: String| {
+            let name = &self.name;
+            Some(format!("{name}: {what}; it said {said}: {}", ranked.join(", ")))
+        };
+        if said != self.answer["verdict"] {
+            return complaint(format!("the verdict is {}", self.answer["verdict"]));
+        }
+        let expected = self.answer["expect"].as_str().unwrap_or_default();
+        if matches!(expected, "unknown" | "no_failure") {
+            if report.cause != "unknown" {
+                return complaint(format!("{expected} names no cause"));
+            }
+        } else if report.cause != expected {
+            return complaint(format!("the cause is {expected}"));
+        }
+        let three: Vec<&str> = report.candidates.iter().take(3).map(|it| &*it.cause).collect();
+        let wanted = self.answer["candidates"].as_array().into_iter().flatten();
+        let mut absent = wanted.filter_map(Value::as_str).filter(|it| !three.contains(it));
+        absent.next().and_then(|it| complaint(format!("{it} is not in the first three")))
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let causes = listed(Path::new(FOLDER));
+    let of_cause = |cause: &PathBuf| -> Vec<Case> {
+        listed(cause).iter().map(|folder| Case::of(last(cause), folder)).collect()
+    };
+    causes.iter().flat_map(of_cause).collect()
+}
+
+/// What stands in a folder, by name.
+fn listed(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|it| panic!("{}: {it}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries.map(|it| it.expect("an entry").path()).collect();
+    paths.sort();
+    paths
+}
+
+fn last(path: &Path) -> &str {
+    path.file_name().and_then(|it| it.to_str()).expect("names are UTF-8")
+}
+
+#[test]
+fn why_names_what_was_done_to_real_servers() {
+    let mut wrong = Vec::new();
+    let mut repaired = Vec::new();
+    for case in cases() {
+        let known = KNOWN_WRONG.contains(&case.name.as_str());
+        match case.complaint(&case.report()) {
+            Some(complaint) if !known => wrong.push(complaint),
+            None if known => repaired.push(case.name),
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(repaired.is_empty(), "right now, to be taken out of KNOWN_WRONG: {repaired:?}");
+}
+
+#[test]
+fn every_known_wrong_case_exists() {
+    let names: Vec<String> = cases().into_iter().map(|it| it.name).collect();
+    for known in KNOWN_WRONG {
+        assert!(names.iter().any(|it| it == known), "{known} is no case");
+    }
+}
+
+#[test]
+fn every_quote_stands_in_its_file() {
+    for case in cases() {
+        for exhibit in case.report().evidence {
+            let name = &case.name;
+            let text = case.text(&exhibit.source).unwrap_or_default();
+            assert!(stands(text, &exhibit), "{name}: {exhibit:?}");
+        }
+    }
+}
+
+/// The quote stands at its place, byte for byte; one that was decoded stands there encoded.
+fn stands(text: &str, exhibit: &Exhibit) -> bool {
+    let quote = exhibit.quote.as_bytes();
+    match exhibit.offset {
+        Some(offset) => {
+            let at = offset as usize;
+            text.as_bytes().get(at..at + quote.len()) == Some(quote)
+                && exhibit.length == Some(quote.len() as u64)
+        }
+        None => {
+            let encoded = serde_json::to_string(&exhibit.quote).expect("a string is JSON");
+            text.contains(encoded.trim_matches('"'))
+        }
+    }
+}
+
+#[test]
+fn every_report_keeps_the_contract() {
+    let schema = include_str!("../contracts/report.schema.json");
+    let schema = serde_json::from_str(schema).expect("the contract is JSON");
+    let contract = jsonschema::validator_for(&schema).expect("the contract is a schema");
+    for case in cases() {
+        let report = serde_json::to_value(case.report()).expect("a report is JSON");
+        let errors: Vec<String> = contract
+            .iter_errors(&report)
+            .map(|it| format!("{} at {}", it, it.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", case.name);
+    }
+}
+
+#[test]
+fn a_case_is_small_and_names_no_machine() {
+    for case in cases() {
+        for (file, text) in &case.files {
+            let name = &case.name;
+            assert!(text.len() < 60_000, "{name}: {file} is large");
+            for path in ["/root/", "/home/", "/tmp/"] {
+                assert!(!text.contains(path), "{name}: {file} holds {path}");
+            }
+        }
+        for key in ["expect", "verdict", "about", "made_with"] {
+            assert!(case.answer.get(key).is_some(), "{}: case.json says no {key}", case.name);
+        }
+    }
+}
