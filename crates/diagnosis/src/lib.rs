@@ -31,6 +31,8 @@ pub mod why;
 mod wire;
 
 #[cfg(test)]
+mod lint;
+#[cfg(test)]
 mod testing;
 
 pub use case::{Case, Subject};

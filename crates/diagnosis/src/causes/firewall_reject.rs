@@ -35,7 +35,7 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.01), (Sign::HostUnreachable, 0.1)],
+        behind: &[(Sign::ConnectRefused, 0.005), (Sign::HostUnreachable, 0.1)],
         clues: &[during(Sign::FirewallRejected, DECIDES)],
         reason,
         ..Text::NONE

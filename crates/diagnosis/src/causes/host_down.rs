@@ -20,7 +20,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::{address, neighbour_silent, remote};
-use crate::text::{DECIDES, Text, during};
+use crate::text::{DECIDES, HINTS, Text, before, during};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, Phase};
 
@@ -40,7 +40,11 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::NetworkUnreachable, 0.05),
             (Sign::ConnectFailed, 0.07),
         ],
-        clues: &[during(Sign::NeighbourLost, DECIDES), during(Sign::NodeLost, 4.0)],
+        clues: &[
+            during(Sign::NeighbourLost, DECIDES),
+            during(Sign::NodeLost, 4.0),
+            before(Sign::LinkDown, HINTS),
+        ],
         brings: &["no_route"],
         ..Text::NONE
     },

@@ -21,7 +21,7 @@ use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::look::Fix;
 use crate::signs::waited_in_vain;
-use crate::text::Text;
+use crate::text::{HINTS, Text, during};
 use evidence::Sign;
 use exchange::Micros;
 
@@ -43,6 +43,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::IntegrationTimedOut, 0.02),
             (Sign::Answered504, 0.02),
         ],
+        clues: &[during(Sign::RequestSlow, HINTS)],
         ..Text::NONE
     },
 };

@@ -24,7 +24,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::look::Fix;
 use crate::signs::window;
-use crate::text::{DECIDES, Text, before};
+use crate::text::{DECIDES, SPEAKS, Text, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     look: silent,
     fix,
     text: Text {
-        clues: &[before(Sign::ReadOnlyFs, DECIDES)],
+        clues: &[before(Sign::ReadOnlyFs, DECIDES), before(Sign::DiskFault, SPEAKS)],
         brings: &["crash_at_start", "crash_loop", "unhandled_exception", "upstream_own_5xx"],
         ..Text::NONE
     },
