@@ -1,7 +1,9 @@
-//! `cargo xtask fuzz`: runs the targets of `fuzz/`, each for a limited time.
+//! `cargo xtask fuzz`: runs the targets of `fuzz/`, each for a limited time. Those that read other
+//! people's formats start from the examples of the readers.
 
 use crate::{run, say};
 use anyhow::{Context, Result, bail};
+use evidence::{CONFIGS, DOCUMENTS, READERS};
 
 /// What to fuzz, and for how long.
 #[derive(Debug, PartialEq)]
@@ -39,10 +41,43 @@ pub(crate) fn run(order: &Order) -> Result<()> {
     };
     tools()?;
     for target in targets {
+        sow(&target)?;
         let limit = format!("-max_total_time={}", order.seconds);
         run::show(&mut nightly(&["cargo", "fuzz", "run", &target, "--", &limit]))?;
     }
     Ok(())
+}
+
+/// Writes what the fuzzer of a target starts from beside what it has found by itself.
+fn sow(target: &str) -> Result<()> {
+    let folder = run::root().join("fuzz/corpus").join(target);
+    std::fs::create_dir_all(&folder).context("cannot make the folder of seeds")?;
+    for (at, seed) in seeds(target).iter().enumerate() {
+        let file = folder.join(format!("seed-{at}"));
+        std::fs::write(&file, seed).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// The examples of readers, in the shape that the target takes them.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let lines = READERS.iter().map(|it| it.example);
+    match target {
+        // The first byte is the number of the family whose log it is.
+        "lines" => (0u8..).zip(lines).map(|(at, it)| [&[at], it.as_bytes()].concat()).collect(),
+        "configs" => {
+            let documents = DOCUMENTS.iter().map(|it| it.example);
+            let texts = CONFIGS.iter().map(|it| it.example).chain(documents);
+            texts.map(|it| it.as_bytes().to_vec()).collect()
+        }
+        // Sources are separated by a form feed.
+        "report" => {
+            let configs = CONFIGS.iter().map(|it| it.example).cycle();
+            let two = lines.clone().zip(lines.skip(1)).zip(configs);
+            two.map(|((a, b), c)| format!("{a}\n\x0c{b}\n\x0c{c}").into_bytes()).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The fuzzer needs a nightly compiler for its instrumentation.
@@ -97,6 +132,16 @@ mod tests {
         assert_eq!(Order::read(&["tap"]).unwrap(), order(Some("tap"), 60));
         assert_eq!(Order::read(&["tap", "--seconds", "5"]).unwrap(), order(Some("tap"), 5));
         assert_eq!(Order::read(&["--seconds", "5", "tap"]).unwrap(), order(Some("tap"), 5));
+    }
+
+    #[test]
+    fn what_reads_the_logs_of_others_starts_from_examples() {
+        for target in ["lines", "configs", "report"] {
+            assert!(seeds(target).len() > 20, "{target}");
+            assert!(targets().unwrap().contains(&target.to_owned()));
+        }
+        assert!(seeds("tap").is_empty());
+        assert_eq!(seeds("lines")[0][0], 0);
     }
 
     #[test]

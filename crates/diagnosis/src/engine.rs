@@ -260,9 +260,35 @@ fn listed(words: &[&str]) -> String {
     }
 }
 
+/// Faults that came before any byte of the request left the hop.
+fn before_sending(sign: Sign) -> bool {
+    use Sign::*;
+    matches!(
+        sign,
+        ConnectRefused
+            | ConnectTimedOut
+            | ConnectFailed
+            | HostUnreachable
+            | NetworkUnreachable
+            | NoLocalPort
+            | NoDescriptors
+            | SocketMissing
+            | SocketStale
+            | SocketBacklogFull
+            | NameServerFailed
+            | NameTimedOut
+            | NoLiveUpstream
+            | NoEndpoints
+            | QueueTimedOut
+            | ConnectionLimit
+            | CircuitOpen
+    )
+}
+
 fn retry(cause: Option<&'static Cause>, sign: Sign) -> Retry {
     let class = match (sign.kind(), cause) {
         (Kind::Cut, _) => RetryClass::R4,
+        _ if before_sending(sign) => RetryClass::R0,
         (_, Some(cause)) => cause.retry,
         _ => wire(sign).and_then(crate::entry).map_or(RetryClass::R2, |it| it.cause.retry),
     };

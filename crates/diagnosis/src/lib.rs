@@ -36,6 +36,8 @@ mod wire;
 mod wording;
 
 #[cfg(test)]
+mod lint;
+#[cfg(test)]
 mod testing;
 
 pub use case::{Case, Subject};

@@ -9,9 +9,9 @@ use crate::weigh::Weighed;
 use evidence::{Kind, Sign, Stack, address};
 
 /// Something to run, and what its outcomes would say.
-struct Look {
+pub(crate) struct Look {
     /// Outcomes and the causes that they speak for.
-    then: &'static [(&'static str, &'static str)],
+    pub(crate) then: &'static [(&'static str, &'static str)],
     decides: &'static str,
     needs: Option<&'static str>,
     /// Where to run it, and what; `None` where it makes no sense for this incident.
@@ -22,7 +22,7 @@ struct Look {
 const STEPS: usize = 3;
 
 /// In the order of their cost to who runs them.
-const LOOKS: &[Look] = &[
+pub(crate) const LOOKS: &[Look] = &[
     Look {
         then: &[
             ("no line", "process_down"),

@@ -109,10 +109,10 @@ impl Layers {
     pub const NONE: Layers = Layers(0);
     pub const ALL: Layers = Layers(u32::MAX);
 
-    /// Those that at least a third of the lines of a sample have.
+    /// Those that more than half of the lines of a sample have.
     #[must_use]
     pub fn of(sample: &[u8], year: i32) -> Layers {
-        Layers::seen(sample, year, |_, seen, all| seen * 3 >= all)
+        Layers::seen(sample, year, |_, seen, all| seen * 2 > all)
     }
 
     /// Those of a text that was put together by hand: a few lines of the journal may stand in it

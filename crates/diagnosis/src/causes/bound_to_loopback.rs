@@ -38,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.02)],
+        behind: &[(Sign::ConnectRefused, 0.01)],
         brings: &["process_down"],
         reason,
         says,

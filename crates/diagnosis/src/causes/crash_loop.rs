@@ -40,7 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[
-            (Sign::ConnectRefused, 0.01),
+            (Sign::ConnectRefused, 0.007),
             (Sign::SocketStale, 0.01),
             (Sign::Closed, 0.005),
             (Sign::NoEndpoints, 0.005),

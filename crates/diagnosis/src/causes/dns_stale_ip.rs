@@ -39,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[
-            (Sign::ConnectRefused, 0.012),
+            (Sign::ConnectRefused, 0.01),
             (Sign::ConnectTimedOut, 0.06),
             (Sign::HostUnreachable, 0.06),
         ],

@@ -40,7 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     look: silent,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.003)],
+        behind: &[(Sign::ConnectRefused, 0.002)],
         clues: &[during(Sign::ContainerRestarted, 4.0), during(Sign::ContainerUnhealthy, SPEAKS)],
         brings: &["process_down"],
         reason,

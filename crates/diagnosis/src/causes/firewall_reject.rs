@@ -37,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.01), (Sign::HostUnreachable, 0.1)],
+        behind: &[(Sign::ConnectRefused, 0.005), (Sign::HostUnreachable, 0.1)],
         clues: &[during(Sign::FirewallRejected, DECIDES)],
         reason,
         says,

@@ -22,7 +22,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::signs::{address, neighbour_silent, remote};
-use crate::text::{DECIDES, Text, When, during};
+use crate::text::{DECIDES, HINTS, Text, When, before, during};
 use crate::{platform, wording};
 use evidence::{Sign, address};
 use exchange::{ConnectFault, Fault, Phase};
@@ -43,7 +43,11 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::NetworkUnreachable, 0.05),
             (Sign::ConnectFailed, 0.07),
         ],
-        clues: &[during(Sign::NeighbourLost, DECIDES), during(Sign::NodeLost, 4.0)],
+        clues: &[
+            during(Sign::NeighbourLost, DECIDES),
+            during(Sign::NodeLost, 4.0),
+            before(Sign::LinkDown, HINTS),
+        ],
         brings: &["no_route"],
         says,
         cure,

@@ -44,7 +44,7 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[
-            (Sign::ConnectRefused, 0.005),
+            (Sign::ConnectRefused, 0.003),
             (Sign::ConnectTimedOut, 0.02),
             (Sign::NetworkUnreachable, 0.2),
             (Sign::NoLocalPort, 0.04),

@@ -36,7 +36,7 @@ pub(super) static CAUSE: Cause = Cause {
     look: silent,
     fix,
     text: Text {
-        behind: &[(Sign::ConnectRefused, 0.005)],
+        behind: &[(Sign::ConnectRefused, 0.003)],
         clues: &[any(Sign::TargetPortMissing, DECIDES)],
         brings: &["process_down", "wrong_port"],
         reason,

@@ -23,7 +23,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::signs::waited_in_vain;
-use crate::text::Text;
+use crate::text::{HINTS, Text, during};
 use crate::wording;
 use evidence::Sign;
 use exchange::Micros;
@@ -46,6 +46,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::IntegrationTimedOut, 0.02),
             (Sign::Answered504, 0.02),
         ],
+        clues: &[during(Sign::RequestSlow, HINTS)],
         cure,
         ..Text::NONE
     },

@@ -39,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::Closed, 0.14), (Sign::Disconnected, 0.12)], cure, ..Text::NONE },
+    text: Text { behind: &[(Sign::Closed, 0.12), (Sign::Disconnected, 0.12)], cure, ..Text::NONE },
 };
 
 fn look(case: &Case) -> Option<Finding> {

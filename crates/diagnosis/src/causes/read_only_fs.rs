@@ -26,7 +26,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::signs::window;
-use crate::text::{DECIDES, Text, When, before};
+use crate::text::{DECIDES, SPEAKS, Text, When, before};
 use crate::{platform, wording};
 use evidence::{Sign, Stack};
 
@@ -40,7 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     look: silent,
     fix,
     text: Text {
-        clues: &[before(Sign::ReadOnlyFs, DECIDES)],
+        clues: &[before(Sign::ReadOnlyFs, DECIDES), before(Sign::DiskFault, SPEAKS)],
         brings: &["crash_at_start", "crash_loop", "unhandled_exception", "upstream_own_5xx"],
         says,
         cure,

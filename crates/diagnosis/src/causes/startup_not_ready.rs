@@ -39,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[
-            (Sign::ConnectRefused, 0.015),
+            (Sign::ConnectRefused, 0.01),
             (Sign::SocketMissing, 0.01),
             (Sign::ConnectFailed, 0.04),
             (Sign::NoLiveUpstream, 0.005),

@@ -331,10 +331,9 @@ Nov 20 11:59:59 myhost systemd[1]: Stopped Gunicorn daemon of myapp.\n",
             ),
         ],
     ),
-    // A traceback is free text of the app: it never decides alone.
     (
         "a database that takes no more",
-        Either,
+        Named,
         "db_too_many_clients",
         "gunicorn.log",
         &[

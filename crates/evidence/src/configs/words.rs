@@ -31,7 +31,7 @@ pub(super) fn words(line: &str) -> Vec<&str> {
     let mut at = 0;
     while at < bytes.len() {
         match bytes[at] {
-            b' ' | b'\t' | b'\r' | b'\n' => at += 1,
+            it if it.is_ascii_whitespace() => at += 1,
             b'\\' if matches!(bytes.get(at + 1), Some(b'\n' | b'\r') | None) => at += 1,
             b'#' => break,
             quote @ (b'"' | b'\'') => {
@@ -214,6 +214,7 @@ mod tests {
         assert_eq!(words("a \"b c\" d='e f' \\\n g # h"), ["a", "b c", "d='e f'", "g"]);
         assert_eq!(words("'open"), ["open"]);
         assert_eq!(words("\"x\\"), ["x\\"]);
+        assert_eq!(words("a\x0cb \x0c"), ["a", "b"]);
     }
 
     #[test]

@@ -285,18 +285,14 @@ pub(in crate::readers) fn request(text: &str) -> Option<Access<'_>> {
 }
 
 /// Where the time's bracket opens, the time, and what stands behind it. The user before it is the
-/// caller's word, and may hold brackets.
+/// caller's word, and may hold brackets; quotes are escaped in it.
 fn time(text: &str) -> Option<(usize, Stamp, &str)> {
-    const AT_MOST: usize = 1024;
-    const TRIES: usize = 16;
-    let window = &text.as_bytes()[1..text.len().min(AT_MOST)];
-    let opens = memchr::memchr_iter(b'[', window).take(TRIES).map(|it| it + 1);
-    opens.into_iter().find_map(|open| {
-        let inside = &text[open + 1..];
-        let found = clock::day_first(inside).or_else(|| clock::iso(inside));
-        let (at, end) = found.filter(|it| it.0.zoned)?;
-        Some((open, at, inside[end..].strip_prefix("] ")?))
-    })
+    let quote = memchr::memchr(b'"', text.as_bytes())?;
+    let open = memchr::memrchr(b'[', &text.as_bytes()[..quote])?;
+    let inside = &text[open + 1..];
+    let found = clock::day_first(inside).or_else(|| clock::iso(inside));
+    let (at, end) = found.filter(|it| it.0.zoned)?;
+    Some((open, at, inside[end..].strip_prefix("] ")?))
 }
 
 /// Where the quote stands that no backslash escapes.
