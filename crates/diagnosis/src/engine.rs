@@ -17,7 +17,7 @@ use evidence::clock::{Zone, rfc3339};
 use evidence::{GAP, Kind, Product, Sign, Stack, Testimony, Trust};
 
 /// From here on a cause is named, if it is far enough ahead.
-pub const NAMED: f64 = 0.8;
+pub(crate) const NAMED: f64 = 0.8;
 const AHEAD: f64 = 0.3;
 /// Two or three candidates that reach this together are an either-or.
 const TOGETHER: f64 = 0.9;
@@ -249,14 +249,6 @@ fn words(cause: &Cause, dossier: &Dossier) -> String {
     match dossier.upstream() {
         Some(upstream) => format!("{title} ({} to {upstream})", dossier.hop()),
         None => title,
-    }
-}
-
-fn listed(words: &[&str]) -> String {
-    match words {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }
 

@@ -208,7 +208,6 @@ fn userinfo(text: &str, spans: &mut Vec<Range<usize>>) {
     let mut from = 0;
     while let Some(found) = memchr(bytes, b"://", from) {
         let start = found + 3;
-        from = start;
         let ends = |it: &u8| {
             matches!(it, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>')
                 || it.is_ascii_whitespace()

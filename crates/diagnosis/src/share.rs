@@ -269,21 +269,21 @@ impl Mask {
     }
 
     fn word(&mut self, word: &str, in_url: bool, shown: &mut String) {
-        if let Some((user, host)) = word.rsplit_once('@') {
-            if is_label(user.split(':').next().unwrap_or_default()) {
-                let (name, rest) = user.split_once(':').map_or((user, None), |(a, b)| (a, Some(b)));
-                *shown += &match COMMON_USERS.contains(&name) {
-                    true => name.to_owned(),
-                    false => self.users.stand_in("user", name),
-                };
-                if let Some(rest) = rest {
-                    *shown += ":";
-                    *shown += rest;
-                }
-                *shown += "@";
-                self.word(host, in_url, shown);
-                return;
+        if let Some((user, host)) = word.rsplit_once('@')
+            && is_label(user.split(':').next().unwrap_or_default())
+        {
+            let (name, rest) = user.split_once(':').map_or((user, None), |(a, b)| (a, Some(b)));
+            *shown += &match COMMON_USERS.contains(&name) {
+                true => name.to_owned(),
+                false => self.users.stand_in("user", name),
+            };
+            if let Some(rest) = rest {
+                *shown += ":";
+                *shown += rest;
             }
+            *shown += "@";
+            self.word(host, in_url, shown);
+            return;
         }
         // Full stops and colons of the sentence are no part of a name.
         let core = word.trim_end_matches(['.', ':', '-', '%', '@']);
@@ -361,7 +361,7 @@ fn is_label(label: &str) -> bool {
 fn common_host(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let common = |it: &&str| name == **it || name.ends_with(&format!(".{it}"));
-    name.ends_with(".example") || COMMON_HOSTS.iter().any(|it| common(&it))
+    name.ends_with(".example") || COMMON_HOSTS.iter().any(common)
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ struct Case {
 }
 
 impl Case {
+    #[expect(clippy::disallowed_methods, reason = "a test may read its cases")]
     fn of(cause: &str, folder: &Path) -> Case {
         let name = format!("{cause}/{}", last(folder));
         let mut files = Vec::new();

@@ -16,17 +16,17 @@ use std::collections::{BTreeMap, HashMap};
 pub const GAP: i64 = 10 * MINUTE;
 
 /// Groups beyond this are counted, not kept.
-pub const MAX_GROUPS: usize = 20_000;
+pub(crate) const MAX_GROUPS: usize = 20_000;
 /// Runs of one group beyond this are counted, not kept.
 pub const MAX_RUNS: usize = 10_000;
 /// Routes of one run beyond this are counted under no name.
-pub const MAX_ROUTES: usize = 64;
+pub(crate) const MAX_ROUTES: usize = 64;
 /// Requests whose fate is followed from an error line to the access line.
-pub const MAX_TICKETS: usize = 65_536;
+pub(crate) const MAX_TICKETS: usize = 65_536;
 /// Minutes of an access log whose requests are counted.
-pub const MAX_MINUTES: usize = 600_000;
+pub(crate) const MAX_MINUTES: usize = 600_000;
 /// The longest piece of a line that is kept.
-pub const MAX_TEXT: usize = 4096;
+pub(crate) const MAX_TEXT: usize = 4096;
 
 /// Where something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

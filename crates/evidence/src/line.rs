@@ -5,7 +5,7 @@ use crate::layers;
 use std::borrow::Cow;
 
 /// The most that a unit of several lines, such as a traceback, may hold.
-pub const UNIT_LINES: usize = 400;
+pub(crate) const UNIT_LINES: usize = 400;
 
 /// The inner line and what the layers around it said.
 #[derive(Clone, Debug)]
@@ -130,7 +130,7 @@ impl<'a> Line<'a> {
 }
 
 /// The lines of a text, without their ends; a carriage return before it is no part of a line.
-pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {

@@ -28,19 +28,19 @@ pub struct Reader {
 }
 
 /// A fixed message and what it says.
-pub struct Phrase {
+pub(crate) struct Phrase {
     pub text: &'static str,
     pub sign: Sign,
     pub trust: Trust,
 }
 
-pub const fn phrase(text: &'static str, sign: Sign, trust: Trust) -> Phrase {
+pub(crate) const fn phrase(text: &'static str, sign: Sign, trust: Trust) -> Phrase {
     Phrase { text, sign, trust }
 }
 
 /// The first phrase of a table that stands in a message, and where.
 #[must_use]
-pub fn find<'p>(phrases: &'p [Phrase], message: &str) -> Option<(&'p Phrase, Range<usize>)> {
+pub(crate) fn find<'p>(phrases: &'p [Phrase], message: &str) -> Option<(&'p Phrase, Range<usize>)> {
     phrases.iter().find_map(|it| {
         let at = memchr::memmem::find(message.as_bytes(), it.text.as_bytes())?;
         Some((it, at..at + it.text.len()))
@@ -49,7 +49,7 @@ pub fn find<'p>(phrases: &'p [Phrase], message: &str) -> Option<(&'p Phrase, Ran
 
 /// The text between two pieces, the first of which is the first of its kind.
 #[must_use]
-pub fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+pub(crate) fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let start = text.find(before)? + before.len();
     let end = text[start..].find(after)? + start;
     Some(&text[start..end])
@@ -57,7 +57,7 @@ pub fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> 
 
 /// Where a part stands in the text that it was cut from.
 #[must_use]
-pub fn span_of(whole: &str, part: &str) -> Range<usize> {
+pub(crate) fn span_of(whole: &str, part: &str) -> Range<usize> {
     let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
     match start.checked_add(part.len()) {
         Some(end) if end <= whole.len() => start..end,
@@ -67,7 +67,7 @@ pub fn span_of(whole: &str, part: &str) -> Range<usize> {
 
 /// The digits at the start of a text, as a number.
 #[must_use]
-pub fn number(text: &str) -> Option<i64> {
+pub(crate) fn number(text: &str) -> Option<i64> {
     let digits = text.len() - text.trim_start_matches(|it: char| it.is_ascii_digit()).len();
     text[..digits].parse().ok()
 }

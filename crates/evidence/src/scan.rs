@@ -260,10 +260,10 @@ impl Reading<'_> {
             };
             let raw = &self.part.bytes[begin..end];
             let line = self.shape.layers.unwrap(&raw[..raw.len().min(1024)], b"", self.shape.year);
-            if line.service.as_deref() == service {
-                if let Some(at) = line.at.or_else(|| leading_time(&line.text)) {
-                    return Some(at);
-                }
+            if line.service.as_deref() == service
+                && let Some(at) = line.at.or_else(|| leading_time(&line.text))
+            {
+                return Some(at);
             }
             end = begin;
         }
@@ -365,22 +365,6 @@ pub fn clip(text: &str, bytes: usize) -> &str {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use crate::sign::Sign;
-    use crate::source::Arrival;
-    use crate::testimony::Testimony;
-
-    #[test]
-    fn lines_that_nobody_knows_do_not_hide_the_others() {
-        let text = "some words\nmore words\nand more\n\
-                    app.service: Main process exited, code=exited, status=3/X\n";
-        let testimony = Testimony::of(&[("x", text)], Arrival::Stream, 2026);
-        let signs: Vec<Sign> = testimony.ledger.groups.keys().map(|it| it.sign).collect();
-        assert_eq!(signs, [Sign::ProcessExited]);
-    }
-}
-
 /// Reads a line that a document carries.
 pub(crate) fn carried(ledger: &mut Ledger, shape: &Shape, it: Carried<'_>, window: Window) {
     let mut line = Layers::ALL.unwrap(it.line.as_bytes(), b"", shape.year);
@@ -435,4 +419,20 @@ impl Sink for Inside<'_, '_> {
     }
 
     fn taken(&mut self, _: &Below<'_>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sign::Sign;
+    use crate::source::Arrival;
+    use crate::testimony::Testimony;
+
+    #[test]
+    fn lines_that_nobody_knows_do_not_hide_the_others() {
+        let text = "some words\nmore words\nand more\n\
+                    app.service: Main process exited, code=exited, status=3/X\n";
+        let testimony = Testimony::of(&[("x", text)], Arrival::Stream, 2026);
+        let signs: Vec<Sign> = testimony.ledger.groups.keys().map(|it| it.sign).collect();
+        assert_eq!(signs, [Sign::ProcessExited]);
+    }
 }

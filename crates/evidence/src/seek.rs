@@ -296,7 +296,7 @@ mod tests {
         let wanted = time("2026-11-20 15:00:00");
         let length = text.len() as u64;
         let at = first_line_at(text.as_bytes(), 0..length, wanted, &clock(&text)).expect("reads");
-        let left_out = text[..at as usize].lines().filter_map(|it| iso(it));
+        let left_out = text[..at as usize].lines().filter_map(iso);
         assert!(left_out.map(|it| it.0.micros).all(|it| it < wanted));
     }
 

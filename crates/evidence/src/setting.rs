@@ -298,7 +298,7 @@ pub struct Config {
 }
 
 /// Builds settings with their places in one text.
-pub struct Places<'t> {
+pub(crate) struct Places<'t> {
     product: Product,
     text: &'t str,
     /// Where lines end.
@@ -309,50 +309,50 @@ pub struct Places<'t> {
 
 impl<'t> Places<'t> {
     #[must_use]
-    pub fn new(product: Product, text: &'t str) -> Places<'t> {
+    pub(crate) fn new(product: Product, text: &'t str) -> Places<'t> {
         let ends = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
         Places { product, text, ends, service: None, settings: Vec::new() }
     }
 
     /// The text that all quotes are parts of.
     #[must_use]
-    pub fn text(&self) -> &'t str {
+    pub(crate) fn text(&self) -> &'t str {
         self.text
     }
 
     /// The program that what comes next is about.
-    pub fn product(&mut self, product: Product) {
+    pub(crate) fn product(&mut self, product: Product) {
         self.product = product;
     }
 
     /// The service that what comes next belongs to.
-    pub fn service(&mut self, service: Option<&str>) {
+    pub(crate) fn service(&mut self, service: Option<&str>) {
         self.service = service.map(str::to_owned);
     }
 
     /// From the start of one part of the text to the end of another.
     #[must_use]
-    pub fn between(&self, first: &'t str, last: &'t str) -> &'t str {
+    pub(crate) fn between(&self, first: &'t str, last: &'t str) -> &'t str {
         let start = crate::reader::span_of(self.text, first).start;
         let end = crate::reader::span_of(self.text, last).end;
         self.text.get(start..end).unwrap_or(first)
     }
 
     /// Adds a fact whose words are `quote`, a part of the text.
-    pub fn add(&mut self, what: What, quote: &'t str) {
+    pub(crate) fn add(&mut self, what: What, quote: &'t str) {
         let span = crate::reader::span_of(self.text, quote);
         self.add_at(what, span.start, quote);
     }
 
     /// Adds a limit, where there is a value.
-    pub fn limit(&mut self, limit: Limit, value: Option<i64>, quote: &'t str) {
+    pub(crate) fn limit(&mut self, limit: Limit, value: Option<i64>, quote: &'t str) {
         if let Some(value) = value {
             self.add(What::Limit { limit, value }, quote);
         }
     }
 
     /// Adds a fact whose words begin at this byte of the text.
-    pub fn add_at(&mut self, what: What, offset: usize, quote: &str) {
+    pub(crate) fn add_at(&mut self, what: What, offset: usize, quote: &str) {
         self.settings.push(Setting {
             product: self.product,
             service: self.service.clone(),

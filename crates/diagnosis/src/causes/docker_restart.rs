@@ -46,7 +46,6 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 

@@ -42,7 +42,6 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 

@@ -44,7 +44,7 @@ fn read_container(it: &Value, places: &Places<'_>, tell: &mut Tell<'_>) {
     let mut say =
         |sign, place: Option<Range<usize>>, number: Option<i64>, detail: Option<&str>, at| {
             let Some(place) = place else { return };
-            let start = place.start;
+            let _start = place.start;
             let event = Event::new(Product::Docker, sign, Trust::B, place)
                 .at(at)
                 .who(who)

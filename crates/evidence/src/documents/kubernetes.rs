@@ -38,7 +38,7 @@ fn read(text: &str, tell: &mut Tell<'_>) {
         let mut furthest = places.from;
         let mut say = |said: Said<'_>| {
             let Some(place) = said.place else { return };
-            let start = place.start;
+            let _start = place.start;
             furthest = furthest.max(place.end);
             let event = Event::new(Product::Kubernetes, said.sign, Trust::B, place)
                 .at(said.at.and_then(clock::any))

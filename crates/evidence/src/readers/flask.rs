@@ -2,7 +2,7 @@
 //! and werkzeug's access lines.
 
 use crate::clock;
-use crate::event::{Event, Served, Sink};
+use crate::event::{Event, Served};
 use crate::lead::Lead;
 use crate::line::Line;
 use crate::product::Product;

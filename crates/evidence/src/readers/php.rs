@@ -4,7 +4,7 @@
 //! seconds from start` (sapi/fpm/fpm/: fpm_children.c, fpm_process_ctl.c, fpm_request.c,
 //! fpm_sockets.c; main/main.c). The request in the lines of slow scripts is the caller's.
 
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::lead::Lead;
 use crate::line::Line;
 use crate::product::Product;

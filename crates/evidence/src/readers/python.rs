@@ -37,6 +37,10 @@ pub(super) const TRACEBACK: Reader = Reader {
             let span = at..at + HEADER.len();
             let cut = Event::new(Product::Python, Sign::UnhandledException, Trust::D, span);
             sink.event(cut.at(lead.at).who(trace.place()));
+            // What belongs to it is not looked at again, however many of its kind follow.
+            if let Some(last) = below.get(trace.last).filter(|_| trace.last > 0) {
+                sink.taken(last);
+            }
         }
     },
     source: "https://docs.python.org/3/library/traceback.html; CPython Lib/traceback.py 3.8 to 3.13",

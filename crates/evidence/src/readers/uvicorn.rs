@@ -4,7 +4,7 @@
 //! (uvicorn/server.py, uvicorn/lifespan/on.py, uvicorn/protocols/http/, uvicorn/logging.py).
 
 use crate::clock::Stamp;
-use crate::event::{Event, Served, Sink};
+use crate::event::{Event, Served};
 use crate::lead::Lead;
 use crate::line::Line;
 use crate::product::Product;

@@ -6,7 +6,7 @@
 //! (core/master_utils.c, core/logging.c, core/uwsgi.c, proto/base.c, core/writer.c).
 
 use crate::clock::{self, Stamp};
-use crate::event::{Event, Served, Sink};
+use crate::event::{Event, Served};
 use crate::lead::Lead;
 use crate::line::Line;
 use crate::product::Product;

@@ -88,7 +88,7 @@ fn print(
     let first = |ends: &str| notes.iter().map(|it| format!("{it}{ends}")).collect::<String>();
     match format {
         Format::Text => {
-            output.text(&(first("\n") + &text::render(report, output.result_colour())))?
+            output.text(&(first("\n") + &text::render(report, output.result_colour())))?;
         }
         Format::Json => output.json(report)?,
         Format::Md => output.text(&(first("\n\n") + &markdown::render(report)))?,

@@ -84,7 +84,7 @@ impl<R: Read> Bunzip<R> {
             Err(it) => return Err(it),
         };
         let level = head & 0xff;
-        if head >> 8 != 0x425a_68 || !(0x31..=0x39).contains(&level) {
+        if head >> 8 != 0x0042_5a68 || !(0x31..=0x39).contains(&level) {
             return if first { Err(corrupt("it does not begin as bzip2 does")) } else { Ok(false) };
         }
         self.largest = (level as usize - 0x30) * 100_000;

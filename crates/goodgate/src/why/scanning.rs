@@ -285,7 +285,7 @@ mod tests {
     /// All of a ledger, in order.
     fn seen(ledger: &Ledger) -> String {
         let mut groups: Vec<_> = ledger.groups.iter().collect();
-        groups.sort_by(|(a, _), (b, _)| a.cmp(b));
+        groups.sort_by_key(|(a, _)| *a);
         let Ledger { left_out, tickets, minutes, bytes, lines, .. } = ledger;
         let rest = (left_out, tickets, minutes, bytes, lines);
         let counts = (ledger.understood, ledger.looked_at, ledger.first, ledger.last);
@@ -325,8 +325,8 @@ mod tests {
     fn check(ledger: &Ledger, whole: &str, how: &str) {
         let ledger = seen(ledger);
         let differs = ledger
-            .split_inclusive(|it| it == '\n' || it == ',')
-            .zip(whole.split_inclusive(|it| it == '\n' || it == ','))
+            .split_inclusive(['\n', ','])
+            .zip(whole.split_inclusive(['\n', ',']))
             .find(|(a, b)| a != b);
         assert_eq!(differs, None, "{how}");
         assert_eq!(ledger.len(), whole.len(), "{how}");

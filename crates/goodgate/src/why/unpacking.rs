@@ -67,11 +67,6 @@ impl Packing {
             _ => Packing::None { mark: 0 },
         }
     }
-
-    /// What only a stream can be made of, and not read at any place.
-    pub(super) fn is_plain(self) -> bool {
-        matches!(self, Packing::None { .. })
-    }
 }
 
 /// The first bytes of a stream, and all of it. An error that comes later than the first byte comes

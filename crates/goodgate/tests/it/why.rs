@@ -80,7 +80,7 @@ fn what_cannot_be_read_is_named_with_a_hint() {
 fn a_file_that_may_not_be_read_is_named() {
     let folder = folder("why_forbidden", &[("secret.log", REFUSED)]);
     let file = folder.join("secret.log");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).expect("it can be forbidden");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o0)).expect("it can be forbidden");
     // Nothing is forbidden to root.
     if fs::read(&file).is_err() {
         insta::assert_snapshot!("why_forbidden", call_in(&folder, "why secret.log").seen());
