@@ -221,10 +221,11 @@ impl<'a> Dossier<'a> {
         let groups = self.index.of_sign(sign);
         let mut seen: Vec<Seen> =
             groups.iter().filter_map(|(key, group)| self.near(key, group, when)).collect();
-        // Of what lies equally close, the witness that says most: with details, and by itself.
+        // Of what lies equally close, the more trusted witness, then the one that says more.
         seen.sort_by(|a, b| {
-            let rank = |it: &Seen| (it.detail().is_some(), it.key.who.is_some());
-            b.near.total_cmp(&a.near).then_with(|| rank(b).cmp(&rank(a)))
+            let says = |it: &Seen| (it.detail().is_none(), it.key.who.is_none());
+            let order = b.near.total_cmp(&a.near).then(a.group.trust.cmp(&b.group.trust));
+            order.then_with(|| says(a).cmp(&says(b)))
         });
         seen
     }
@@ -236,7 +237,14 @@ impl<'a> Dossier<'a> {
 
     /// The clue's best witness, and how surely it belongs here.
     pub(crate) fn witness(&self, clue: &Clue) -> Option<Seen<'a>> {
-        self.seen(clue.sign, clue.when).into_iter().next()
+        let weight = |it: &Seen| {
+            let cap = crate::text::cap(it.group.trust);
+            clue.weight.clamp(-cap, cap).abs() * it.near
+        };
+        // Of what weighs the same, the first: it says most.
+        self.seen(clue.sign, clue.when)
+            .into_iter()
+            .reduce(|a, b| if weight(&b) > weight(&a) { b } else { a })
     }
 
     fn near(&self, key: &'a Key, group: &'a Group, when: When) -> Option<Seen<'a>> {

@@ -91,7 +91,7 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         it.product.name(),
         it.address
     );
-    vec![Claim::new(if it.said { 6.0 } else { 5.5 }, says, vec![it.cite])]
+    vec![Claim::new(if it.said { 7.0 } else { 6.5 }, says, vec![it.cite])]
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

@@ -107,7 +107,7 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         dossier.hop(),
         address::host(&local.to)
     );
-    vec![Claim::new(5.5, says, vec![local.cite.clone(), container])]
+    vec![Claim::new(6.5, says, vec![local.cite.clone(), container])]
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

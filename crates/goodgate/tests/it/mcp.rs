@@ -77,7 +77,7 @@ fn an_assistant_learns_which_tools_there_are() {
     let tools = list["result"]["tools"].as_array().expect("a list");
     let mut names: Vec<&str> = tools.iter().filter_map(|it| it["name"].as_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["explain", "why"]);
+    assert_eq!(names, ["doctor", "explain", "why"]);
     for tool in tools {
         assert_eq!(tool["annotations"]["readOnlyHint"], true);
         assert_eq!(tool["inputSchema"]["type"], "object");
@@ -98,7 +98,7 @@ fn an_assistant_gets_the_report_as_data_and_as_text() {
         assert_eq!(report["schema"], "goodgate.report/1", "{result}");
         assert_eq!(result["isError"].as_bool(), Some(false));
         let text = result["content"][0]["text"].as_str().expect("text");
-        assert!(text.contains(report["statement"].as_str().expect("a statement")), "{text}");
+        assert!(text.contains(report["cause"].as_str().expect("a cause")), "{text}");
     }
     let page = session.call("explain", &json!({ "cause": "process_down" }));
     let page = page["content"][0]["text"].as_str().expect("text");
