@@ -7,8 +7,8 @@
 
 use crate::catalogue::Entry;
 use crate::causes::CATALOGUE;
-use crate::dossier::{Cite, Dossier};
-use crate::text::cap;
+use crate::dossier::{Cite, Dossier, Seen};
+use crate::text::{Clue, cap};
 use evidence::{Kind, Trust};
 use std::collections::HashMap;
 
@@ -79,23 +79,7 @@ pub(crate) fn weigh(dossier: &Dossier) -> Vec<Weighed> {
 
 fn hits(entry: &Entry, dossier: &Dossier) -> Vec<Hit> {
     let text = &entry.cause.text;
-    let clues = text.clues.iter().filter_map(|clue| {
-        // The fault itself is what is to be explained.
-        if clue.sign == dossier.sign() && clue.sign.kind() != Kind::Act {
-            return None;
-        }
-        let seen = dossier.witness(clue)?;
-        let cap = cap(seen.group.trust);
-        let mut weight = clue.weight.clamp(-cap, cap) * seen.near;
-        let routes = &dossier.incident.routes;
-        if weight > 0.0 && seen.run.routes.keys().any(|it| routes.contains_key(it)) {
-            weight += SAME_ROUTE;
-        }
-        if weight > 0.0 && seen.at_once {
-            weight += SAME_MOMENT;
-        }
-        Some(Hit { cite: Some(seen.cite()), weight, says: clue.sign.says().to_owned() })
-    });
+    let clues = text.clues.iter().flat_map(|clue| of_clue(clue, dossier));
     let claims = (text.reason)(dossier).into_iter().flat_map(|claim| {
         // One conclusion from several quotes counts once: with the first of them.
         let mut cites = claim.cites.into_iter();
@@ -105,6 +89,35 @@ fn hits(entry: &Entry, dossier: &Dossier) -> Vec<Hit> {
         std::iter::once(first).chain(rest)
     });
     clues.chain(claims).collect()
+}
+
+/// What a clue's best witness weighs, and beside it the one that says most.
+fn of_clue(clue: &Clue, dossier: &Dossier) -> Vec<Hit> {
+    // The fault itself is what is to be explained.
+    if clue.sign == dossier.sign() && clue.sign.kind() != Kind::Act {
+        return Vec::new();
+    }
+    let Some(seen) = dossier.witness(clue) else { return Vec::new() };
+    let cap = cap(seen.group.trust);
+    let mut weight = clue.weight.clamp(-cap, cap) * seen.near;
+    let routes = &dossier.incident.routes;
+    if weight > 0.0 && seen.run.routes.keys().any(|it| routes.contains_key(it)) {
+        weight += SAME_ROUTE;
+    }
+    if weight > 0.0 && seen.at_once {
+        weight += SAME_MOMENT;
+    }
+    let hit = |seen: &Seen, weight| Hit {
+        cite: Some(seen.cite()),
+        weight,
+        says: clue.sign.says().to_owned(),
+    };
+    let mut hits = vec![hit(&seen, weight)];
+    if weight > 0.0 && seen.detail().is_none() {
+        let others = dossier.seen(clue.sign, clue.when).into_iter();
+        hits.extend(others.filter(|it| it.detail().is_some()).take(1).map(|it| hit(&it, 0.0)));
+    }
+    hits
 }
 
 /// The strongest whole, the next half, and so on; what speaks against counts whole.

@@ -232,6 +232,13 @@ const LISTENS: &[&str] = &[
     "erver up on ",
 ];
 
+/// `Orders-api is`: one word that a program calls itself by, before those of an introduction.
+fn is_name(lead: &str) -> bool {
+    let Some((name, rest)) = lead.split_once(' ') else { return false };
+    let letter = |it: u8| it.is_ascii_alphanumeric() || b"-_.".contains(&it);
+    name.bytes().all(letter) && is_introduction(rest)
+}
+
 /// `Server is listening on port 3000`, `running on http://0.0.0.0:8080`.
 fn listening<'a>(text: &'a str, message: &'a str) -> Option<Event<'a>> {
     let (at, words) = LISTENS
@@ -241,7 +248,7 @@ fn listening<'a>(text: &'a str, message: &'a str) -> Option<Event<'a>> {
     // `server on port 3000`: the port is what the words end with.
     let words = words.strip_suffix("port ").unwrap_or(words);
     let lead = message[..at].trim_end_matches(|it: char| it.is_ascii_alphabetic());
-    if !is_introduction(lead) {
+    if !is_introduction(lead) && !is_name(lead) {
         return None;
     }
     let inset = text.len() - message.len();
@@ -288,6 +295,10 @@ fn listening<'a>(text: &'a str, message: &'a str) -> Option<Event<'a>> {
     };
     let start = inset + lead.len();
     let span: Range<usize> = start..end;
+    // A name of its own is one only where nothing follows the address.
+    if !is_introduction(lead) && !text[end..].trim_matches(['/', '.', '!', ' ']).is_empty() {
+        return None;
+    }
     Some(Event::new(Product::Unknown, Sign::Listening, Trust::D, span).upstream(Some(upstream)))
 }
 
@@ -427,6 +438,7 @@ mod tests {
     fn a_program_says_where_it_listens() {
         for (line, want) in [
             ("server is listening on port 3000", "*:3000 | server is listening on port 3000"),
+            ("Orders-api is running on port 1400", "*:1400 | running on port 1400"),
             (
                 "App is running, server is listening on port 42014",
                 "*:42014 | App is running, server is listening on port 42014",
