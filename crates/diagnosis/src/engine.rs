@@ -382,6 +382,9 @@ fn path(
     let says = dossier.sign().says();
     if incident.of_requests() {
         let effect = match status(incident) {
+            Some(status) if incident.hop.stack() == Stack::Caller => {
+                format!("{} got {status}", dossier.hop())
+            }
             Some(status) => format!("{} answered {status}", dossier.hop()),
             None => format!("{} failed", dossier.hop()),
         };
@@ -454,7 +457,8 @@ fn summary(id: &str, incident: &Incident, dossier: &Dossier) -> IncidentSummary 
         of: incident.of,
         client_saw: incident.client_saw,
         absorbed: incident.absorbed,
-        made_by: incident.of_requests().then(|| incident.hop.name().to_owned()),
+        made_by: (incident.of_requests() && incident.hop.stack() != Stack::Caller)
+            .then(|| incident.hop.name().to_owned()),
         upstream: incident.upstream.clone(),
         service: incident.service.clone(),
         routes,

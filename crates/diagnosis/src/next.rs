@@ -368,7 +368,7 @@ pub(crate) fn fallback(dossier: &Dossier) -> Vec<Next> {
             incident.routes.keys().find(|it| it.starts_with("http")).map_or("URL", String::as_str);
         return vec![
             step(
-                "where the call was made",
+                "the machine that made the call",
                 format!("curl -sv -o /dev/null {url} 2>&1 | grep -iE '^< |^\\* '"),
                 "which server made the answer (Server, Via and its page), and in which phase",
                 &[
@@ -402,7 +402,7 @@ pub(crate) fn fallback(dossier: &Dossier) -> Vec<Next> {
 /// Where nothing failed: failures may lie outside of what was given.
 pub(crate) fn whole_day() -> Next {
     Next {
-        place: "where the failures were seen".to_owned(),
+        place: "the hosts concerned".to_owned(),
         run: "goodgate why LOGS-OF-THAT-TIME --since all".to_owned(),
         needs: None,
         decides: "whether something failed outside of what was read".to_owned(),

@@ -177,9 +177,9 @@ fn is_lines(text: &str) -> bool {
     text.lines().filter(whole).take(2).count() > 1
 }
 
-/// Bytes that no log holds: a zero, or mostly control characters.
+/// Bytes that no log holds: zeros, or more than a few control characters.
 fn is_binary(sample: &[u8]) -> bool {
     let control = |it: &&u8| matches!(it, 0..=8 | 14..=26 | 28..=31);
     let zeros = memchr::memchr_iter(0, sample).count();
-    zeros * 50 > sample.len() || sample.iter().filter(control).count() * 10 > sample.len()
+    zeros * 50 > sample.len() || sample.iter().filter(control).count() * 20 > sample.len()
 }
