@@ -228,7 +228,8 @@ impl<'a> Message<'a> {
             ("An invalid response was received from the upstream server", Sign::Answered502),
             ("The upstream server is timing out", Sign::Answered504),
             ("no Route matched with those values", Sign::RouteUnknown),
-            ("invalid uwsgi request (current strsize", Sign::UwsgiMismatch),
+            // A variable that does not fit what is left of a packet: sizes have 16 bits, and headers had more.
+            ("invalid uwsgi request (current strsize", Sign::RequestTooBigForUpstream),
         ];
         if let Some(rest) = self.0.strip_prefix("Service \"") {
             let (name, rest) = rest.split_once('"')?;
