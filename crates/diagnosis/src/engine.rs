@@ -391,7 +391,22 @@ fn path(
         path.push(Link { effect, because: says.to_owned(), evidence: fault });
     }
     let Some((cause, weighed)) = cause.zip(first) else { return path };
-    if wire(dossier.sign()) == Some(cause.id) && path.len() == 1 && !weighed.witnessed() {
+    let support = |it: &Weighed| -> Vec<String> {
+        let cites = it.support().filter_map(|it| exhibit_of(evidence, it.cite.as_ref()?));
+        cites.map(str::to_owned).collect()
+    };
+    // The fault on the wire is the cause itself: one link says both.
+    if wire(dossier.sign()) == Some(cause.id)
+        && let [link] = &mut path[..]
+    {
+        if weighed.witnessed() {
+            link.because = words(cause, dossier);
+        }
+        for id in support(weighed) {
+            if !link.evidence.contains(&id) {
+                link.evidence.push(id);
+            }
+        }
         return path;
     }
     let mut effect = says.to_owned();
@@ -400,11 +415,7 @@ fn path(
         path.push(Link { effect, because: lower(between.title), evidence: Vec::new() });
         effect = lower(between.title);
     }
-    let support: Vec<String> = weighed
-        .support()
-        .filter_map(|it| exhibit_of(evidence, it.cite.as_ref()?))
-        .map(str::to_owned)
-        .collect();
+    let support = support(weighed);
     path.push(Link { effect, because: words(cause, dossier), evidence: support });
     path
 }
