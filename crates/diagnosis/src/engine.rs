@@ -505,7 +505,37 @@ fn sufficiency(dossier: &Dossier, first: Option<&Weighed>) -> Sufficiency {
 }
 
 fn not_looked_at(dossier: &Dossier) -> Vec<NotLookedAt> {
-    next::missing(dossier)
+    let mut missing = next::missing(dossier);
+    missing.extend(set_aside(dossier.testimony));
+    missing
+}
+
+/// What was read and does not count: lines that do not belong where they stand, and what is beyond
+/// the limits of memory.
+fn set_aside(testimony: &Testimony) -> Vec<NotLookedAt> {
+    const SHOWN: usize = 5;
+    let unexpected = testimony.ledger.unexpected.iter().take(SHOWN).map(|(product, place, count)| {
+        let name = testimony.sources.get(place.source as usize).map_or("", |it| it.name.as_str());
+        let line = place.line.map(|it| format!(":{it}")).unwrap_or_default();
+        let (noun, verb) = if *count == 1 { ("line", "is") } else { ("lines", "are") };
+        NotLookedAt {
+            source: format!("{name}{line}"),
+            why: format!(
+                "{count} {noun} that {verb} unexpected here: of the format of {}, which another \
+                 process writes; an app may log what a caller sent, so they prove nothing",
+                product.name()
+            ),
+            run: None,
+        }
+    });
+    let beyond = testimony.ledger.left_out;
+    let dropped: u64 = testimony.ledger.groups.values().map(|it| it.dropped.1).sum();
+    let over = (beyond + dropped > 0).then(|| NotLookedAt {
+        source: "the inputs".to_owned(),
+        why: format!("{} observations beyond what is kept were only counted", beyond + dropped),
+        run: None,
+    });
+    unexpected.chain(over).collect()
 }
 
 fn read(testimony: &Testimony) -> Vec<Read> {
@@ -567,7 +597,7 @@ fn without_incident(
         report.wire = None;
         report.status = None;
         report.path.clear();
-        report.not_looked_at.clear();
+        report.not_looked_at = set_aside(testimony);
         report.next = vec![next::whole_day()];
         report.statement = healthy(testimony);
         return report;

@@ -192,3 +192,16 @@ fn the_log_of_a_uvicorn_that_prints_bodies_says_nothing_of_others() {
     }
     finish(wrong);
 }
+
+#[test]
+fn lines_that_do_not_belong_in_a_file_are_shown_as_unexpected() {
+    let healthy = "INFO:     192.0.2.7:40000 - \"GET /up HTTP/1.1\" 200 OK\n".repeat(5);
+    let text = format!("{healthy}{}\n", FORGED[6]);
+    let testimony =
+        evidence::Testimony::of(&[("uvicorn.log", &text)], evidence::Arrival::File, 2026);
+    let report = diagnosis::why::why(&testimony, &diagnosis::why::Question::default());
+    let [shown] = &report.not_looked_at[..] else { panic!("{:?}", report.not_looked_at) };
+    assert_eq!(shown.source, "uvicorn.log:6");
+    assert!(shown.why.starts_with("1 line that is unexpected here: of the format of nginx"));
+    assert!(report.evidence.is_empty(), "{:?}", report.evidence);
+}
