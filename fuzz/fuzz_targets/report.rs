@@ -15,6 +15,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let inputs: Vec<(&str, &str)> = NAMES.into_iter().zip(data.split('\x0c')).collect();
     let testimony = Testimony::of(&inputs, Arrival::File, 2026);
     let report = why(&testimony, &Question::default());
+    assert!(report.candidates.iter().map(|it| it.confidence).sum::<f64>() <= 1.0);
     for page in [text::render(&report, false), markdown::render(&report)] {
         assert!(!page.chars().any(|it| it.is_control() && it != '\n'), "{page:?}");
     }

@@ -4,6 +4,10 @@
 use crate::{run, say};
 use anyhow::{Context, Result, bail};
 use evidence::{CONFIGS, DOCUMENTS, READERS};
+use std::collections::BTreeSet;
+
+/// Tells the target `lines` of which product its readers are to be.
+const ONLY: &str = "FUZZ_PRODUCT";
 
 /// What to fuzz, and for how long.
 #[derive(Debug, PartialEq)]
@@ -12,11 +16,13 @@ pub(crate) struct Order {
     target: Option<String>,
     /// For each target.
     seconds: u32,
+    /// Only the readers of this product, in the target `lines`.
+    product: Option<String>,
 }
 
 impl Order {
     pub(crate) fn read(words: &[&str]) -> Result<Order> {
-        let mut order = Order { target: None, seconds: 60 };
+        let mut order = Order { target: None, seconds: 60, product: None };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match (*word, &order.target) {
@@ -26,9 +32,16 @@ impl Order {
                         .parse()
                         .with_context(|| format!("`{number}` is not a number of seconds"))?;
                 }
+                ("--product", _) => {
+                    let name = words.next().context("`--product` wants a name")?;
+                    order.product = Some(product(name)?.to_owned());
+                }
                 (target, None) if !target.starts_with('-') => order.target = Some(target.into()),
                 (other, _) => bail!("`{other}` is one word too many"),
             }
+        }
+        if order.product.is_some() && order.target.as_deref() != Some("lines") {
+            bail!("`--product` is for the target `lines`");
         }
         Ok(order)
     }
@@ -41,18 +54,36 @@ pub(crate) fn run(order: &Order) -> Result<()> {
     };
     tools()?;
     for target in targets {
-        sow(&target)?;
+        let only = order.product.as_deref();
+        let corpus = match only {
+            Some(product) => format!("fuzz/corpus/{target}-{product}"),
+            None => format!("fuzz/corpus/{target}"),
+        };
+        sow(&corpus, &seeds(&target, only))?;
         let limit = format!("-max_total_time={}", order.seconds);
-        run::show(&mut nightly(&["cargo", "fuzz", "run", &target, "--", &limit]))?;
+        let mut fuzzer = nightly(&["cargo", "fuzz", "run", &target, &corpus, "--", &limit]);
+        run::show(fuzzer.env(ONLY, only.unwrap_or_default()))?;
     }
     Ok(())
 }
 
+/// The product as its readers name it.
+fn product(name: &str) -> Result<&'static str> {
+    let known: BTreeSet<&str> = READERS.iter().map(|it| it.product.name()).collect();
+    match known.get(name) {
+        Some(it) => Ok(it),
+        None => {
+            let all: Vec<&str> = known.into_iter().collect();
+            bail!("no reader is of the product `{name}`; there are {}", all.join(", "))
+        }
+    }
+}
+
 /// Writes what the fuzzer of a target starts from beside what it has found by itself.
-fn sow(target: &str) -> Result<()> {
-    let folder = run::root().join("fuzz/corpus").join(target);
+fn sow(corpus: &str, seeds: &[Vec<u8>]) -> Result<()> {
+    let folder = run::root().join(corpus);
     std::fs::create_dir_all(&folder).context("cannot make the folder of seeds")?;
-    for (at, seed) in seeds(target).iter().enumerate() {
+    for (at, seed) in seeds.iter().enumerate() {
         let file = folder.join(format!("seed-{at}"));
         std::fs::write(&file, seed).with_context(|| format!("cannot write {}", file.display()))?;
     }
@@ -60,8 +91,9 @@ fn sow(target: &str) -> Result<()> {
 }
 
 /// The examples of readers, in the shape that the target takes them.
-fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let lines = READERS.iter().map(|it| it.example);
+fn seeds(target: &str, only: Option<&str>) -> Vec<Vec<u8>> {
+    let readers = READERS.iter().filter(|it| only.is_none_or(|only| it.product.name() == only));
+    let lines = readers.map(|it| it.example);
     match target {
         // The first byte is the number of the family whose log it is.
         "lines" => (0u8..).zip(lines).map(|(at, it)| [&[at], it.as_bytes()].concat()).collect(),
@@ -123,7 +155,7 @@ mod tests {
     use super::*;
 
     fn order(target: Option<&str>, seconds: u32) -> Order {
-        Order { target: target.map(str::to_owned), seconds }
+        Order { target: target.map(str::to_owned), seconds, product: None }
     }
 
     #[test]
@@ -135,13 +167,23 @@ mod tests {
     }
 
     #[test]
+    fn the_readers_of_one_product_can_be_fuzzed_alone() {
+        let one = Order::read(&["lines", "--product", "gunicorn"]).unwrap();
+        assert_eq!(one.product.as_deref(), Some("gunicorn"));
+        assert_eq!(seeds("lines", one.product.as_deref()).len(), 1);
+        let complaint = |words: &[&str]| Order::read(words).unwrap_err().to_string();
+        assert!(complaint(&["lines", "--product", "tea"]).starts_with("no reader is of"));
+        assert_eq!(complaint(&["--product", "nginx"]), "`--product` is for the target `lines`");
+    }
+
+    #[test]
     fn what_reads_the_logs_of_others_starts_from_examples() {
         for target in ["lines", "configs", "report"] {
-            assert!(seeds(target).len() > 20, "{target}");
+            assert!(seeds(target, None).len() > 20, "{target}");
             assert!(targets().unwrap().contains(&target.to_owned()));
         }
-        assert!(seeds("tap").is_empty());
-        assert_eq!(seeds("lines")[0][0], 0);
+        assert!(seeds("tap", None).is_empty());
+        assert_eq!(seeds("lines", None)[0][0], 0);
     }
 
     #[test]

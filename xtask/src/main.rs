@@ -20,7 +20,8 @@ usage: cargo xtask <task>
   docs [--check]             write (or compare) the generated pages
   new cause <name> <family>  start a cause from the template, such as `new cause stale_dns F6`
   peers                      install nginx, haproxy and wrk, for comparisons
-  fuzz [target] [--seconds N]
+  fuzz [target] [--seconds N] [--product NAME]
+                             run the targets of fuzz/; for `lines` also those of one product
   score [--all] [FILE ...]   how often `goodgate why` is right, over files of cases";
 
 fn main() -> ExitCode {
