@@ -8,8 +8,6 @@ const KEYS: &[(&str, &[&str])] = &[
     ("upstream.*.timeout", &["tunnel"]),
     ("upstream.*.targets.*", &["weight"]),
     ("route.*", &["limit", "auth", "ai", "cache", "max_duration"]),
-    ("route.*.to.*", &["upstream", "weight"]),
-    ("route.*.match", &["headers", "query", "cookies"]),
     ("route.*.timeout", &["max_duration", "tunnel"]),
     ("route.*.retry", &["budget", "body"]),
 ];
@@ -52,7 +50,7 @@ mod tests {
         check(&["upstream", "app", "targets", "0"], "weight", true);
         check(&["upstream"], "health", false);
         check(&["route", "app"], "health", false);
-        check(&["route", "app", "to", "0"], "upstream", true);
+        check(&["route", "app", "to", "0"], "weight", false);
         check(&[], "health", false);
     }
 }

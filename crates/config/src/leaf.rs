@@ -12,8 +12,12 @@ mod url;
 
 pub(crate) use address::{DnsServer, ListenAt, Network, StatusAt, TrustedPeer};
 pub(crate) use amount::{Pause, Positive, Size};
-pub(crate) use name::{ContentType, HostMatched, HostToSend, Method, ServerName, Token};
-pub(crate) use path::{AccessLogTo, FilePath, PathPattern, Pattern, Prefix, RedirectTo};
+pub(crate) use name::{
+    ContentType, HostMatched, HostToSend, Method, ServerName, StickyBy, Token, is_token,
+};
+pub(crate) use path::{
+    AccessLogTo, FilePath, PathPattern, Pattern, Prefix, RedirectTo, RewriteTo, Sought,
+};
 pub(crate) use url::{Destination, LONGEST_SOCKET_PATH, TargetUrl, To};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -139,9 +143,12 @@ pub(crate) const FORMATS: &[Format] = &[
     format::<Positive>(),
     format::<Prefix>(),
     format::<RedirectTo>(),
+    format::<RewriteTo>(),
     format::<ServerName>(),
     format::<Size>(),
+    format::<Sought>(),
     format::<StatusAt>(),
+    format::<StickyBy>(),
     format::<TargetUrl>(),
     format::<Token>(),
     format::<TrustedPeer>(),

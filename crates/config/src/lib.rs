@@ -6,6 +6,7 @@
 mod complaint;
 mod later;
 mod leaf;
+pub mod matching;
 mod nearest;
 mod parse;
 pub mod path;
@@ -19,8 +20,9 @@ mod walk;
 mod written;
 
 pub use complaint::{Complaint, Complaints, Located, Severity};
+pub use matching::{Asked, Condition, HostMatch, PathMatch, Rewrite, Test, Where, cookies};
 pub use parse::{Context, Parsed, for_targets, parse};
 pub use path::{PathFault, normal_path};
-pub use routes::{Choice, Routes};
+pub use routes::{Choice, Routes, Verdict};
 pub use schema::schema;
 pub use typed::*;

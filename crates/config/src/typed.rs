@@ -3,6 +3,8 @@
 //! A value of these types is valid: names resolve, limits are positive, paths are in normal form.
 //! The proxy takes one [`Config`] as a whole and serves a whole request by it.
 
+use crate::matching::{Condition, HostMatch, PathMatch, Rewrite};
+use crate::path::PathRules;
 use crate::routes::Routes;
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -178,23 +180,30 @@ pub struct Route {
     pub name: Arc<str>,
     /// Position in [`Routes::all`]; stands for the route in metrics.
     pub index: usize,
-    /// Lower-case, no port; `None` is any host.
-    pub host: Option<Arc<str>>,
+    /// `None` is any host.
+    pub host: Option<HostMatch>,
     pub path: PathMatch,
     /// Empty: every method.
     pub methods: Vec<Arc<str>>,
+    /// All of them must hold.
+    pub conditions: Vec<Condition>,
     /// `%2F`, `%5C`, `%00` and backslashes are passed on instead of refused.
     pub raw_path: bool,
     pub merge_slashes: bool,
     pub action: Action,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum PathMatch {
-    /// `"/x"`.
-    Exact(Arc<str>),
-    /// `"/x/*"`, held as `/x`: it and all below. `"/*"` is held as the empty string.
-    Below(Arc<str>),
+impl Route {
+    /// How it reads paths.
+    #[must_use]
+    pub fn rules(&self) -> PathRules {
+        PathRules { merge_slashes: self.merge_slashes, raw: self.raw_path }
+    }
+
+    #[must_use]
+    pub fn takes_method(&self, method: &str) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|it| **it == *method)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -214,13 +223,55 @@ pub enum Action {
 
 #[derive(Clone, Debug)]
 pub struct Forward {
-    pub upstream: Arc<Upstream>,
+    /// Mostly one; requests are divided by weight.
+    pub shares: Vec<Share>,
+    /// What keeps a caller with one of them.
+    pub sticky: Option<Sticky>,
     /// Taken off the front of the path, at least `/` stays; mostly empty.
     pub strip_prefix: Arc<str>,
+    /// What the path becomes instead.
+    pub rewrite: Option<Rewrite>,
     /// The route's `host`, where it differs from the upstream's.
     pub host: Option<HostSent>,
     /// `timeout.total`: until the head of the answer, over all attempts.
     pub total: Duration,
     /// All tries, the first one included.
     pub attempts: u32,
+}
+
+impl Forward {
+    /// The share that a point falls into; equal points fall into the same one.
+    #[must_use]
+    pub fn share_at(&self, point: u64) -> usize {
+        let all: u64 = self.shares.iter().map(|it| u64::from(it.weight)).sum();
+        let mut left = point % all.max(1);
+        for (index, share) in self.shares.iter().enumerate() {
+            match left.checked_sub(u64::from(share.weight)) {
+                Some(rest) => left = rest,
+                None => return index,
+            }
+        }
+        0
+    }
+}
+
+/// A part of a route's requests.
+#[derive(Clone, Debug)]
+pub struct Share {
+    pub upstream: Arc<Upstream>,
+    /// Its part of the sum of all weights; 0 takes only those that stick to it.
+    pub weight: u32,
+}
+
+/// What keeps a caller with one share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sticky {
+    /// A cookie that we set, which names the upstream.
+    OwnCookie,
+    /// A cookie of the app; callers without it are divided anew each time.
+    Cookie(Arc<str>),
+    /// A header, in lower case.
+    Header(Arc<str>),
+    /// The caller's address.
+    Address,
 }

@@ -5,8 +5,8 @@
 
 use crate::leaf::{
     AccessLogTo, ContentType, Destination, DnsServer, FilePath, HostMatched, HostToSend, ListenAt,
-    Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo, ServerName, Size, StatusAt,
-    TargetUrl, Token, TrustedPeer, Word,
+    Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo, RewriteTo, ServerName, Size,
+    Sought, StatusAt, StickyBy, TargetUrl, Token, TrustedPeer, Word,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,8 +49,9 @@ pub(crate) struct File {
 #[serde(untagged)]
 #[schemars(inline)]
 pub(crate) enum OneOrMany<T> {
-    One(T),
+    /// First: serde would read a list as the fields of a table too.
     Many(Vec<T>),
+    One(T),
 }
 
 impl<T> OneOrMany<T> {
@@ -370,9 +371,9 @@ pub(crate) struct Route {
     /// Which requests: a path, or a table of host, path and methods.
     #[serde(rename = "match")]
     pub(crate) matching: Match,
-    /// Send them to an upstream, to a URL or to a list of URLs.
+    /// Send them to an upstream, to a URL, to a list of URLs, or to several upstreams by weight.
     #[serde(default)]
-    pub(crate) to: Option<OneOrMany<Word<Destination>>>,
+    pub(crate) to: Option<OneOrMany<Goal>>,
     /// Send the client elsewhere: a path or a URL, or a table of it and the status.
     #[serde(default)]
     pub(crate) redirect: Option<Redirect>,
@@ -382,6 +383,14 @@ pub(crate) struct Route {
     /// Taken off the front of the path before it is sent on; at least `/` stays.
     #[serde(default)]
     pub(crate) strip_prefix: Option<Word<Prefix>>,
+    /// What the path becomes before it is sent on, such as `/new/{id}`; `/*` at its end is what the
+    /// route's own `/*` took.
+    #[serde(default)]
+    pub(crate) rewrite: Option<Word<RewriteTo>>,
+    /// What keeps a caller with one of several upstreams: `cookie` (one that we set), `address`,
+    /// `cookie:NAME` or `header:NAME`.
+    #[serde(default)]
+    pub(crate) sticky: Option<Word<StickyBy>>,
     /// The `Host` that targets see, if not as the upstream says.
     #[serde(default)]
     pub(crate) host: Option<Word<HostToSend>>,
@@ -415,13 +424,44 @@ pub(crate) enum Match {
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct MatchTable {
-    /// The host, without port. Default: any.
+    /// The host, without port; `*.example.com` is every name below example.com. Default: any.
     pub(crate) host: Option<Word<HostMatched>>,
-    /// `/x` is exactly that, `/x/*` is `/x` and all below. Default: `/*`, every path.
+    /// `/x` is exactly that, `/x/*` is `/x` and all below, `{name}` is one segment, and `~` begins a
+    /// regular expression for the whole path. Default: `/*`, every path.
     pub(crate) path: Option<Word<PathPattern>>,
     /// The methods. Default: every method.
     #[schemars(length(min = 1))]
     pub(crate) methods: Option<Vec<Word<Method>>>,
+    /// Headers that a request must have: a value, `*` for any, or `~` and a regular expression.
+    pub(crate) headers: BTreeMap<String, Word<Sought>>,
+    /// Parameters that its query must have, in the same words.
+    pub(crate) query: BTreeMap<String, Word<Sought>>,
+    /// Cookies that it must have, in the same words.
+    pub(crate) cookies: BTreeMap<String, Word<Sought>>,
+}
+
+/// Where requests are sent.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Goal {
+    To(Word<Destination>),
+    Share(ShareTable),
+}
+
+/// A part of the requests of a route.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShareTable {
+    /// The name of the upstream.
+    pub(crate) upstream: String,
+    /// Its part of the sum of all weights.
+    #[serde(default = "one")]
+    #[schemars(range(max = 10_000))]
+    pub(crate) weight: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// Where a redirect leads.

@@ -1,7 +1,8 @@
 //! Names: of hosts, methods, media types and ourselves.
 
 use super::{Leaf, Wrong};
-use crate::typed::HostSent;
+use crate::matching::HostMatch;
+use crate::typed::{HostSent, Sticky};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The `Host` that an upstream sees.
@@ -27,6 +28,10 @@ pub(crate) struct Method;
 /// A media type, as a field value.
 #[derive(Debug)]
 pub(crate) struct ContentType;
+
+/// What keeps a caller with one upstream.
+#[derive(Debug)]
+pub(crate) struct StickyBy;
 
 /// A host as URLs and `Host` hold it, in lower case and without a trailing dot: a DNS name, an IPv4
 /// address, or an IPv6 address in brackets.
@@ -60,13 +65,25 @@ pub(super) fn host(text: &str) -> Result<String, Wrong> {
 }
 
 impl Leaf for HostMatched {
-    type Value = String;
+    type Value = HostMatch;
     const FORMAT: &str = "goodgate-host";
     const WHAT: &str = "a host name such as `\"api.example.com\"`";
 
-    fn read(text: &str) -> Result<String, Wrong> {
+    fn read(text: &str) -> Result<HostMatch, Wrong> {
+        if let Some(below) = text.strip_prefix("*.").filter(|it| !it.contains('*')) {
+            let name = match HostMatched::read(below)? {
+                HostMatch::Exact(name)
+                    if !name.starts_with('[') && name.parse::<Ipv4Addr>().is_err() =>
+                {
+                    name
+                }
+                _ => return Err(Wrong::new("is a wildcard before an address")),
+            };
+            return Ok(HostMatch::Below(format!(".{name}").into()));
+        }
         if text.contains('*') {
-            return Err(Wrong::later("a wildcard host"));
+            return Err(Wrong::new("has a `*` that is not its first label")
+                .help("`\"*.example.com\"` is every name below example.com"));
         }
         let has_port = text.rsplit_once(':').is_some_and(|(before, port)| {
             !before.contains(':') && port.bytes().all(|it| it.is_ascii_digit())
@@ -76,7 +93,7 @@ impl Leaf for HostMatched {
             return Err(Wrong::new("has a port; routes match hosts whatever the port")
                 .help("leave the port away"));
         }
-        host(text)
+        host(text).map(|it| HostMatch::Exact(it.into()))
     }
 }
 
@@ -133,7 +150,7 @@ impl Leaf for ServerName {
     }
 }
 
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let is_token_byte = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
     !text.is_empty() && text.len() <= 64 && text.bytes().all(is_token_byte)
 }
@@ -169,6 +186,26 @@ impl Leaf for Method {
     }
 }
 
+impl Leaf for StickyBy {
+    type Value = Sticky;
+    const FORMAT: &str = "goodgate-sticky";
+    const WHAT: &str = "`\"cookie\"`, `\"address\"`, `\"cookie:NAME\"` or `\"header:NAME\"`";
+
+    fn read(text: &str) -> Result<Sticky, Wrong> {
+        match text.split_once(':') {
+            None if text == "cookie" => Ok(Sticky::OwnCookie),
+            None if text == "address" => Ok(Sticky::Address),
+            Some(("cookie", name)) if is_token(name) => Ok(Sticky::Cookie(name.into())),
+            Some(("header", name)) if is_token(name) => {
+                Ok(Sticky::Header(name.to_ascii_lowercase().into()))
+            }
+            _ => Err(Wrong::new("says nothing that callers can be kept apart by").help(
+                "`\"cookie\"` (one of ours), `\"address\"`, `\"cookie:NAME\"` or `\"header:NAME\"`",
+            )),
+        }
+    }
+}
+
 impl Leaf for ContentType {
     type Value = String;
     const FORMAT: &str = "goodgate-content-type";
@@ -192,11 +229,15 @@ mod tests {
 
     #[test]
     fn hosts_that_routes_take() {
-        check::<HostMatched>("API.example.com.", "\"api.example.com\"");
-        check::<HostMatched>("localhost", "\"localhost\"");
-        check::<HostMatched>("10.0.0.1", "\"10.0.0.1\"");
-        check::<HostMatched>("[::0001]", "\"[::1]\"");
-        check::<HostMatched>("*.example.com", "not_in_this_version");
+        check::<HostMatched>("API.example.com.", "Exact(\"api.example.com\")");
+        check::<HostMatched>("localhost", "Exact(\"localhost\")");
+        check::<HostMatched>("10.0.0.1", "Exact(\"10.0.0.1\")");
+        check::<HostMatched>("[::0001]", "Exact(\"[::1]\")");
+        check::<HostMatched>("*.Example.com", "Below(\".example.com\")");
+        for wrong in ["*", "*.", "*x.com", "a.*.com", "*.*.com", "*.10.0.0.1", "*.[::1]", "*.a:80"]
+        {
+            check::<HostMatched>(wrong, "bad_value");
+        }
         for wrong in [
             "api.example.com:80",
             "[::1]:80",
@@ -240,6 +281,13 @@ mod tests {
         check::<Method>("M-SEARCH", "\"M-SEARCH\"");
         check::<Method>("get", "bad_value");
         check::<Method>("GET ", "bad_value");
+        check::<StickyBy>("cookie", "OwnCookie");
+        check::<StickyBy>("address", "Address");
+        check::<StickyBy>("cookie:sid", "Cookie(\"sid\")");
+        check::<StickyBy>("header:X-User", "Header(\"x-user\")");
+        for wrong in ["", "header", "header:", "header:a b", "ip"] {
+            check::<StickyBy>(wrong, "bad_value");
+        }
         check::<ContentType>("text/plain; charset=utf-8", "\"text/plain; charset=utf-8\"");
         check::<ContentType>("text", "bad_value");
         check::<ContentType>("text/plain\r\nx: y", "bad_value");

@@ -1,13 +1,23 @@
 //! Paths: of requests and of files.
 
 use super::{Leaf, Wrong};
+use crate::matching::{Expression, PathMatch, Segments, Test, open_segment};
 use crate::nearest::nearest;
-use crate::typed::{AccessLog, PathMatch};
+use crate::typed::AccessLog;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Which paths a route takes.
 #[derive(Debug)]
 pub(crate) struct PathPattern;
+
+/// What a path becomes.
+#[derive(Debug)]
+pub(crate) struct RewriteTo;
+
+/// What the value of a header, a query or a cookie must be.
+#[derive(Debug)]
+pub(crate) struct Sought;
 
 /// What is taken off the front of a path.
 #[derive(Debug)]
@@ -25,20 +35,28 @@ pub(crate) struct FilePath;
 #[derive(Debug)]
 pub(crate) struct AccessLogTo;
 
-/// The shape of a pattern. Whether its path is in normal form depends on the route's rules.
+/// What a pattern says. Whether its path is in normal form depends on the route's rules.
 #[derive(Debug)]
-pub(crate) struct Pattern {
-    /// Without the `*`, so `/x/` for `/x/*`.
-    pub(crate) path: String,
-    pub(crate) below: bool,
+pub(crate) enum Pattern {
+    /// As written; `/*` stands at the end of one that takes all below.
+    Path(String),
+    Regex(Expression),
 }
 
 impl Pattern {
     /// The pattern, once its path is known to be in normal form.
-    pub(crate) fn matches(&self) -> PathMatch {
-        match self.path.strip_suffix('/') {
-            Some(prefix) if self.below => PathMatch::Below(prefix.into()),
-            _ => PathMatch::Exact(self.path.as_str().into()),
+    pub(crate) fn matches(self) -> PathMatch {
+        let path = match self {
+            Pattern::Regex(expression) => return PathMatch::Regex(expression),
+            Pattern::Path(path) => path,
+        };
+        let prefix = path.strip_suffix("/*");
+        if path.contains('{') {
+            return PathMatch::Segments(Arc::new(Segments::new(&path, prefix.is_some())));
+        }
+        match prefix {
+            Some(prefix) => PathMatch::Below(prefix.into()),
+            None => PathMatch::Exact(path.into()),
         }
     }
 }
@@ -49,29 +67,95 @@ impl Leaf for PathPattern {
     const WHAT: &str = "a path such as `\"/orders/*\"`";
 
     fn read(text: &str) -> Result<Pattern, Wrong> {
-        if text.starts_with('~') {
-            return Err(Wrong::later("a regular expression"));
+        if let Some(expression) = text.strip_prefix('~') {
+            return self::expression(expression).map(Pattern::Regex);
         }
         if !text.starts_with('/') {
             return Err(Wrong::new("does not begin with `/`").help(
                 "a host stands apart: `match = { host = \"api.example.com\", path = \"/x/*\" }`",
             ));
         }
-        if text.contains(['{', '}']) {
-            return Err(Wrong::later("a named segment"));
-        }
-        let (path, below) = match text.strip_suffix("/*") {
-            Some(before) => (format!("{before}/"), true),
-            None => (text.to_owned(), false),
-        };
+        let path = text.strip_suffix("/*").unwrap_or(text);
         if path.contains('*') {
             return Err(Wrong::new("has a `*` that is not its last segment")
                 .help("`\"/x/*\"` is /x and all below, `\"/*\"` is everything"));
         }
         if path.contains(['?', '#']) {
-            return Err(Wrong::new("has a query or a fragment; routes match the path alone"));
+            return Err(Wrong::new("has a query or a fragment; routes match the path alone").help(
+                "`query = { name = \"value\" }` in the table of `match` looks at the query",
+            ));
         }
-        Ok(Pattern { path, below })
+        let mut names = Vec::new();
+        for segment in path.split('/').filter(|it| it.contains(['{', '}'])) {
+            match open_segment(segment) {
+                Some(name) if is_name(name) && !names.contains(&name) => names.push(name),
+                Some(name) if is_name(name) => {
+                    return Err(Wrong::new(format!("has two segments of the name `{name}`")));
+                }
+                _ => {
+                    return Err(Wrong::new("has braces that do not stand around a whole segment")
+                        .help("such as `\"/users/{id}\"`; a part of one needs an expression"));
+                }
+            }
+        }
+        Ok(Pattern::Path(text.to_owned()))
+    }
+}
+
+/// The name of an open segment: a word of letters, digits and `_`.
+fn is_name(name: &str) -> bool {
+    let starts = name.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
+    starts && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')
+}
+
+pub(super) fn expression(text: &str) -> Result<Expression, Wrong> {
+    Expression::new(text).map_err(|why| {
+        Wrong::new(format!("is not a regular expression: {why}"))
+            .help("its syntax: https://docs.rs/regex/latest/regex/#syntax")
+    })
+}
+
+impl Leaf for RewriteTo {
+    type Value = String;
+    const FORMAT: &str = "goodgate-rewrite";
+    const WHAT: &str = "a path such as `\"/new/{id}\"`";
+
+    fn read(text: &str) -> Result<String, Wrong> {
+        if !text.starts_with('/') {
+            return Err(Wrong::new("does not begin with `/`"));
+        }
+        if text.contains(['?', '#']) {
+            return Err(Wrong::new("has a query or a fragment; the query stays what it is"));
+        }
+        if text.strip_suffix("/*").unwrap_or(text).contains('*') {
+            return Err(Wrong::new("has a `*` that is not its last segment"));
+        }
+        let mut left = text;
+        while let Some(at) = left.find(['{', '}']) {
+            let after = &left[at..];
+            let name = after.strip_prefix('{').and_then(|it| it.split_once('}'));
+            let Some((_, rest)) = name.filter(|it| is_name(it.0)) else {
+                return Err(
+                    Wrong::new("has a brace without a name in it").help("such as `\"/new/{id}\"`")
+                );
+            };
+            left = rest;
+        }
+        Ok(text.to_owned())
+    }
+}
+
+impl Leaf for Sought {
+    type Value = Test;
+    const FORMAT: &str = "goodgate-sought";
+    const WHAT: &str = "a value, `\"*\"` for any, or `\"~expression\"`";
+
+    fn read(text: &str) -> Result<Test, Wrong> {
+        match text.strip_prefix('~') {
+            Some(it) => expression(it).map(Test::Matches),
+            None if text == "*" => Ok(Test::Present),
+            None => Ok(Test::Equals(text.into())),
+        }
     }
 }
 
@@ -161,7 +245,7 @@ mod tests {
 
     fn check_pattern(text: &str, expected: &str) {
         let got = match PathPattern::read(text) {
-            Ok(it) => format!("{:?}", it.matches()),
+            Ok(it) => it.matches().to_string(),
             Err(it) => it.code.to_owned(),
         };
         assert_eq!(got, expected, "{text}");
@@ -169,17 +253,37 @@ mod tests {
 
     #[test]
     fn patterns() {
-        check_pattern("/x", "Exact(\"/x\")");
-        check_pattern("/x/", "Exact(\"/x/\")");
-        check_pattern("/", "Exact(\"/\")");
-        check_pattern("/x/*", "Below(\"/x\")");
-        check_pattern("/*", "Below(\"\")");
-        check_pattern("/~user/*", "Below(\"/~user\")");
-        check_pattern("/users/{id}", "not_in_this_version");
-        check_pattern("~^/x$", "not_in_this_version");
+        check_pattern("/x", "/x");
+        check_pattern("/x/", "/x/");
+        check_pattern("/", "/");
+        check_pattern("/x/*", "/x/*");
+        check_pattern("/*", "/*");
+        check_pattern("/~user/*", "/~user/*");
+        check_pattern("/{a}/{b}", "/{a}/{b}");
+        check_pattern("/users/{id}/*", "/users/{id}/*");
+        check_pattern("~/v[0-9]+", "~/v[0-9]+");
         for wrong in ["/x*", "/*/y", "/x/*/", "*", "x", "", "api.example.com/x", "/x?y=1", "/x#y"] {
             check_pattern(wrong, "bad_value");
         }
+        for wrong in
+            ["/{a}/{a}", "/{}", "/x{a}", "/{a", "/a}", "/{a}b", "/{a-b}", "/{1}", "~(", "~*"]
+        {
+            check_pattern(wrong, "bad_value");
+        }
+    }
+
+    #[test]
+    fn rewrites_and_values() {
+        check::<RewriteTo>("/new/{id}/*", "\"/new/{id}/*\"");
+        check::<RewriteTo>("/v{major}.{minor}", "\"/v{major}.{minor}\"");
+        for wrong in ["new", "/x?y", "/*/x", "/{", "/}", "/{}", "/{a", "/{a b}", ""] {
+            check::<RewriteTo>(wrong, "bad_value");
+        }
+        check::<Sought>("*", "Present");
+        check::<Sought>("2", "Equals(\"2\")");
+        check::<Sought>("", "Equals(\"\")");
+        check::<Sought>("~v[0-9]", "Matches(\"v[0-9]\")");
+        check::<Sought>("~(", "bad_value");
     }
 
     #[test]

@@ -37,7 +37,12 @@ impl Resolve<'_> {
     }
 
     fn check_total(&mut self, route: &Route, forward: &Forward) {
-        let (total, upstream) = (forward.total, &forward.upstream);
+        for share in &forward.shares {
+            self.check_total_of(route, forward.total, &share.upstream);
+        }
+    }
+
+    fn check_total_of(&mut self, route: &Route, total: Duration, upstream: &Upstream) {
         let timeout = &upstream.timeout;
         let steps: [(&str, Duration); 4] = [
             ("connect", timeout.connect),
@@ -93,7 +98,10 @@ impl Resolve<'_> {
     pub(super) fn check_unused(&mut self, config: &Config) {
         let tree = self.tree;
         let routes = tree.inside("route").into_iter();
-        let used: HashSet<&str> = routes.filter_map(|it| it.1.get("to")?.text()).collect();
+        let goals = routes.filter_map(|it| it.1.get("to"));
+        let goals = goals.flat_map(|it| [it].into_iter().chain(it.items()));
+        let named = goals.filter_map(|it| it.get("upstream").unwrap_or(it).text());
+        let used: HashSet<&str> = named.collect();
         for upstream in &config.upstreams {
             let name = &*upstream.name;
             if tree.has(&["upstream", name]) && !used.contains(name) {

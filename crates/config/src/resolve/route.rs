@@ -2,21 +2,23 @@
 
 use super::Resolve;
 use crate::complaint::Complaint;
-use crate::leaf::{Destination, Pattern, To, Word};
+use crate::leaf::{Pattern, Sought, StickyBy, To, Word, is_token};
+use crate::matching::{Asked, Condition, HostMatch, PathMatch, Rewrite, Where};
 use crate::nearest::nearest;
 use crate::path::{PathFault, PathRules, normal_path};
 use crate::render::shown;
 use crate::routes::{Choice, Routes};
 use crate::tree::Node;
-use crate::typed::{Action, Forward, PathMatch, Route, Upstream};
-use crate::written::{self, OneOrMany};
+use crate::typed::{Action, Forward, Route, Share, Sticky, Upstream};
+use crate::written::{self, Goal, OneOrMany};
+use http::HeaderMap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// What a route does; exactly one of them.
 const ACTIONS: [&str; 3] = ["to", "redirect", "answer"];
 /// What has no effect on a route without `to`.
-const OF_FORWARD: [&str; 4] = ["strip_prefix", "host", "timeout", "retry"];
+const OF_FORWARD: [&str; 6] = ["strip_prefix", "rewrite", "sticky", "host", "timeout", "retry"];
 
 impl Resolve<'_> {
     /// All routes in the order of the file. URLs in them make upstreams of the same name.
@@ -82,6 +84,8 @@ impl Resolve<'_> {
             redirect,
             answer,
             strip_prefix,
+            rewrite,
+            sticky,
             host,
             raw_path,
             merge_slashes,
@@ -89,22 +93,38 @@ impl Resolve<'_> {
             retry: written::Retry { attempts },
         } = written;
         let rules = PathRules { merge_slashes, raw: raw_path };
-        let (matched_host, path, methods) = match matching {
-            written::Match::Path(path) => (None, Some(path.means), None),
-            written::Match::Table(written::MatchTable { host, path, methods }) => {
-                (host.map(|it| it.means), path.map(|it| it.means), methods)
-            }
-        };
-        let path = self.path(name, path, rules);
+        let written::MatchTable { host: matched_host, path, methods, headers, query, cookies } =
+            match matching {
+                written::Match::Path(path) => {
+                    written::MatchTable { path: Some(path), ..written::MatchTable::default() }
+                }
+                written::Match::Table(table) => table,
+            };
+        let path = self.path(name, path.map(|it| it.means), rules);
+        let kinds = [
+            (Where::Header, "headers", headers),
+            (Where::Query, "query", query),
+            (Where::Cookie, "cookies", cookies),
+        ];
+        let conditions = kinds
+            .into_iter()
+            .flat_map(|(place, key, all)| self.conditions(name, place, key, all))
+            .collect();
         let strip_prefix = strip_prefix.map(|it| it.means);
         if let (Some(prefix), Some(path)) = (&strip_prefix, &path) {
             self.check_prefix(name, prefix, path, rules);
         }
+        let rewrite = match (rewrite, &path) {
+            (Some(template), Some(path)) => self.rewrite(name, &template.means, path, rules),
+            _ => None,
+        };
         let action = if let Some(to) = to {
-            self.upstream_of(name, to, upstreams).map(|upstream| {
+            self.shares(name, to, upstreams).map(|shares| {
                 Action::Forward(Forward {
-                    upstream,
+                    sticky: self.sticky(name, sticky, &shares),
+                    shares,
                     strip_prefix: strip_prefix.unwrap_or_default().into(),
+                    rewrite,
                     host: host.map(|it| it.means),
                     total: total.means,
                     attempts,
@@ -118,8 +138,103 @@ impl Resolve<'_> {
             methods.into_iter().flatten().map(|it| it.means.into()).collect();
         methods.sort();
         methods.dedup();
-        let host = matched_host.map(Arc::from);
-        Some(Matched { name: name.into(), host, path: path?, methods, rules, action })
+        let host = matched_host.map(|it| it.means);
+        let name = name.into();
+        Some(Matched { name, host, path: path?, methods, conditions, rules, action })
+    }
+
+    /// What a request must have besides; a name that cannot be is complained about.
+    fn conditions(
+        &mut self,
+        route: &str,
+        place: Where,
+        key: &str,
+        all: BTreeMap<String, Word<Sought>>,
+    ) -> Vec<Condition> {
+        let mut conditions: Vec<Condition> = Vec::with_capacity(all.len());
+        for (written, value) in all {
+            let name =
+                if place == Where::Header { written.to_ascii_lowercase() } else { written.clone() };
+            let at = ["route", route, "match", key, &written];
+            if place != Where::Query && !is_token(&name) {
+                let message = format!(
+                    "`{}` cannot be the name of a {}",
+                    shown(&written),
+                    &key[..key.len() - 1]
+                );
+                let span = self.tree.at(&at).key.clone();
+                self.complaints.push(Complaint::error("bad_value", message).at(span));
+                continue;
+            }
+            if conditions.iter().any(|it| *it.name == *name) {
+                let message = format!("`{}` stands here twice, in other letters", shown(&written));
+                let span = self.tree.at(&at).key.clone();
+                self.complaints.push(Complaint::error("same_name", message).at(span));
+                continue;
+            }
+            conditions.push(Condition { place, name: name.into(), test: value.means });
+        }
+        conditions
+    }
+
+    /// What the path becomes; its names must be those of the path.
+    fn rewrite(
+        &mut self,
+        route: &str,
+        template: &str,
+        path: &PathMatch,
+        rules: PathRules,
+    ) -> Option<Rewrite> {
+        let place = ["route", route, "rewrite"];
+        if let Some(prefix) = self.tree.at(&["route", route]).get("strip_prefix") {
+            let complaint =
+                Complaint::error("two_actions", "`strip_prefix` cannot stand beside `rewrite`")
+                    .at(prefix.key.clone())
+                    .help("a `rewrite` says the whole new path");
+            self.complaints.push(complaint);
+            return None;
+        }
+        let (plain, star) = match template.strip_suffix("/*") {
+            Some(before) => (format!("{before}/"), "*"),
+            None => (template.to_owned(), ""),
+        };
+        if !self.check_normal(&place, &plain, star, rules) {
+            return None;
+        }
+        match Rewrite::new(template, path) {
+            Ok(rewrite) => Some(rewrite),
+            Err(name) => {
+                let (message, help) = if name == "*" {
+                    (
+                        "`rewrite` ends in `/*`, but the path of `match` does not".to_owned(),
+                        "only what a `/*` took can be put behind".to_owned(),
+                    )
+                } else {
+                    let known = path.names();
+                    let help = match known.is_empty() {
+                        true => "the path of `match` names none".to_owned(),
+                        false => format!("it names {}", known.join(", ")),
+                    };
+                    (format!("the path of `match` has no part named `{}`", shown(&name)), help)
+                };
+                self.complain(&place, Complaint::error("unknown_name", message).help(help));
+                None
+            }
+        }
+    }
+
+    fn sticky(
+        &mut self,
+        route: &str,
+        sticky: Option<Word<StickyBy>>,
+        shares: &[Share],
+    ) -> Option<Sticky> {
+        let sticky = sticky?.means;
+        if shares.len() < 2 {
+            let message = "`sticky` has no effect where there is one upstream";
+            self.error("no_effect", &["route", route, "sticky"], message);
+        }
+        Some(sticky)
     }
 
     /// The path in normal form, by the rules of its route; a complaint otherwise.
@@ -129,8 +244,14 @@ impl Resolve<'_> {
         };
         let written = ["route", name, "match", "path"];
         let place = if self.tree.has(&written) { &written[..] } else { &written[..3] };
-        let star = if pattern.below { "*" } else { "" };
-        self.check_normal(place, &pattern.path, star, rules).then(|| pattern.matches())
+        let good = match &pattern {
+            Pattern::Regex(_) => true,
+            Pattern::Path(text) => match text.strip_suffix('*') {
+                Some(before) => self.check_normal(place, before, "*", rules),
+                None => self.check_normal(place, text, "", rules),
+            },
+        };
+        good.then(|| pattern.matches())
     }
 
     /// Whether a path is in normal form; `star` is what is shown behind it.
@@ -172,9 +293,10 @@ impl Resolve<'_> {
         if !self.check_normal(&place, prefix, "", rules) {
             return;
         }
-        let (PathMatch::Exact(taken) | PathMatch::Below(taken)) = path;
-        let fits =
-            taken.strip_prefix(prefix).is_some_and(|it| it.is_empty() || it.starts_with('/'));
+        let fits = path
+            .literal()
+            .strip_prefix(prefix)
+            .is_some_and(|it| it.is_empty() || it.starts_with('/'));
         if fits {
             return;
         }
@@ -229,30 +351,65 @@ impl Resolve<'_> {
         Some(Action::Answer { status, content_type: content_type.means.into(), body: body.into() })
     }
 
-    fn upstream_of(
+    /// The upstreams of a route, with their weights; URLs of its own make one of its name.
+    fn shares(
         &mut self,
         name: &str,
-        to: OneOrMany<Word<Destination>>,
+        to: OneOrMany<Goal>,
         upstreams: &mut Vec<Arc<Upstream>>,
-    ) -> Option<Arc<Upstream>> {
+    ) -> Option<Vec<Share>> {
         let node = self.tree.at(&["route", name, "to"]);
         let is_list = !node.items().is_empty();
+        let goals = to.into_vec();
+        let count = goals.len();
         let mut targets = Vec::new();
-        for (index, it) in to.into_vec().into_iter().enumerate() {
+        let mut shares: Vec<Share> = Vec::new();
+        for (index, it) in goals.into_iter().enumerate() {
             let item = node.items().get(index).unwrap_or(node);
-            match it.means {
-                To::Target(target) => targets.push((target, item.span.clone())),
-                To::Upstream(_) if is_list => {
-                    let message = format!("`{}` is not a URL", item.shown());
-                    self.complaints.push(
-                        Complaint::error("bad_value", message).at(item.span.clone()).help(
-                            "a list holds URLs; a single upstream stands without the brackets",
-                        ),
-                    );
-                    return None;
+            match it {
+                Goal::Share(written::ShareTable { upstream, weight }) => {
+                    let place = item.get("upstream").unwrap_or(item);
+                    let upstream = self.known_upstream(place, &upstream)?;
+                    if shares.iter().any(|it| it.upstream.name == upstream.name) {
+                        let message = format!("`{}` stands here twice", upstream.name);
+                        let complaint = Complaint::error("same_name", message);
+                        self.complaints.push(complaint.at(place.span.clone()));
+                        return None;
+                    }
+                    shares.push(Share { upstream, weight });
                 }
-                To::Upstream(upstream) => return self.known_upstream(name, &upstream),
+                Goal::To(to) => match to.means {
+                    To::Target(target) => targets.push((target, item.span.clone())),
+                    To::Upstream(_) if is_list => {
+                        let message = format!("`{}` is not a URL", item.shown());
+                        self.complaints.push(
+                            Complaint::error("bad_value", message).at(item.span.clone()).help(
+                                "a list holds URLs, or tables such as \
+                                 `{ upstream = \"a\", weight = 9 }`",
+                            ),
+                        );
+                        return None;
+                    }
+                    To::Upstream(upstream) => {
+                        let upstream = self.known_upstream(node, &upstream)?;
+                        return Some(vec![Share { upstream, weight: 1 }]);
+                    }
+                },
             }
+        }
+        if !shares.is_empty() && shares.len() < count {
+            let complaint = Complaint::error("bad_value", "URLs cannot stand beside upstreams");
+            let help = "give the URLs an upstream of their own, with a name and a weight";
+            self.complain(&["route", name, "to"], complaint.help(help));
+            return None;
+        }
+        if !shares.is_empty() {
+            if shares.iter().all(|it| it.weight == 0) {
+                let message = "all weights are 0: nothing would be sent anywhere";
+                self.error("out_of_range", &["route", name, "to"], message);
+                return None;
+            }
+            return Some(shares);
         }
         if self.tree.has(&["upstream", name]) {
             let message = format!(
@@ -266,16 +423,14 @@ impl Resolve<'_> {
         let targets = self.targets(targets);
         let upstream = Arc::new(self.upstream(name, targets, written::Upstream::default()));
         upstreams.push(upstream.clone());
-        Some(upstream)
+        Some(vec![Share { upstream, weight: 1 }])
     }
 
-    fn known_upstream(&mut self, route: &str, upstream: &str) -> Option<Arc<Upstream>> {
-        let place = ["route", route, "to"];
+    fn known_upstream(&mut self, node: &Node, upstream: &str) -> Option<Arc<Upstream>> {
         if self.tree.has(&["upstream", upstream]) {
             // Absent if it was complained about.
             return self.upstreams.get(upstream).cloned();
         }
-        let node = self.tree.at(&place);
         let message = format!("there is no upstream `{}`", node.shown());
         let mut complaint = Complaint::error("unknown_upstream", message);
         let known = self.tree.get("upstream").map_or(&[][..], Node::entries);
@@ -290,7 +445,7 @@ impl Resolve<'_> {
         } else {
             complaint = complaint.help(format!("add `[upstream.{}]`", shown(upstream)));
         }
-        self.complain(&place, complaint);
+        self.complaints.push(complaint.at(node.span.clone()));
         None
     }
 
@@ -300,7 +455,10 @@ impl Resolve<'_> {
         let methods = if route.methods.is_empty() { &any[..] } else { &route.methods };
         let mut first = None;
         for method in methods {
-            let key = (route.host.clone(), route.path.clone(), method.clone());
+            let mut conditions: Vec<String> =
+                route.conditions.iter().map(Condition::to_string).collect();
+            conditions.sort();
+            let key = (route.host.clone(), route.path.shape(), conditions, method.clone());
             if let Some(other) = taken.get(&key) {
                 first = first.or_else(|| Some((other.clone(), method.clone())));
             } else {
@@ -327,8 +485,19 @@ impl Resolve<'_> {
             }
             let path = to.split(['?', '#']).next().unwrap_or_default();
             let method = route.methods.first().map_or("GET", |it| it);
-            let host = route.host.as_deref().unwrap_or_default();
-            let Choice::Route { route: next, .. } = routes.choose(method, host, path) else {
+            let host: &str = match &route.host {
+                Some(HostMatch::Exact(name)) => name,
+                // Some name below it, and some name at all.
+                Some(HostMatch::Below(suffix)) => &format!("any{suffix}"),
+                None => "",
+            };
+            // A redirect is followed with the same headers; those that it wants may be there.
+            if !route.conditions.is_empty() {
+                continue;
+            }
+            let headers = HeaderMap::new();
+            let asked = Asked { method, host, path, query: None, headers: &headers };
+            let Choice::Route { route: next, .. } = routes.choose(&asked) else {
                 continue;
             };
             if next.index == route.index {
@@ -340,22 +509,23 @@ impl Resolve<'_> {
     }
 }
 
-/// Host, path and method, `*` for all of them.
-type Taken = (Option<Arc<str>>, PathMatch, Arc<str>);
+/// Host, path, conditions and method, `*` for all of them.
+type Taken = (Option<HostMatch>, String, Vec<String>, Arc<str>);
 
 /// A route whose action may have been complained about.
 struct Matched {
     name: Arc<str>,
-    host: Option<Arc<str>>,
+    host: Option<HostMatch>,
     path: PathMatch,
     methods: Vec<Arc<str>>,
+    conditions: Vec<Condition>,
     rules: PathRules,
     action: Option<Action>,
 }
 
 impl Matched {
     fn with_action(self) -> Option<Route> {
-        let Self { name, host, path, methods, rules, action } = self;
+        let Self { name, host, path, methods, conditions, rules, action } = self;
         Some(Route {
             name,
             // Set by `Routes::new`.
@@ -363,6 +533,7 @@ impl Matched {
             host,
             path,
             methods,
+            conditions,
             raw_path: rules.raw,
             merge_slashes: rules.merge_slashes,
             action: action?,
