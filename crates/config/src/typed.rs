@@ -7,6 +7,7 @@ use crate::matching::{Condition, HostMatch, PathMatch, Rewrite};
 use crate::path::PathRules;
 use crate::routes::Routes;
 use ipnet::IpNet;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -240,6 +241,19 @@ pub struct Forward {
 }
 
 impl Forward {
+    /// The path that is sent on, for one that the route takes.
+    #[must_use]
+    pub fn path<'p>(&self, route: &Route, path: &'p str) -> Cow<'p, str> {
+        if let Some(rewrite) = &self.rewrite {
+            return Cow::Owned(rewrite.apply(&route.path, path));
+        }
+        match path.strip_prefix(&*self.strip_prefix) {
+            Some(rest) if rest.starts_with('/') => Cow::Borrowed(rest),
+            Some(rest) => Cow::Owned(format!("/{rest}")),
+            None => Cow::Borrowed(path),
+        }
+    }
+
     /// The share that a point falls into; equal points fall into the same one.
     #[must_use]
     pub fn share_at(&self, point: u64) -> usize {

@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 mod explain;
 mod formats;
 mod mcp;
+mod route;
 mod run;
 mod schema;
 mod why;
@@ -35,6 +36,7 @@ Examples:
   goodgate demo                         watch it explain targets that misbehave
   goodgate run http://localhost:8000    put the gateway in front of an app
   goodgate check goodgate.toml          find every mistake in a file at once
+  goodgate route GET /orders/7          say which route takes a request, and why
   goodgate explain process_down         read what is known about a cause
   goodgate doctor nginx.conf app.py     find what will fail in other gateways' files";
 
@@ -53,6 +55,7 @@ enum Command {
     Run(run::Arguments),
     Demo(demo::Arguments),
     Check(check::Arguments),
+    Route(route::Arguments),
     Schema(schema::Arguments),
     Causes(causes::Arguments),
     Explain(explain::Arguments),
@@ -79,6 +82,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         Some(Command::Run(it)) => run::run(it, output, began),
         Some(Command::Demo(it)) => demo::run(&it, output, began),
         Some(Command::Check(it)) => check::run(&it, output),
+        Some(Command::Route(it)) => route::run(&it, output),
         Some(Command::Schema(it)) => schema::run(&it, output),
         Some(Command::Causes(it)) => causes::run(&it, output),
         Some(Command::Explain(it)) => explain::run(&it, output),

@@ -17,6 +17,7 @@ mod reports;
 mod run;
 mod seat;
 mod serve;
+mod share;
 mod snapshot;
 mod status;
 mod timer;

@@ -6,7 +6,7 @@
 
 use crate::seat::Seat;
 use crate::worker::Worker;
-use config::{Action, Route};
+use config::{Route, Upstream};
 use diagnosis::answer::{Audience, Form, body};
 use diagnosis::{Case, Look, first_look};
 use exchange::{
@@ -139,9 +139,10 @@ impl Recorder {
         if &*exchange.request.path != path {
             exchange.request.path = path.into();
         }
-        if let Action::Forward(forward) = &route.action {
-            exchange.upstream = Some(forward.upstream.name.clone());
-        }
+    }
+
+    pub(crate) fn sent_to(&mut self, upstream: &Upstream) {
+        self.exchange().upstream = Some(upstream.name.clone());
     }
 
     /// Adds the fields that every answer has.

@@ -6,7 +6,8 @@ use crate::recorder::Recorder;
 use crate::refuse::{self, Asked};
 use crate::reply::{AnswerBody, Reply, fixed};
 use crate::seat::Seat;
-use crate::snapshot::Snapshot;
+use crate::share::divide;
+use crate::snapshot::{Ready, Snapshot};
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::{Answered, Halt, Turn, attempt};
 use bytes::Bytes;
@@ -72,7 +73,13 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
         return own_page(record, page);
     }
     let snapshot = seat.worker.snapshot();
-    let choice = snapshot.config.routes.choose(parts.method.as_str(), &head.host, &head.path);
+    let choice = snapshot.config.routes.choose(&config::Asked {
+        method: parts.method.as_str(),
+        host: &head.host,
+        path: &head.path,
+        query: parts.uri.query(),
+        headers: &parts.headers,
+    });
     let (route, path) = match route(choice, &parts.headers, &seat, &mut asked) {
         Ok(found) => found,
         Err(refusal) => return refuse::answer(Stop::Refused(refusal), record, &asked),
@@ -89,12 +96,21 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
             fixed(*status, headers, Bytes::copy_from_slice(body.as_bytes()), record)
         }
         Action::Forward(forward) => {
-            let target = upstream_target(forward, &path, parts.uri.query());
+            let target = upstream_target(&route, forward, &path, parts.uri.query());
+            let divided = divide(&route, forward, &parts.headers, &mut record);
+            record.sent_to(&forward.shares[divided.share].upstream);
+            let upstream = snapshot.upstream(route.index, divided.share);
             let (method, headers) = (parts.method, parts.headers);
             let mut outbound = Outbound::new(method, target, headers, head.authority, body);
-            let sent = send(&snapshot, &route, forward, &mut outbound, &mut record, parts.version);
+            let sent =
+                send(&snapshot, upstream, forward, &mut outbound, &mut record, parts.version);
             match sent.await {
-                Ok((turn, answered)) => hand_on(&turn, answered, outbound, record),
+                Ok((turn, mut answered)) => {
+                    if let Some(cookie) = divided.cookie {
+                        answered.head.fields.append(header::SET_COOKIE, cookie);
+                    }
+                    hand_on(&turn, answered, outbound, record)
+                }
                 Err(Halt::Stop(stop)) => refuse::answer(stop, record, &asked),
                 Err(Halt::ClientGone) => {
                     record.client_gone();
@@ -112,7 +128,7 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
 /// Attempts until one answers or none may follow.
 async fn send<'a>(
     snapshot: &'a Snapshot,
-    route: &'a Route,
+    upstream: Option<&'a Arc<Ready>>,
     forward: &'a Forward,
     outbound: &mut Outbound,
     record: &mut Recorder,
@@ -125,7 +141,7 @@ async fn send<'a>(
     let value = u64::try_from(forward.total.as_micros()).unwrap_or(u64::MAX);
     let total = Limit { name: "timeout.total", value };
     let deadline = Instant::now() + forward.total;
-    let Some(upstream) = snapshot.upstream(route.index) else {
+    let Some(upstream) = upstream else {
         return Err(Stop::Refused(Refusal::NoTarget).into());
     };
     let mut tried = Vec::new();
@@ -242,13 +258,12 @@ fn passed_before(headers: &HeaderMap, via: &str) -> bool {
     values.any(|it| memchr::memmem::find(it.as_bytes(), via.as_bytes()).is_some())
 }
 
-/// Path without prefix, with its query.
-fn upstream_target(forward: &Forward, path: &str, query: Option<&str>) -> String {
-    let rest = path.strip_prefix(&*forward.strip_prefix).unwrap_or(path);
-    let slash = if rest.starts_with('/') { "" } else { "/" };
+/// The path as its route sends it on, with its query.
+fn upstream_target(route: &Route, forward: &Forward, path: &str, query: Option<&str>) -> String {
+    let path = forward.path(route, path);
     match query {
-        None => format!("{slash}{rest}"),
-        Some(query) => format!("{slash}{rest}?{query}"),
+        None => path.into_owned(),
+        Some(query) => format!("{path}?{query}"),
     }
 }
 

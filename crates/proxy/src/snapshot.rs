@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// One snapshot serves one whole request.
 pub(crate) struct Snapshot {
     pub(crate) config: Arc<Config>,
-    /// By the index of the route; `None` for a route that answers by itself.
-    upstreams: Vec<Option<Arc<Ready>>>,
+    /// By the index of the route, and by that of the share; none for a route that answers by itself.
+    upstreams: Vec<Vec<Arc<Ready>>>,
 }
 
 /// An upstream, ready to be sent to.
@@ -59,27 +59,30 @@ impl Snapshot {
         let mut made: HashMap<Arc<str>, Arc<Ready>> = HashMap::new();
         let mut upstreams = Vec::new();
         for route in config.routes.all() {
-            let Action::Forward(forward) = &route.action else {
-                upstreams.push(None);
-                continue;
+            let shares = match &route.action {
+                Action::Forward(forward) => &forward.shares[..],
+                Action::Redirect { .. } | Action::Answer { .. } => &[],
             };
-            let upstream = &forward.upstream;
-            let ready = match made.get(&upstream.name) {
-                Some(it) => it.clone(),
-                None => {
-                    let it = Arc::new(ready(upstream, registry, roots, provider, revision)?);
-                    made.insert(upstream.name.clone(), it.clone());
-                    it
-                }
-            };
-            upstreams.push(Some(ready));
+            let mut of_route = Vec::with_capacity(shares.len());
+            for upstream in shares.iter().map(|it| &it.upstream) {
+                let ready = match made.get(&upstream.name) {
+                    Some(it) => it.clone(),
+                    None => {
+                        let it = Arc::new(ready(upstream, registry, roots, provider, revision)?);
+                        made.insert(upstream.name.clone(), it.clone());
+                        it
+                    }
+                };
+                of_route.push(ready);
+            }
+            upstreams.push(of_route);
         }
         Ok(Snapshot { config, upstreams })
     }
 
-    /// Where a forwarding route sends to.
-    pub(crate) fn upstream(&self, route: usize) -> Option<&Arc<Ready>> {
-        self.upstreams.get(route)?.as_ref()
+    /// Where a share of a forwarding route sends to.
+    pub(crate) fn upstream(&self, route: usize, share: usize) -> Option<&Arc<Ready>> {
+        self.upstreams.get(route)?.get(share)
     }
 
     /// The sizes, for one core.
