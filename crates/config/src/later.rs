@@ -3,7 +3,6 @@
 /// Where (`*` is any name or position) and which keys.
 const KEYS: &[(&str, &[&str])] = &[
     ("", &["data", "provider", "model", "prompt", "defaults", "consumer"]),
-    ("listen.https", &["certs"]),
     ("upstream.*", &["health", "evidence", "protocol"]),
     ("upstream.*.timeout", &["tunnel"]),
     ("upstream.*.targets.*", &["weight"]),

@@ -12,7 +12,8 @@ use crate::leaf::{Leaf, Word};
 use crate::routes::Routes;
 use crate::tree::Node;
 use crate::typed::{
-    AccessLog, Answers, Config, Dns, Https, Limits, Listen, Log, Shutdown, Upstream,
+    AccessLog, Answers, CertificateFiles, Cipher, ClientCa, Config, Dns, Https, Limits, Listen,
+    Log, Shutdown, TlsVersion, Upstream,
 };
 use crate::written;
 use std::collections::{HashMap, HashSet};
@@ -27,7 +28,7 @@ pub(crate) fn resolve(
     base: &Path,
     complaints: &mut Complaints,
 ) -> Config {
-    Resolve { tree, base, complaints, upstreams: HashMap::new() }.config(file)
+    Resolve { tree, base, complaints, upstreams: HashMap::new(), https_only: false }.config(file)
 }
 
 struct Resolve<'a> {
@@ -35,6 +36,8 @@ struct Resolve<'a> {
     base: &'a Path,
     complaints: &'a mut Complaints,
     upstreams: HashMap<String, Arc<Upstream>>,
+    /// What `listen` says for routes that say nothing.
+    https_only: bool,
 }
 
 impl Resolve<'_> {
@@ -52,11 +55,12 @@ impl Resolve<'_> {
             upstream,
             route,
         } = file;
+        let listen = self.listen(listen);
         let mut upstreams = self.upstreams(upstream);
         let routes = self.routes(route, &mut upstreams);
         let config = Config {
             workers,
-            listen: self.listen(listen),
+            listen,
             status: self.status(&console, status),
             log: self.log(log),
             limits: limited(limits),
@@ -67,6 +71,7 @@ impl Resolve<'_> {
             routes: Routes::new(routes),
         };
         self.check_addresses(&config);
+        self.check_https_only(&config);
         self.check_ladder(&config);
         self.check_loops(&config.routes);
         self.check_unused(&config);
@@ -74,7 +79,8 @@ impl Resolve<'_> {
     }
 
     fn listen(&mut self, listen: written::Listen) -> Listen {
-        let written::Listen { http, https, trusted_proxies, timeout } = listen;
+        let written::Listen { http, https, trusted_proxies, proxy_protocol, https_only, timeout } =
+            listen;
         let written::ListenTimeout { head, idle, body } = timeout;
         let assumed = http.is_none() && https.is_none();
         let http = match http {
@@ -85,20 +91,90 @@ impl Resolve<'_> {
         if http.is_empty() && https.is_none() && !self.tree.has(&["listen", "https"]) {
             self.error("nothing_to_listen", &["listen", "http"], "nothing is listened on");
         }
-        let https = https.map(|written::Https { addr, cert, key }| Https {
-            addr: addr.means,
-            cert: self.file(cert),
-            key: self.file(key),
-        });
+        let https = https.and_then(|it| self.https(it));
+        if proxy_protocol && trusted_proxies.is_empty() {
+            let message = "no `trusted_proxies` are named, so nobody may speak the PROXY protocol";
+            self.error("no_effect", &["listen", "proxy_protocol"], message);
+        }
+        self.https_only = https_only;
         Listen {
             http,
             assumed,
             https,
             trusted_proxies: all(trusted_proxies),
+            proxy_protocol,
             head: head.means,
             idle: idle.means,
             body: body.means,
         }
+    }
+
+    fn https(&mut self, https: written::Https) -> Option<Https> {
+        let written::Https {
+            addr,
+            cert,
+            key,
+            ocsp,
+            certs,
+            client_ca,
+            client_optional,
+            min_version,
+            ciphers,
+        } = https;
+        let place = ["listen", "https"];
+        let one = match (cert, key) {
+            (Some(cert), Some(key)) => Some(written::CertificateTable { cert, key, ocsp }),
+            (None, None) => None,
+            (cert, _) => {
+                let (has, lacks) = if cert.is_some() { ("cert", "key") } else { ("key", "cert") };
+                if !self.tree.has(&["listen", "https", lacks]) {
+                    let message = format!("`listen.https` has a `{has}` and no `{lacks}`");
+                    self.error("missing_key", &place, &message);
+                }
+                return None;
+            }
+        };
+        if one.is_some() && certs.is_some() {
+            let complaint = Complaint::error("two_actions", "`certs` cannot stand beside `cert`");
+            self.complain(&place, complaint.help("put all of them into the list"));
+            return None;
+        }
+        let certs = certs.unwrap_or_default();
+        if one.is_none() && certs.is_empty() {
+            // Either was complained about already, or nothing was written.
+            if ["cert", "key", "certs"].iter().all(|it| !self.tree.has(&["listen", "https", it])) {
+                let complaint =
+                    Complaint::error("missing_key", "`listen.https` has no certificate");
+                self.complain(&place, complaint.help("add `cert` and `key`, or a list `certs`"));
+            }
+            return None;
+        }
+        if client_optional && client_ca.is_none() {
+            let message = "`client_optional` has no effect without `client_ca`";
+            self.error("no_effect", &["listen", "https", "client_optional"], message);
+        }
+        let of_13 = |it: &Cipher| it.number() & 0xff00 == 0x1300;
+        if let Some(ciphers) = &ciphers
+            && min_version == TlsVersion::V13
+            && !ciphers.iter().any(of_13)
+        {
+            let message =
+                "none of these can be used with TLS 1.3, the lowest version that is spoken";
+            self.error("no_effect", &["listen", "https", "ciphers"], message);
+        }
+        let certificates = one.into_iter().chain(certs).map(|it| CertificateFiles {
+            cert: self.file(it.cert),
+            key: self.file(it.key),
+            ocsp: it.ocsp.map(|it| self.file(it)),
+        });
+        Some(Https {
+            addr: addr.means,
+            certificates: certificates.collect(),
+            client_ca: client_ca
+                .map(|it| ClientCa { file: self.file(it), optional: client_optional }),
+            min_version,
+            ciphers: ciphers.unwrap_or_default(),
+        })
     }
 
     fn status(
@@ -128,6 +204,26 @@ impl Resolve<'_> {
             other => other,
         };
         Log { access }
+    }
+
+    /// Who is sent to `https` must find it there.
+    fn check_https_only(&mut self, config: &Config) {
+        let Listen { https, trusted_proxies, .. } = &config.listen;
+        if https.is_some() || !trusted_proxies.is_empty() || self.tree.has(&["listen", "https"]) {
+            return;
+        }
+        let Some(route) = config.routes.all().iter().find(|it| it.https_only) else {
+            return;
+        };
+        let of_route = ["route", &*route.name, "https_only"];
+        let place =
+            if self.tree.has(&of_route) { &of_route[..] } else { &["listen", "https_only"] };
+        let complaint = Complaint::error("no_https", "nothing here is reached by `https`");
+        self.complain(
+            place,
+            complaint
+                .help("add `listen.https`, or name the proxy that ends TLS in `trusted_proxies`"),
+        );
     }
 
     /// Two listeners cannot have the same address, unless the system chooses the port.

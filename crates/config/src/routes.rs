@@ -329,6 +329,7 @@ mod tests {
             conditions: Vec::new(),
             raw_path: false,
             merge_slashes: true,
+            https_only: false,
             action: Action::Answer { status: 200, content_type: "".into(), body: "".into() },
         };
         for word in words {

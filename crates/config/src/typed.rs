@@ -7,6 +7,8 @@ use crate::matching::{Condition, HostMatch, PathMatch, Rewrite};
 use crate::path::PathRules;
 use crate::routes::Routes;
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +39,8 @@ pub struct Listen {
     pub https: Option<Https>,
     /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Connections from those begin with the PROXY protocol.
+    pub proxy_protocol: bool,
     /// `listen.timeout.head`: from the first byte of a request head to its last.
     pub head: Duration,
     /// `listen.timeout.idle`: how long a client's connection may wait for its next request.
@@ -50,8 +54,80 @@ pub struct Listen {
 #[derive(Clone, Debug)]
 pub struct Https {
     pub addr: SocketAddr,
+    /// At least one; the first is for callers that ask for no name that another one has.
+    pub certificates: Vec<CertificateFiles>,
+    pub client_ca: Option<ClientCa>,
+    pub min_version: TlsVersion,
+    /// Empty: all that are safe.
+    pub ciphers: Vec<Cipher>,
+}
+
+#[derive(Clone, Debug)]
+pub struct CertificateFiles {
     pub cert: PathBuf,
     pub key: PathBuf,
+    /// An OCSP answer to staple.
+    pub ocsp: Option<PathBuf>,
+}
+
+/// Who may issue the certificates of callers.
+#[derive(Clone, Debug)]
+pub struct ClientCa {
+    pub file: PathBuf,
+    /// Callers without one are let in too.
+    pub optional: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[default]
+    #[serde(rename = "1.2")]
+    V12,
+    /// RFC 8446.
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+/// A cipher suite by its name in the register of IANA; those of TLS 1.3 lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Cipher {
+    #[serde(rename = "TLS_AES_256_GCM_SHA384")]
+    Aes256,
+    #[serde(rename = "TLS_AES_128_GCM_SHA256")]
+    Aes128,
+    #[serde(rename = "TLS_CHACHA20_POLY1305_SHA256")]
+    ChaCha20,
+    #[serde(rename = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384")]
+    EcdsaAes256,
+    #[serde(rename = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")]
+    EcdsaAes128,
+    #[serde(rename = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256")]
+    EcdsaChaCha20,
+    #[serde(rename = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384")]
+    RsaAes256,
+    #[serde(rename = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")]
+    RsaAes128,
+    #[serde(rename = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256")]
+    RsaChaCha20,
+}
+
+impl Cipher {
+    /// Its number in the register of IANA.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        match self {
+            Cipher::Aes128 => 0x1301,
+            Cipher::Aes256 => 0x1302,
+            Cipher::ChaCha20 => 0x1303,
+            Cipher::EcdsaAes128 => 0xc02b,
+            Cipher::EcdsaAes256 => 0xc02c,
+            Cipher::RsaAes128 => 0xc02f,
+            Cipher::RsaAes256 => 0xc030,
+            Cipher::RsaChaCha20 => 0xcca8,
+            Cipher::EcdsaChaCha20 => 0xcca9,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -110,6 +186,8 @@ pub struct Upstream {
     pub timeout: UpstreamTimeouts,
     pub pool: Pool,
     pub tls: UpstreamTls,
+    /// Each connection begins with the PROXY protocol, and serves one request.
+    pub proxy_protocol: bool,
     pub host: HostSent,
 }
 
@@ -191,6 +269,8 @@ pub struct Route {
     /// `%2F`, `%5C`, `%00` and backslashes are passed on instead of refused.
     pub raw_path: bool,
     pub merge_slashes: bool,
+    /// Callers without TLS are sent to the same URL with it.
+    pub https_only: bool,
     pub action: Action,
 }
 

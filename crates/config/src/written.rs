@@ -8,6 +8,7 @@ use crate::leaf::{
     Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo, RewriteTo, ServerName, Size,
     Sought, StatusAt, StickyBy, TargetUrl, Token, TrustedPeer, Word,
 };
+use crate::typed::{Cipher, TlsVersion};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -75,20 +76,61 @@ pub(crate) struct Listen {
     /// Networks or addresses of proxies before us, whose `Forwarded` and `X-Forwarded-*` are
     /// believed. Default: none.
     pub(crate) trusted_proxies: Vec<Word<Network>>,
+    /// Connections from `trusted_proxies` begin with the PROXY protocol, version 1 or 2, and are
+    /// then those of the caller whom it names.
+    pub(crate) proxy_protocol: bool,
+    /// Send callers that come without TLS to the same URL with `https`. Routes may say otherwise.
+    pub(crate) https_only: bool,
     /// How long clients may take.
     pub(crate) timeout: ListenTimeout,
 }
 
-/// An address for HTTPS with its certificate.
+/// An address for HTTPS with its certificates: `cert` and `key`, or `certs` for several names.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Https {
     /// The address, such as `0.0.0.0:8443`.
     pub(crate) addr: Word<ListenAt>,
     /// A PEM file with the certificate, followed by those that lead to its root.
+    #[serde(default)]
+    pub(crate) cert: Option<Word<FilePath>>,
+    /// A PEM file with the private key.
+    #[serde(default)]
+    pub(crate) key: Option<Word<FilePath>>,
+    /// A DER file with an OCSP answer for the certificate, which is stapled to it.
+    #[serde(default)]
+    pub(crate) ocsp: Option<Word<FilePath>>,
+    /// Several certificates. Callers get the one for the name that they ask for, those that ask for
+    /// none or an unknown one the first.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub(crate) certs: Option<Vec<CertificateTable>>,
+    /// A PEM file of authorities whose certificates callers must present. Default: none is asked for.
+    #[serde(default)]
+    pub(crate) client_ca: Option<Word<FilePath>>,
+    /// Whether callers without a certificate are let in too; one that does not pass never is.
+    #[serde(default)]
+    pub(crate) client_optional: bool,
+    /// The lowest version that is spoken.
+    #[serde(default)]
+    pub(crate) min_version: TlsVersion,
+    /// The cipher suites, best first. Default: all that are safe.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub(crate) ciphers: Option<Vec<Cipher>>,
+}
+
+/// One certificate of several.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CertificateTable {
+    /// A PEM file with the certificate, followed by those that lead to its root.
     pub(crate) cert: Word<FilePath>,
     /// A PEM file with the private key.
     pub(crate) key: Word<FilePath>,
+    /// A DER file with an OCSP answer for the certificate, which is stapled to it.
+    #[serde(default)]
+    pub(crate) ocsp: Option<Word<FilePath>>,
 }
 
 /// How long clients may take.
@@ -252,6 +294,10 @@ pub(crate) struct Upstream {
     /// How `https` targets are verified.
     #[serde(default)]
     pub(crate) tls: Tls,
+    /// Tell targets who calls, by the PROXY protocol version 2 before each connection's first byte.
+    /// Such a connection serves one request.
+    #[serde(default)]
+    pub(crate) proxy_protocol: bool,
     /// The `Host` that targets see: `keep` is that of the request, `target` that of the URL, or a
     /// name. Default: `keep`, but `target` for an `https` URL with a public name.
     #[serde(default)]
@@ -266,6 +312,7 @@ impl Default for Upstream {
             timeout: UpstreamTimeout::default(),
             pool: Pool::default(),
             tls: Tls::default(),
+            proxy_protocol: false,
             host: None,
         }
     }
@@ -394,6 +441,9 @@ pub(crate) struct Route {
     /// The `Host` that targets see, if not as the upstream says.
     #[serde(default)]
     pub(crate) host: Option<Word<HostToSend>>,
+    /// Send callers that come without TLS to the same URL with `https`. Default: as `listen` says.
+    #[serde(default)]
+    pub(crate) https_only: Option<bool>,
     /// Pass `%2F`, `%5C`, `%00` and backslashes in paths on, instead of refusing them with 400.
     #[serde(default)]
     pub(crate) raw_path: bool,

@@ -311,6 +311,45 @@ fn prefixes() {
 }
 
 #[test]
+fn https() {
+    let check = |https: &str, more: &str, expected| {
+        let route = "[route.r]\nmatch = '/'\nanswer = {}";
+        check(
+            &format!("[listen]\nhttps = {{ addr = ':443', {https} }}\n{more}\n{route}"),
+            expected,
+        );
+    };
+    check("cert = 'a', key = 'b'", "", "fine");
+    check("certs = [{ cert = 'a', key = 'b' }]", "", "fine");
+    check("certs = [{ cert = 'a' }]", "", "2 missing_key");
+    check("certs = []", "", "2 out_of_range");
+    check("cert = 'a'", "", "2 missing_key");
+    check("key = 'a'", "", "2 missing_key");
+    check("min_version = '1.3'", "", "2 missing_key");
+    check("cert = 'a', key = 'b', certs = [{ cert = 'a', key = 'b' }]", "", "2 two_actions");
+    check("cert = 'a', key = 'b', min_version = '1.1'", "", "2 bad_value");
+    check("cert = 'a', key = 'b', ciphers = []", "", "2 out_of_range");
+    check("cert = 'a', key = 'b', ciphers = ['RC4']", "", "2 bad_value");
+    let old = "ciphers = ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256']";
+    check(&format!("cert = 'a', key = 'b', {old}"), "", "fine");
+    check(&format!("cert = 'a', key = 'b', min_version = '1.3', {old}"), "", "2 no_effect");
+    check("cert = 'a', key = 'b', client_ca = 'c', client_optional = true", "", "fine");
+    check("cert = 'a', key = 'b', client_optional = true", "", "2 no_effect");
+    check("cert = 'a', key = 'b'", "https_only = true", "fine");
+    check("cert = 'a', key = 'b'", "proxy_protocol = true", "3 no_effect");
+    check("cert = 'a', key = 'b'", "proxy_protocol = true\ntrusted_proxies = ['::1']", "fine");
+}
+
+#[test]
+fn https_only_needs_https() {
+    let route = "[route.r]\nmatch = '/'\nanswer = {}\n";
+    check(&format!("listen.https_only = true\n{route}"), "1 no_https");
+    check(&format!("listen.https_only = true\n{route}https_only = false"), "fine");
+    check(&format!("{route}https_only = true"), "4 no_https");
+    check(&format!("listen.trusted_proxies = ['::1']\n{route}https_only = true"), "fine");
+}
+
+#[test]
 fn equal_routes() {
     let check = |one: &str, other: &str, expected| {
         let route = |name, it| format!("[route.{name}]\nmatch = {it}\nanswer = {{}}\n");

@@ -1,5 +1,8 @@
 //! Accepts connections on every core, and serves each on the core that has the most room.
 
+pub(crate) mod proxied;
+pub(crate) mod tls;
+
 use crate::front::{Front, Link, Patience, Transport};
 use crate::seat::Seat;
 use crate::serve::{begin, cut_head, serve, unserved};
@@ -166,21 +169,38 @@ fn receive(
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
         let _counted = counted;
-        match tls {
-            None => converse(worker, ClientIo::Plain(stream), peer, false).await,
-            Some(acceptor) => {
-                let limit = worker.snapshot().config.listen.head;
-                match tokio::time::timeout(limit, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        converse(worker, ClientIo::Tls(Box::new(stream)), peer, true).await;
-                    }
-                    Ok(Err(_)) | Err(_) => {
-                        worker.plane.client_errors.fetch_add(1, Relaxed);
-                    }
-                }
+        let limit = worker.snapshot().config.listen.head;
+        let greeted = tokio::time::timeout(limit, greet(&worker, stream, peer, tls));
+        match greeted.await {
+            Ok(Ok((io, peer))) => {
+                let tls = matches!(io, ClientIo::Tls(_));
+                converse(worker, io, peer, tls).await;
+            }
+            Ok(Err(_)) | Err(_) => {
+                worker.plane.client_errors.fetch_add(1, Relaxed);
             }
         }
     });
+}
+
+/// What comes before HTTP: who calls, where a proxy says it, and TLS.
+async fn greet(
+    worker: &Worker,
+    mut stream: TcpStream,
+    mut peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+) -> io::Result<(ClientIo, SocketAddr)> {
+    let snapshot = worker.snapshot();
+    let listen = &snapshot.config.listen;
+    let ip = peer.ip().to_canonical();
+    if listen.proxy_protocol && listen.trusted_proxies.iter().any(|it| it.contains(&ip)) {
+        peer = proxied::caller(&mut stream).await?.unwrap_or(peer);
+    }
+    let io = match tls {
+        None => ClientIo::Plain(stream),
+        Some(acceptor) => ClientIo::Tls(Box::new(acceptor.accept(stream).await?)),
+    };
+    Ok((io, peer))
 }
 
 /// One client's connection, from its first byte to its last.

@@ -1,6 +1,7 @@
 //! Starts the data plane, and stops it without losing what is in flight.
 
 use crate::Plane;
+use crate::listen::tls::acceptor;
 use crate::listen::{Cores, Door, Guest, accept, bind, take_over};
 use crate::log::{LogWriter, Style, open};
 use crate::metrics::Shard;
@@ -8,14 +9,11 @@ use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::snapshot::Snapshot;
 use crate::upstream::resolve::Names;
-use crate::upstream::tls::certified;
 use crate::worker::Worker;
-use config::{Config, Https, Listen};
+use config::{Config, Listen};
 use http::header::HeaderValue;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use rustls::server::ServerConfig;
-use rustls::sign::SingleCertAndKey;
 use socket2::Socket;
 use std::io;
 use std::net::SocketAddr;
@@ -325,17 +323,6 @@ fn is_free(address: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())
-}
-
-fn acceptor(https: &Https, provider: &Arc<CryptoProvider>) -> Result<TlsAcceptor, StartError> {
-    let certified = certified(&https.cert, &https.key, provider)?;
-    let mut config = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|it| StartError::Tls(it.to_string()))?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// The system's roots, else a built-in set. Nothing is read where nothing is verified by them.

@@ -85,6 +85,14 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
         Err(refusal) => return refuse::answer(Stop::Refused(refusal), record, &asked),
     };
     record.routed(&route, &path);
+    if route.https_only && !is_secure(&seat, &parts.headers) {
+        if head.host.is_empty() {
+            let stop = Stop::Refused(Refusal::Malformed(Malformed::HostMissing));
+            return refuse::answer(stop, record, &asked);
+        }
+        let to = secure_url(&snapshot, &head, &parts.uri);
+        return redirect(record, 308, &to, &parts.uri);
+    }
     match &route.action {
         Action::Redirect { status, to } => redirect(record, *status, to, &parts.uri),
         Action::Answer { status, content_type, body } => {
@@ -265,6 +273,26 @@ fn upstream_target(route: &Route, forward: &Forward, path: &str, query: Option<&
         None => path.into_owned(),
         Some(query) => format!("{path}?{query}"),
     }
+}
+
+/// The caller's way to us is under TLS, as far as we or a trusted proxy can see.
+fn is_secure(seat: &Seat, headers: &HeaderMap) -> bool {
+    let told = headers.get("x-forwarded-proto").filter(|_| seat.trusted_proxy);
+    match told.and_then(|it| it.to_str().ok()) {
+        // The nearest proxy's word is the last.
+        Some(told) => told.rsplit(',').next().is_some_and(|it| it.trim() == "https"),
+        None => seat.tls,
+    }
+}
+
+/// The same URL under TLS, at our own port for it where we have one.
+fn secure_url(snapshot: &Snapshot, head: &Head, uri: &Uri) -> String {
+    let port = match snapshot.config.listen.https.as_ref().map(|it| it.addr.port()) {
+        None | Some(443) => String::new(),
+        Some(port) => format!(":{port}"),
+    };
+    let path = uri.path_and_query().map_or("/", |it| it.as_str());
+    format!("https://{}{port}{path}", head.host)
 }
 
 fn redirect(mut record: Recorder, status: u16, to: &str, uri: &Uri) -> Reply {

@@ -14,6 +14,7 @@ pub(crate) mod wire;
 
 use crate::front::Link;
 use crate::head::{Head, answer_head};
+use crate::listen::proxied;
 use crate::outbound::{Outbound, Pump, PumpFault, Pumped};
 use crate::recorder::Recorder;
 use crate::registry::TargetState;
@@ -34,6 +35,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 use wire::{Io, Wire};
 
 /// How long a client that asked for `100 Continue` is kept waiting for it (RFC 9110 10.1.1).
@@ -171,6 +173,10 @@ async fn fresh(turn: &Turn<'_>, alarm: &Alarm, record: &mut Recorder) -> Result<
         Opened::Tcp(tap) => tap.socket().local_addr().ok().map(|it| it.port()),
         Opened::Unix(_) => None,
     };
+    let mut opened = opened;
+    if turn.upstream.settings.proxy_protocol {
+        introduce(turn, alarm, &mut opened, record).await?;
+    }
     let (io, tls) = match (opened, &turn.upstream.tls) {
         (Opened::Tcp(tap), Some(settings)) if turn.target().tls => {
             record.enter(Phase::Tls);
@@ -204,6 +210,43 @@ async fn fresh(turn: &Turn<'_>, alarm: &Alarm, record: &mut Recorder) -> Result<
         after_bodyless: false,
         _place: place,
     })
+}
+
+/// Says who calls, by the PROXY protocol, before anything else is said.
+async fn introduce(
+    turn: &Turn<'_>,
+    alarm: &Alarm,
+    opened: &mut Opened,
+    record: &mut Recorder,
+) -> Result<(), Halt> {
+    let own = match &*opened {
+        Opened::Tcp(tap) => tap.socket().peer_addr().ok(),
+        Opened::Unix(_) => None,
+    };
+    let caller = SocketAddr::new(record.exchange().client.ip, turn.seat.peer.port());
+    let header = proxied::header(caller, own);
+    let (until, limit) = turn.limit("timeout.send", turn.upstream.settings.timeout.send);
+    let written = match opened {
+        Opened::Tcp(tap) => alarm.until(until, tap.write_all(&header)).await,
+        Opened::Unix(stream) => alarm.until(until, stream.write_all(&header)).await,
+    };
+    let fault = match written {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(error)) => {
+            record.attempt_mut().errno = error.raw_os_error();
+            Fault::Send(send_fault(&error))
+        }
+        None => turn.fired(limit, |it| Fault::Send(SendFault::TimedOut(it))),
+    };
+    Err(failed(record, fault))
+}
+
+fn send_fault(error: &io::Error) -> SendFault {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => SendFault::Reset,
+        io::ErrorKind::BrokenPipe => SendFault::Closed,
+        _ => SendFault::Errno,
+    }
 }
 
 fn failed(record: &mut Recorder, fault: Fault) -> Halt {
@@ -488,12 +531,7 @@ impl Conversation<'_, '_> {
 
     fn send_failed(&mut self, error: &io::Error) -> Halt {
         self.record.attempt_mut().errno = error.raw_os_error();
-        Stop::Failed(Fault::Send(match error.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => SendFault::Reset,
-            io::ErrorKind::BrokenPipe => SendFault::Closed,
-            _ => SendFault::Errno,
-        }))
-        .into()
+        Stop::Failed(Fault::Send(send_fault(error))).into()
     }
 
     /// Reading failed.

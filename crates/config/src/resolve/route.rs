@@ -87,6 +87,7 @@ impl Resolve<'_> {
             rewrite,
             sticky,
             host,
+            https_only,
             raw_path,
             merge_slashes,
             timeout: written::RouteTimeout { total },
@@ -140,7 +141,8 @@ impl Resolve<'_> {
         methods.dedup();
         let host = matched_host.map(|it| it.means);
         let name = name.into();
-        Some(Matched { name, host, path: path?, methods, conditions, rules, action })
+        let https_only = https_only.unwrap_or(self.https_only);
+        Some(Matched { name, host, path: path?, methods, conditions, rules, https_only, action })
     }
 
     /// What a request must have besides; a name that cannot be is complained about.
@@ -520,12 +522,13 @@ struct Matched {
     methods: Vec<Arc<str>>,
     conditions: Vec<Condition>,
     rules: PathRules,
+    https_only: bool,
     action: Option<Action>,
 }
 
 impl Matched {
     fn with_action(self) -> Option<Route> {
-        let Self { name, host, path, methods, conditions, rules, action } = self;
+        let Self { name, host, path, methods, conditions, rules, https_only, action } = self;
         Some(Route {
             name,
             // Set by `Routes::new`.
@@ -536,6 +539,7 @@ impl Matched {
             conditions,
             raw_path: rules.raw,
             merge_slashes: rules.merge_slashes,
+            https_only,
             action: action?,
         })
     }

@@ -54,6 +54,7 @@ impl Resolve<'_> {
             timeout,
             pool,
             tls,
+            proxy_protocol,
             host,
         } = written;
         let written::UpstreamTimeout { connect, tls: handshake, send, first_byte, idle } = timeout;
@@ -74,6 +75,7 @@ impl Resolve<'_> {
                 idle_for: idle_for.map(|it| it.means),
             },
             tls: self.tls(name, tls),
+            proxy_protocol,
             host: host.map_or(HostSent::Auto, |it| it.means),
         }
     }

@@ -106,7 +106,8 @@ impl UpstreamBody {
             idle: turn.upstream.settings.timeout.idle,
             upstream: turn.upstream.clone(),
             index: turn.index,
-            keep: head.keep_alive && whole,
+            // One caller's introduction is no other's.
+            keep: head.keep_alive && whole && !turn.upstream.settings.proxy_protocol,
             record,
         };
         if matches!(body.reading, Reading::Done) {
