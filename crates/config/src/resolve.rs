@@ -12,8 +12,8 @@ use crate::leaf::{Leaf, Word};
 use crate::routes::Routes;
 use crate::tree::Node;
 use crate::typed::{
-    AccessLog, Answers, CertificateFiles, Cipher, ClientCa, Config, Dns, Https, Limits, Listen,
-    Log, Shutdown, TlsVersion, Upstream,
+    AccessLog, Answers, CertificateFiles, Cipher, ClientCa, Config, Dns, Http2Limits, Https,
+    Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
 };
 use crate::written;
 use std::collections::{HashMap, HashSet};
@@ -79,8 +79,15 @@ impl Resolve<'_> {
     }
 
     fn listen(&mut self, listen: written::Listen) -> Listen {
-        let written::Listen { http, https, trusted_proxies, proxy_protocol, https_only, timeout } =
-            listen;
+        let written::Listen {
+            http,
+            https,
+            trusted_proxies,
+            proxy_protocol,
+            https_only,
+            http2,
+            timeout,
+        } = listen;
         let written::ListenTimeout { head, idle, body } = timeout;
         let assumed = http.is_none() && https.is_none();
         let http = match http {
@@ -103,6 +110,7 @@ impl Resolve<'_> {
             https,
             trusted_proxies: all(trusted_proxies),
             proxy_protocol,
+            http2,
             head: head.means,
             idle: idle.means,
             body: body.means,
@@ -294,6 +302,7 @@ fn limited(limits: written::Limits) -> Limits {
         response_head,
         response_fields,
         interim_responses,
+        http2: written::Http2Limits { streams, resets, controls },
     } = limits;
     Limits {
         request_head: request_head.means,
@@ -302,6 +311,7 @@ fn limited(limits: written::Limits) -> Limits {
         response_head: response_head.means,
         response_fields,
         interim_responses,
+        http2: Http2Limits { streams, resets, controls },
     }
 }
 

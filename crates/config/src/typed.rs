@@ -41,6 +41,8 @@ pub struct Listen {
     pub trusted_proxies: Vec<IpNet>,
     /// Connections from those begin with the PROXY protocol.
     pub proxy_protocol: bool,
+    /// HTTP/2 is spoken with callers that ask for it.
+    pub http2: bool,
     /// `listen.timeout.head`: from the first byte of a request head to its last.
     pub head: Duration,
     /// `listen.timeout.idle`: how long a client's connection may wait for its next request.
@@ -151,6 +153,18 @@ pub struct Limits {
     pub response_head: usize,
     pub response_fields: usize,
     pub interim_responses: usize,
+    pub http2: Http2Limits,
+}
+
+/// Named `limits.http2.<field>` where they fire.
+#[derive(Clone, Debug)]
+pub struct Http2Limits {
+    /// Requests at a time on one connection.
+    pub streams: usize,
+    /// Requests taken back within ten seconds.
+    pub resets: usize,
+    /// Frames that carry nothing for a request, within ten seconds.
+    pub controls: usize,
 }
 
 #[derive(Clone, Debug)]

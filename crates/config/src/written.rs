@@ -65,7 +65,7 @@ impl<T> OneOrMany<T> {
 }
 
 /// Where clients connect.
-#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Listen {
     /// Addresses for HTTP, one or a list; `":8080"` is port 8080 of all IPv4 addresses. Default:
@@ -81,8 +81,24 @@ pub(crate) struct Listen {
     pub(crate) proxy_protocol: bool,
     /// Send callers that come without TLS to the same URL with `https`. Routes may say otherwise.
     pub(crate) https_only: bool,
+    /// Speak HTTP/2 with callers that ask for it: by ALPN under TLS, else by its preface.
+    pub(crate) http2: bool,
     /// How long clients may take.
     pub(crate) timeout: ListenTimeout,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            http: None,
+            https: None,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
+            https_only: false,
+            http2: true,
+            timeout: ListenTimeout::default(),
+        }
+    }
 }
 
 /// An address for HTTPS with its certificates: `cert` and `key`, or `certs` for several names.
@@ -208,6 +224,29 @@ pub(crate) struct Limits {
     /// How many interim answers (1xx) an upstream may send before the final one.
     #[schemars(range(min = 1, max = 10_000))]
     pub(crate) interim_responses: usize,
+    /// What a connection of HTTP/2 may do.
+    pub(crate) http2: Http2Limits,
+}
+
+/// What a client may do on one connection of HTTP/2.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Http2Limits {
+    /// Requests at a time.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) streams: usize,
+    /// Requests that it may take back within ten seconds.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) resets: usize,
+    /// Frames that carry nothing for a request (PING, SETTINGS and such) within ten seconds.
+    #[schemars(range(min = 10, max = 1_000_000))]
+    pub(crate) controls: usize,
+}
+
+impl Default for Http2Limits {
+    fn default() -> Self {
+        Self { streams: 100, resets: 400, controls: 1_000 }
+    }
 }
 
 impl Default for Limits {
@@ -219,6 +258,7 @@ impl Default for Limits {
             response_head: Word::default_of("64 KiB"),
             response_fields: 200,
             interim_responses: 20,
+            http2: Http2Limits::default(),
         }
     }
 }

@@ -87,7 +87,7 @@ pub struct Request {
     pub host: Box<str>,
     /// The path in normal form, without the query.
     pub path: Box<str>,
-    /// `HTTP/1.1` or `HTTP/1.0`.
+    /// `HTTP/2`, `HTTP/1.1` or `HTTP/1.0`.
     pub version: &'static str,
     /// What the caller sent as `X-Request-Id`.
     pub caller_id: Option<Box<str>>,

@@ -254,7 +254,7 @@ fn is_plain_target(byte: u8) -> bool {
 }
 
 /// `host` or `host:port`, by characters: names, IPv4, and IPv6 in brackets.
-fn is_host(value: &[u8]) -> bool {
+pub(crate) fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value.first() {
         Some(b'[') => match memchr::memchr(b']', value) {
             Some(end) => (&value[..=end], &value[end + 1..]),
@@ -285,6 +285,7 @@ pub(crate) fn limits() -> Limits {
         response_head: 1024,
         response_fields: 8,
         interim_responses: 3,
+        http2: config::Http2Limits { streams: 4, resets: 4, controls: 10 },
     }
 }
 

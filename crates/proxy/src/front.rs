@@ -34,6 +34,8 @@ pub(crate) struct Link {
     pub(crate) abort: Cell<bool>,
     /// The client may still be sending what nobody will read.
     pub(crate) unread: Cell<bool>,
+    /// The connection goes on with something else than HTTP/1.
+    pub(crate) switched: Cell<bool>,
     /// A head that had begun when the connection ended.
     pub(crate) cut_head: RefCell<Option<CutHead>>,
 }
@@ -69,6 +71,7 @@ impl Link {
             body_refused: Cell::new(None),
             abort: Cell::new(false),
             unread: Cell::new(false),
+            switched: Cell::new(false),
             cut_head: RefCell::new(None),
         })
     }
@@ -76,6 +79,18 @@ impl Link {
     /// The note of the next request that the service is called with.
     pub(crate) fn next_head(&self) -> Option<HeadNote> {
         self.heads.borrow_mut().pop_front()
+    }
+
+    /// Tells the service of a request that comes next.
+    pub(crate) fn note(&self, note: HeadNote) {
+        self.heads.borrow_mut().push_back(note);
+        self.in_flight.set(self.in_flight.get() + 1);
+    }
+
+    /// Says why the body that is being read is ended by us.
+    pub(crate) fn refuse_body(&self, refusal: Refusal) {
+        self.body_refused.set(Some(refusal));
+        self.unread.set(true);
     }
 
     /// Why reading the request's body failed, if it was our doing.
@@ -127,6 +142,8 @@ pub(crate) struct Front<S: Transport> {
     writing: Alarm,
     /// What may still be swallowed after the last answer, once that is being done.
     swallow: Option<usize>,
+    /// A preface of HTTP/2 ends the reading of HTTP/1 instead of being refused.
+    http2: bool,
 }
 
 enum State {
@@ -135,6 +152,8 @@ enum State {
     Chunked(Chunked),
     /// The stand-in is being handed on; nothing follows it.
     Refused,
+    /// What comes is not ours to read.
+    Raw,
 }
 
 /// After an answer that did not read its request: how long and how much is still swallowed.
@@ -151,6 +170,7 @@ impl<S: Transport> Front<S> {
         limits: Rc<Limits>,
         patience: Patience,
         timer: &Timer,
+        http2: bool,
     ) -> Front<S> {
         Front {
             io,
@@ -164,6 +184,7 @@ impl<S: Transport> Front<S> {
             reading: timer.alarm(),
             writing: timer.alarm(),
             swallow: None,
+            http2,
         }
     }
 
@@ -206,14 +227,25 @@ impl<S: Transport> Front<S> {
                 };
                 self.link.body_refused.set(None);
             }
+            Err(Refusal::Malformed(Malformed::Http2Preface)) if self.http2 => {
+                self.link.switched.set(true);
+            }
             Err(refusal) => self.refuse(refusal),
         }
     }
 
+    /// From here on everything is handed on as it comes; writing keeps its limit.
+    pub(crate) fn into_raw(mut self) -> Front<S> {
+        self.cleared = self.held.len();
+        self.began = None;
+        self.state = State::Raw;
+        self.reading.clear();
+        self
+    }
+
     fn note(&self, bytes: usize, refused: Option<Refused>) {
         let began = self.began.unwrap_or_else(Instant::now);
-        self.link.heads.borrow_mut().push_back(HeadNote { began, bytes, refused });
-        self.link.in_flight.set(self.link.in_flight.get() + 1);
+        self.link.note(HeadNote { began, bytes, refused });
     }
 
     /// Puts a request in the place of the refused one that hyper is sure to take.
@@ -249,8 +281,7 @@ impl<S: Transport> Front<S> {
                     return Ok(());
                 }
                 Err(_) => {
-                    self.link.body_refused.set(Some(Refusal::Malformed(Malformed::Chunk)));
-                    self.link.unread.set(true);
+                    self.link.refuse_body(Refusal::Malformed(Malformed::Chunk));
                     self.state = State::Refused;
                     return Err(io::ErrorKind::InvalidData.into());
                 }
@@ -293,8 +324,7 @@ impl<S: Transport> Front<S> {
                 Poll::Ready(Ok(()))
             }
             _ => {
-                self.link.body_refused.set(Some(Refusal::BodyTimeout));
-                self.link.unread.set(true);
+                self.link.refuse_body(Refusal::BodyTimeout);
                 self.state = State::Refused;
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
@@ -389,6 +419,10 @@ impl<S: Transport> AsyncRead for Front<S> {
                 State::Chunked(_) => this.chunks()?,
                 // The server closes after the stand-in; until then there is nothing to read.
                 State::Refused => return Poll::Pending,
+                State::Raw => return Pin::new(&mut this.io).poll_read(cx, buf),
+            }
+            if this.link.switched.get() {
+                return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
             }
             if 0 < this.cleared {
                 continue;

@@ -28,6 +28,7 @@ const LIMITS: Limits = Limits {
     response_head: 4096,
     response_fields: 40,
     interim_responses: 4,
+    http2: config::Http2Limits { streams: 4, resets: 4, controls: 10 },
 };
 
 /// The front and hyper agree on every message: what the front lets through as so many requests
@@ -128,7 +129,7 @@ fn served(bytes: &[u8]) -> Vec<Message> {
     let link = Link::new();
     let long = Duration::from_secs(3600);
     let patience = Patience { head: long, idle: long, body: long, leave_at: Rc::default() };
-    let front = Front::new(server, link.clone(), Rc::new(LIMITS), patience, &timer);
+    let front = Front::new(server, link.clone(), Rc::new(LIMITS), patience, &timer, false);
     let calls: Rc<RefCell<Vec<Message>>> = Rc::default();
     let service = {
         let (calls, link) = (calls.clone(), link.clone());

@@ -5,6 +5,7 @@ mod chunked;
 mod framing;
 mod front;
 mod head;
+mod inbound;
 mod listen;
 mod log;
 mod metrics;
@@ -30,6 +31,7 @@ pub use log::Style;
 pub use run::{Gateway, Options, StartError, Stopped};
 
 use crate::listen::Cores;
+use crate::listen::floods::Floods;
 use crate::log::LogSink;
 use crate::metrics::{Gauges, Shard, TargetGauge};
 use crate::registry::Registry;
@@ -53,6 +55,7 @@ pub(crate) struct Plane {
     pub(crate) cores: Arc<Cores>,
     pub(crate) shards: Vec<Arc<Shard>>,
     pub(crate) client_errors: AtomicU64,
+    pub(crate) floods: Floods,
     pub(crate) stopping: AtomicBool,
 }
 
@@ -79,6 +82,7 @@ impl Plane {
             connections: self.cores.connections(),
             log_dropped: self.log.dropped(),
             front_errors: self.client_errors.load(Relaxed),
+            floods: self.floods.all().collect(),
             targets: targets.collect(),
         };
         metrics::render(&self.shards, &gauges)

@@ -1,17 +1,23 @@
 //! Accepts connections on every core, and serves each on the core that has the most room.
 
+pub(crate) mod floods;
+mod http2;
 pub(crate) mod proxied;
 pub(crate) mod tls;
 
 use crate::front::{Front, Link, Patience, Transport};
+use crate::inbound::Inbound;
 use crate::seat::Seat;
 use crate::serve::{begin, cut_head, serve, unserved};
 use crate::worker::Worker;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::pin::Pin;
@@ -20,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -173,8 +179,7 @@ fn receive(
         let greeted = tokio::time::timeout(limit, greet(&worker, stream, peer, tls));
         match greeted.await {
             Ok(Ok((io, peer))) => {
-                let tls = matches!(io, ClientIo::Tls(_));
-                converse(worker, io, peer, tls).await;
+                converse(worker, io, peer).await;
             }
             Ok(Err(_)) | Err(_) => {
                 worker.plane.client_errors.fetch_add(1, Relaxed);
@@ -204,17 +209,28 @@ async fn greet(
 }
 
 /// One client's connection, from its first byte to its last.
-async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr, tls: bool) {
+async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
     let link = Link::new();
+    let (tls, chosen) = match &io {
+        ClientIo::Plain(_) => (false, None),
+        ClientIo::Tls(it) => (true, it.get_ref().1.alpn_protocol()),
+    };
+    let by_name = chosen == Some(tls::HTTP2);
     let seat = Seat::new(worker.clone(), link.clone(), peer, tls);
     let listen = &worker.snapshot().config.listen;
     let patience = Patience::new(listen, worker.leave_at.clone());
-    let front = Front::new(io, link.clone(), worker.limits(), patience, &worker.timer);
+    // Without TLS there is nobody to ask: the preface says it (RFC 9113 3.3).
+    let by_preface = listen.http2 && !tls;
+    let front = Front::new(io, link.clone(), worker.limits(), patience, &worker.timer, by_preface);
+    if by_name {
+        return http2::converse(seat, front.into_raw()).await;
+    }
     let service = {
         let seat = seat.clone();
-        service_fn(move |request| {
-            let begun = begin(&seat, request);
-            async move { Ok::<_, Infallible>(serve(begun).await) }
+        service_fn(move |request: Request<Incoming>| {
+            let begun = begin(&seat, request.map(Inbound::Http1));
+            // On the heap, so that the connection can be taken apart when it is over.
+            Box::pin(async move { Ok::<_, Infallible>(serve(begun).await) })
         })
     };
     let mut builder = http1::Builder::new();
@@ -223,8 +239,17 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr, tls: bool)
         builder.max_headers(worker.limits().request_fields + 1);
     }
     builder.max_buf_size(HYPER_BUFFER.max(worker.limits().request_head * 2));
+    let mut connection = builder.serve_connection(TokioIo::new(front), service);
     // An error here is a client that left or broke off; its exchanges are recorded by themselves.
-    let _ = builder.serve_connection(TokioIo::new(front), service).await;
+    let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    let mut front = connection.into_parts().io.into_inner();
+    if link.switched.get() {
+        return http2::converse(seat, front.into_raw()).await;
+    }
+    if ended.is_ok() {
+        let _ = front.shutdown().await;
+    }
+    drop(front);
     if let Some(cut) = link.cut_head.take() {
         cut_head(&seat, &cut);
     }

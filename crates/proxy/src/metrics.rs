@@ -131,6 +131,8 @@ pub(crate) struct Gauges {
     pub(crate) connections: usize,
     pub(crate) log_dropped: u64,
     pub(crate) front_errors: u64,
+    /// Connections of HTTP/2 that were ended for a flood, by its kind.
+    pub(crate) floods: Vec<(&'static str, u64)>,
     pub(crate) targets: Vec<TargetGauge>,
 }
 
@@ -266,6 +268,15 @@ impl Gauges {
             "Connections of clients that ended before a request could be read.",
         );
         let _ = writeln!(out, "goodgate_client_errors_total {}", self.front_errors);
+        about(
+            out,
+            "goodgate_http2_floods_total",
+            "counter",
+            "HTTP/2 connections of clients that were ended for too many frames of a kind.",
+        );
+        for (kind, count) in &self.floods {
+            let _ = writeln!(out, "goodgate_http2_floods_total{{kind=\"{kind}\"}} {count}");
+        }
         about(
             out,
             "goodgate_log_dropped_total",

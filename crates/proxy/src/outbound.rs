@@ -2,6 +2,7 @@
 //! way from the client.
 
 use crate::front::Link;
+use crate::inbound::Inbound;
 use crate::seat::Seat;
 use crate::upstream::wire::Outgoing;
 use bytes::{Bytes, BytesMut};
@@ -10,7 +11,6 @@ use exchange::{ExchangeId, TraceParent};
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -49,7 +49,7 @@ impl Outbound {
         target: String,
         headers: HeaderMap,
         authority: String,
-        body: Incoming,
+        body: Inbound,
     ) -> Outbound {
         let waits = headers
             .get(header::EXPECT)
@@ -78,7 +78,11 @@ impl Outbound {
             put(&[b"transfer-encoding: chunked\r\n"]);
         }
         let via = chain(&self.headers, header::VIA.as_str());
-        let version: &[u8] = if origin.version == Version::HTTP_10 { b"1.0 " } else { b"1.1 " };
+        let version: &[u8] = match origin.version {
+            Version::HTTP_10 => b"1.0 ",
+            Version::HTTP_2 => b"2 ",
+            _ => b"1.1 ",
+        };
         put(&[b"via: ", &via, version, origin.seat.worker.plane.via.as_bytes(), b"\r\n"]);
         origin.put_forwarded(&mut put, &self.headers, &self.authority);
         put(&[b"traceparent: ", &origin.trace.field(), b"\r\n"]);
@@ -200,7 +204,7 @@ fn chain(headers: &HeaderMap, name: &str) -> Vec<u8> {
 /// Moves a request from memory and the client to the upstream, in constant memory: the next piece
 /// is asked for when the last one has been taken.
 pub(crate) struct Pump {
-    body: Option<Incoming>,
+    body: Option<Inbound>,
     sent_as: SentAs,
     out: Outgoing,
     head_left: usize,
@@ -233,7 +237,7 @@ pub(crate) enum PumpFault {
 }
 
 impl Pump {
-    fn new(body: Incoming, waits: bool) -> Pump {
+    fn new(body: Inbound, waits: bool) -> Pump {
         let sent_as = match (body.is_end_stream(), body.size_hint().exact()) {
             (true, _) | (_, Some(0)) => SentAs::Nothing,
             (false, Some(_)) => SentAs::Length,

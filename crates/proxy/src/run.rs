@@ -1,6 +1,7 @@
 //! Starts the data plane, and stops it without losing what is in flight.
 
 use crate::Plane;
+use crate::listen::floods::Floods;
 use crate::listen::tls::acceptor;
 use crate::listen::{Cores, Door, Guest, accept, bind, take_over};
 use crate::log::{LogWriter, Style, open};
@@ -118,6 +119,7 @@ impl Gateway {
             cores,
             shards,
             client_errors: AtomicU64::new(0),
+            floods: Floods::default(),
             stopping: AtomicBool::new(false),
         });
         let doors = Doors::open(&config.listen, count, options.any_port, &provider)?;
@@ -287,7 +289,9 @@ impl Doors {
             http.push(add(*address, None, any_port && listen.assumed)?);
         }
         let https = match &listen.https {
-            Some(https) => Some(add(https.addr, Some(&acceptor(https, provider)?), false)?),
+            Some(https) => {
+                Some(add(https.addr, Some(&acceptor(https, listen.http2, provider)?), false)?)
+            }
             None => None,
         };
         Ok(Doors { http, https, by_core })

@@ -17,7 +17,8 @@ pub(crate) struct Seat {
     pub(crate) peer_text: String,
     /// The same as a node of `Forwarded` (RFC 7239 6).
     pub(crate) node: String,
-    ordinal: Cell<u32>,
+    /// Shared by all streams of a connection.
+    ordinal: Rc<Cell<u32>>,
 }
 
 impl Seat {
@@ -27,8 +28,22 @@ impl Seat {
         let trusted_proxy = trusted.iter().any(|it| it.contains(&ip));
         let peer_text = ip.to_string();
         let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { peer_text.clone() };
-        let ordinal = Cell::new(0);
+        let ordinal = Rc::default();
         Rc::new(Seat { worker, link, peer, tls, trusted_proxy, peer_text, node, ordinal })
+    }
+
+    /// The same for one of several requests at a time.
+    pub(crate) fn of_stream(&self) -> Rc<Seat> {
+        Rc::new(Seat {
+            worker: self.worker.clone(),
+            link: Link::new(),
+            peer: self.peer,
+            tls: self.tls,
+            trusted_proxy: self.trusted_proxy,
+            peer_text: self.peer_text.clone(),
+            node: self.node.clone(),
+            ordinal: self.ordinal.clone(),
+        })
     }
 
     /// Counts one more request on this connection.

@@ -1,6 +1,7 @@
 //! Serves one request, from its head to its record. Read this file first.
 
 use crate::front::{CutHead, HeadNote};
+use crate::inbound::Inbound;
 use crate::outbound::{Origin, Outbound};
 use crate::recorder::Recorder;
 use crate::refuse::{self, Asked};
@@ -20,7 +21,6 @@ use exchange::{
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,12 +32,12 @@ pub(crate) struct Begun {
     record: Recorder,
     /// The front did not let the head through.
     refused: Option<Refusal>,
-    request: Request<Incoming>,
+    request: Request<Inbound>,
     head: Head,
 }
 
 /// Begins the record of one request of one client.
-pub(crate) fn begin(seat: &Rc<Seat>, request: Request<Incoming>) -> Begun {
+pub(crate) fn begin(seat: &Rc<Seat>, request: Request<Inbound>) -> Begun {
     let note = seat.link.next_head();
     let began = note.as_ref().map_or_else(Instant::now, |it| it.began);
     let head_bytes = note.as_ref().map_or(0, |it| it.bytes as u64);
@@ -384,7 +384,11 @@ impl Head {
             host: host_of(&authority).trim_end_matches('.').to_ascii_lowercase(),
             authority,
             path: uri.path().to_owned(),
-            version: if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
+            version: match version {
+                Version::HTTP_10 => "HTTP/1.0",
+                Version::HTTP_2 => "HTTP/2",
+                _ => "HTTP/1.1",
+            },
         }
     }
 

@@ -15,11 +15,13 @@ use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// The protocols that are offered by ALPN (RFC 7301), best first.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// The protocols that are offered by ALPN (RFC 7301).
+pub(crate) const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 pub(crate) fn acceptor(
     https: &Https,
+    http2: bool,
     provider: &Arc<CryptoProvider>,
 ) -> Result<TlsAcceptor, StartError> {
     let provider = chosen(provider, &https.ciphers);
@@ -32,7 +34,8 @@ pub(crate) fn acceptor(
         Some(ca) => builder.with_client_cert_verifier(callers(ca, &provider)?),
     };
     let mut config = builder.with_cert_resolver(Arc::new(certificates));
-    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    let offered = if http2 { &[HTTP2, HTTP1][..] } else { &[HTTP1] };
+    config.alpn_protocols = offered.iter().map(|it| it.to_vec()).collect();
     // Sessions are resumed by tickets that no store of ours must remember (RFC 8446 2.2, RFC 5077).
     config.ticketer = Ticketer::new().map_err(|it| StartError::Tls(it.to_string()))?;
     Ok(TlsAcceptor::from(Arc::new(config)))

@@ -1,0 +1,249 @@
+//! Watches the frames that a client of HTTP/2 sends, and stops one that sends far more of a cheap
+//! kind than any use of HTTP has: each costs the client nothing and us a little.
+//!
+//! What h2 bounds by itself is not watched here: streams at a time, header lists, CONTINUATION.
+
+use bytes::BytesMut;
+use config::Http2Limits;
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What there was too much of, within [`WINDOW`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flood {
+    /// RST_STREAM: requests that are taken back as soon as they are made (CVE-2023-44487).
+    Resets,
+    /// PING, SETTINGS, PRIORITY, empty DATA and frames of no known kind (CVE-2019-9512 and others).
+    Controls,
+}
+
+impl Flood {
+    pub(crate) const ALL: [Flood; 2] = [Flood::Resets, Flood::Controls];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Flood::Resets => "resets",
+            Flood::Controls => "controls",
+        }
+    }
+}
+
+/// Connections that were ended for it, over all cores.
+#[derive(Default)]
+pub(crate) struct Floods([AtomicU64; 2]);
+
+impl Floods {
+    pub(crate) fn count(&self, flood: Flood) {
+        self.0[flood as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Flood::ALL.into_iter().map(|it| (it.name(), self.0[it as usize].load(Relaxed)))
+    }
+}
+
+/// The limits hold for any time of this length.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// The preface that comes before the first frame (RFC 9113 3.4).
+const PREFACE: usize = 24;
+/// The head of a frame (RFC 9113 4.1).
+const HEAD: usize = 9;
+
+/// A connection whose frames are counted as they are read.
+pub(crate) struct Guarded<S> {
+    io: S,
+    frames: Frames,
+    /// Set once, when a limit is passed; from then on nothing more is read.
+    flood: Rc<Cell<Option<Flood>>>,
+}
+
+impl<S> Guarded<S> {
+    pub(crate) fn new(io: S, limits: &Http2Limits, flood: Rc<Cell<Option<Flood>>>) -> Guarded<S> {
+        Guarded { io, frames: Frames::new(limits), flood }
+    }
+}
+
+struct Frames {
+    /// Bytes that are no head of a frame: the preface, or a payload.
+    skip: usize,
+    /// The beginning of a head.
+    head: BytesMut,
+    since: Instant,
+    resets: usize,
+    controls: usize,
+    most_resets: usize,
+    most_controls: usize,
+}
+
+impl Frames {
+    fn new(limits: &Http2Limits) -> Frames {
+        Frames {
+            skip: PREFACE,
+            head: BytesMut::with_capacity(HEAD),
+            since: Instant::now(),
+            resets: 0,
+            controls: 0,
+            most_resets: limits.resets,
+            most_controls: limits.controls,
+        }
+    }
+
+    /// What there is too much of, with these bytes.
+    fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Option<Flood> {
+        while !bytes.is_empty() {
+            let skipped = self.skip.min(bytes.len());
+            bytes = &bytes[skipped..];
+            self.skip -= skipped;
+            let wanted = (HEAD - self.head.len()).min(bytes.len());
+            self.head.extend_from_slice(&bytes[..wanted]);
+            bytes = &bytes[wanted..];
+            if self.head.len() == HEAD {
+                let flood = self.frame(&now);
+                self.head.clear();
+                if flood.is_some() {
+                    return flood;
+                }
+            }
+        }
+        None
+    }
+
+    fn frame(&mut self, now: impl Fn() -> Instant) -> Option<Flood> {
+        let [a, b, c, kind, flags, ..] = self.head[..] else {
+            return None;
+        };
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        self.skip = length;
+        let ends = flags & 1 != 0;
+        match kind {
+            // DATA that says nothing. HEADERS, WINDOW_UPDATE and CONTINUATION have bounds in h2.
+            0 if length == 0 && !ends => self.controls += 1,
+            0 | 1 | 8 | 9 => return None,
+            3 => self.resets += 1,
+            _ => self.controls += 1,
+        }
+        if self.resets <= self.most_resets && self.controls <= self.most_controls {
+            return None;
+        }
+        let now = now();
+        if WINDOW <= now - self.since {
+            (self.since, self.resets, self.controls) = (now, 0, 0);
+            return None;
+        }
+        Some(if self.most_resets < self.resets { Flood::Resets } else { Flood::Controls })
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.flood.get().is_some() {
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+        if let Some(flood) = this.frames.read(&buf.filled()[before..], Instant::now) {
+            this.flood.set(Some(flood));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
+        let [_, a, b, c] = u32::try_from(length).unwrap().to_be_bytes();
+        let mut frame = vec![a, b, c, kind, flags, 0, 0, 0, 1];
+        frame.extend(vec![0xff; length]);
+        frame
+    }
+
+    /// What a client that sends these frames, in pieces of any size, is ended for; `later` of them
+    /// are sent after the window is over.
+    fn check(frames: &[Vec<u8>], later: usize, expected: Option<Flood>) {
+        let limits = Http2Limits { streams: 1, resets: 3, controls: 5 };
+        for size in [1, 7, 1 << 20] {
+            let mut counted = Frames::new(&limits);
+            let began = counted.since;
+            let (early, late) = frames.split_at(frames.len() - later);
+            let mut bytes = vec![b'P'; PREFACE];
+            bytes.extend(early.concat());
+            let mut flood = None;
+            for piece in bytes.chunks(size) {
+                flood = flood.or(counted.read(piece, || began));
+            }
+            for piece in late.concat().chunks(size) {
+                flood = flood.or(counted.read(piece, || began + WINDOW));
+            }
+            assert_eq!(flood, expected, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_few_are_let_through_and_more_are_not() {
+        check(&vec![frame(3, 0, 4); 3], 0, None);
+        check(&vec![frame(3, 0, 4); 4], 0, Some(Flood::Resets));
+        check(&vec![frame(6, 0, 8); 5], 0, None);
+        check(&vec![frame(6, 0, 8); 6], 0, Some(Flood::Controls));
+        check(&vec![frame(4, 0, 0); 6], 0, Some(Flood::Controls));
+        check(&vec![frame(0x20, 0, 3); 6], 0, Some(Flood::Controls));
+        check(&vec![frame(0, 0, 0); 6], 0, Some(Flood::Controls));
+    }
+
+    #[test]
+    fn what_carries_something_is_not_counted() {
+        check(&vec![frame(0, 0, 300); 50], 0, None);
+        check(&vec![frame(0, 1, 0); 50], 0, None);
+        check(&vec![frame(1, 4, 20); 50], 0, None);
+        check(&vec![frame(8, 0, 4); 50], 0, None);
+    }
+
+    #[test]
+    fn the_same_number_over_a_longer_time_is_no_flood() {
+        check(&vec![frame(3, 0, 4); 6], 3, None);
+        check(&vec![frame(3, 0, 4); 8], 5, Some(Flood::Resets));
+    }
+}

@@ -1,0 +1,374 @@
+//! HTTP/2 from clients (RFC 9113): one task a connection, one a stream.
+//!
+//! On `h2` itself instead of hyper's server: a client that stops taking one answer must neither
+//! hold the others back nor stay for ever, and floods are to be seen and counted.
+
+use crate::framing::is_host;
+use crate::front::{Front, HeadNote, Refused};
+use crate::inbound::Inbound;
+use crate::listen::ClientIo;
+use crate::listen::floods::{Flood, Guarded};
+use crate::reply::{AnswerBody, Reply};
+use crate::seat::Seat;
+use crate::serve::{begin, serve};
+use crate::timer::Alarm;
+use crate::upstream::body::Cut;
+use crate::worker::Worker;
+use bytes::Bytes;
+use config::Limits;
+use exchange::{Malformed, Refusal};
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream, SendStream};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Request, Response, Version};
+use http_body::{Body, Frame};
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
+
+/// What a client may send of one body before it is taken. The connection's window is as many times
+/// as large as there may be streams, so that one body that nobody takes holds back no other.
+const WINDOW: u32 = 128 * 1024;
+
+/// How long a client may take to leave after it was told to.
+const LEAVING: Duration = Duration::from_secs(5);
+
+/// What the streams of a connection tell the task that drives it.
+struct Streams {
+    open: Cell<usize>,
+    /// When the last of them ended.
+    idle_since: Cell<Instant>,
+    waker: Cell<Option<Waker>>,
+}
+
+/// Counts one stream.
+struct Counted(Rc<Streams>);
+
+impl Counted {
+    fn new(streams: &Rc<Streams>) -> Counted {
+        streams.open.set(streams.open.get() + 1);
+        Counted(streams.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.idle_since.set(Instant::now());
+        if let Some(waker) = self.0.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// One client's connection, from its preface to its last stream.
+pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
+    let worker = seat.worker.clone();
+    let limits = worker.limits();
+    let flood = Rc::new(Cell::new(None));
+    let io = Guarded::new(front, &limits.http2, flood.clone());
+    let streams = u32::try_from(limits.http2.streams).unwrap_or(u32::MAX);
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(streams)
+        .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32));
+    let patience = worker.snapshot().config.listen.head;
+    let shaken = tokio::time::timeout(patience, builder.handshake(io)).await;
+    let Ok(Ok(connection)) = shaken else {
+        worker.plane.client_errors.fetch_add(1, Relaxed);
+        return;
+    };
+    let driven = Driven {
+        alarm: worker.timer.alarm(),
+        leaving: None,
+        streams: Rc::new(Streams {
+            open: Cell::new(0),
+            idle_since: Cell::new(Instant::now()),
+            waker: Cell::new(None),
+        }),
+        connection,
+        flood,
+        flooded: false,
+        seat,
+    };
+    driven.run().await;
+}
+
+struct Driven {
+    connection: Connection<Guarded<Front<ClientIo>>, Bytes>,
+    streams: Rc<Streams>,
+    alarm: Alarm,
+    /// When we give up waiting for a client that was told to leave.
+    leaving: Option<Instant>,
+    flood: Rc<Cell<Option<Flood>>>,
+    /// It was counted, and the client told.
+    flooded: bool,
+    seat: Rc<Seat>,
+}
+
+impl Driven {
+    async fn run(mut self) {
+        let worker = self.seat.worker.clone();
+        while let Some(accepted) = poll_fn(|cx| self.poll(&worker, cx)).await {
+            match accepted {
+                Ok((request, respond)) => {
+                    let counted = Counted::new(&self.streams);
+                    let seat = self.seat.of_stream();
+                    tokio::task::spawn_local(async move {
+                        stream(seat, request, respond).await;
+                        drop(counted);
+                    });
+                }
+                Err(_) => {
+                    worker.plane.client_errors.fetch_add(1, Relaxed);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The next stream; `None` when the connection is over.
+    #[expect(clippy::type_complexity, reason = "h2's own pair, inside what poll and h2 wrap it in")]
+    fn poll(
+        &mut self,
+        worker: &Worker,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(Request<RecvStream>, SendResponse<Bytes>), h2::Error>>> {
+        loop {
+            if let Poll::Ready(accepted) = self.connection.poll_accept(cx) {
+                return Poll::Ready(accepted);
+            }
+            if let Some(flood) = self.flood.get().filter(|_| !self.flooded) {
+                self.flooded = true;
+                worker.plane.floods.count(flood);
+                self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                continue;
+            }
+            self.streams.waker.set(Some(cx.waker().clone()));
+            let busy = 0 < self.streams.open.get();
+            let now = Instant::now();
+            let at = match self.leaving {
+                // What is in flight is given its time; the deadline of stopping cuts it.
+                Some(at) if !busy => Some(at),
+                Some(_) => None,
+                None if worker.is_draining() => Some(now),
+                None if busy => None,
+                None => {
+                    let idle = worker.snapshot().config.listen.idle;
+                    Some(self.streams.idle_since.get() + idle)
+                }
+            };
+            match at {
+                Some(at) => self.alarm.set(at),
+                None => self.alarm.clear(),
+            }
+            let due = at.is_some_and(|at| at <= now);
+            if !due && self.alarm.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            match self.leaving {
+                // Two steps (RFC 9113 6.8): first that no more is to come, then what was the last.
+                None => {
+                    self.connection.graceful_shutdown();
+                    self.leaving = Some(now + LEAVING);
+                }
+                Some(_) => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// One request and its answer.
+async fn stream(seat: Rc<Seat>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    let limits = seat.worker.limits();
+    let snapshot = seat.worker.snapshot();
+    let patience = snapshot.config.listen.body;
+    let (mut parts, recv) = request.into_parts();
+    let refusal = refusal(&parts, &limits);
+    let refused = refusal.map(|refusal| Refused {
+        refusal,
+        method: parts.method.as_str().to_owned(),
+        target: parts.uri.path().chars().take(256).collect(),
+    });
+    let bytes = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let bytes = bytes.sum::<usize>() + parts.uri.path().len() + parts.method.as_str().len();
+    seat.link.note(HeadNote { began: Instant::now(), bytes, refused });
+    join_cookies(&mut parts.headers);
+    let length = parts.headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
+    let alarm = seat.worker.timer.alarm();
+    let body = Inbound::http2(recv, length, alarm, patience, seat.link.clone());
+    let begun = begin(&seat, Request::from_parts(parts, body));
+    let mut serving = pin!(serve(begun));
+    let reply = poll_fn(|cx| match serving.as_mut().poll(cx) {
+        Poll::Ready(reply) => Poll::Ready(Some(reply)),
+        Poll::Pending => respond.poll_reset(cx).map(|_| None),
+    });
+    // A client that resets its stream is one that left: dropping what serves it records it so.
+    let Some(reply) = reply.await else {
+        return;
+    };
+    let stalled = seat.worker.timer.alarm();
+    hand_over(reply, &mut respond, &stalled, patience).await;
+}
+
+/// What HTTP/1 has the front for: a head that two readers could read in two ways. The rest of
+/// RFC 9113 8.2 and 8.3 is h2's, which resets such streams.
+fn refusal(parts: &http::request::Parts, limits: &Limits) -> Option<Refusal> {
+    let headers = &parts.headers;
+    if limits.request_fields < headers.len() {
+        return Some(Refusal::HeadTooLarge);
+    }
+    let target = parts.uri.path_and_query().map_or("", |it| it.as_str());
+    if limits.uri < target.len() {
+        return Some(Refusal::UriTooLong);
+    }
+    if parts.method == http::Method::CONNECT || target.contains('#') {
+        return Some(Refusal::Malformed(Malformed::Target));
+    }
+    let malformed = |what| Some(Refusal::Malformed(what));
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (parts.uri.authority(), hosts.next(), hosts.next()) {
+        (None, None, _) => return malformed(Malformed::HostMissing),
+        (_, Some(_), Some(_)) => return malformed(Malformed::HostRepeated),
+        (Some(authority), Some(host), None)
+            if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
+        {
+            return malformed(Malformed::HostMismatch);
+        }
+        (Some(authority), None, _) if !is_host(authority.as_str().as_bytes()) => {
+            return malformed(Malformed::HostInvalid);
+        }
+        (None, Some(host), None) if !is_host(host.as_bytes()) => {
+            return malformed(Malformed::HostInvalid);
+        }
+        _ => {}
+    }
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return malformed(Malformed::CodingUnknown);
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    match (lengths.next(), lengths.next()) {
+        (_, Some(_)) => malformed(Malformed::LengthRepeated),
+        (Some(it), None) if !it.as_bytes().iter().all(u8::is_ascii_digit) || 18 < it.len() => {
+            malformed(Malformed::LengthInvalid)
+        }
+        _ => None,
+    }
+}
+
+/// HTTP/2 clients may send each cookie as a field of its own; HTTP/1 has one (RFC 9113 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(|it| it.as_bytes()).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+/// Fields that belong to a connection of HTTP/1 (RFC 9113 8.2.2).
+const OF_A_CONNECTION: [&str; 5] =
+    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+
+async fn hand_over(
+    reply: Reply,
+    respond: &mut SendResponse<Bytes>,
+    stalled: &Alarm,
+    patience: Duration,
+) {
+    let (mut parts, body) = reply.into_parts();
+    parts.version = Version::HTTP_2;
+    for name in OF_A_CONNECTION {
+        parts.headers.remove(name);
+    }
+    let is_over = body.is_end_stream();
+    // An error here is a client that left; what is dropped is recorded as that.
+    let Ok(send) = respond.send_response(Response::from_parts(parts, ()), is_over) else {
+        return;
+    };
+    if is_over {
+        return;
+    }
+    let mut handing = Handing { body, send, left: Bytes::new(), is_over: false, stalled, patience };
+    if let Err(reason) = poll_fn(|cx| handing.poll(cx)).await {
+        handing.send.send_reset(reason);
+    }
+}
+
+/// An answer's body on its way into a stream.
+struct Handing<'a> {
+    body: AnswerBody,
+    send: SendStream<Bytes>,
+    /// Taken from the body, and waiting for the client's window.
+    left: Bytes,
+    /// The stream's end is sent.
+    is_over: bool,
+    stalled: &'a Alarm,
+    /// How long the client may take nothing.
+    patience: Duration,
+}
+
+impl Handing<'_> {
+    /// To the end of the body, or why the stream must not look whole.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        while !self.is_over {
+            if !self.left.is_empty() {
+                if self.poll_send(cx)?.is_pending() {
+                    self.stalled.set_if_clear(self.patience);
+                    ready!(self.stalled.poll(cx));
+                    return Poll::Ready(Err(Reason::CANCEL));
+                }
+                continue;
+            }
+            let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                // Meanwhile the client may lose interest.
+                Poll::Pending => return self.send.poll_reset(cx).map(|_| Err(Reason::CANCEL)),
+            };
+            match frame.map(|it| it.map(Frame::into_data)) {
+                // The upstream's answer broke off.
+                Some(Err(Cut)) => return Poll::Ready(Err(Reason::INTERNAL_ERROR)),
+                Some(Ok(Ok(data))) => self.left = data,
+                Some(Ok(Err(frame))) => {
+                    let trailers = frame.into_trailers().unwrap_or_default();
+                    self.send.send_trailers(trailers).map_err(|_| Reason::CANCEL)?;
+                    self.is_over = true;
+                }
+                None => self.send(Bytes::new(), true)?,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends as much as the client's window takes.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
+        self.send.reserve_capacity(self.left.len());
+        while self.send.capacity() == 0 {
+            match self.send.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => return Err(Reason::CANCEL),
+                Poll::Pending => return Ok(Poll::Pending),
+            }
+        }
+        self.stalled.clear();
+        let room = self.send.capacity().min(self.left.len());
+        let piece = self.left.split_to(room);
+        // The end goes with the last piece, where it is known to be that.
+        let last = self.left.is_empty() && self.body.is_end_stream();
+        self.send(piece, last)?;
+        Ok(Poll::Ready(()))
+    }
+
+    fn send(&mut self, piece: Bytes, last: bool) -> Result<(), Reason> {
+        self.is_over = last;
+        self.send.send_data(piece, last).map_err(|_| Reason::CANCEL)
+    }
+}
