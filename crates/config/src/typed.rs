@@ -94,22 +94,31 @@ pub enum TlsVersion {
 /// A cipher suite by its name in the register of IANA; those of TLS 1.3 lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Cipher {
+    /// Of TLS 1.3.
     #[serde(rename = "TLS_AES_256_GCM_SHA384")]
     Aes256,
+    /// Of TLS 1.3.
     #[serde(rename = "TLS_AES_128_GCM_SHA256")]
     Aes128,
+    /// Of TLS 1.3.
     #[serde(rename = "TLS_CHACHA20_POLY1305_SHA256")]
     ChaCha20,
+    /// Of TLS 1.2, for a key of elliptic curves.
     #[serde(rename = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384")]
     EcdsaAes256,
+    /// Of TLS 1.2, for a key of elliptic curves.
     #[serde(rename = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")]
     EcdsaAes128,
+    /// Of TLS 1.2, for a key of elliptic curves.
     #[serde(rename = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256")]
     EcdsaChaCha20,
+    /// Of TLS 1.2, for a key of RSA.
     #[serde(rename = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384")]
     RsaAes256,
+    /// Of TLS 1.2, for a key of RSA.
     #[serde(rename = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")]
     RsaAes128,
+    /// Of TLS 1.2, for a key of RSA.
     #[serde(rename = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256")]
     RsaChaCha20,
 }
