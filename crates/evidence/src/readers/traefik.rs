@@ -167,7 +167,9 @@ fn entry(text: &str) -> Option<Entry<'_>> {
 /// v1 and v2: `time="…" level=debug msg="…" routerName=app@docker`.
 fn logfmt_entry(text: &str) -> Option<Entry<'_>> {
     let text = text.trim_start();
-    if !text.starts_with("time=\"") || !text.contains(" level=") {
+    let timed = text.starts_with("time=\"") && text.contains(" level=");
+    // Without its start, where it was pasted so.
+    if !timed && !text.starts_with("level=") {
         return None;
     }
     let message = logfmt::value(text, "msg")?;
@@ -257,6 +259,8 @@ const MESSAGES: &[Phrase] = &[
     phrase("no available endpoint", Sign::NoEndpoints, Trust::C),
     phrase("the service \\\"", Sign::NoCluster, Trust::C),
     phrase("the service \"", Sign::NoCluster, Trust::C),
+    phrase("no endpoints found", Sign::NoEndpoints, Trust::C),
+    phrase("kubernetes service not found", Sign::NoEndpoints, Trust::C),
     phrase("no servers in the pool", Sign::NoLiveUpstream, Trust::C),
     phrase("unable to find the IP address for the container", Sign::NoEndpoints, Trust::C),
     phrase("port is missing", Sign::NoEndpoints, Trust::C),
