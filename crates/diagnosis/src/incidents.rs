@@ -2,7 +2,9 @@
 
 use crate::clocks::Clocks;
 use crate::dossier::Cite;
-use evidence::{GAP, Group, Key, Kind, Product, Run, Sign, Stack, Testimony, Ticket, ticket_group};
+use evidence::{
+    GAP, Group, Key, Kind, Product, Run, Scheme, Sign, Stack, Testimony, Ticket, What, ticket_group,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The failures of one (hop, upstream, wire fault) without a pause of ten minutes.
@@ -172,6 +174,9 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
     let alone = acts.into_iter().filter(|act| !incidents.iter().any(|it| it.near(act)));
     let alone = clustered(alone.collect());
     incidents.extend(alone);
+    if !incidents.iter().any(Incident::of_requests) {
+        incidents.extend(joined(turned_away(testimony, &keys, clocks).into_iter()));
+    }
     follow(&mut incidents, testimony, clocks);
     for incident in &mut incidents {
         incident.of = share(incident, testimony, clocks);
@@ -252,6 +257,40 @@ fn joined(all: impl Iterator<Item = Incident>) -> Vec<Incident> {
         }
     }
     joined
+}
+
+/// A server's word that the client of a handshake did not take its certificate, where a proxy is
+/// configured to greet one over TLS: that client is the proxy, and the request failed there.
+fn turned_away(testimony: &Testimony, keys: &[(&Key, &Group)], clocks: &Clocks) -> Vec<Incident> {
+    let greets = testimony.settings.iter().find_map(|(_, it)| match &it.what {
+        What::Dials { scheme: Scheme::Https, .. } if it.product.stack().is_proxy() => {
+            Some(it.product)
+        }
+        _ => None,
+    });
+    let Some(proxy) = greets else { return Vec::new() };
+    let sign = |detail: &str| {
+        let alert = detail.strip_prefix("remote error: ")?;
+        Some(match alert.strip_prefix("tls: ").unwrap_or(alert) {
+            "unknown certificate authority" => Sign::CertUntrusted,
+            "expired certificate" => Sign::CertExpired,
+            "bad certificate" | "unknown certificate" => Sign::CertRefused,
+            _ => return None,
+        })
+    };
+    let mut found = Vec::new();
+    for (key, group) in keys.iter().filter(|(key, _)| key.sign == Sign::ClientTls) {
+        let shift = clocks.shift(key.source);
+        let timed = group.runs.iter().map(|it| (it, true));
+        for (run, timed) in timed.chain(group.untimed.iter().map(|it| (it, false))) {
+            let detail = key.detail.as_deref().or(run.opening.detail.as_deref());
+            let Some(sign) = detail.and_then(sign) else { continue };
+            let shift = if timed { shift } else { 0 };
+            let incident = Incident::from_run(key, group, run, timed, shift);
+            found.push(Incident { sign, hop: proxy, service: None, ..incident });
+        }
+    }
+    found
 }
 
 /// Access lines of the hop that wrote the error lines say what clients saw; those of other hops,
