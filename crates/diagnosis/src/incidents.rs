@@ -167,7 +167,8 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
     };
     let mut incidents = of_kind(|it| matches!(it, Kind::Wire | Kind::Cut));
     let mut answers = of_kind(|it| it == Kind::Answer);
-    answers.iter_mut().for_each(|it| made_by(it, &keys));
+    let only = only_proxy(testimony);
+    answers.iter_mut().for_each(|it| made_by(it, &keys, only));
     attach(&mut incidents, answers);
     let acts: Vec<Incident> =
         of_kind(|it| it == Kind::Act).into_iter().filter(|it| is_accident(it.sign)).collect();
@@ -185,8 +186,19 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
     incidents
 }
 
-/// An answer that was saved, and names the server that made it, is that server's.
-fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)]) {
+/// The proxy that all configurations are about, where there is only one.
+fn only_proxy(testimony: &Testimony) -> Option<Product> {
+    let mut proxies = testimony.settings.iter().filter(|(_, it)| {
+        let tells = !matches!(it.what, What::ServedAs { .. });
+        tells && it.product.stack().is_proxy()
+    });
+    let first = proxies.next()?.1.product;
+    proxies.all(|(_, it)| it.product.stack() == first.stack()).then_some(first)
+}
+
+/// An answer that was saved, and names the server that made it, is that server's; one that names
+/// nobody is that of the only proxy whose configuration is there.
+fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)], only: Option<Product>) {
     if answer.sign != Sign::CallerSawError {
         return;
     }
@@ -194,7 +206,9 @@ fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)]) {
         let here = answer.sources.contains(&key.source);
         here && matches!(key.sign, Sign::ServerIs | Sign::CallerSawError)
     });
-    let maker = named.filter_map(|(key, _)| server(key.who.as_deref()?)).next();
+    let mut names = named.filter_map(|(key, _)| key.who.as_deref()).peekable();
+    let only = only.filter(|_| names.peek().is_none() && answer.hop == Product::Page);
+    let maker = names.find_map(server).or(only);
     let status = answer.number.and_then(|it| u16::try_from(it).ok());
     let Some((maker, status)) = maker.zip(status) else { return };
     let runs_apps = maker.stack().runs_apps();
@@ -429,14 +443,36 @@ fn share(incident: &Incident, testimony: &Testimony, clocks: &Clocks) -> Option<
     (all > 0).then_some(all)
 }
 
+/// Whether these failures are why the proxy had no server left at the other ones: its own host did
+/// not let it connect, about as often, just then. No server is to blame for that.
+fn sets_aside(first: &Incident, then: &Incident) -> bool {
+    use Sign::*;
+    let denied = matches!(
+        first.sign,
+        ConnectDenied | ConnectNotPermitted | NoLocalPort | NoDescriptors | SocketDenied
+    );
+    denied
+        && first.hop.stack() == then.hop.stack()
+        && first.service == then.service
+        && first.near(then)
+        && then.seen() <= first.seen().saturating_mul(4)
+}
+
 /// The one still going on with the most failures that clients saw; if none is, the one with the
 /// most; ties go to the newest.
 fn order(incidents: &mut [Incident], newest: Option<i64>) {
+    let follows: BTreeSet<(Option<i64>, u64)> = incidents
+        .iter()
+        .filter(|it| it.sign == Sign::NoLiveUpstream)
+        .filter(|it| incidents.iter().any(|other| sets_aside(other, it)))
+        .map(|it| (it.last, it.failed))
+        .collect();
     incidents.sort_by_key(|it| {
         let ongoing = it.last.zip(newest).is_some_and(|(last, newest)| newest - last < GAP);
         std::cmp::Reverse((
             it.of_requests() && !it.was_absorbed(),
             it.sign.kind() != Kind::Answer || it.hop.stack() != Stack::Caller,
+            it.sign != Sign::NoLiveUpstream || !follows.contains(&(it.last, it.failed)),
             ongoing || newest.is_none(),
             it.seen(),
             it.last,
