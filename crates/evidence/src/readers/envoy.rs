@@ -77,12 +77,15 @@ pub(super) const BODY: Reader = Reader {
         "cluster_not_found",
         "response_flags",
     ],
-    fits: |line| body(&line.text).is_some() || counted(line).is_some(),
+    fits: |line| {
+        body(&line.text).is_some() || counted(&line.text).is_some() || head(&line.text).is_some()
+    },
     read: |line, sink| {
         if let Some((sign, span)) = body(&line.text) {
             return sink.event(Event::new(Product::Envoy, sign, Trust::C, span));
         }
-        let Some(counted) = counted(line) else { return };
+        table(line, sink);
+        let Some(counted) = counted(&line.text) else { return };
         for _ in 0..counted.requests {
             let event = Event::new(Product::Envoy, counted.sign, Trust::C, counted.span.clone());
             sink.event(event.status(Some(counted.status)));
@@ -752,48 +755,69 @@ struct Counted {
     requests: u64,
 }
 
-/// More requests than this are not told one by one.
-const MOST: u64 = 1000;
+/// More requests of a row, and more rows, are not told one by one.
+const MOST: u64 = 100;
+const ROWS: usize = 60;
 
-/// `21 | 503 | UO` below a head with `response_flags`, and
 /// `istio_requests_total{…,response_code="503",response_flags="UO",…} 21`.
-fn counted(line: &Line) -> Option<Counted> {
-    let text = &*line.text;
-    if let Some(labels) = text.trim_start().strip_prefix("istio_requests_total{") {
-        let (labels, value) = labels.rsplit_once('}')?;
-        let status = between(labels, "response_code=\"", "\"").and_then(flat::status)?;
-        let flags = between(labels, "response_flags=\"", "\"")?;
-        let sign = flags.split(',').find_map(|it| flag(it)?).filter(|_| 500 <= status)?;
-        let requests = number(value.trim_start()).and_then(|it| u64::try_from(it).ok())?;
-        return Some(Counted {
-            sign,
-            span: span_of(text, flags),
-            status,
-            requests: requests.min(MOST),
-        });
-    }
-    if text.len() > 300 || !text.contains(['|', '\t', ',', ' ']) {
+fn counted(text: &str) -> Option<Counted> {
+    let labels = text.trim_start().strip_prefix("istio_requests_total{")?;
+    let (labels, value) = labels.rsplit_once('}')?;
+    let status = between(labels, "response_code=\"", "\"").and_then(flat::status)?;
+    let flags = between(labels, "response_flags=\"", "\"")?;
+    let sign = flags.split(',').find_map(|it| flag(it)?).filter(|_| 500 <= status)?;
+    let requests = number(value.trim_start()).and_then(|it| u64::try_from(it).ok())?.min(MOST);
+    Some(Counted { sign, span: span_of(text, flags), status, requests })
+}
+
+/// The columns of a table by flags: what parts them, how many there are, and which hold what.
+struct Columns {
+    mark: char,
+    all: usize,
+    flags: usize,
+    status: usize,
+    requests: Option<usize>,
+}
+
+/// `Number of requests | response_code | response_flags`, with any marks between.
+fn head(text: &str) -> Option<Columns> {
+    if !text.contains("response_flags") || text.len() > 300 || text.contains(['"', '{', '=']) {
         return None;
     }
-    let mark = ['|', '\t', ','].into_iter().find(|it| text.contains(*it)).unwrap_or(' ');
-    let cells = |it: &str| -> Vec<String> {
-        it.split(mark).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect()
-    };
-    let row = cells(text);
-    let flags = row.iter().find(|it| it.split(',').all(|it| flag(it).is_some()))?;
-    let head = line.preceding().take(40).find(|it| it.contains("response_flags"))?;
-    let head = cells(&head);
-    let place = |name: &str| head.iter().position(|it| it.to_ascii_lowercase().contains(name));
-    if head.len() != row.len() || row.get(place("response_flags")?) != Some(flags) {
-        return None;
+    let mark = ['|', '\t', ','].into_iter().find(|it| text.contains(*it))?;
+    let names: Vec<String> = cells(text, mark).map(str::to_ascii_lowercase).collect();
+    let place = |wanted: &[&str]| names.iter().position(|it| wanted.contains(&it.as_str()));
+    Some(Columns {
+        mark,
+        all: names.len(),
+        flags: place(&["response_flags"])?,
+        status: place(&["response_code", "status", "code"])?,
+        requests: names.iter().position(|it| it.starts_with("number") || it.contains("count")),
+    })
+}
+
+fn cells(text: &str, mark: char) -> impl Iterator<Item = &str> {
+    text.split(mark).map(str::trim).filter(|it| !it.is_empty())
+}
+
+/// The rows below a head: each counts requests of one status and its flags.
+fn table(line: &Line, sink: &mut dyn Sink) {
+    let Some(columns) = head(&line.text) else { return };
+    for below in line.below().take(ROWS) {
+        let row: Vec<&str> = cells(&below.text, columns.mark).take(columns.all + 1).collect();
+        if row.len() != columns.all {
+            return;
+        }
+        let status = flat::status(row[columns.status]).filter(|it| 500 <= *it);
+        let sign = row[columns.flags].split(',').find_map(|it| flag(it)?);
+        let Some((status, sign)) = status.zip(sign) else { continue };
+        let requests = columns.requests.and_then(|at| row[at].parse::<u64>().ok()).unwrap_or(1);
+        let span = span_of(&below.text, row[columns.flags]);
+        for _ in 0..requests.min(MOST) {
+            let event = Event::new(Product::Envoy, sign, Trust::C, span.clone());
+            sink.event_below(&below, event.status(Some(status)));
+        }
     }
-    let status = row.get(place("response_code").or_else(|| place("status"))?)?;
-    let status = flat::status(status).filter(|it| 500 <= *it)?;
-    let many = place("number of").or_else(|| place("count")).or_else(|| place("requests"));
-    let requests = many.and_then(|at| row.get(at)?.parse().ok()).unwrap_or(1u64);
-    let sign = flags.split(',').find_map(|it| flag(it)?)?;
-    let start = text.rfind(flags.as_str())?;
-    Some(Counted { sign, span: start..start + flags.len(), status, requests: requests.min(MOST) })
 }
 
 /// `response_flags="UF"`, as dashboards and queries show it.
@@ -1000,11 +1024,10 @@ mod tests {
     #[test]
     fn tables_and_metrics_count_by_flags() {
         let head = "Number of requests | response_code | response_flags\n-- | -- | --\n";
-        check_last(
-            &format!("{head}2 | 503 | UO"),
-            "Envoy: ConnectionLimit status=503 | UO; Envoy: ConnectionLimit status=503 | UO",
-        );
-        check_last(&format!("{head}2 | 200 | -"), "");
+        let one = "Envoy: ConnectionLimit status=503 | UO";
+        check(&format!("{head}2 | 503 | UO"), &format!("{one}; {one}"));
+        check("response_code\tresponse_flags\n503\tUO", one);
+        check_nothing(&format!("{head}2 | 200 | -"));
         check_nothing("2 | 503 | UO");
         check(
             "istio_requests_total{reporter=\"source\",response_code=\"503\",response_flags=\"UF,URX\",destination_app=\"shop\"} 1",

@@ -410,13 +410,13 @@ fn log(line: &Line, sink: &mut dyn Sink) {
         let span = span_of(&line.text, words);
         sink.event(Event::new(Product::Go, sign, Trust::C, span).at(at));
     };
-    if message.starts_with("http: TLS handshake error from ") {
+    if let Some(from) = message.strip_prefix("http: TLS handshake error from ") {
         if let Some(words) = proxy_header(message) {
             return put(sink, Sign::ProxyHeaderMissing, words);
         }
         let span = span_of(&line.text, &message[..30]);
         // Of the reasons, those that a proxy as the client would give.
-        let reason = message[31..].split_once(": ").map(|(_, it)| it.trim_end()).filter(|it| {
+        let reason = from.split_once(": ").map(|(_, it)| it.trim_end()).filter(|it| {
             it.starts_with("remote error: ") || it.starts_with("tls: first record does not look")
         });
         let event = Event::new(Product::Go, Sign::ClientTls, Trust::C, span).at(at);

@@ -218,7 +218,8 @@ fn library(text: &str) -> Option<(Sign, Range<usize>, Option<i64>)> {
     let rest = &text[at + words.len()..];
     let status = flat::status(rest.get(..3)?).map(i64::from)?;
     let lost = matches!(status, 200 | 400 | 426 | 500..);
-    (own && lost).then(|| (Sign::UpgradeRefused, at..at + words.len() + 3, Some(status)))
+    let sign = if status < 500 { Sign::UpgradeRefused } else { Sign::CallerSawError };
+    (own && lost).then(|| (sign, at..at + words.len() + 3, Some(status)))
 }
 
 const PROXIES: &[&str] = &[
@@ -313,6 +314,10 @@ mod tests {
         check(
             "error: Unexpected server response: 400",
             "the browser: UpgradeRefused number=400 | Unexpected server response: 400",
+        );
+        check(
+            "error: Unexpected server response: 502",
+            "the browser: CallerSawError number=502 | Unexpected server response: 502",
         );
         check_nothing("error: Unexpected server response: 401");
         check_nothing("GET /?q=Unexpected server response: 400");

@@ -75,7 +75,7 @@ fn read(line: &Line, sink: &mut dyn Sink) {
 
 /// What a component could not ask of the API server: nobody's request.
 fn is_of_control(message: &str) -> bool {
-    const WORDS: [&str; 8] = [
+    const WORDS: [&str; 15] = [
         "ailed to watch",
         "ailed to list",
         "leader election",
@@ -84,6 +84,14 @@ fn is_of_control(message: &str) -> bool {
         "/api/v1/",
         "/apis/",
         "webhook",
+        // Of the kubelet: images, networks of pods, the node itself.
+        "image",
+        "Image",
+        "sandbox",
+        "cni",
+        "etcd",
+        "node status",
+        "register node",
     ];
     WORDS.iter().any(|it| message.contains(it))
 }
