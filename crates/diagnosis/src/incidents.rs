@@ -314,6 +314,8 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
         let same_hop = |it: &&mut Incident| {
             let hop = it.hop.stack() == answer.hop.stack()
                 || answer.hop.stack() == Stack::Unknown
+                // A caller who asked the app itself saw what the proxy did not take.
+                || it.hop.stack() == Stack::Caller && answer.hop.stack().is_proxy()
                 || matches!(answer.hop.stack(), Stack::Caller);
             let service =
                 it.service == answer.service || it.service.is_none() || answer.service.is_none();
@@ -332,6 +334,9 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
                 let saw = answer.client_saw.unwrap_or(answer.failed);
                 one.client_saw = sum(one.client_saw, Some(saw));
                 one.status = one.status.or(answer.status);
+                if one.hop.stack() == Stack::Caller && answer.hop.stack().is_proxy() {
+                    one.hop = answer.hop;
+                }
                 let room = CITES.saturating_sub(one.cites.len());
                 one.cites.extend(answer.cites.into_iter().take(room.min(1)));
             }
