@@ -483,7 +483,8 @@ impl<'a> Dossier<'a> {
     pub fn hop_in_container(&self) -> Option<Cite> {
         let stack = self.incident.hop.stack();
         let by_setting = self.testimony.settings.iter().find(|(_, it)| match &it.what {
-            What::InContainer => it.product.stack() == stack,
+            // A report that names no program is about the one that failed.
+            What::InContainer => it.product.stack() == stack || it.product == Product::Docker,
             What::Service { name } => name.contains(self.incident.hop.name()),
             _ => false,
         });

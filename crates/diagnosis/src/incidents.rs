@@ -2,7 +2,9 @@
 
 use crate::clocks::Clocks;
 use crate::dossier::Cite;
-use evidence::{GAP, Group, Key, Kind, Product, Run, Sign, Stack, Testimony, Ticket, ticket_group};
+use evidence::{
+    GAP, Group, Key, Kind, Product, Run, Scheme, Sign, Stack, Testimony, Ticket, What, ticket_group,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The failures of one (hop, upstream, wire fault) without a pause of ten minutes.
@@ -165,13 +167,17 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
     };
     let mut incidents = of_kind(|it| matches!(it, Kind::Wire | Kind::Cut));
     let mut answers = of_kind(|it| it == Kind::Answer);
-    answers.iter_mut().for_each(|it| made_by(it, &keys));
+    let only = only_proxy(testimony);
+    answers.iter_mut().for_each(|it| made_by(it, &keys, only));
     attach(&mut incidents, answers);
     let acts: Vec<Incident> =
         of_kind(|it| it == Kind::Act).into_iter().filter(|it| is_accident(it.sign)).collect();
     let alone = acts.into_iter().filter(|act| !incidents.iter().any(|it| it.near(act)));
     let alone = clustered(alone.collect());
     incidents.extend(alone);
+    if !incidents.iter().any(Incident::of_requests) {
+        incidents.extend(joined(turned_away(testimony, &keys, clocks).into_iter()));
+    }
     follow(&mut incidents, testimony, clocks);
     for incident in &mut incidents {
         incident.of = share(incident, testimony, clocks);
@@ -180,8 +186,19 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
     incidents
 }
 
-/// An answer that was saved, and names the server that made it, is that server's.
-fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)]) {
+/// The proxy that all configurations are about, where there is only one.
+fn only_proxy(testimony: &Testimony) -> Option<Product> {
+    let mut proxies = testimony.settings.iter().filter(|(_, it)| {
+        let tells = !matches!(it.what, What::ServedAs { .. });
+        tells && it.product.stack().is_proxy()
+    });
+    let first = proxies.next()?.1.product;
+    proxies.all(|(_, it)| it.product.stack() == first.stack()).then_some(first)
+}
+
+/// An answer that was saved, and names the server that made it, is that server's; one that names
+/// nobody is that of the only proxy whose configuration is there.
+fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)], only: Option<Product>) {
     if answer.sign != Sign::CallerSawError {
         return;
     }
@@ -189,7 +206,9 @@ fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)]) {
         let here = answer.sources.contains(&key.source);
         here && matches!(key.sign, Sign::ServerIs | Sign::CallerSawError)
     });
-    let maker = named.filter_map(|(key, _)| server(key.who.as_deref()?)).next();
+    let mut names = named.filter_map(|(key, _)| key.who.as_deref()).peekable();
+    let only = only.filter(|_| names.peek().is_none() && answer.hop == Product::Page);
+    let maker = names.find_map(server).or(only);
     let status = answer.number.and_then(|it| u16::try_from(it).ok());
     let Some((maker, status)) = maker.zip(status) else { return };
     let runs_apps = maker.stack().runs_apps();
@@ -254,6 +273,40 @@ fn joined(all: impl Iterator<Item = Incident>) -> Vec<Incident> {
     joined
 }
 
+/// A server's word that the client of a handshake did not take its certificate, where a proxy is
+/// configured to greet one over TLS: that client is the proxy, and the request failed there.
+fn turned_away(testimony: &Testimony, keys: &[(&Key, &Group)], clocks: &Clocks) -> Vec<Incident> {
+    let greets = testimony.settings.iter().find_map(|(_, it)| match &it.what {
+        What::Dials { scheme: Scheme::Https, .. } if it.product.stack().is_proxy() => {
+            Some(it.product)
+        }
+        _ => None,
+    });
+    let Some(proxy) = greets else { return Vec::new() };
+    let sign = |detail: &str| {
+        let alert = detail.strip_prefix("remote error: ")?;
+        Some(match alert.strip_prefix("tls: ").unwrap_or(alert) {
+            "unknown certificate authority" => Sign::CertUntrusted,
+            "expired certificate" => Sign::CertExpired,
+            "bad certificate" | "unknown certificate" => Sign::CertRefused,
+            _ => return None,
+        })
+    };
+    let mut found = Vec::new();
+    for (key, group) in keys.iter().filter(|(key, _)| key.sign == Sign::ClientTls) {
+        let shift = clocks.shift(key.source);
+        let timed = group.runs.iter().map(|it| (it, true));
+        for (run, timed) in timed.chain(group.untimed.iter().map(|it| (it, false))) {
+            let detail = key.detail.as_deref().or(run.opening.detail.as_deref());
+            let Some(sign) = detail.and_then(sign) else { continue };
+            let shift = if timed { shift } else { 0 };
+            let incident = Incident::from_run(key, group, run, timed, shift);
+            found.push(Incident { sign, hop: proxy, service: None, ..incident });
+        }
+    }
+    found
+}
+
 /// Access lines of the hop that wrote the error lines say what clients saw; those of other hops,
 /// and those without any error line, are incidents of their own.
 fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
@@ -261,6 +314,8 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
         let same_hop = |it: &&mut Incident| {
             let hop = it.hop.stack() == answer.hop.stack()
                 || answer.hop.stack() == Stack::Unknown
+                // A caller who asked the app itself saw what the proxy did not take.
+                || it.hop.stack() == Stack::Caller && answer.hop.stack().is_proxy()
                 || matches!(answer.hop.stack(), Stack::Caller);
             let service =
                 it.service == answer.service || it.service.is_none() || answer.service.is_none();
@@ -279,6 +334,9 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
                 let saw = answer.client_saw.unwrap_or(answer.failed);
                 one.client_saw = sum(one.client_saw, Some(saw));
                 one.status = one.status.or(answer.status);
+                if one.hop.stack() == Stack::Caller && answer.hop.stack().is_proxy() {
+                    one.hop = answer.hop;
+                }
                 let room = CITES.saturating_sub(one.cites.len());
                 one.cites.extend(answer.cites.into_iter().take(room.min(1)));
             }
@@ -390,14 +448,36 @@ fn share(incident: &Incident, testimony: &Testimony, clocks: &Clocks) -> Option<
     (all > 0).then_some(all)
 }
 
+/// Whether these failures are why the proxy had no server left at the other ones: its own host did
+/// not let it connect, about as often, just then. No server is to blame for that.
+fn sets_aside(first: &Incident, then: &Incident) -> bool {
+    use Sign::*;
+    let denied = matches!(
+        first.sign,
+        ConnectDenied | ConnectNotPermitted | NoLocalPort | NoDescriptors | SocketDenied
+    );
+    denied
+        && first.hop.stack() == then.hop.stack()
+        && first.service == then.service
+        && first.near(then)
+        && then.seen() <= first.seen().saturating_mul(4)
+}
+
 /// The one still going on with the most failures that clients saw; if none is, the one with the
 /// most; ties go to the newest.
 fn order(incidents: &mut [Incident], newest: Option<i64>) {
+    let follows: BTreeSet<(Option<i64>, u64)> = incidents
+        .iter()
+        .filter(|it| it.sign == Sign::NoLiveUpstream)
+        .filter(|it| incidents.iter().any(|other| sets_aside(other, it)))
+        .map(|it| (it.last, it.failed))
+        .collect();
     incidents.sort_by_key(|it| {
         let ongoing = it.last.zip(newest).is_some_and(|(last, newest)| newest - last < GAP);
         std::cmp::Reverse((
             it.of_requests() && !it.was_absorbed(),
             it.sign.kind() != Kind::Answer || it.hop.stack() != Stack::Caller,
+            it.sign != Sign::NoLiveUpstream || !follows.contains(&(it.last, it.failed)),
             ongoing || newest.is_none(),
             it.seen(),
             it.last,

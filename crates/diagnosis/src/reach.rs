@@ -1,7 +1,7 @@
 //! Comparing where a proxy dials with where things listen: what several causes ask.
 
 use crate::dossier::{Cite, Dossier, Listener};
-use evidence::{What, address};
+use evidence::{Product, What, address};
 
 /// An address that the proxy dials, and the line or setting that says so.
 pub(crate) struct Dialled {
@@ -62,6 +62,16 @@ impl Dossier<'_> {
     pub(crate) fn published(&self) -> Vec<((u16, u16), Cite)> {
         self.settings(|it| match it.what {
             What::Publishes { host, container } => Some((host, container)),
+            _ => None,
+        })
+    }
+
+    /// The same without services of Kubernetes, whose own port is the right one to dial.
+    pub(crate) fn published_by_hosts(&self) -> Vec<((u16, u16), Cite)> {
+        self.settings(|it| match it.what {
+            What::Publishes { host, container } if it.product != Product::Kubernetes => {
+                Some((host, container))
+            }
             _ => None,
         })
     }

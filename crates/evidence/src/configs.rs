@@ -21,6 +21,7 @@ mod php_fpm;
 mod serverless;
 mod shell;
 mod spring;
+mod surroundings;
 mod systemd;
 mod traefik;
 mod tree;
@@ -53,6 +54,7 @@ pub static CONFIGS: &[Config] = &[
     environment::ENVIRONMENT,
     shell::PROCFILE,
     shell::COMMANDS,
+    surroundings::SURROUNDINGS,
     code::CODE,
 ];
 

@@ -25,7 +25,7 @@ use crate::look::Fix;
 use crate::opening::Opening;
 use crate::report::{Cure, Step};
 use crate::show;
-use crate::text::{Claim, DECIDES, SPEAKS, Text, during};
+use crate::text::{Claim, DECIDES, SPEAKS, Text, When, during};
 use crate::tls_words;
 use evidence::{Kind, Scheme, Sign, address};
 use exchange::HeadFault;
@@ -98,6 +98,16 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     let there = dossier.listener_there().filter(|it| it.scheme == Scheme::Https);
     if let Some(it) = there {
         return vec![Claim::new(5.5, "the app speaks TLS on that port", vec![it.cite])];
+    }
+    // A server of Go says who greeted it without TLS.
+    let plainly = |it: &crate::dossier::Seen| {
+        it.detail().is_some_and(|it| it.starts_with("tls: first record does not look"))
+    };
+    let greeted = dossier.seen(Sign::ClientTls, When::During).into_iter().find(plainly);
+    let lost = [Sign::Closed, Sign::Reset, Sign::Disconnected, Sign::NotHttp];
+    if let Some(it) = greeted.filter(|_| lost.contains(&dossier.sign())) {
+        let says = "a server got plain bytes where it speaks TLS";
+        return vec![Claim::new(5.5, says, vec![it.cite()])];
     }
     let port = dossier.port();
     let usual = |it: u16| matches!(it, 443 | 8443 | 6443 | 9443);

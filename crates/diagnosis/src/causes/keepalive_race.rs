@@ -25,7 +25,7 @@ use crate::dossier::{Dossier, span};
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::signs::{Loss, YOUNG, forgotten, loss};
-use crate::text::{AGAINST, Claim, Text, When};
+use crate::text::{AGAINST, Claim, RULES_OUT, Text, When};
 use crate::wording;
 use evidence::{Limit, Product, Sign, Stack};
 use exchange::{Fault, HeadFault, SendFault};
@@ -94,6 +94,15 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+/// A race shows within a round trip; after this the app was at work.
+const LONG: i64 = 2_000;
+
+/// How long the app had the request before it hung up, where the hop says it, in milliseconds.
+fn worked(dossier: &Dossier) -> Option<i64> {
+    let closed = matches!(dossier.sign(), Sign::Closed | Sign::Reset | Sign::Disconnected);
+    dossier.incident.number.filter(|_| closed)
+}
+
 /// How long each side keeps an idle connection, where files say it or servers are known for it.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
     let mut claims = Vec::new();
@@ -111,6 +120,11 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
             "idle connections to the upstream are kept and reused",
             vec![cite],
         ));
+    }
+    if let Some(worked) = worked(dossier).filter(|it| LONG <= *it) {
+        let says =
+            format!("the app had the request for {}: that was no idle connection", span(worked));
+        claims.push(Claim::new(RULES_OUT, says, Vec::new()));
     }
     let sync = dossier.read(Product::Gunicorn)
         && dossier.seen(Sign::WorkerBooted, When::Any).iter().any(|it| it.detail() == Some("sync"));

@@ -26,7 +26,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{DECIDES, Text, When, before};
+use crate::text::{Claim, DECIDES, Text, When, before};
 use evidence::{Sign, Stack, address};
 use exchange::{ConnectFault, Fault};
 
@@ -44,12 +44,13 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::ConnectDenied, 0.93),
             (Sign::ConnectNotPermitted, 0.03),
             (Sign::SocketDenied, 0.07),
+            (Sign::NoLiveUpstream, 0.002),
         ],
         clues: &[before(Sign::SelinuxDenied, DECIDES)],
         brings: &["unix_socket_permission"],
+        reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -90,6 +91,21 @@ fn fix(case: &Case) -> Vec<Fix> {
             "setsebool -P httpd_can_network_connect 1",
         ),
     ]
+}
+
+/// The switch without which no web server may connect out, as `getsebool` shows it.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let confined = matches!(dossier.incident.hop.stack(), Stack::Nginx | Stack::Apache);
+    let reached = [Sign::ConnectDenied, Sign::NoLiveUpstream, Sign::ConnectFailed];
+    if !confined || !reached.contains(&dossier.sign()) {
+        return Vec::new();
+    }
+    let off = |it: &crate::dossier::Seen| {
+        it.detail().is_some_and(|it| it == "httpd_can_network_connect --> off")
+    };
+    let seen = dossier.seen(Sign::SelinuxMode, When::Any).into_iter().find(off);
+    let says = "web servers on this host may not connect out";
+    seen.map(|it| Claim::new(7.0, says, vec![it.cite()])).into_iter().collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

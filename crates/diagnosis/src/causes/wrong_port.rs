@@ -86,8 +86,10 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     let dialled = dossier.dialled();
     let ports: Vec<u16> = dialled.iter().filter_map(|it| address::port(&it.to)).collect();
     let targets = dossier.target_ports();
+    let by_hosts = dossier.published_by_hosts();
     for ((host, container), cite) in dossier.published() {
-        let wanted = |port: &u16| *port == host && host != container;
+        let by_host = by_hosts.iter().any(|(it, _)| *it == (host, container));
+        let wanted = |port: &u16| *port == host && host != container && by_host;
         let inside = dialled.iter().any(|it| !address::is_loopback(&it.to));
         if let Some((_, target)) = targets.iter().find(|(port, _)| wanted(port)) {
             let says = format!(
@@ -142,7 +144,7 @@ fn says(dossier: &Dossier) -> Option<String> {
     let port = to.and_then(address::port);
     if let Some(port) = port
         && let Some(((host, container), _)) = dossier
-            .published()
+            .published_by_hosts()
             .into_iter()
             .find(|((host, inside), _)| *host == port && host != inside)
     {
@@ -178,7 +180,7 @@ fn cure(dossier: &Dossier) -> Cure {
     let dialled = dossier.dialled();
     let to = dialled.first().map(|it| it.to.clone());
     let port = to.as_deref().and_then(address::port);
-    let published = dossier.published();
+    let published = dossier.published_by_hosts();
     let inside = published
         .iter()
         .find(|((host, container), _)| Some(*host) == port && host != container)

@@ -8,7 +8,7 @@
 
 pub(super) mod access;
 mod format;
-mod lua;
+pub(super) mod lua;
 mod message;
 mod stderr;
 pub(super) mod tls;

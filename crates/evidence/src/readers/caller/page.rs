@@ -30,16 +30,15 @@ pub(in crate::readers) const PAGE: Reader = Reader {
         "Bad Gateway",
         "Gateway Time",
         "no available server",
+        "Client sent an HTTP request to an HTTPS server",
+        "The plain HTTP request was sent to HTTPS port",
+        "speaking plain HTTP to an SSL-enabled server port",
+        "This combination of host and port requires TLS",
     ],
     fits: |line| page(&line.text).is_some(),
     read: |line, sink| {
         let Some(it) = page(&line.text) else { return };
-        let event = Event::new(
-            Product::Page,
-            Sign::CallerSawError,
-            Trust::D,
-            span_of(&line.text, it.words),
-        );
+        let event = Event::new(Product::Page, it.sign, Trust::D, span_of(&line.text, it.words));
         sink.event(event.number(it.status).who(it.server));
     },
     source: "pages of nginx 1.22, Apache 2.4, HAProxy 2.6, Varnish 7, IIS 10, Google front ends",
@@ -68,6 +67,7 @@ pub(in crate::readers) const SERVER: Reader = Reader {
 };
 
 struct Page<'a> {
+    sign: Sign,
     words: &'a str,
     status: Option<i64>,
     server: Option<&'static str>,
@@ -111,13 +111,39 @@ fn page(text: &str) -> Option<Page<'_>> {
     if let Some((words, status, server)) =
         SENTENCES.iter().find(|(words, ..)| bare.starts_with(words))
     {
-        return Some(Page { words: &bare[..words.len()], status: *status, server: Some(server) });
+        return Some(Page {
+            sign: Sign::CallerSawError,
+            words: &bare[..words.len()],
+            status: *status,
+            server: Some(server),
+        });
+    }
+    // What a server answers to a plain request on its TLS port, and whoever dialled it passes on.
+    const PLAIN: [&str; 4] = [
+        "Client sent an HTTP request to an HTTPS server",
+        "The plain HTTP request was sent to HTTPS port",
+        "You're speaking plain HTTP to an SSL-enabled server port",
+        "This combination of host and port requires TLS",
+    ];
+    let titled = bare.strip_prefix("400 ").unwrap_or(bare);
+    if let Some(words) = PLAIN.iter().find(|it| titled.starts_with(*it)) {
+        return Some(Page {
+            sign: Sign::PlainToTlsPort,
+            words: &titled[..words.len()],
+            status: None,
+            server: None,
+        });
     }
     if let Some(rest) = bare.strip_prefix("HTTP Error ") {
         let status = rest.get(..3).and_then(flat::status).filter(|it| 500 <= *it)?;
         let end = bare.find(['<', '\n']).unwrap_or(bare.len());
         let words = crate::scan::clip(&bare[..end], 80);
-        return Some(Page { words, status: Some(i64::from(status)), server: Some("IIS") });
+        return Some(Page {
+            sign: Sign::CallerSawError,
+            words,
+            status: Some(i64::from(status)),
+            server: Some("IIS"),
+        });
     }
     // What Go's servers answer with, and Traefik where all servers of a service are down.
     if let Some((words, status)) =
@@ -125,7 +151,12 @@ fn page(text: &str) -> Option<Page<'_>> {
             .into_iter()
             .find(|(words, _)| text.trim() == *words)
     {
-        return Some(Page { words: &bare[..words.len()], status: Some(status), server: None });
+        return Some(Page {
+            sign: Sign::CallerSawError,
+            words: &bare[..words.len()],
+            status: Some(status),
+            server: None,
+        });
     }
     let bare = bare.strip_prefix("Error ").unwrap_or(bare);
     let (_, span) =
@@ -137,7 +168,7 @@ fn page(text: &str) -> Option<Page<'_>> {
     }
     let words = &bare[span];
     let status = words.get(..3).and_then(flat::status).map(i64::from);
-    Some(Page { words, status, server: None })
+    Some(Page { sign: Sign::CallerSawError, words, status, server: None })
 }
 
 /// Without the tags at its start: `<html><head><title>502 …` is `502 …`.
@@ -195,6 +226,14 @@ mod tests {
             "the error page: CallerSawError who=HAProxy number=502 | The server returned an invalid or \
              incomplete response",
         );
+        for words in [
+            "Client sent an HTTP request to an HTTPS server",
+            "The plain HTTP request was sent to HTTPS port",
+            "This combination of host and port requires TLS",
+        ] {
+            check(words, &format!("the error page: PlainToTlsPort | {words}"));
+            check_nothing(&format!("it says {words}"));
+        }
         check(
             "Error 503 Backend fetch failed",
             "the error page: CallerSawError who=Varnish number=503 | Error 503 Backend fetch failed",

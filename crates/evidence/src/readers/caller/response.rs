@@ -1,6 +1,6 @@
 //! The head of an answer, as `curl -i`, `curl -v` and developer tools show it.
 
-use crate::event::Event;
+use crate::event::{Event, Sink};
 use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, span_of};
@@ -16,6 +16,9 @@ pub(in crate::readers) const STATUS: Reader = Reader {
     fits: |line| status(&line.text).is_some(),
     read: |line, sink| {
         let Some((status, words)) = status(&line.text) else { return };
+        if words.starts_with("HTTP/1.") {
+            framing(line, sink);
+        }
         if status < 500 {
             return;
         }
@@ -65,6 +68,32 @@ fn status(text: &str) -> Option<(u16, &str)> {
     Some((flat::status(number).filter(|_| plain)?, bare))
 }
 
+/// Headers of one head that say twice, or in two ways, where the body ends: no proxy takes that.
+fn framing(line: &Line, sink: &mut dyn Sink) {
+    let (mut codings, mut lengths) = (0, 0);
+    for below in line.below().take(60) {
+        let bare = below.text.trim();
+        let bare = bare.strip_prefix('<').map_or(bare, str::trim_start);
+        let Some((name, value)) = bare.split_once(':') else { return };
+        let value = value.trim();
+        if name.eq_ignore_ascii_case("transfer-encoding") && value.eq_ignore_ascii_case("chunked") {
+            codings += 1;
+        } else if name.eq_ignore_ascii_case("content-length") && value.parse::<u64>().is_ok() {
+            lengths += 1;
+        } else {
+            continue;
+        }
+        let sign = match (codings, lengths) {
+            (2.., _) => Sign::CodingTwice,
+            (_, 2..) => Sign::LengthTwice,
+            (1, 1) => Sign::LengthAndChunked,
+            _ => continue,
+        };
+        let span = span_of(&below.text, bare);
+        return sink.event_below(&below, Event::new(Product::Curl, sign, Trust::D, span));
+    }
+}
+
 /// The `Server` header among the next lines, up to the empty line.
 fn server<'a>(line: &Line<'a>) -> Option<Cow<'a, str>> {
     let head = line.following().take(40).take_while(|it| !matches!(it.trim(), "" | "<"));
@@ -99,6 +128,25 @@ fn header(text: &str) -> Option<(&'static str, &str)> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn a_head_that_frames_its_body_twice_is_told() {
+        for (head, want) in [
+            (
+                "Transfer-Encoding: chunked\nServer: a\ntransfer-encoding: chunked",
+                "CodingTwice | transfer-encoding: chunked",
+            ),
+            ("< Content-Length: 5\n< Content-Length: 6", "LengthTwice | Content-Length: 6"),
+            (
+                "Content-Length: 5\nTransfer-Encoding: chunked",
+                "LengthAndChunked | Transfer-Encoding: chunked",
+            ),
+        ] {
+            check(&format!("HTTP/1.1 200 OK\n{head}\n\nbody"), &format!("curl: {want}"));
+        }
+        check_nothing("HTTP/1.1 200 OK\nContent-Length: 5\n\nTransfer-Encoding: chunked");
+        check_nothing("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nConnection: close\n\n");
+    }
 
     #[test]
     fn a_failed_answer_names_its_server() {

@@ -9,7 +9,14 @@ use crate::trust::Trust;
 pub(crate) const DISKS: Reader = Reader {
     name: "df and getenforce",
     product: Product::Shell,
-    hooks: &["100% ", "Enforcing", "Permissive", "SELinux status:", "Current mode:"],
+    hooks: &[
+        "100% ",
+        "Enforcing",
+        "Permissive",
+        "SELinux status:",
+        "Current mode:",
+        "httpd_can_network_connect ",
+    ],
     fits: |line| line.ident.is_none() && found(&line.text).is_some(),
     read: |line, sink| {
         let Some((sign, words, who, detail)) = found(&line.text) else { return };
@@ -26,7 +33,7 @@ pub(crate) const DISKS: Reader = Reader {
 type Found<'a> = Option<(Sign, &'a str, Option<&'a str>, Option<&'a str>)>;
 
 fn found(text: &str) -> Found<'_> {
-    full(text).or_else(|| mode(text))
+    full(text).or_else(|| mode(text)).or_else(|| switch(text))
 }
 
 /// A file system without room, or without inodes (`df -i`). Images that are always full (snaps) are
@@ -45,6 +52,13 @@ fn full(text: &str) -> Found<'_> {
     let end = span_of(text, mount).end;
     let words = &text[span_of(text, used).start..end];
     Some((Sign::AppDiskFull, words, None, Some(mount)))
+}
+
+/// `httpd_can_network_connect --> off` of getsebool: whether web servers may connect out.
+fn switch(text: &str) -> Found<'_> {
+    let text = text.trim();
+    let value = text.strip_prefix("httpd_can_network_connect --> ")?;
+    matches!(value, "on" | "off").then_some((Sign::SelinuxMode, text, None, Some(text)))
 }
 
 /// `Enforcing` alone, or `Current mode:   enforcing`.
@@ -77,6 +91,9 @@ mod tests {
 
     #[test]
     fn the_mode_of_selinux_is_a_state() {
+        let off = "httpd_can_network_connect --> off";
+        check(off, &format!("the shell: SelinuxMode detail={off} | {off}"));
+        check_nothing("set httpd_can_network_connect --> off");
         check("Enforcing", "the shell: SelinuxMode detail=Enforcing | Enforcing");
         check_nothing("Enforcing the rules");
     }
