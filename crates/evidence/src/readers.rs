@@ -84,6 +84,7 @@ pub static READERS: &[Reader] = &[
     traefik::JSON,
     traefik::LOG,
     caddy::LOG,
+    caddy::COMMAND,
     caddy::V1,
     envoy::ACCESS,
     envoy::JSON,
