@@ -318,6 +318,14 @@ impl<'a> Dossier<'a> {
     fn link(&self, key: &Key) -> f32 {
         let incident = self.incident;
         if key.sign.kind() == Kind::Wire && key.sign != incident.sign {
+            // Who was spoken to wrongly tells of the same connection, not of another hop.
+            let told_by_listener = matches!(
+                key.sign,
+                Sign::UwsgiMismatch | Sign::PlainToTlsPort | Sign::ProxyHeaderMissing
+            );
+            if told_by_listener && key.product.stack() != incident.hop.stack() {
+                return 1.0;
+            }
             // A fault of another hop, seen at the same time.
             return if key.product.stack() == incident.hop.stack() { 0.5 } else { 0.8 };
         }

@@ -312,6 +312,7 @@ fn is_accident(sign: Sign) -> bool {
                 | RetryStorm
                 | GcPause
                 | ExternalFailed
+                | SpokenToInHttp
         )
 }
 
