@@ -461,6 +461,14 @@ impl<'a> Dossier<'a> {
     /// Where apps listen, by their logs and configurations.
     #[must_use]
     pub fn listeners(&self) -> Vec<Listener> {
+        let mut all = self.all_listeners();
+        all.retain(|it| it.product.stack() != self.incident.hop.stack());
+        all
+    }
+
+    /// The same, where it is the hop itself too.
+    #[must_use]
+    pub(crate) fn all_listeners(&self) -> Vec<Listener> {
         let said = self.index.of_sign(Sign::Listening).iter().filter_map(|(key, group)| {
             let address = key.upstream.as_deref()?;
             Some(Listener {
@@ -483,7 +491,7 @@ impl<'a> Dossier<'a> {
             }),
             _ => None,
         });
-        said.chain(asked).filter(|it| it.product.stack() != self.incident.hop.stack()).collect()
+        said.chain(asked).collect()
     }
 
     /// What shows that the hop runs in a container of its own.

@@ -595,8 +595,9 @@ fn without_incident(
     // 4xx, and yet no caller's doing.
     let pairs = dossier.pairs();
     let unread = !dossier.seen(Sign::RequestUnreadable, When::Any).is_empty();
-    let logs = logs && !(unread && !pairs.is_empty());
-    if unread && !pairs.is_empty() {
+    let contradicted = unread && !pairs.is_empty();
+    let logs = logs && !contradicted;
+    if contradicted {
         explained.keep(|it| pairs.iter().any(|pair| pair.cause == it.entry.cause.id));
     }
     if logs || explained.weighed.is_empty() {

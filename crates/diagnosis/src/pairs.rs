@@ -284,6 +284,12 @@ impl<'a> Dossier<'a> {
         let ours = self.upstream();
         let group_of =
             |group: &str| ours.is_some_and(|it| it.split('/').next().is_some_and(|it| it == group));
+        let groups: BTreeSet<(u32, &str)> = settings()
+            .filter_map(|(source, it)| match &it.what {
+                What::Member { group, .. } => Some((*source, group.as_str())),
+                _ => None,
+            })
+            .collect();
         let mut all: Vec<Dialled> = Vec::new();
         let mut wanted: Vec<bool> = Vec::new();
         for (source, setting) in settings() {
@@ -291,6 +297,8 @@ impl<'a> Dossier<'a> {
                 break;
             }
             let (to, scheme, group) = match &setting.what {
+                // Its members are the addresses.
+                What::Dials { to, .. } if groups.contains(&(*source, to.as_str())) => continue,
                 What::Dials { to, scheme } => (to.as_str(), *scheme, setting.service.as_deref()),
                 What::Member { group, address, disabled: false } => {
                     (address.as_str(), scheme_of(*source, group), Some(group.as_str()))
@@ -315,7 +323,7 @@ impl<'a> Dossier<'a> {
 
     /// Where anything listens, proxies too.
     fn sides(&self) -> Sides<'a> {
-        let mut listeners = self.listeners();
+        let mut listeners = self.all_listeners();
         listeners.truncate(MAX_SIDES);
         let mut published = Vec::new();
         let mut services = BTreeSet::new();
@@ -350,8 +358,7 @@ impl<'a> Dossier<'a> {
     /// What a listener understands: as its log or its configuration says.
     fn understood_at(&self, it: &Listener) -> Option<Speech> {
         let scheme = match it.scheme {
-            Scheme::Unknown if it.cite.quote.contains("https://") => Scheme::Https,
-            Scheme::Unknown if it.cite.quote.contains("http://") => Scheme::Http,
+            Scheme::Unknown => written(&it.cite.quote),
             scheme => scheme,
         };
         // A certificate may be given to a server elsewhere on its command line.
@@ -415,10 +422,8 @@ impl Sides<'_> {
     /// Whether a dialled address leads to a listener.
     fn meet(&self, dial: &Dialled, it: &Listener) -> bool {
         let (to, at) = (dial.to, it.address.as_str());
-        let own = it.cite.source == dial.source
-            && it.service.is_some()
-            && it.service == dial.setting.service;
-        if own {
+        let same_file = it.cite.source == dial.source;
+        if same_file && it.service.is_some() && it.service == dial.setting.service {
             return false;
         }
         if socket(to).is_some() || socket(at).is_some() {
@@ -439,6 +444,15 @@ impl Sides<'_> {
                 && self.published.contains(&published);
         }
         let of_service = service == Some(name);
+        // A proxy's port is dialled elsewhere too: on the same machine, or where a name or another
+        // file says that it is this one.
+        let elsewhere = match same_file {
+            true => !is_loopback(to) || port(to).is_none(),
+            false => !is_ip(to) && name.contains('.'),
+        };
+        if it.product.stack().is_proxy() && !of_service && elsewhere {
+            return false;
+        }
         match () {
             () if is_unspecified(at) || of_service => {
                 of_service || service.is_none() || !self.services.contains(name)
@@ -448,6 +462,22 @@ impl Sides<'_> {
             () => is_loopback(to) || !is_ip(to) || !is_ip(at) || name == host(at),
         }
     }
+}
+
+/// What a server's own line says that it speaks where it listens.
+fn written(quote: &str) -> Scheme {
+    // A URL; Spring's `port 8443 (https)`; Tomcat's `["https-jsse-nio-8443"]`.
+    const WORDS: [(&str, Scheme); 7] = [
+        ("https://", Scheme::Https),
+        ("http://", Scheme::Http),
+        ("(https)", Scheme::Https),
+        ("(http)", Scheme::Http),
+        ("[\"https-", Scheme::Https),
+        ("[\"http-", Scheme::Http),
+        ("[\"ajp-", Scheme::Ajp),
+    ];
+    let found = WORDS.iter().find(|(it, _)| quote.contains(it));
+    found.map_or(Scheme::Unknown, |(_, scheme)| *scheme)
 }
 
 fn same_address(to: &str, ours: &str) -> bool {
@@ -621,6 +651,77 @@ mod tests {
             fault,
             dials,
             ("Procfile", "web: hypercorn -b 127.0.0.1:8000 a:b\n"),
+        );
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_a_request_in_another_protocol() {
+        let log = "[2026-11-20 15:16:00 +0000] [14] [INFO] Listening at: http://127.0.0.1:8000 (14)\n\
+                   [2026-11-20 15:16:46 +0000] [14] [CRITICAL] WORKER TIMEOUT (pid:15)\n";
+        let config = |pass: &str| {
+            format!(
+                "upstream app {{ server 127.0.0.1:8000; }}\nserver {{ listen 80; location / {{ {pass}; }} }}\n"
+            )
+        };
+        let cause = |pass| explained(&[("nginx.conf", &config(pass)), ("gunicorn.log", log)]).cause;
+        assert_eq!(cause("uwsgi_pass app"), "uwsgi_mismatch");
+        assert_eq!(cause("proxy_pass http://app"), "worker_timeout_killed");
+    }
+
+    #[test]
+    fn a_port_that_a_container_publishes_leads_to_the_one_inside() {
+        let fault = (CLOSED, "http://127.0.0.1:8080/");
+        let dials = "proxy_pass http://127.0.0.1:8080";
+        let compose = |ports| {
+            format!(
+                "services:\n  app:\n    image: shop\n    command: uwsgi --socket :9000 --module app:app\n    ports:\n      - \"{ports}\"\n"
+            )
+        };
+        named(
+            "uwsgi_mismatch",
+            fault,
+            dials,
+            ("compose.yml", &compose("8080:9000")),
+            "nginx speaks HTTP to 127.0.0.1:8080, where uWSGI expects uwsgi",
+        );
+        not_named("uwsgi_mismatch", fault, dials, ("compose.yml", &compose("8081:9000")));
+        not_named("uwsgi_mismatch", fault, dials, ("compose.yml", &compose("8080:9001")));
+    }
+
+    #[test]
+    fn a_proxys_own_port_is_not_what_it_dials_elsewhere() {
+        let log = nginx(CLOSED, "http://api.example.com:80/");
+        let config = "server { listen 80 proxy_protocol; location / { proxy_pass http://api.example.com; } }\n";
+        let report = explained(&[("error.log", &log), ("nginx.conf", config)]);
+        assert_ne!(report.cause, "proxy_protocol_mismatch");
+        let config = "upstream app { server 192.0.2.7:443; }\nserver { listen 443 ssl proxy_protocol; location / { proxy_pass http://app; } }\n";
+        let report = explained(&[("nginx.conf", config)]);
+        assert_ne!(report.cause, "proxy_protocol_mismatch");
+    }
+
+    #[test]
+    fn http_to_ajp() {
+        let tomcat = |protocol, port| {
+            format!(
+                "20-Nov-2026 15:16:00.123 INFO [main] org.apache.coyote.AbstractProtocol.start Starting ProtocolHandler [\"{protocol}-nio-{port}\"]\n"
+            )
+        };
+        let fault = (CLOSED, "http://127.0.0.1:8009/");
+        let dials = "proxy_pass http://127.0.0.1:8009";
+        named(
+            "wrong_protocol_service",
+            fault,
+            dials,
+            ("catalina.log", &tomcat("ajp", 8009)),
+            "nginx speaks HTTP to 127.0.0.1:8009, where Tomcat expects AJP",
+        );
+        not_named("wrong_protocol_service", fault, dials, ("catalina.log", &tomcat("http", 8009)));
+        named(
+            "http_to_tls_port",
+            fault,
+            dials,
+            ("catalina.log", &tomcat("https-jsse", 8009)),
+            "nginx speaks HTTP to 127.0.0.1:8009, where Tomcat expects TLS",
         );
     }
 

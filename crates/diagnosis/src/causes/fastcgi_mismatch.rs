@@ -39,7 +39,12 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::Closed, 0.01), (Sign::FastCgiMismatch, 0.94)],
-        brings: &["premature_close", "connection_reset", "response_header_timeout"],
+        brings: &[
+            "premature_close",
+            "connection_reset",
+            "response_header_timeout",
+            "worker_timeout_killed",
+        ],
         reason: |it| it.pair_claims("fastcgi_mismatch"),
         says,
         cure,

@@ -152,7 +152,7 @@ fn cure(dossier: &Dossier) -> Cure {
                 .at(at.clone()),
             ]
         }
-        None if dossier.seen(Sign::ConfigRefused, When::Before).first().is_some() => {
+        None if !dossier.seen(Sign::ConfigRefused, When::Before).is_empty() => {
             vec![Step::say(
                 "Correct the line that the check names; until then a proxy that runs keeps its old configuration, and one that was stopped does not start",
             )]

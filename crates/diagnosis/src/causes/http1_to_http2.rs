@@ -49,7 +49,6 @@ pub(super) static CAUSE: Cause = Cause {
         reason: |it| it.pair_claims("http1_to_http2"),
         says,
         cure,
-        ..Text::NONE
     },
 };
 

@@ -55,7 +55,6 @@ pub(super) static CAUSE: Cause = Cause {
         reason: |it| it.pair_claims("proxy_protocol_mismatch"),
         says,
         cure,
-        ..Text::NONE
     },
 };
 

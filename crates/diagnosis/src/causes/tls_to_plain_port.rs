@@ -46,7 +46,11 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::TlsFailed, 0.1),
             (Sign::Answered502, 0.02),
         ],
-        brings: &["no_live_upstreams", "health_check_wrong_port_or_scheme"],
+        brings: &[
+            "no_live_upstreams",
+            "health_check_wrong_port_or_scheme",
+            "worker_timeout_killed",
+        ],
         reason,
         says,
         cure,

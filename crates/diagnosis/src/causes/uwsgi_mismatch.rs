@@ -36,11 +36,15 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::Reset, 0.02), (Sign::Closed, 0.01), (Sign::UwsgiMismatch, 0.94)],
         clues: &[during(Sign::UwsgiMismatch, DECIDES)],
-        brings: &["premature_close", "connection_reset", "response_header_timeout"],
+        brings: &[
+            "premature_close",
+            "connection_reset",
+            "response_header_timeout",
+            "worker_timeout_killed",
+        ],
         reason: |it| it.pair_claims("uwsgi_mismatch"),
         says,
         cure,
-        ..Text::NONE
     },
 };
 
