@@ -107,6 +107,7 @@ pub static READERS: &[Reader] = &[
     caller::PROXY,
     caller::STATUS,
     caller::HEADER,
+    caller::PLAIN_TO_TLS,
     caller::PAGE,
     caller::SERVER,
     // App servers and runtimes. Those that share a format with another come before it.
