@@ -318,6 +318,14 @@ impl<'a> Dossier<'a> {
     fn link(&self, key: &Key) -> f32 {
         let incident = self.incident;
         if key.sign.kind() == Kind::Wire && key.sign != incident.sign {
+            // Who was spoken to wrongly tells of the same connection, not of another hop.
+            let told_by_listener = matches!(
+                key.sign,
+                Sign::UwsgiMismatch | Sign::PlainToTlsPort | Sign::ProxyHeaderMissing
+            );
+            if told_by_listener && key.product.stack() != incident.hop.stack() {
+                return 1.0;
+            }
             // A fault of another hop, seen at the same time.
             return if key.product.stack() == incident.hop.stack() { 0.5 } else { 0.8 };
         }
@@ -453,6 +461,14 @@ impl<'a> Dossier<'a> {
     /// Where apps listen, by their logs and configurations.
     #[must_use]
     pub fn listeners(&self) -> Vec<Listener> {
+        let mut all = self.all_listeners();
+        all.retain(|it| it.product.stack() != self.incident.hop.stack());
+        all
+    }
+
+    /// The same, where it is the hop itself too.
+    #[must_use]
+    pub(crate) fn all_listeners(&self) -> Vec<Listener> {
         let said = self.index.of_sign(Sign::Listening).iter().filter_map(|(key, group)| {
             let address = key.upstream.as_deref()?;
             Some(Listener {
@@ -475,7 +491,7 @@ impl<'a> Dossier<'a> {
             }),
             _ => None,
         });
-        said.chain(asked).filter(|it| it.product.stack() != self.incident.hop.stack()).collect()
+        said.chain(asked).collect()
     }
 
     /// What shows that the hop runs in a container of its own.

@@ -11,6 +11,7 @@ use crate::report::{
     Retry, SCHEMA, Step, Sufficiency, Verdict,
 };
 use crate::signs_on_wire::{status, wire};
+use crate::text::When;
 use crate::weigh::{Weighed, weigh};
 use crate::why::Question;
 use evidence::clock::{Zone, rfc3339};
@@ -590,6 +591,15 @@ fn without_incident(
     let dossier = Dossier { testimony, incident: &incident, clocks, index, without };
     let mut explained = Explained::of(&dossier);
     explained.keep(|it| it.own > 0.0);
+    // Both sides' settings contradict each other, and the server refused what came: its answers are
+    // 4xx, and yet no caller's doing.
+    let pairs = dossier.pairs();
+    let unread = !dossier.seen(Sign::RequestUnreadable, When::Any).is_empty();
+    let contradicted = unread && !pairs.is_empty();
+    let logs = logs && !contradicted;
+    if contradicted {
+        explained.keep(|it| pairs.iter().any(|pair| pair.cause == it.entry.cause.id));
+    }
     if logs || explained.weighed.is_empty() {
         explained.keep(|_| false);
         let mut report = explained.report(None);

@@ -370,6 +370,7 @@ fn is_accident(sign: Sign) -> bool {
                 | RetryStorm
                 | GcPause
                 | ExternalFailed
+                | SpokenToInHttp
         )
 }
 

@@ -20,6 +20,7 @@ mod look;
 pub mod manual;
 mod next;
 mod opening;
+mod pairs;
 mod platform;
 mod reach;
 pub mod report;

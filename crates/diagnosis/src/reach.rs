@@ -2,6 +2,7 @@
 
 use crate::dossier::{Cite, Dossier, Listener};
 use evidence::{Product, What, address};
+use std::collections::BTreeSet;
 
 /// An address that the proxy dials, and the line or setting that says so.
 pub(crate) struct Dialled {
@@ -15,9 +16,31 @@ impl Dossier<'_> {
         if let (Some(to), Some(cite)) = (self.upstream(), self.incident.cites.first())
             && self.incident.of_requests()
         {
+            // A group's name leads to its members.
+            let group = to.split('/').next().unwrap_or(to);
+            let members = self.settings(|it| match &it.what {
+                What::Member { group: name, address, disabled: false } if name == group => {
+                    Some(address.as_str())
+                }
+                _ => None,
+            });
+            if !members.is_empty() && address::port(to).is_none() {
+                let dialled = |(to, cite): (&str, Cite)| Dialled { to: to.to_owned(), cite };
+                return members.into_iter().map(dialled).collect();
+            }
             return vec![Dialled { to: to.to_owned(), cite: cite.clone() }];
         }
-        let dials = self.dials().into_iter();
+        // The name of a group is no address: its members are.
+        let groups: BTreeSet<&str> = self
+            .testimony
+            .settings
+            .iter()
+            .filter_map(|(_, it)| match &it.what {
+                What::Member { group, .. } => Some(group.as_str()),
+                _ => None,
+            })
+            .collect();
+        let dials = self.dials().into_iter().filter(|it| !groups.contains(it.to));
         dials.map(|it| Dialled { to: it.to.to_owned(), cite: it.cite }).collect()
     }
 

@@ -84,6 +84,7 @@ pub static READERS: &[Reader] = &[
     traefik::JSON,
     traefik::LOG,
     caddy::LOG,
+    caddy::COMMAND,
     caddy::V1,
     envoy::ACCESS,
     envoy::JSON,
@@ -106,6 +107,7 @@ pub static READERS: &[Reader] = &[
     caller::PROXY,
     caller::STATUS,
     caller::HEADER,
+    caller::PLAIN_TO_TLS,
     caller::PAGE,
     caller::SERVER,
     // App servers and runtimes. Those that share a format with another come before it.

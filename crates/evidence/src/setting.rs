@@ -94,6 +94,10 @@ pub enum What {
     Resolver {
         address: String,
     },
+    /// A listener refuses clients that show no certificate of theirs.
+    VerifiesClients,
+    /// A proxy has a certificate of its own for the upstream.
+    ShowsCertificate,
     /// The PROXY header is sent (`true`) or expected (`false`).
     ProxyHeader {
         sends: bool,

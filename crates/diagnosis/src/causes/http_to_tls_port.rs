@@ -50,7 +50,13 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::ProtocolError, 0.08),
         ],
         clues: &[during(Sign::PlainToTlsPort, DECIDES), during(Sign::TlsBytes, DECIDES)],
-        brings: &["premature_close", "connection_reset", "malformed_status_line"],
+        brings: &[
+            "premature_close",
+            "connection_reset",
+            "malformed_status_line",
+            "no_live_upstreams",
+            "health_check_wrong_port_or_scheme",
+        ],
         reason,
         says,
         cure,
@@ -90,6 +96,10 @@ fn fix(case: &Case) -> Vec<Fix> {
 
 /// Plain HTTP is sent to a port that is known for TLS, or that says that it speaks it.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let pairs = dossier.pair_claims(CAUSE.id);
+    if !pairs.is_empty() {
+        return pairs;
+    }
     let plain = |it: &crate::dossier::Dial| matches!(it.scheme, Scheme::Http | Scheme::Unknown);
     let dials = dossier.dials();
     if dials.iter().any(|it| it.scheme == Scheme::Https) && dossier.sign().kind() == Kind::Wire {
@@ -122,6 +132,9 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
+    if let Some(says) = dossier.pair_says(CAUSE.id) {
+        return Some(says);
+    }
     Some(format!("{} speaks plain HTTP to {}, which speaks TLS", dossier.hop(), dossier.address()))
 }
 

@@ -241,6 +241,14 @@ impl<'t> Server<'_, 't, '_> {
 
     fn listens(&mut self, address: String, scheme: Scheme, quote: &'t str) {
         self.bound = true;
+        let certificate = |it: &&str| {
+            let flag = it.split('=').next().unwrap_or(it);
+            matches!(flag, "--certfile" | "--ssl-certfile")
+        };
+        let scheme = match scheme {
+            Scheme::Http if self.words.iter().any(certificate) => Scheme::Https,
+            it => it,
+        };
         self.places.add(What::Listens { address, scheme }, quote);
     }
 
@@ -301,7 +309,8 @@ impl<'t> Server<'_, 't, '_> {
                     "-l" => "listen",
                     _ => name,
                 };
-                self.bound |= super::uwsgi::option(self.places, name, value, quote);
+                let spoken = self.protocol();
+                self.bound |= super::uwsgi::option(self.places, spoken, name, value, quote);
             }
             Product::Hypercorn => self.hypercorn(flag, value, quote),
             Product::Puma | Product::Unicorn => self.ruby(flag, value, quote),
@@ -328,6 +337,20 @@ impl<'t> Server<'_, 't, '_> {
         }
     }
 
+    /// What uWSGI's `--socket` speaks, by an option beside it.
+    fn protocol(&self) -> Scheme {
+        use super::uwsgi::{is_protocol, named};
+        let mut words = self.words.iter().enumerate();
+        let set = words.find_map(|(at, word)| {
+            let (flag, value) = match word.split_once('=') {
+                Some((flag, value)) => (flag, Some(value)),
+                None => (*word, self.words.get(at + 1).copied()),
+            };
+            is_protocol(flag.strip_prefix("--")?).then_some(value)?
+        });
+        set.map_or(Scheme::Uwsgi, named)
+    }
+
     fn seconds(&mut self, limit: Limit, value: &str, quote: &'t str) {
         self.places.limit(limit, super::words::millis(value, 1000), quote);
     }
@@ -336,6 +359,8 @@ impl<'t> Server<'_, 't, '_> {
         match flag {
             "-b" | "--bind" => self.listens(bind(value), Scheme::Http, quote),
             "-c" | "--config" => self.bound = true,
+            "--proxy-protocol" => self.places.add(What::ProxyHeader { sends: false }, quote),
+            "--cert-reqs" if value == "2" => self.places.add(What::VerifiesClients, quote),
             "-t" | "--timeout" => self.seconds(Limit::Worker, value, quote),
             "--graceful-timeout" => self.seconds(Limit::Graceful, value, quote),
             "--keep-alive" => self.seconds(Limit::KeepAliveClose, value, quote),

@@ -109,8 +109,12 @@ fn is_server(address: &str) -> bool {
 }
 
 fn read(_: &str, text: &str) -> Vec<Setting> {
-    let mut reading =
-        Reading { places: Places::new(Product::HaProxy, text), section: "", name: "" };
+    let mut reading = Reading {
+        places: Places::new(Product::HaProxy, text),
+        section: "",
+        name: "",
+        modes: Modes::of(text),
+    };
     for line in lines(text).filter(|it| !it.starts_with('#')) {
         let all = words(line);
         if let [name, values @ ..] = all.as_slice() {
@@ -126,6 +130,44 @@ struct Reading<'t> {
     places: Places<'t>,
     section: &'t str,
     name: &'t str,
+    modes: Modes<'t>,
+}
+
+/// What sections speak: `mode http`, of their own or by their defaults.
+struct Modes<'t> {
+    by_default: &'t str,
+    own: Vec<(&'t str, &'t str)>,
+}
+
+/// Sections beyond this have the mode of the defaults.
+const MAX_MODES: usize = 1_000;
+
+impl<'t> Modes<'t> {
+    fn of(text: &'t str) -> Modes<'t> {
+        let mut modes = Modes { by_default: "", own: Vec::new() };
+        let (mut section, mut name) = ("", "");
+        for line in lines(text).filter(|it| !it.starts_with('#')) {
+            let mut words = line.split_whitespace();
+            let (first, second) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+            match first {
+                it if SECTIONS.contains(&it) => (section, name) = (it, second),
+                "mode" if section == "defaults" => modes.by_default = second,
+                "mode" if modes.own.len() < MAX_MODES => modes.own.push((name, second)),
+                _ => {}
+            }
+        }
+        modes.own.sort_unstable();
+        modes
+    }
+
+    fn scheme(&self, section: &str) -> Scheme {
+        let at = self.own.binary_search_by(|(it, _)| (*it).cmp(section));
+        match at.map_or(self.by_default, |at| self.own[at].1) {
+            "http" => Scheme::Http,
+            "tcp" => Scheme::Tcp,
+            _ => Scheme::Unknown,
+        }
+    }
 }
 
 impl<'t> Reading<'t> {
@@ -222,6 +264,9 @@ impl<'t> Reading<'t> {
             };
             self.add(What::Listens { address, scheme }, quote);
         }
+        if value(values, "verify") == Some("required") {
+            self.add(What::VerifiesClients, quote);
+        }
         if values.contains(&"accept-proxy") {
             self.add(What::ProxyHeader { sends: false }, quote);
         }
@@ -239,7 +284,7 @@ impl<'t> Reading<'t> {
             (true, _) => Scheme::Https,
             (false, Some("h2")) => Scheme::Http2,
             (false, Some("fcgi")) => Scheme::FastCgi,
-            _ => Scheme::Unknown,
+            _ => self.modes.scheme(self.name),
         };
         let group = self.name.to_owned();
         let disabled = has("disabled");
@@ -255,8 +300,11 @@ impl<'t> Reading<'t> {
             match name {
                 "verify" => self.add(What::Verifies { on: next == "required" }, quote),
                 "ca-file" => self.add(What::Trusts { file: next.to_owned() }, quote),
+                "crt" => self.add(What::ShowsCertificate, quote),
                 "sni" => self.add(What::SendsName { name: Some(next.to_owned()) }, quote),
-                "send-proxy" | "send-proxy-v2" => self.add(What::ProxyHeader { sends: true }, name),
+                "send-proxy" | "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
+                    self.add(What::ProxyHeader { sends: true }, name);
+                }
                 "maxconn" => self.limit(Limit::Concurrency, integer(next), quote),
                 "maxqueue" => self.limit(Limit::Backlog, integer(next), quote),
                 "pool-purge-delay" => self.limit(Limit::KeepAliveReuse, millis(next, 1000), quote),
@@ -294,7 +342,7 @@ mod tests {
              [app] HealthCheck { path: Some(\"/health\"), port: None, scheme: None }; [app] Reuses { on: true }; \
              [app] Member { group: \"app\", address: \"192.0.2.1:8443\", disabled: false }; [app] Dials 192.0.2.1:8443 Https; \
              [app] Verifies { on: false }; [app] HealthCheck { path: None, port: None, scheme: None }; [app] Limit Concurrency 20; \
-             [app] Member { group: \"app\", address: \"192.0.2.2:80\", disabled: true }; [app] Dials 192.0.2.2:80 Unknown; \
+             [app] Member { group: \"app\", address: \"192.0.2.2:80\", disabled: true }; [app] Dials 192.0.2.2:80 Http; \
              [app] ProxyHeader { sends: true }",
         );
     }

@@ -365,6 +365,10 @@ impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
             "proxy_ssl_name" | "grpc_ssl_name" => {
                 self.add(What::SendsName { name: Some(value.to_owned()) }, quote);
             }
+            "ssl_verify_client" if value == "on" => self.add(What::VerifiesClients, quote),
+            "proxy_ssl_certificate" | "grpc_ssl_certificate" | "uwsgi_ssl_certificate" => {
+                self.add(What::ShowsCertificate, quote);
+            }
             "proxy_protocol" if value == "on" => self.add(What::ProxyHeader { sends: true }, quote),
             "proxy_next_upstream"
             | "fastcgi_next_upstream"

@@ -519,6 +519,8 @@ const ACTS: &[Phrase] = &[
     phrase("Caught Segmentation fault", Sign::ProxyWorkerCrashed, Trust::C),
     phrase("Caught Aborted", Sign::ProxyWorkerCrashed, Trust::C),
     phrase("cannot bind '", Sign::BindFailed, Trust::C),
+    phrase("error initializing configuration", Sign::ConfigRefused, Trust::C),
+    phrase("error initializing config ", Sign::ConfigRefused, Trust::C),
 ];
 
 fn own(line: &Line, sink: &mut dyn Sink) {
@@ -536,6 +538,12 @@ fn own(line: &Line, sink: &mut dyn Sink) {
         let span = inset + it.span.start..inset + it.span.end;
         let event = Event::new(Product::Envoy, it.sign, Trust::C, span).at(Some(at));
         return sink.event(event.upstream(it.cluster));
+    }
+    // What a control plane sends: `gRPC config for TYPE rejected: Error adding/updating listener(s)`.
+    if message.contains("gRPC config for ")
+        && let Some(start) = message.find(" rejected: ")
+    {
+        return put(Sign::ConfigRefused, start + 1..start + " rejected".len());
     }
     // The stream to the control plane is no request of anybody; headers of one are.
     if message.contains("gRPC config stream") || message.contains("':path'") {

@@ -278,6 +278,8 @@ const MESSAGES: &[Phrase] = &[
     phrase("service port not found", Sign::TargetPortMissing, Trust::C),
     phrase("subset not found", Sign::NoEndpoints, Trust::C),
     phrase("endpoints not found", Sign::NoEndpoints, Trust::C),
+    phrase("Cannot start the provider ", Sign::ConfigRefused, Trust::C),
+    phrase("Error occurred during watcher callback", Sign::ConfigRefused, Trust::C),
     phrase("Starting provider", Sign::ProxyStarted, Trust::C),
     phrase("Configuration loaded from", Sign::ProxyStarted, Trust::C),
 ];

@@ -543,6 +543,10 @@ fn itself<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
         let text = words(message, "resuming normal operations")?;
         return Some(new(Sign::ProxyStarted, text));
     }
+    if message.starts_with("Syntax error on line ") && message.contains(" of ") {
+        let text = message.trim_end().trim_end_matches(':');
+        return Some(Said { detail: Some(text), ..new(Sign::ConfigRefused, text) });
+    }
     if let Some(rest) = message.strip_prefix("child pid ") {
         let (_, signal) = rest.split_once(" exit signal ")?;
         let end = signal.find(')').map_or(signal.len(), |at| at + 1);

@@ -66,6 +66,38 @@ pub(in crate::readers) const SERVER: Reader = Reader {
     example: "<hr><center>nginx/1.22.1</center>",
 };
 
+pub(in crate::readers) const PLAIN_TO_TLS: Reader = Reader {
+    name: "answer of a TLS port to plain HTTP",
+    product: Product::Page,
+    hooks: PLAIN_REFUSALS,
+    fits: |line| refusal(&line.text).is_some(),
+    read: |line, sink| {
+        let Some(words) = refusal(&line.text) else { return };
+        let span = span_of(&line.text, words);
+        sink.event(Event::new(Product::Page, Sign::PlainToTlsPort, Trust::D, span));
+    },
+    source: "Go: net/http/server.go; nginx: ngx_http_special_response.c; Apache: ssl_engine_io.c; \
+             Tomcat: o.a.tomcat.util.net.TLSClientHelloExtractor",
+    example: "Client sent an HTTP request to an HTTPS server.",
+};
+
+/// What TLS ports of Go, nginx, Apache and Tomcat answer, with status 400.
+const PLAIN_REFUSALS: &[&str] = &[
+    "Client sent an HTTP request to an HTTPS server",
+    "The plain HTTP request was sent to HTTPS port",
+    "You're speaking plain HTTP to an SSL-enabled server port",
+    "This combination of host and port requires TLS",
+];
+
+/// One of these sentences, alone in its line.
+fn refusal(text: &str) -> Option<&str> {
+    let bare = untagged(text);
+    let bare = bare.strip_prefix("400 ").unwrap_or(bare);
+    let words = PLAIN_REFUSALS.iter().find(|it| bare.starts_with(**it))?;
+    let rest = bare[words.len()..].trim_start_matches('.').trim();
+    (rest.is_empty() || rest.starts_with('<')).then(|| &bare[..words.len()])
+}
+
 struct Page<'a> {
     sign: Sign,
     words: &'a str,
@@ -209,6 +241,28 @@ fn signature(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn a_tls_port_says_what_came() {
+        for (line, words) in [
+            (
+                "Client sent an HTTP request to an HTTPS server.",
+                "Client sent an HTTP request to an HTTPS server",
+            ),
+            (
+                "<title>400 The plain HTTP request was sent to HTTPS port</title>",
+                "The plain HTTP request was sent to HTTPS port",
+            ),
+            (
+                "You're speaking plain HTTP to an SSL-enabled server port.<br />",
+                "You're speaking plain HTTP to an SSL-enabled server port",
+            ),
+        ] {
+            check(line, &format!("the error page: PlainToTlsPort | {words}"));
+        }
+        check_nothing("GET /Client sent an HTTP request to an HTTPS server. HTTP/1.1");
+        check_nothing("Client sent an HTTP request to an HTTPS server, it says, but why");
+    }
 
     #[test]
     fn pages_are_known_with_tags_and_without() {

@@ -607,7 +607,7 @@ fn config(own: &str, emerg: bool) -> Option<Said<'_>> {
     let (file, line) = place.rsplit_once(':')?;
     let is_place = file.starts_with('/') || file.contains('.') || file.contains(":\\");
     (is_place && number(line).is_some())
-        .then(|| Said::new(Sign::BootFailed, 0..own.len()).detail(Some(own)))
+        .then(|| Said::new(Sign::ConfigRefused, 0..own.len()).detail(Some(own)))
 }
 
 #[cfg(test)]

@@ -350,7 +350,7 @@ fn what_nginx_says_of_itself_and_of_clients() {
     ));
     check(
         "nginx: [emerg] unknown directive \"sever\" in /etc/nginx/nginx.conf:12",
-        "nginx: BootFailed detail=unknown directive \"sever\" in /etc/nginx/nginx.conf:12 | unknown \
+        "nginx: ConfigRefused detail=unknown directive \"sever\" in /etc/nginx/nginx.conf:12 | unknown \
          directive \"sever\" in /etc/nginx/nginx.conf:12",
     );
     check_nothing("nginx: [warn] duplicate MIME type \"text/html\" in /etc/nginx/nginx.conf:12");
