@@ -19,10 +19,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
-use crate::dossier::Dossier;
+use crate::dossier::{Cite, Dossier};
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{SPEAKS, Text, When, any};
+use crate::text::{Claim, HINTS, STRONG, Text, When, any};
 use evidence::{Sign, What};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,7 +36,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::NoEndpoints, 0.06)],
-        clues: &[any(Sign::SelectorEmpty, SPEAKS)],
+        clues: &[any(Sign::SelectorEmpty, HINTS)],
+        reason: labels_differ,
         brings: &["endpoints_empty"],
         says,
         cure,
@@ -57,20 +58,38 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+type Labels<'a> = Vec<(&'a str, Cite)>;
+
+/// A label that a service selects by and no pod of the inputs has, and the labels that pods have.
+fn missing<'a>(dossier: &Dossier<'a>) -> Option<((&'a str, Cite), Labels<'a>)> {
+    let selects = dossier.settings(|it| match &it.what {
+        What::Selects { label } => Some(label.as_str()),
+        _ => None,
+    });
+    let has = dossier.settings(|it| match &it.what {
+        What::Labelled { label } => Some(label.as_str()),
+        _ => None,
+    });
+    // Another key may be set by whom we do not see; another value of the same key is a mismatch.
+    let key = |it: &str| it.split('=').next().unwrap_or_default().to_owned();
+    let absent = selects.into_iter().find(|(label, _)| {
+        let mut same = has.iter().filter(|(it, _)| key(it) == key(label)).peekable();
+        same.peek().is_some() && same.all(|(it, _)| it != label)
+    })?;
+    let near = has.into_iter().filter(|(it, _)| key(it) == key(absent.0)).collect();
+    Some((absent, near))
+}
+
+fn labels_differ(dossier: &Dossier) -> Vec<Claim> {
+    let Some(((_, selects), has)) = missing(dossier) else { return Vec::new() };
+    let cites = std::iter::once(selects).chain(has.into_iter().take(1).map(|(_, it)| it));
+    let says = "the service selects by a label that no pod of these files has";
+    vec![Claim::new(STRONG, says, cites.collect())]
+}
+
 fn says(dossier: &Dossier) -> Option<String> {
-    let labels = |of: fn(&What) -> Option<&str>| {
-        let found = dossier.settings(|it| of(&it.what));
-        found.into_iter().map(|(it, _)| it).collect::<Vec<_>>()
-    };
-    let selects = labels(|it| match it {
-        What::Selects { label } => Some(label),
-        _ => None,
-    });
-    let has = labels(|it| match it {
-        What::Labelled { label } => Some(label),
-        _ => None,
-    });
-    if let Some(missing) = selects.iter().find(|it| !has.is_empty() && !has.contains(it)) {
+    if let Some(((missing, _), has)) = missing(dossier) {
+        let has: Vec<&str> = has.into_iter().map(|(it, _)| it).collect();
         return Some(format!(
             "the service selects pods with {missing}, and the pods have {}",
             has.join(", ")
