@@ -203,6 +203,20 @@ pub(crate) fn module(dossier: &Dossier) -> &'static str {
     }
 }
 
+/// The host and port that the proxy dials: those of the failures, else the only ones of its
+/// configuration.
+pub(crate) fn dialled<'a>(dossier: &Dossier<'a>) -> Option<&'a str> {
+    let plain = |it: &&str| is_plain(it) && address::port(it).is_some();
+    let seen = dossier.upstream().filter(plain);
+    seen.or_else(|| {
+        let stack = dossier.incident.hop.stack();
+        let dials = dossier.dials().into_iter().filter(|it| it.product.stack() == stack);
+        let mut addresses = dials.map(|it| it.to).filter(plain);
+        let first = addresses.next()?;
+        addresses.all(|it| it == first).then_some(first)
+    })
+}
+
 /// The bytes that the upstream answers, as they are.
 pub(crate) fn raw(dossier: &Dossier, text: &str) -> Step {
     Step::look(text, bytes(dossier)).at(hop_host(dossier))

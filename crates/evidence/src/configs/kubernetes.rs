@@ -5,7 +5,7 @@ use super::tree::{Node, documents, entry};
 use super::words::{bytes, is_safe, millis, port};
 use super::{command, nginx, systemd};
 use crate::product::Product;
-use crate::setting::{Config, Limit, Places, Scheme, Setting, What};
+use crate::setting::{Config, Limit, Object, Places, Scheme, Setting, What};
 
 mod istio;
 
@@ -77,6 +77,10 @@ fn read(_: &str, text: &str) -> Vec<Setting> {
     for document in all(&documents) {
         reading.places.product(Product::Kubernetes);
         reading.places.service(document.str("metadata/name"));
+        reading.places.object(document.str("kind").map(|kind| Object {
+            kind: kind.to_owned(),
+            namespace: document.str("metadata/namespace").map(str::to_owned),
+        }));
         if !istio::read(&mut reading.places, document) {
             reading.document(document);
         }
@@ -360,6 +364,26 @@ mod tests {
              [web] Uses { address: \"cache:6379\" }; [web] HealthCheck { path: Some(\"/up\"), port: Some(8000), scheme: None }; \
              [web] Limit Probe 1000; [web] Exposes { port: 8000 }; [web] Limit Memory 134217728",
         );
+    }
+
+    #[test]
+    fn objects_of_one_name_are_told_apart_by_kind_and_namespace() {
+        let text = "kind: Service\nmetadata: {name: web, namespace: prod}\nspec:\n  selector: {app: web}\n---\n\
+                    kind: Service\nmetadata: {name: web}\nspec:\n  selector: {app: web}\n---\n\
+                    kind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    metadata:\n      labels: {app: web}\n";
+        let mut objects: Vec<String> = super::read("", text)
+            .into_iter()
+            .filter_map(|it| it.object)
+            .map(|it| format!("{} {:?}", it.kind, it.namespace))
+            .collect();
+        objects.dedup();
+        assert_eq!(objects, ["Service Some(\"prod\")", "Service None", "Deployment None"]);
+    }
+
+    #[test]
+    fn a_piece_without_a_head_is_no_object() {
+        let settings = super::read("", "ports:\n- port: 80\n  targetPort: 8080");
+        assert!(!settings.is_empty() && settings.iter().all(|it| it.object.is_none()));
     }
 
     #[test]
