@@ -656,7 +656,7 @@ pub(crate) fn missing(dossier: &Dossier) -> Vec<NotLookedAt> {
 mod tests {
     use super::{LOOKS, outcomes};
 
-    fn of<'a>(first: &str, candidates: &[&str]) -> Vec<String> {
+    fn of(first: &str, candidates: &[&str]) -> Vec<String> {
         let look = LOOKS.iter().find(|it| it.then.iter().any(|(_, id)| *id == first));
         let confidence = |id: &str| if candidates.contains(&id) { 0.3 } else { 0.0 };
         outcomes(look.expect("a look"), &confidence).into_iter().map(|it| it.cause).collect()

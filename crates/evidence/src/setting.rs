@@ -192,6 +192,10 @@ pub enum What {
     On {
         option: String,
     },
+    /// What happens when the process ends, as written: `always`, `no`, `on-failure`.
+    Restarts {
+        policy: String,
+    },
     /// A network policy lets only named peers reach pods with this label; empty: all pods.
     Restricts {
         label: String,
@@ -257,6 +261,12 @@ pub enum Limit {
     Probe,
     /// Before the first health check, in ms.
     ProbeDelay,
+    /// How long a request may wait for a connection of the app's pool, in ms.
+    PoolWait,
+    /// How long the database may take for one statement, in ms.
+    Statement,
+    /// How long a script may run until its language ends it, in ms.
+    Script,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -49,7 +49,6 @@ pub(super) static CAUSE: Cause = Cause {
         reason: |it| probe(it, Probe::Late, SPEAKS, "the probe got no answer within its limit"),
         says,
         cure,
-        ..Text::NONE
     },
 };
 

@@ -60,7 +60,6 @@ pub(super) static CAUSE: Cause = Cause {
         },
         says,
         cure,
-        ..Text::NONE
     },
 };
 

@@ -44,7 +44,6 @@ pub(super) static CAUSE: Cause = Cause {
         brings: &["endpoints_empty", "no_live_upstreams", "process_down"],
         says,
         cure,
-        ..Text::NONE
     },
 };
 

@@ -41,7 +41,6 @@ pub(super) static CAUSE: Cause = Cause {
         brings: &["endpoints_empty"],
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -115,5 +114,39 @@ fn cure(_: &Dossier) -> Cure {
             "See addresses",
             "kubectl get endpointslices -l kubernetes.io/service-name=SERVICE",
         )],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::check_report;
+
+    const EMPTY: &str = "W1120 10:12:07.000000       7 controller.go:1232] Service \"web/shop\" does not have any active Endpoint.\n";
+    const LIST: &str = "NAME   ENDPOINTS   AGE\nshop   <none>      3d\n";
+
+    fn manifest(label: &str) -> String {
+        format!(
+            "kind: Service\nmetadata: {{name: shop}}\nspec:\n  selector: {{app: shop}}\n---\nkind: Deployment\nmetadata: {{name: shop}}\nspec:\n  template:\n    metadata:\n      labels: {{app: {label}}}\n"
+        )
+    }
+
+    #[test]
+    fn labels_that_differ_are_said() {
+        let manifest = manifest("store");
+        check_report(
+            &[("controller.log", EMPTY), ("endpoints.txt", LIST), ("shop.yaml", &manifest)],
+            "k8s_selector_mismatch: the service selects pods with app=shop, and the pods have app=store",
+        );
+    }
+
+    #[test]
+    fn an_empty_list_alone_does_not_say_why_it_is_empty() {
+        let same = manifest("shop");
+        for inputs in [
+            &[("controller.log", EMPTY), ("endpoints.txt", LIST)][..],
+            &[("controller.log", EMPTY), ("endpoints.txt", LIST), ("shop.yaml", &same)],
+        ] {
+            check_report(inputs, "endpoints_empty: the service shop has no ready pod");
+        }
     }
 }

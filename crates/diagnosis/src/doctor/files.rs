@@ -382,7 +382,9 @@ impl<'t> Files<'t> {
     }
 
     fn find_only_app(&self) -> Option<usize> {
-        let mut apps = self.units.iter().enumerate().filter(|(_, it)| it.app().is_some());
+        // `php.ini` is of an app that another file names.
+        let is_app = |it: &Unit<'_>| it.app().is_some_and(|it| it.product() != Product::Php);
+        let mut apps = self.units.iter().enumerate().filter(|(_, it)| is_app(it));
         let (app, _) = apps.next()?;
         let first = self.dials.first()?.addresses.first()?.1;
         let one = |it: &Dial<'t>| it.addresses.len() == 1 && it.addresses[0].1 == first;

@@ -106,6 +106,10 @@ fn what(words: &str) -> What {
             host: (!second.is_empty()).then(|| second.to_owned()),
         },
         "selects" => What::Selects { label: own() },
+        "restarts" => What::Restarts { policy: own() },
+        "on" => What::On { option: own() },
+        "retries" => What::Retries { on: own() },
+        "sets" => What::SetsHeader { name: first.to_owned(), value: second.to_owned() },
         "labelled" => What::Labelled { label: own() },
         "depends" => What::DependsOn { service: own() },
         _ => What::Limit { limit: limit(name), value: value(rest) },
@@ -126,6 +130,9 @@ fn port(text: &str) -> u16 {
 fn limit(name: &str) -> Limit {
     match name {
         "read" => Limit::Read,
+        "pool-wait" => Limit::PoolWait,
+        "statement" => Limit::Statement,
+        "script" => Limit::Script,
         "total" => Limit::Total,
         "worker" => Limit::Worker,
         "reuse" => Limit::KeepAliveReuse,

@@ -258,7 +258,11 @@ impl<'t> Reading<'t> {
         if let Some(annotations) = annotations {
             self.annotations(annotations);
         }
-        self.places.product(Product::IngressNginx);
+        let of_alb = |it: &str| it == "alb";
+        let alb = document.at("spec/ingressClassName").and_then(Node::as_str).is_some_and(of_alb)
+            || annotations.is_some_and(|it| it.entries().iter().any(|(it, _)| it.starts_with(ALB)));
+        let controller = if alb { Product::AwsAlb } else { Product::IngressNginx };
+        self.places.product(controller);
         for map in document.maps() {
             if let Some((host, quote)) = map.said(self.text, "host") {
                 self.add(What::ServedAs { host: host.to_owned() }, quote);
@@ -285,6 +289,22 @@ impl<'t> Reading<'t> {
 
     /// `nginx.ingress.kubernetes.io/proxy-read-timeout: "60"` is nginx's own directive.
     fn annotation(&mut self, key: &'t str, value: &Node<'t>) {
+        if let (Some("load-balancer-attributes"), Some(word)) =
+            (key.strip_prefix(ALB), value.as_str())
+        {
+            let idle = word.split(',').find_map(|it| {
+                let (name, time) = it.trim().split_once('=')?;
+                (name == "idle_timeout.timeout_seconds").then_some((it.trim(), time))
+            });
+            if let Some((quote, time)) = idle {
+                self.places.product(Product::AwsAlb);
+                // The one limit for a silent connection, on both of its sides.
+                self.places.limit(Limit::Read, millis(time, 1000), quote);
+                self.places.limit(Limit::KeepAliveReuse, millis(time, 1000), quote);
+                self.places.product(Product::Kubernetes);
+            }
+            return;
+        }
         let (Some(name), Some(word)) = (key.strip_prefix(ANNOTATION), value.as_str()) else {
             return;
         };
@@ -347,6 +367,7 @@ impl<'t> Reading<'t> {
     }
 }
 
+const ALB: &str = "alb.ingress.kubernetes.io/";
 const ANNOTATION: &str = "nginx.ingress.kubernetes.io/";
 
 #[cfg(test)]
@@ -393,6 +414,21 @@ mod tests {
             "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: in\n  annotations:\n    nginx.ingress.kubernetes.io/backend-protocol: \"HTTPS\"\n    nginx.ingress.kubernetes.io/proxy-read-timeout: \"60\"\nspec:\n  rules:\n    - host: a.example.com\n      http:\n        paths:\n          - path: /\n            backend:\n              service:\n                name: web\n                port:\n                  number: 80\n",
             "Kubernetes: [in] On { option: \"backend-protocol=HTTPS\" }; [in] Limit Read 60000; [in] ServedAs { host: \"a.example.com\" }; \
              [in] Dials web:80 Https",
+        );
+    }
+
+    #[test]
+    fn a_balancer_of_aws_has_one_limit_for_silence() {
+        let text = "kind: Ingress\nmetadata:\n  name: in\n  annotations:\n    alb.ingress.kubernetes.io/load-balancer-attributes: routing.http2.enabled=true,idle_timeout.timeout_seconds=30\nspec:\n  ingressClassName: alb\n  rules:\n    - http:\n        paths:\n          - backend:\n              service:\n                name: web\n                port:\n                  number: 80\n";
+        check_config(
+            "",
+            text,
+            "Kubernetes: [in] Limit Read 30000; [in] Limit KeepAliveReuse 30000; [in] Dials web:80 Http",
+        );
+        check_config(
+            "",
+            &text.replace("idle_timeout.timeout_seconds=30", "idle_timeout=x"),
+            "Kubernetes: [in] Dials web:80 Http",
         );
     }
 
