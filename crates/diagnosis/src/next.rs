@@ -3,8 +3,8 @@
 use crate::advice::{self, hop_host};
 use crate::dossier::Dossier;
 use crate::platform::{
-    app_log, ask, config_of, container, host_of, is_plain, kubernetes, log_of, program, service,
-    since,
+    app_log, ask, config_of, container, host_of, is_name, is_plain, kubernetes, log_of, program,
+    service, since,
 };
 use crate::report::{Next, NotLookedAt, Then};
 use crate::tls_words;
@@ -132,7 +132,7 @@ pub(crate) const LOOKS: &[Look] = &[
         decides: "whether one route is slow, or the whole app",
         needs: None,
         run: |it| {
-            let upstream = it.upstream().filter(|it| !it.starts_with("unix:"))?;
+            let upstream = dialled(it)?;
             Some((
                 host_of(it),
                 format!(
@@ -152,7 +152,7 @@ pub(crate) const LOOKS: &[Look] = &[
         decides: "whether the address answers at all",
         needs: None,
         run: |it| {
-            let upstream = it.upstream().filter(|it| !it.starts_with("unix:"))?;
+            let upstream = dialled(it)?;
             let port = address::port(upstream)?;
             Some((
                 format!("the {} host", it.hop()),
@@ -191,7 +191,7 @@ pub(crate) const LOOKS: &[Look] = &[
         needs: None,
         run: |it| {
             let name = it.incident.detail.as_deref().or(it.upstream()).map(address::host)?;
-            (!address::is_ip(name) && !name.contains('/')).then(|| {
+            (!address::is_ip(name) && is_name(name)).then(|| {
                 (format!("the {} host", it.hop()), format!("getent hosts {name} || dig {name}"))
             })
         },
@@ -234,7 +234,7 @@ pub(crate) const LOOKS: &[Look] = &[
         decides: "whether the port speaks plain HTTP",
         needs: None,
         run: |it| {
-            let upstream = it.upstream().filter(|it| !it.starts_with("unix:"))?;
+            let upstream = dialled(it)?;
             Some((host_of(it), format!("curl -sv http://{upstream}/ -o /dev/null")))
         },
     },
@@ -250,7 +250,7 @@ pub(crate) const LOOKS: &[Look] = &[
         decides: "who may open the socket",
         needs: None,
         run: |it| {
-            let path = it.upstream().and_then(address::socket)?;
+            let path = it.upstream().and_then(address::socket).filter(|it| is_plain(it))?;
             Some((
                 format!("the {} host", it.hop()),
                 format!("namei -l {path}; sudo ausearch -m avc -ts recent"),
@@ -569,8 +569,8 @@ pub(crate) fn fallback(dossier: &Dossier) -> Vec<Next> {
     if incident.hop.stack() == Stack::Caller
         || matches!(incident.sign, Sign::CallerSawError | Sign::CallerFailed | Sign::CallerTimedOut)
     {
-        let url =
-            incident.routes.keys().find(|it| it.starts_with("http")).map_or("URL", String::as_str);
+        let url = incident.routes.keys().find(|it| it.starts_with("http") && is_plain(it));
+        let url = url.map_or("URL", String::as_str);
         return vec![
             step(
                 "the machine that made the call",
@@ -655,6 +655,7 @@ pub(crate) fn missing(dossier: &Dossier) -> Vec<NotLookedAt> {
 #[cfg(test)]
 mod tests {
     use super::{LOOKS, outcomes};
+    use crate::testing::explained;
 
     fn of(first: &str, candidates: &[&str]) -> Vec<String> {
         let look = LOOKS.iter().find(|it| it.then.iter().any(|(_, id)| *id == first));
@@ -668,6 +669,23 @@ mod tests {
         assert_eq!(two, ["malformed_status_line", "header_too_big", "partial_head"]);
         let four = ["header_too_big", "partial_head", "cl_and_te", "grpc_mismatch"];
         assert_eq!(of("partial_head", &four).len(), 4);
+    }
+
+    #[test]
+    fn what_a_log_says_is_not_run() {
+        for line in [
+            "2026/11/20 15:16:30 [error] 12#12: *5 $(evil).example.com could not be resolved (3: Host not found), client: 192.0.2.1, server: example.com, request: \"GET / HTTP/1.1\", host: \"example.com\"",
+            "2026/11/20 15:16:30 [error] 12#12: *5 connect() failed (111: Connection refused) while connecting to upstream, client: 192.0.2.1, server: example.com, request: \"GET / HTTP/1.1\", upstream: \"http://$(evil):8000/\", host: \"example.com\"",
+            "2026/11/20 15:16:30 [crit] 12#12: *5 connect() to unix:/run/$(evil).sock failed (13: Permission denied) while connecting to upstream, client: 192.0.2.1, server: example.com, request: \"GET / HTTP/1.1\", upstream: \"http://unix:/run/$(evil).sock:/\", host: \"example.com\"",
+            "requests.exceptions.HTTPError: 502 Server Error: Bad Gateway for url: http://api.example.com/$(evil)",
+        ] {
+            let report = explained(&[("error.log", line)]);
+            let runs = report.next.iter().map(|it| &it.run);
+            let missing = report.not_looked_at.iter().filter_map(|it| it.run.as_ref());
+            for run in runs.chain(missing) {
+                assert!(!run.contains("$(evil)"), "{line}: {run}");
+            }
+        }
     }
 
     #[test]

@@ -214,7 +214,7 @@ pub(crate) fn hop_service<'a>(dossier: &Dossier<'a>) -> Option<&'a str> {
         _ => None,
     });
     let wrote = dossier.incident.service.as_deref();
-    wrote.or_else(|| named.into_iter().map(|(name, _)| name).next()).filter(|it| is_plain(it))
+    wrote.or_else(|| named.into_iter().map(|(name, _)| name).next()).filter(|it| is_name(it))
 }
 
 /// Asks the app itself, past the proxy.
