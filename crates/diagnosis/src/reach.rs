@@ -1,7 +1,7 @@
 //! Comparing where a proxy dials with where things listen: what several causes ask.
 
 use crate::dossier::{Cite, Dossier, Listener};
-use evidence::{What, address};
+use evidence::{Product, What, address};
 
 /// An address that the proxy dials, and the line or setting that says so.
 pub(crate) struct Dialled {
@@ -58,10 +58,13 @@ impl Dossier<'_> {
         }
     }
 
-    /// Ports of containers and the ports of the host that lead to them.
+    /// Ports of containers and the ports of the host that lead to them. The port of a service of
+    /// Kubernetes is none of the host's: who dials it is right.
     pub(crate) fn published(&self) -> Vec<((u16, u16), Cite)> {
         self.settings(|it| match it.what {
-            What::Publishes { host, container } => Some((host, container)),
+            What::Publishes { host, container } if it.product != Product::Kubernetes => {
+                Some((host, container))
+            }
             _ => None,
         })
     }
