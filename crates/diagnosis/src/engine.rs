@@ -1,6 +1,7 @@
 //! From testimony to the report: picks the incident, ranks the catalogue against it, and says what
 //! that rests on.
 
+use crate::blanks;
 use crate::catalogue::{Cause, RetryClass, Side};
 use crate::clocks::Clocks;
 use crate::dossier::{Cite, Dossier, Index};
@@ -157,7 +158,7 @@ impl<'d> Explained<'d> {
         if next.is_empty() && !certain {
             next = next::fallback(dossier);
         }
-        Report {
+        let mut report = Report {
             schema: SCHEMA,
             verdict: self.verdict,
             cause: cause.map_or("unknown", |it| it.id).to_owned(),
@@ -180,7 +181,9 @@ impl<'d> Explained<'d> {
             next,
             fix: cause.map_or_else(Cure::default, |it| cure(it, dossier)),
             read: read(dossier.testimony),
-        }
+        };
+        blanks::fill(&mut report, dossier);
+        report
     }
 
     /// Why the next best were not named.

@@ -6,6 +6,7 @@
 mod advice;
 mod alert;
 pub mod answer;
+mod blanks;
 mod case;
 mod catalogue;
 mod causes;

@@ -3,7 +3,7 @@
 
 use diagnosis::report::{Exhibit, Report};
 use diagnosis::why::{Question, why};
-use evidence::{Arrival, Testimony};
+use evidence::{Arrival, Product, Testimony, What};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,10 +55,14 @@ impl Case {
         Case { name, files, answer }
     }
 
-    fn report(&self) -> Report {
+    fn testimony(&self) -> Testimony {
         let inputs: Vec<(&str, &str)> =
             self.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        why(&Testimony::of(&inputs, Arrival::File, 2026), &Question::default())
+        Testimony::of(&inputs, Arrival::File, 2026)
+    }
+
+    fn report(&self) -> Report {
+        why(&self.testimony(), &Question::default())
     }
 
     fn text(&self, file: &str) -> Option<&str> {
@@ -164,6 +168,54 @@ fn stands(text: &str, exhibit: &Exhibit) -> bool {
             text.contains(encoded.trim_matches('"'))
         }
     }
+}
+
+#[test]
+fn no_command_keeps_a_blank_whose_value_was_read() {
+    let alone = |run: &str, word: &str| {
+        let parts = run.split(|it: char| !it.is_ascii_alphanumeric() && it != '_' && it != '-');
+        parts.into_iter().any(|it| it == word)
+    };
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let testimony = case.testimony();
+        let report = case.report();
+        let cure = &report.fix;
+        let steps = cure.before.iter().chain(&cure.now).chain(&cure.lasting).chain(&cure.verify);
+        let runs = steps.filter_map(|it| it.run.as_ref());
+        let runs = runs.chain(report.next.iter().map(|it| &it.run));
+        let missing = report.not_looked_at.iter().filter_map(|it| it.run.as_ref());
+        let runs: Vec<&String> = runs.chain(missing).collect();
+        let any = |word: &str| runs.iter().any(|it| alone(it, word));
+        let settings = || testimony.settings.iter().map(|(_, it)| &it.what);
+        let plain = |it: &str| it.contains('.') && !it.contains(['*', '$', '~', ':', '/']);
+        let served = settings().any(|it| matches!(it, What::ServedAs { host } if plain(host)));
+        let dialled = report.incident.as_ref().and_then(|it| it.upstream.as_deref());
+        let reached = dialled.is_some_and(|it| !it.starts_with("unix:") && it.contains(':'));
+        let services: Vec<_> = settings().filter(|it| matches!(it, What::Service { .. })).collect();
+        let composed = |it: &&&String| it.contains("docker compose") && alone(it, "APP");
+        let keys = || testimony.ledger.groups.keys();
+        let pods = keys().any(|it| it.product == Product::Kubernetes && it.who.is_some());
+        let units = keys().any(|it| {
+            let app = |it: &str| it.ends_with(".service") && !it.starts_with("nginx");
+            it.product == Product::Systemd && it.who.as_deref().is_some_and(app)
+        });
+        for (known, word) in [
+            (served, "SITE"),
+            (served, "URL"),
+            (pods, "POD"),
+            (units, "UNIT"),
+            (reached && runs.iter().any(|it| it.contains("HOST:PORT")), "HOST"),
+        ] {
+            if known && any(word) {
+                wrong.push(format!("{}: {word}", case.name));
+            }
+        }
+        if services.len() == 1 && runs.iter().any(|it| composed(&it)) {
+            wrong.push(format!("{}: APP of compose", case.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

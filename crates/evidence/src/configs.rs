@@ -18,6 +18,7 @@ mod kubernetes;
 mod nginx;
 mod pasted;
 mod php_fpm;
+mod php_ini;
 mod serverless;
 mod shell;
 mod spring;
@@ -35,6 +36,7 @@ pub static CONFIGS: &[Config] = &[
     systemd::SYSTEMD,
     uwsgi::UWSGI,
     php_fpm::PHP_FPM,
+    php_ini::PHP_INI,
     apache::APACHE,
     varnish::VARNISH,
     nginx::NGINX,

@@ -22,6 +22,7 @@
 //! Let the check use the port and scheme of the traffic. Where it must differ (a port for
 //! management), let the app listen there on the same address.
 
+use super::k8s_readiness_failing::{Probe, probe};
 use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
@@ -48,6 +49,9 @@ pub(super) static CAUSE: Cause = Cause {
             before(Sign::HealthFailed, HINTS),
         ],
         brings: &["no_live_upstreams", "endpoints_empty"],
+        reason: |it| {
+            probe(it, Probe::Refused, HINTS, "nothing listens on the port that the probe dials")
+        },
         says,
         cure,
         ..Text::NONE

@@ -260,4 +260,12 @@ mod tests {
              verify: The app answers on port 8000 [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
         );
     }
+
+    #[test]
+    fn the_port_of_a_service_of_kubernetes_is_no_port_of_the_host() {
+        let log = "2022-03-01T09:48:49Z ERR Skipping service: no endpoints found ingress=shop namespace=default providerName=kubernetes serviceName=shop\n";
+        let manifest = "kind: Ingress\nmetadata: {name: shop}\nspec:\n  ingressClassName: traefik\n  rules:\n  - http:\n      paths:\n      - backend:\n          service: {name: shop, port: {number: 80}}\n---\nkind: Service\nmetadata: {name: shop}\nspec:\n  ports:\n  - port: 80\n    targetPort: 8080\n";
+        let report = crate::testing::explained(&[("traefik.log", log), ("shop.yaml", manifest)]);
+        assert_ne!(report.cause, "wrong_port", "{:?}", report.candidates);
+    }
 }

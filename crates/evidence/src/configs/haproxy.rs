@@ -187,7 +187,12 @@ impl<'t> Reading<'t> {
             }
             "bind" => self.bind(values, quote),
             "timeout" => self.timeout(value, second, quote),
-            "http-reuse" => self.add(What::Reuses { on: value != "never" }, quote),
+            "http-reuse" => {
+                self.add(What::Reuses { on: value != "never" }, quote);
+                if value == "always" {
+                    self.add(What::On { option: "http-reuse always".to_owned() }, quote);
+                }
+            }
             "option" => self.option(values, quote),
             "http-check" if value == "send" => {
                 let path =
@@ -331,6 +336,18 @@ fn value<'t>(options: &[&'t str], name: &str) -> Option<&'t str> {
 #[cfg(test)]
 mod tests {
     use crate::testing::check_config;
+
+    #[test]
+    fn the_way_connections_are_shared_is_read() {
+        check_config(
+            "h.cfg",
+            "backend app\n  http-reuse always\n  server a 192.0.2.1:80\nbackend b\n  http-reuse safe\n  server a 192.0.2.1:80\n",
+            "HAProxy: [app] Reuses { on: true }; [app] On { option: \"http-reuse always\" }; \
+             [app] Member { group: \"app\", address: \"192.0.2.1:80\", disabled: false }; [app] Dials 192.0.2.1:80 Unknown; \
+             [b] Reuses { on: true }; [b] Member { group: \"b\", address: \"192.0.2.1:80\", disabled: false }; \
+             [b] Dials 192.0.2.1:80 Unknown",
+        );
+    }
 
     #[test]
     fn sections_and_servers_are_read() {
