@@ -13,8 +13,6 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
 /// Cases on which the engine is wrong today. Who makes one right takes it out.
 const KNOWN_WRONG: &[&str] = &[
     "bad_chunk/apache",
-    "crash_at_start/hypercorn-no-attribute",
-    "crash_at_start/uwsgi-no-app",
     "fastcgi_mismatch/nginx-proxy-to-php-fpm",
     "gateway_config_error/nginx-unknown-directive",
     "health_check_timeout/haproxy",
@@ -32,12 +30,10 @@ const KNOWN_WRONG: &[&str] = &[
     "process_down/uvicorn-stopped-haproxy",
     "proxy_protocol_mismatch/haproxy-to-gunicorn",
     "response_header_timeout/haproxy",
-    "secret_or_config_missing/uvicorn-environ",
     "tls_client_cert_required/nginx",
     "tls_to_plain_port/haproxy",
     "tls_unknown_ca/nginx",
     "tls_wrong_hostname/nginx",
-    "unhandled_exception/node",
     "uwsgi_mismatch/nginx-proxy-to-uwsgi",
     "uwsgi_mismatch/nginx-uwsgi-to-gunicorn",
     "wrong_protocol_service/redis",

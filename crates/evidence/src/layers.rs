@@ -15,6 +15,7 @@ mod journal_json;
 mod journal_verbose;
 mod kubectl;
 mod loki;
+mod pm2;
 mod supervisord;
 mod syslog;
 mod timestamp;
@@ -63,6 +64,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "CRI container log", strict: true, multiplexes: false, peel: cri::peel },
     Layer { name: "grep", strict: false, multiplexes: true, peel: grep::peel },
     Layer { name: "docker compose logs", strict: false, multiplexes: true, peel: compose::peel },
+    Layer { name: "pm2 logs", strict: false, multiplexes: true, peel: pm2::peel },
     Layer { name: "kubectl logs --prefix", strict: true, multiplexes: true, peel: kubectl::peel },
     Layer { name: "heroku logs", strict: true, multiplexes: true, peel: heroku::peel },
     Layer { name: "syslog and journald text", strict: true, multiplexes: true, peel: syslog::peel },
@@ -327,6 +329,8 @@ mod tests {
             ("2026-11-20T15:16:30.123456789+01:00 stderr P rea", None, "rea"),
             ("web stderr | ready", Some("web"), "ready"),
             ("    MESSAGE=ready", None, "ready"),
+            ("0|shop     | ready", Some("shop"), "ready"),
+            ("0|shop|ready", None, "0|shop|ready"),
         ] {
             check(raw, service, text);
         }

@@ -124,6 +124,7 @@ pub static READERS: &[Reader] = &[
     php::FPM,
     php::ERROR,
     node::PROXY,
+    node::JSON,
     node::LOG,
     node::ERROR,
     java::LOG,
@@ -178,6 +179,11 @@ pub static READERS: &[Reader] = &[
     // What no other takes is still searched.
     plain::TEXT,
 ];
+
+/// Whether a reader takes lines that others, which stand before it, know better.
+pub(crate) fn is_lax(reader: &Reader) -> bool {
+    [python::EXCEPTION.name, plain::TEXT.name].contains(&reader.name)
+}
 
 /// What the status of an access line says, if it is a failure.
 pub(crate) fn answered(status: u16) -> Option<Sign> {

@@ -7,7 +7,7 @@ use crate::ledger::{Carried, Context, Ledger, Place};
 use crate::line::{Below, Line};
 use crate::product::Product;
 use crate::reader::Reader;
-use crate::readers::READERS;
+use crate::readers::{READERS, is_lax};
 use crate::source::Shape;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::sync::LazyLock;
@@ -124,10 +124,9 @@ struct Reading<'a> {
 }
 
 /// The most frequent reader of a source. It stays the same over all parts of the source, so that
-/// they are read alike. The last of all takes whatever no other does, and is never tried first.
+/// they are read alike. One that takes what others know better is never tried first.
 fn usual(shape: &Shape) -> Option<&'static Reader> {
-    let rest = READERS.last().map(|it| it.name);
-    shape.readers.iter().copied().find(|it| Some(it.name) != rest)
+    shape.readers.iter().copied().find(|it| !is_lax(it))
 }
 
 /// The first line that begins within [`LOOK_BACK`] before a part.

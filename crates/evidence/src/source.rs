@@ -101,7 +101,13 @@ impl Shape {
         let mut dated = None;
         for raw in lines(sample).filter(|it| !it.trim_ascii().is_empty()).take(SAMPLE_LINES) {
             all += 1;
-            let line = layers.unwrap(raw, b"", year);
+            // What an error is may stand in the lines around it.
+            let start = (raw.as_ptr() as usize).wrapping_sub(sample.as_ptr() as usize);
+            let after = sample.get(start + raw.len()..).unwrap_or_default();
+            let after = after.strip_prefix(b"\r").unwrap_or(after);
+            let after = after.strip_prefix(b"\n").unwrap_or(after);
+            let before = sample.get(..start).unwrap_or_default();
+            let line = layers.unwrap(raw, after, year).after(before);
             dated = dated.max(year_in(&line.text));
             let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { continue };
             // Plain text is no format of a log: it takes every line.
