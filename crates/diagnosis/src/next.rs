@@ -1,5 +1,6 @@
 //! What to look at next: the commands that would decide between candidates, cheapest first.
 
+use crate::advice;
 use crate::dossier::Dossier;
 use crate::platform::{
     app_log, config_of, container, host_of, kubernetes, log_of, program, service, since,
@@ -143,10 +144,7 @@ pub(crate) const LOOKS: &[Look] = &[
         run: |it| {
             let upstream = it.upstream().filter(|it| !it.starts_with("unix:"))?;
             let port = address::port(upstream)?;
-            Some((
-                format!("the {} host", it.hop()),
-                format!("nc -vz -w 3 {} {port}", address::host(upstream)),
-            ))
+            Some((advice::hop_host(it), format!("nc -vz -w 3 {} {port}", address::host(upstream))))
         },
     },
     Look {
@@ -180,9 +178,8 @@ pub(crate) const LOOKS: &[Look] = &[
         needs: None,
         run: |it| {
             let name = it.incident.detail.as_deref().or(it.upstream()).map(address::host)?;
-            (!address::is_ip(name) && !name.contains('/')).then(|| {
-                (format!("the {} host", it.hop()), format!("getent hosts {name} || dig {name}"))
-            })
+            (!address::is_ip(name) && !name.contains('/'))
+                .then(|| (advice::hop_host(it), format!("getent hosts {name} || dig {name}")))
         },
     },
     Look {
@@ -201,7 +198,7 @@ pub(crate) const LOOKS: &[Look] = &[
             let upstream = it.upstream()?;
             tls.then(|| {
                 (
-                    format!("the {} host", it.hop()),
+                    advice::hop_host(it),
                     format!(
                         "openssl s_client -connect {upstream} -servername {} </dev/null",
                         address::host(upstream)
@@ -236,7 +233,7 @@ pub(crate) const LOOKS: &[Look] = &[
         run: |it| {
             let path = it.upstream().and_then(address::socket)?;
             Some((
-                format!("the {} host", it.hop()),
+                advice::hop_host(it),
                 format!("namei -l {path}; sudo ausearch -m avc -ts recent"),
             ))
         },
@@ -251,7 +248,7 @@ pub(crate) const LOOKS: &[Look] = &[
         run: |it| {
             (it.sign() == Sign::ConnectDenied).then(|| {
                 (
-                    format!("the {} host", it.hop()),
+                    advice::hop_host(it),
                     "getenforce; sudo ausearch -m avc -ts today | grep name_connect".to_owned(),
                 )
             })

@@ -310,7 +310,7 @@ pub(crate) fn service(dossier: &Dossier) -> String {
 pub(crate) fn host_of(dossier: &Dossier) -> String {
     match dossier.upstream() {
         Some(it) if address::is_loopback(it) || it.starts_with("unix:") => {
-            format!("the {} host", dossier.hop())
+            crate::advice::hop_host(dossier)
         }
         _ => "the app's host".to_owned(),
     }

@@ -3,6 +3,7 @@
 use crate::reader::Reader;
 use crate::sign::Sign;
 
+mod access;
 mod apache;
 mod audit;
 mod aws;
@@ -26,6 +27,7 @@ mod gunicorn;
 mod haproxy;
 mod heroku;
 mod hypercorn;
+mod iis;
 mod java;
 mod kernel;
 mod kubernetes;
@@ -95,6 +97,8 @@ pub static READERS: &[Reader] = &[
     go::ERROR,
     apache::JK,
     apache::ERROR,
+    iis::ACCESS,
+    iis::HTTPERR,
     dotnet::YARP,
     dotnet::LOG,
     dotnet::ERROR,
@@ -150,6 +154,7 @@ pub static READERS: &[Reader] = &[
     squid::ACCESS,
     squid::EVENTS,
     apache::ACCESS,
+    access::COMBINED,
     nginx::ACCESS,
     nginx::FRAGMENT,
     // App servers and runtimes.

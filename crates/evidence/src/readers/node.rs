@@ -600,8 +600,7 @@ mod tests {
         let frames = "    at Timeout._onTimeout (/srv/shop/server.js:6:31)\n    at listOnTimeout (node:internal/timers:581:17)\n";
         let raised = "Node: UnhandledException who=Timeout._onTimeout (/srv/shop/server.js:6:31) detail=TypeError: Cannot read properties of undefined | TypeError: Cannot read properties of undefined";
         let error = "TypeError: Cannot read properties of undefined (reading 'id')\n";
-        for (prefix, before) in [("", ""), ("web-1  | ", "web-1  | "), ("0|shop  | ", "0|shop  | ")]
-        {
+        for prefix in ["", "web-1  | ", "0|shop  | ", "Nov 20 15:16:30 web1 node[12]: "] {
             let lines = |text: &str| -> String {
                 text.lines().map(|it| format!("{prefix}{it}\n")).collect()
             };
