@@ -43,7 +43,7 @@ pub(crate) fn proxy(dossier: &Dossier) -> Hop {
 /// Where the proxy runs.
 pub(crate) fn hop_host(dossier: &Dossier) -> String {
     match dossier.incident.hop {
-        Product::Unknown | Product::Page => "the proxy's host".to_owned(),
+        Product::Unknown | Product::Page | Product::AccessLog => "the proxy's host".to_owned(),
         _ => format!("the {} host", dossier.hop()),
     }
 }

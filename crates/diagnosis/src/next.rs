@@ -155,7 +155,7 @@ pub(crate) const LOOKS: &[Look] = &[
             let upstream = dialled(it)?;
             let port = address::port(upstream)?;
             Some((
-                format!("the {} host", it.hop()),
+                hop_host(it),
                 format!("time nc -vz -w 10 {} {port}", address::host(upstream)),
             ))
         },
@@ -192,7 +192,7 @@ pub(crate) const LOOKS: &[Look] = &[
         run: |it| {
             let name = it.incident.detail.as_deref().or(it.upstream()).map(address::host)?;
             (!address::is_ip(name) && is_name(name)).then(|| {
-                (format!("the {} host", it.hop()), format!("getent hosts {name} || dig {name}"))
+                (hop_host(it), format!("getent hosts {name} || dig {name}"))
             })
         },
     },
@@ -252,7 +252,7 @@ pub(crate) const LOOKS: &[Look] = &[
         run: |it| {
             let path = it.upstream().and_then(address::socket).filter(|it| is_plain(it))?;
             Some((
-                format!("the {} host", it.hop()),
+                hop_host(it),
                 format!("namei -l {path}; sudo ausearch -m avc -ts recent"),
             ))
         },
@@ -267,7 +267,7 @@ pub(crate) const LOOKS: &[Look] = &[
         run: |it| {
             (it.sign() == Sign::ConnectDenied).then(|| {
                 (
-                    format!("the {} host", it.hop()),
+                    hop_host(it),
                     "getenforce; sudo ausearch -m avc -ts today | grep name_connect".to_owned(),
                 )
             })

@@ -357,7 +357,7 @@ fn service_read<'a>(dossier: &Dossier<'a>) -> Option<&'a str> {
 pub(crate) fn host_of(dossier: &Dossier) -> String {
     match dossier.upstream() {
         Some(it) if address::is_loopback(it) || it.starts_with("unix:") => {
-            format!("the {} host", dossier.hop())
+            crate::advice::hop_host(dossier)
         }
         _ => "the app's host".to_owned(),
     }

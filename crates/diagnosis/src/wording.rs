@@ -199,7 +199,7 @@ pub(crate) fn read_log(dossier: &Dossier, text: impl Into<String>) -> Step {
 
 fn place(dossier: &Dossier) -> &'static str {
     match dossier.incident.hop {
-        Product::Unknown | Product::Page => "proxy's",
+        Product::Unknown | Product::Page | Product::AccessLog => "proxy's",
         it => it.name(),
     }
 }

@@ -13,8 +13,6 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
 /// Cases on which the engine is wrong today. Who makes one right takes it out.
 const KNOWN_WRONG: &[&str] = &[
     "bad_chunk/apache",
-    "crash_at_start/hypercorn-no-attribute",
-    "crash_at_start/uwsgi-no-app",
     "health_check_timeout/haproxy",
     "health_check_wrong_port_or_scheme/haproxy",
     "keepalive_race/gunicorn-gthread-post",
@@ -26,8 +24,6 @@ const KNOWN_WRONG: &[&str] = &[
     "process_down/haproxy-check-refused",
     "process_down/nginx-no-live-upstreams",
     "process_down/uvicorn-stopped-haproxy",
-    "secret_or_config_missing/uvicorn-environ",
-    "unhandled_exception/node",
 ];
 
 struct Case {

@@ -30,6 +30,8 @@ mod uwsgi;
 mod varnish;
 mod words;
 
+pub(crate) use kubernetes::statuses;
+
 /// Every kind of configuration that is read. The first that fits takes it: those with signs of their
 /// own come before those that only resemble them.
 pub static CONFIGS: &[Config] = &[

@@ -99,9 +99,17 @@ impl<'a> Line<'a> {
         let (layers, year) = (self.layers, self.year);
         let (service, ident, pid) = (self.service.clone(), self.ident.clone(), self.pid);
         let rest = self.rest;
+        let mut goes_on = [false; 2];
         lines(rest)
             .take(UNIT_LINES * 4)
             .filter_map(move |raw| {
+                // What goes on in more pieces is told by the first.
+                if let Some(piece) = layers.piece(raw) {
+                    let within = std::mem::replace(&mut goes_on[piece.stream], !piece.ends);
+                    if within {
+                        return None;
+                    }
+                }
                 let start = (raw.as_ptr() as usize).wrapping_sub(rest.as_ptr() as usize);
                 let raw = &raw[..raw.len().min(crate::scan::MAX_LINE)];
                 let line = layers.unwrap(raw, &[], year);

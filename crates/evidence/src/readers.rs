@@ -3,6 +3,7 @@
 use crate::reader::Reader;
 use crate::sign::Sign;
 
+mod access;
 mod apache;
 mod audit;
 mod aws;
@@ -26,6 +27,7 @@ mod gunicorn;
 mod haproxy;
 mod heroku;
 mod hypercorn;
+mod iis;
 mod java;
 mod kernel;
 mod kubernetes;
@@ -96,6 +98,8 @@ pub static READERS: &[Reader] = &[
     go::ERROR,
     apache::JK,
     apache::ERROR,
+    iis::ACCESS,
+    iis::HTTPERR,
     dotnet::YARP,
     dotnet::LOG,
     dotnet::ERROR,
@@ -126,6 +130,7 @@ pub static READERS: &[Reader] = &[
     php::FPM,
     php::ERROR,
     node::PROXY,
+    node::JSON,
     node::LOG,
     node::ERROR,
     java::LOG,
@@ -151,6 +156,7 @@ pub static READERS: &[Reader] = &[
     squid::ACCESS,
     squid::EVENTS,
     apache::ACCESS,
+    access::COMBINED,
     nginx::ACCESS,
     nginx::FRAGMENT,
     // App servers and runtimes.
@@ -180,6 +186,11 @@ pub static READERS: &[Reader] = &[
     // What no other takes is still searched.
     plain::TEXT,
 ];
+
+/// Whether a reader takes lines that others, which stand before it, know better.
+pub(crate) fn is_lax(reader: &Reader) -> bool {
+    [python::EXCEPTION.name, plain::TEXT.name].contains(&reader.name)
+}
 
 /// What the status of an access line says, if it is a failure.
 pub(crate) fn answered(status: u16) -> Option<Sign> {

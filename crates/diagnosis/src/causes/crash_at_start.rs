@@ -64,6 +64,8 @@ pub(super) static CAUSE: Cause = Cause {
             "unix_socket_missing",
             "unix_socket_stale",
             "k8s_readiness_failing",
+            // A server that goes on without its app answers for it.
+            "upstream_own_5xx",
         ],
         says,
         cure,

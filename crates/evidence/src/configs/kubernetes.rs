@@ -8,6 +8,9 @@ use crate::product::Product;
 use crate::setting::{Config, Limit, Object, Places, Scheme, Setting, What};
 
 mod istio;
+mod status;
+
+pub(crate) use status::statuses;
 
 pub(super) const KUBERNETES: Config = Config {
     name: "Kubernetes manifest",

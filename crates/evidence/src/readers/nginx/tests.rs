@@ -501,7 +501,7 @@ const ACCESS: &str = "192.0.2.1 - - [27/Oct/2023:10:30:15 +0000] \"GET /data HTT
 #[test]
 fn a_status_alone_does_not_say_who_made_it() {
     check(
-        &format!("{ACCESS} 502 157 \"-\" \"curl/8.0\""),
+        &format!("{ACCESS} 502 157 \"-\" \"curl/8.0\" \"-\""),
         "served 502; nginx: Answered502 status=502 | 502",
     );
     check(&format!("{ACCESS} 200 157 \"-\" \"502 504\""), "served 200");
