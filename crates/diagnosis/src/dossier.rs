@@ -107,23 +107,55 @@ pub struct Dossier<'a> {
     pub(crate) without: Option<&'a str>,
 }
 
-/// Groups by sign, in a fixed order.
-pub struct Index<'a>(HashMap<Sign, Vec<(&'a Key, &'a Group)>>);
+/// An address, and the setting (with its source) that makes it a member of a group.
+type Member<'a> = (&'a str, u32, &'a Setting);
+
+/// What is looked up often, in a fixed order.
+pub struct Index<'a> {
+    signs: HashMap<Sign, Vec<(&'a Key, &'a Group)>>,
+    /// Members by the names under which logs speak of them: `shop`, and `shop/s1` of HAProxy.
+    members: HashMap<String, Vec<Member<'a>>>,
+}
 
 impl<'a> Index<'a> {
     pub(crate) fn of(testimony: &'a Testimony) -> Index<'a> {
         let mut groups: Vec<(&Key, &Group)> = testimony.ledger.groups.iter().collect();
         groups.sort_unstable_by(|a, b| a.0.cmp(b.0));
-        let mut index: HashMap<Sign, Vec<(&Key, &Group)>> = HashMap::new();
+        let mut signs: HashMap<Sign, Vec<(&Key, &Group)>> = HashMap::new();
         for (key, group) in groups {
-            index.entry(key.sign).or_default().push((key, group));
+            signs.entry(key.sign).or_default().push((key, group));
         }
-        Index(index)
+        let mut members: HashMap<String, Vec<Member>> = HashMap::new();
+        for (source, it) in &testimony.settings {
+            let What::Member { group, address, disabled: false } = &it.what else { continue };
+            let member = (address.as_str(), *source, it);
+            if let Some(server) = server_name(it) {
+                members.entry(format!("{group}/{server}")).or_default().push(member);
+            }
+            members.entry(group.clone()).or_default().push(member);
+        }
+        Index { signs, members }
     }
 
     fn of_sign(&self, sign: Sign) -> &[(&'a Key, &'a Group)] {
-        self.0.get(&sign).map_or(&[], Vec::as_slice)
+        self.signs.get(&sign).map_or(&[], Vec::as_slice)
     }
+
+    pub(crate) fn is_group(&self, name: &str) -> bool {
+        !name.is_empty() && self.members.contains_key(name)
+    }
+
+    /// The members of a group, or the one server of it that is named.
+    pub(crate) fn members(&self, name: &str) -> &[Member<'a>] {
+        let group = || self.members.get(name.split_once('/')?.0);
+        let found = self.members.get(name).or_else(group).filter(|_| !name.is_empty());
+        found.map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The name of a server in its backend, which HAProxy's log gives: `server NAME ADDRESS`.
+fn server_name(setting: &Setting) -> Option<&str> {
+    (setting.product == Product::HaProxy).then(|| setting.quote.split_whitespace().nth(1)).flatten()
 }
 
 /// How far from a failure an act may lie that goes with it.
@@ -139,9 +171,15 @@ impl<'a> Dossier<'a> {
         self.incident.sign
     }
 
+    /// What was dialled: an address, where the line or a configuration says it, else the name that
+    /// the proxy has for it.
     #[must_use]
     pub fn upstream(&self) -> Option<&'a str> {
-        self.incident.upstream.as_deref()
+        let named = self.incident.upstream.as_deref()?;
+        match self.index.members(named) {
+            [(address, ..)] => Some(address),
+            _ => Some(named),
+        }
     }
 
     #[must_use]
@@ -294,13 +332,29 @@ impl<'a> Dossier<'a> {
 
     /// A service was stopped on purpose before the last failure, and no process came up after that.
     pub(crate) fn stayed_down(&self) -> Option<Cite> {
-        let stopped = self.seen(Sign::ProcessStopped, When::Before).into_iter().next()?;
-        let at = stopped.run.opening.at? + self.clocks.shift(stopped.key.source);
+        let signs = [Sign::ProcessStopped, Sign::ShuttingDown].into_iter();
+        let mut stopped = signs.flat_map(|it| self.seen(it, When::Before));
+        let stopped = stopped.find(|it| it.key.product.stack() != self.incident.hop.stack())?;
         let came_up = UP.into_iter().flat_map(|it| self.index.of_sign(it)).any(|(up, group)| {
-            let shift = self.clocks.shift(up.source);
-            group.untimed.is_some() || group.runs.iter().any(|it| at <= it.last + shift)
+            self.link(up) > 0.0 && group.all_runs().any(|it| self.follows(up, it, &stopped))
         });
         (!came_up).then(|| stopped.cite())
+    }
+
+    /// Whether one of these lines came after what was seen. In one source the order of the lines
+    /// says it, where clocks count whole seconds or there are none.
+    fn follows(&self, key: &Key, run: &Run, seen: &Seen) -> bool {
+        let before = seen.run;
+        if key.source == seen.key.source {
+            return before.closing.place.offset < run.closing.place.offset;
+        }
+        match (run.opening.at, before.opening.at) {
+            (Some(_), Some(_)) => {
+                let shift = |it: &Key| self.clocks.shift(it.source);
+                before.first + shift(seen.key) < run.last + shift(key)
+            }
+            _ => true,
+        }
     }
 
     /// What happened was over before the failures began: the same process came up in between.

@@ -44,8 +44,8 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
     let mut ids = ids;
     let incident = incidents.remove(at);
     let id = ids.remove(at);
-    let dossier =
-        Dossier { testimony, incident: &incident, clocks: &clocks, index: &index, without };
+    let about = |incident| Dossier { testimony, incident, clocks: &clocks, index: &index, without };
+    let dossier = about(root(&incident, &incidents, &index));
     let mut report = Explained::of(&dossier).report(Some((&id, &incident)));
     if !failing || incident.was_absorbed() {
         absorbed(&mut report, &incident);
@@ -54,12 +54,27 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
     report.left_out = incidents.len().saturating_sub(OTHERS) as u64;
     report.others = rest
         .take(OTHERS)
-        .map(|(incident, id)| {
-            let dossier = Dossier { testimony, incident, clocks: &clocks, index: &index, without };
-            Explained::of(&dossier).other(id)
+        .map(|(it, id)| {
+            let all = incidents.iter().chain([&incident]);
+            Explained::of(&about(root(it, all, &index))).other(id, it)
         })
         .collect();
     report
+}
+
+/// The incident that is to be explained for this one: the first failures that it comes from, else
+/// itself.
+fn root<'i>(
+    incident: &'i Incident,
+    all: impl IntoIterator<Item = &'i Incident>,
+    index: &Index,
+) -> &'i Incident {
+    let causes = all.into_iter().filter(|it| it.led_to(incident, index));
+    let first = |it: &&Incident| {
+        let offset = it.cites.first().map(|it| (it.source, it.offset));
+        (it.first.is_none(), it.first, offset)
+    };
+    causes.min_by_key(first).unwrap_or(incident)
 }
 
 /// What was found out about one incident.
@@ -130,8 +145,7 @@ impl<'d> Explained<'d> {
         }
     }
 
-    fn other(&self, id: &str) -> Other {
-        let incident = self.dossier.incident;
+    fn other(&self, id: &str, incident: &Incident) -> Other {
         Other {
             id: id.to_owned(),
             cause: self.cause().map_or("unknown", |it| it.id).to_owned(),
@@ -145,12 +159,13 @@ impl<'d> Explained<'d> {
 
     fn report(&self, incident: Option<(&str, &Incident)>) -> Report {
         let dossier = self.dossier;
+        let failed = incident.map_or(dossier.incident, |(_, it)| it);
         let first = self.weighed.first();
         let cause = self.cause();
-        let evidence = exhibits(dossier, &self.weighed);
+        let evidence = exhibits(dossier, failed, &self.weighed);
         let candidates = self.candidates();
         let sufficiency = sufficiency(dossier, first);
-        let wire = wire(dossier.sign());
+        let wire = wire(failed.sign);
         let certain = self.verdict == Verdict::Named && sufficiency == Sufficiency::High;
         let mut next = if certain { Vec::new() } else { next::steps(dossier, &self.weighed) };
         if next.is_empty() && !certain {
@@ -163,8 +178,8 @@ impl<'d> Explained<'d> {
             wire: wire.map(str::to_owned),
             family: cause.map(|it| format!("{:?}", it.family)),
             side: cause.map_or(Side::Unknown, |it| it.side),
-            status: status(dossier.incident),
-            retry: retry(cause, dossier.sign()),
+            status: status(failed),
+            retry: retry(cause, failed.sign),
             statement: self.statement(),
             confidence: candidates.first().map_or(0.0, |it| it.confidence),
             sufficiency,
@@ -172,7 +187,7 @@ impl<'d> Explained<'d> {
             incident: incident.map(|(id, it)| summary(id, it, dossier)),
             others: Vec::new(),
             left_out: 0,
-            path: path(dossier, cause, self.weighed.first(), &evidence),
+            path: path(dossier, failed, cause, self.weighed.first(), &evidence),
             rejected: self.rejected(&evidence),
             evidence,
             not_looked_at: not_looked_at(dossier),
@@ -297,9 +312,10 @@ fn retry(cause: Option<&'static Cause>, sign: Sign) -> Retry {
 }
 
 /// Quotes: the fault's own lines first, then what speaks for and against the candidates.
-fn exhibits(dossier: &Dossier, weighed: &[Weighed]) -> Vec<Exhibit> {
+fn exhibits(dossier: &Dossier, failed: &Incident, weighed: &[Weighed]) -> Vec<Exhibit> {
     let mut exhibits: Vec<Exhibit> = Vec::new();
-    for cite in &dossier.incident.cites {
+    // Those of the root, and those of what it led to.
+    for cite in dossier.incident.cites.iter().chain(&failed.cites) {
         add(&mut exhibits, dossier, cite, &cite.says, None, 0.0);
     }
     for it in weighed.iter().filter(|it| it.confidence >= WORTH || it.own != 0.0).take(CANDIDATES) {
@@ -367,28 +383,32 @@ fn add(
 /// From what the caller saw to the root.
 fn path(
     dossier: &Dossier,
+    failed: &Incident,
     cause: Option<&'static Cause>,
     first: Option<&Weighed>,
     evidence: &[Exhibit],
 ) -> Vec<Link> {
     let incident = dossier.incident;
-    let fault: Vec<String> = incident
-        .cites
-        .iter()
-        .filter_map(|it| exhibit_of(evidence, it))
-        .map(str::to_owned)
-        .collect();
+    let lines = |it: &Incident| -> Vec<String> {
+        let ids = it.cites.iter().filter_map(|it| exhibit_of(evidence, it));
+        ids.map(str::to_owned).collect()
+    };
     let mut path = Vec::new();
     let says = dossier.sign().says();
     if incident.of_requests() {
-        let effect = match status(incident) {
+        let effect = match status(failed) {
             Some(status) if incident.hop.stack() == Stack::Caller => {
                 format!("{} got {status}", dossier.hop())
             }
             Some(status) => format!("{} answered {status}", dossier.hop()),
             None => format!("{} failed", dossier.hop()),
         };
-        path.push(Link { effect, because: says.to_owned(), evidence: fault });
+        path.push(Link { effect, because: failed.sign.says().to_owned(), evidence: lines(failed) });
+    }
+    // The first failures, for which the proxy did what it said later.
+    if !std::ptr::eq(failed, incident) {
+        let effect = failed.sign.says().to_owned();
+        path.push(Link { effect, because: says.to_owned(), evidence: lines(incident) });
     }
     let Some((cause, weighed)) = cause.zip(first) else { return path };
     let support = |it: &Weighed| -> Vec<String> {
@@ -397,7 +417,7 @@ fn path(
     };
     // The fault on the wire is the cause itself: one link says both.
     if wire(dossier.sign()) == Some(cause.id)
-        && let [link] = &mut path[..]
+        && let [.., link] = &mut path[..]
     {
         if weighed.witnessed() {
             link.because = words(cause, dossier);

@@ -1,8 +1,10 @@
 //! Failures grouped to incidents: those of one hop, upstream and wire fault without a long pause.
 
 use crate::clocks::Clocks;
-use crate::dossier::Cite;
-use evidence::{GAP, Group, Key, Kind, Product, Run, Sign, Stack, Testimony, Ticket, ticket_group};
+use crate::dossier::{Cite, Index};
+use evidence::{
+    GAP, Group, Key, Kind, Product, Run, Sign, Stack, Testimony, Ticket, address, ticket_group,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The failures of one (hop, upstream, wire fault) without a pause of ten minutes.
@@ -107,6 +109,48 @@ impl Incident {
         }
     }
 
+    /// Whether these failures are what the others come from: a proxy that sets its servers aside
+    /// does so for failures that came before, and these are the first of them.
+    pub(crate) fn led_to(&self, other: &Incident, index: &Index) -> bool {
+        let hop = self.hop.stack() == other.hop.stack();
+        let service =
+            self.service == other.service || self.service.is_none() || other.service.is_none();
+        let before = match (self.first, other.first) {
+            (Some(a), Some(b)) => a <= b,
+            _ => self.opens_before(other),
+        };
+        other.sign == Sign::NoLiveUpstream
+            && sets_aside(self.sign)
+            && hop
+            && service
+            && before
+            && self.near(other)
+            && self.same_group(other, index)
+    }
+
+    /// Where there are no times, the order of the lines.
+    fn opens_before(&self, other: &Incident) -> bool {
+        match (self.cites.first(), other.cites.first()) {
+            (Some(a), Some(b)) if a.source == b.source => a.offset <= b.offset,
+            _ => true,
+        }
+    }
+
+    fn same_group(&self, other: &Incident, index: &Index) -> bool {
+        let (Some(ours), Some(theirs)) = (&self.upstream, &other.upstream) else { return true };
+        let members = index.members(theirs);
+        let group = |it: &str| it.split_once('/').map_or(it, |it| it.0).to_owned();
+        match members.is_empty() {
+            false => members.iter().any(|(it, ..)| it == ours) || group(ours) == group(theirs),
+            // HAProxy names both by their backend; elsewhere nothing tells them apart.
+            true => {
+                !ours.contains('/')
+                    || address::socket(ours).is_some()
+                    || group(ours) == group(theirs)
+            }
+        }
+    }
+
     fn near(&self, other: &Incident) -> bool {
         match (self.first.zip(self.last), other.first.zip(other.last)) {
             (Some((a, b)), Some((c, d))) => a < d + GAP && c < b + GAP,
@@ -138,6 +182,25 @@ fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
         (None, None) => None,
         (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
     }
+}
+
+/// Failures for which proxies set a server aside: all but those of the group itself, and those that
+/// say that it was not asked.
+fn sets_aside(sign: Sign) -> bool {
+    use Sign::*;
+    let of_the_proxy = matches!(
+        sign,
+        NoLiveUpstream
+            | NoEndpoints
+            | NoCluster
+            | QueueTimedOut
+            | ConnectionLimit
+            | CircuitOpen
+            | ConnectionTableFull
+            | RouteWrong
+            | ProxyLoop
+    );
+    sign.kind() == Kind::Wire && !of_the_proxy
 }
 
 /// `localhost` is 127.0.0.1 for who compares addresses.

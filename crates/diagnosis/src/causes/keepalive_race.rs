@@ -21,7 +21,8 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::{Dossier, span};
+use crate::doctor::{closes_by_default, reuses_by_default};
+use crate::dossier::{Cite, Dossier, span};
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::signs::{Loss, YOUNG, forgotten, loss};
@@ -97,23 +98,25 @@ fn fix(_: &Case) -> Vec<Fix> {
 /// How long each side keeps an idle connection, where files say it or servers are known for it.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
     let mut claims = Vec::new();
-    let closes = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps());
-    let reuses = dossier.limit(Limit::KeepAliveReuse, |it| it.stack().is_proxy());
-    let kept = dossier.limit(Limit::KeepAliveConnections, |it| it.stack() == Stack::Nginx);
-    if let (Some((close, cite)), Some((reuse, other))) = (&closes, &reuses)
-        && close < reuse
+    let (closes, reuses) = (closes(dossier), reuses(dossier));
+    if let (Some(close), Some(reuse)) = (&closes, &reuses)
+        && close.after < reuse.after
     {
         let says = "the app closes idle connections sooner than the proxy stops reusing them";
-        claims.push(Claim::new(3.5, says, vec![cite.clone(), other.clone()]));
-    } else if let Some((_, cite)) = kept {
-        claims.push(Claim::new(
-            1.5,
-            "idle connections to the upstream are kept and reused",
-            vec![cite],
-        ));
+        // Defaults alone are how most stacks are: that says less than what somebody has set.
+        let weight = match (close.set, reuse.set) {
+            (true, true) => 3.5,
+            (false, true) | (true, false) => 3.0,
+            (false, false) => 1.5,
+        };
+        let cites = close.cite.iter().chain(&reuse.cite).cloned().collect();
+        claims.push(Claim::new(weight, says, cites));
+    } else if let Some((_, cite)) = kept(dossier) {
+        let says = "idle connections to the upstream are kept and reused";
+        claims.push(Claim::new(1.5, says, vec![cite]));
     }
     let sync = dossier.read(Product::Gunicorn)
-        && dossier.seen(Sign::WorkerBooted, When::Any).iter().any(|it| it.detail() == Some("sync"));
+        && dossier.seen(Sign::Started, When::Any).iter().any(|it| it.detail() == Some("sync"));
     if sync {
         claims.push(Claim::new(
             AGAINST,
@@ -124,21 +127,62 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     claims
 }
 
+/// How long one side keeps an idle connection, in milliseconds.
+struct Idle {
+    after: i64,
+    /// A file asks for it, or for keeping connections at all; else it is what the product does.
+    set: bool,
+    cite: Option<Cite>,
+}
+
+fn closes(dossier: &Dossier) -> Option<Idle> {
+    let set = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps());
+    if let Some((after, cite)) = set {
+        return Some(Idle { after, set: true, cite: Some(cite) });
+    }
+    let server = dossier.server_product()?;
+    // Gunicorn keeps connections with some of its workers only.
+    let keeps = || {
+        let started = dossier.seen(Sign::Started, When::Any).into_iter();
+        let mut class = started.filter(|it| it.key.product == Product::Gunicorn);
+        class.any(|it| it.detail().is_some_and(|it| it != "sync"))
+    };
+    let after = closes_by_default(server).filter(|_| server != Product::Gunicorn || keeps())?;
+    Some(Idle { after, set: false, cite: None })
+}
+
+fn reuses(dossier: &Dossier) -> Option<Idle> {
+    if let Some((after, cite)) = wording::hop_limit(dossier, Limit::KeepAliveReuse) {
+        return (after > 0).then_some(Idle { after, set: true, cite: Some(cite) });
+    }
+    let kept = kept(dossier);
+    let number = kept.as_ref().map(|(it, _)| *it);
+    let after = reuses_by_default(dossier.incident.hop, || number)?;
+    Some(Idle { after, set: number.is_some(), cite: kept.map(|(_, cite)| cite) })
+}
+
+/// The number of idle connections that the hop was told to keep.
+fn kept(dossier: &Dossier) -> Option<(i64, Cite)> {
+    wording::hop_limit(dossier, Limit::KeepAliveConnections)
+}
+
 fn says(dossier: &Dossier) -> Option<String> {
     let app = wording::app_at(dossier);
     let hop = dossier.hop();
-    let closes = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps());
-    let reuses = wording::hop_limit(dossier, Limit::KeepAliveReuse);
+    let (closes, reuses) = (closes(dossier), reuses(dossier));
+    let whose = |it: &Idle| if it.set { "" } else { " (its default)" };
     Some(match (closes, reuses) {
-        (Some((close, _)), Some((reuse, _))) if close < reuse => format!(
-            "{app} closes idle connections after {}, and {hop} reuses them for {}",
-            span(close),
-            span(reuse)
+        (Some(close), Some(reuse)) if close.after < reuse.after => format!(
+            "{app} closes idle connections after {}{}, and {hop} reuses them for {}{}",
+            span(close.after),
+            whose(&close),
+            span(reuse.after),
+            whose(&reuse)
         ),
-        (Some((close, _)), _) => {
+        (Some(close), _) if close.set => {
             format!(
                 "{app} closed an idle connection, as it does after {}, just as {hop} reused it",
-                span(close)
+                span(close.after)
             )
         }
         _ => format!("{app} closed an idle connection just as {hop} reused it"),

@@ -30,7 +30,7 @@ use crate::dossier::{Dossier, span};
 use crate::look::Fix;
 use crate::platform;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{SPEAKS, Text, during};
+use crate::text::{AGAINST, SPEAKS, Text, before, during};
 use evidence::{Limit, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -44,7 +44,14 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::NoLiveUpstream, 0.86), (Sign::Answered503, 0.12)],
-        clues: &[during(Sign::NoLiveUpstream, SPEAKS)],
+        clues: &[
+            during(Sign::NoLiveUpstream, SPEAKS),
+            // Checks that failed are the reason; this is their effect.
+            before(Sign::HealthConnectFailed, AGAINST),
+            before(Sign::HealthTimedOut, AGAINST),
+            before(Sign::HealthWrongAnswer, AGAINST),
+            before(Sign::HealthWrongProtocol, AGAINST),
+        ],
         says,
         cure,
         ..Text::NONE
