@@ -46,7 +46,7 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
     let id = ids.remove(at);
     let about = |incident| Dossier { testimony, incident, clocks: &clocks, index: &index, without };
     let dossier = about(root(&incident, &incidents, &index));
-    let mut report = Explained::of(&dossier).report(Some((&id, &incident)));
+    let mut report = Explained::of(&dossier, Some(&incident)).report(Some((&id, &incident)));
     if !failing || incident.was_absorbed() {
         absorbed(&mut report, &incident);
     }
@@ -56,7 +56,7 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
         .take(OTHERS)
         .map(|(it, id)| {
             let all = incidents.iter().chain([&incident]);
-            Explained::of(&about(root(it, all, &index))).other(id, it)
+            Explained::of(&about(root(it, all, &index)), Some(it)).other(id, it)
         })
         .collect();
     report
@@ -77,6 +77,26 @@ fn root<'i>(
     causes.min_by_key(first).unwrap_or(incident)
 }
 
+/// Where the first failures may have passed, but the proxy goes on not to ask, that is the cause as
+/// likely as what was behind them.
+fn kept_aside(dossier: &Dossier, failed: &Incident, weighed: &mut Vec<Weighed>) {
+    /// Its odds against all that explains the first failures.
+    const ODDS: f32 = 1.0;
+    /// As long as proxies set a server aside at the least (`fail_timeout` of nginx).
+    const ASIDE: i64 = 10 * evidence::clock::SECOND;
+    let silence = failed.last.zip(dossier.incident.last).map_or(0, |(end, last)| end - last);
+    let passing = weighed.first().is_some_and(|it| it.entry.cause.passing && !it.witnessed());
+    let Some(entry) = crate::entry("no_live_upstreams").filter(|_| silence > ASIDE && passing)
+    else {
+        return;
+    };
+    weighed.retain(|it| it.entry.cause.id != entry.cause.id);
+    weighed.iter_mut().for_each(|it| it.confidence /= 1.0 + ODDS);
+    let confidence = ODDS / (1.0 + ODDS);
+    weighed.push(Weighed { entry, hits: Vec::new(), own: 0.0, confidence });
+    weighed.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+}
+
 /// What was found out about one incident.
 struct Explained<'d> {
     dossier: &'d Dossier<'d>,
@@ -85,8 +105,12 @@ struct Explained<'d> {
 }
 
 impl<'d> Explained<'d> {
-    fn of(dossier: &'d Dossier<'d>) -> Explained<'d> {
+    /// What is behind the incident of the dossier, which may be but the root of the one that failed.
+    fn of(dossier: &'d Dossier<'d>, failed: Option<&Incident>) -> Explained<'d> {
         let mut weighed = weigh(dossier);
+        if let Some(failed) = failed {
+            kept_aside(dossier, failed, &mut weighed);
+        }
         weighed.retain(|it| it.confidence >= WORTH || !it.hits.is_empty());
         let verdict = verdict(&weighed);
         Explained { dossier, weighed, verdict }
@@ -608,7 +632,7 @@ fn without_incident(
         || !testimony.ledger.minutes.is_empty();
     let incident = Incident::supposed(hop.unwrap_or(Product::Unknown));
     let dossier = Dossier { testimony, incident: &incident, clocks, index, without };
-    let mut explained = Explained::of(&dossier);
+    let mut explained = Explained::of(&dossier, None);
     explained.keep(|it| it.own > 0.0);
     if logs || explained.weighed.is_empty() {
         explained.keep(|_| false);
@@ -634,6 +658,13 @@ fn healthy(testimony: &Testimony) -> String {
     let all: u64 = testimony.ledger.minutes.values().map(|it| it.all).sum();
     let client = testimony.ledger.groups.iter().filter(|(key, _)| key.sign.kind() == Kind::Client);
     let client: u64 = client.map(|(_, group)| group.count).sum();
+    let limited = limited(testimony);
+    if let Some((hop, count, rule)) = limited {
+        let rule = rule.map(|it| format!(" by the rule {it}")).unwrap_or_default();
+        return format!(
+            "nothing failed on the server's side; {hop} refused {count} for how many there were{rule}"
+        );
+    }
     match (all, client) {
         (0, 0) => "nothing in these inputs has failed".to_owned(),
         (all, 0) => format!("none of {all} requests failed"),
@@ -644,6 +675,16 @@ fn healthy(testimony: &Testimony) -> String {
             "none of {all} requests failed on the server's side; {client} times it was the client's doing or a refusal by policy"
         ),
     }
+}
+
+/// Who refused requests for how many there were, most often; how many, and by which rule.
+fn limited(testimony: &Testimony) -> Option<(&'static str, u64, Option<String>)> {
+    let groups = testimony.ledger.groups.iter();
+    let refused =
+        groups.filter(|(key, _)| key.sign == Sign::RateLimited && key.product.stack().is_proxy());
+    let (key, group) = refused.max_by(|a, b| a.1.count.cmp(&b.1.count).then(b.0.cmp(a.0)))?;
+    let rule = key.detail.as_deref().or(group.sample().detail.as_deref());
+    Some((key.product.name(), group.count, rule.map(crate::wording::brief)))
 }
 
 #[cfg(test)]

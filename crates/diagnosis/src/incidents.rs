@@ -229,6 +229,7 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
     let mut incidents = of_kind(|it| matches!(it, Kind::Wire | Kind::Cut));
     let mut answers = of_kind(|it| it == Kind::Answer);
     answers.iter_mut().for_each(|it| made_by(it, &keys));
+    answers.retain(|it| !was_refused(it, &keys, clocks));
     attach(&mut incidents, answers);
     let acts: Vec<Incident> =
         of_kind(|it| it == Kind::Act).into_iter().filter(|it| is_accident(it.sign)).collect();
@@ -266,6 +267,30 @@ fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)]) {
     };
     answer.hop = maker;
     answer.status = Some(status);
+}
+
+/// Whether each of these answers was a refusal by a limit of the hop that gave it: the caller's
+/// doing, whatever the status (nginx says 503 unless it is told to say 429).
+fn was_refused(answer: &Incident, keys: &[(&Key, &Group)], clocks: &Clocks) -> bool {
+    if answer.sign == Sign::RelayedError || answer.upstream.is_some() {
+        return false;
+    }
+    let refusals = keys.iter().filter(|(key, _)| {
+        let service =
+            key.service == answer.service || key.service.is_none() || answer.service.is_none();
+        key.sign == Sign::RateLimited && key.product.stack() == answer.hop.stack() && service
+    });
+    let around = |key: &Key, run: &Run| {
+        let shift = clocks.shift(key.source);
+        let span = answer.first.zip(answer.last).filter(|_| run.opening.at.is_some());
+        span.is_none_or(|(first, last)| {
+            run.first + shift <= last + SLACK && first <= run.last + shift + SLACK
+        })
+    };
+    let counts = refusals.flat_map(|(key, group)| {
+        group.all_runs().filter(|run| around(key, run)).map(|run| run.count)
+    });
+    counts.sum::<u64>() >= answer.failed
 }
 
 /// The product behind the word of a `Server` header or an error page.

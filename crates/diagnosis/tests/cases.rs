@@ -17,7 +17,6 @@ const KNOWN_WRONG: &[&str] = &[
     "fastcgi_mismatch/nginx-proxy-to-php-fpm",
     "gateway_config_error/nginx-unknown-directive",
     "ip_family_mismatch/gunicorn-on-ipv6",
-    "no_failure/nginx-limit-req",
     "proxy_protocol_mismatch/haproxy-to-gunicorn",
     "secret_or_config_missing/uvicorn-environ",
     "tls_client_cert_required/nginx",

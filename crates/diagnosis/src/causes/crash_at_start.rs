@@ -68,7 +68,6 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 

@@ -55,7 +55,6 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
