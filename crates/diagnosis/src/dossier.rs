@@ -115,6 +115,8 @@ pub struct Index<'a> {
     signs: HashMap<Sign, Vec<(&'a Key, &'a Group)>>,
     /// Members by the names under which logs speak of them: `shop`, and `shop/s1` of HAProxy.
     members: HashMap<String, Vec<Member<'a>>>,
+    /// Where proxies send requests, by their logs and configurations.
+    dialled: BTreeSet<&'a str>,
 }
 
 impl<'a> Index<'a> {
@@ -134,11 +136,27 @@ impl<'a> Index<'a> {
             }
             members.entry(group.clone()).or_default().push(member);
         }
-        Index { signs, members }
+        let logged = testimony.ledger.groups.keys().filter_map(|it| {
+            let failed = matches!(it.sign.kind(), Kind::Wire | Kind::Cut | Kind::Answer);
+            it.upstream.as_deref().filter(|_| failed && it.product.stack().is_proxy())
+        });
+        let asked = testimony.settings.iter().filter_map(|(_, it)| match &it.what {
+            What::Dials { to: address, .. } | What::Member { address, .. } => {
+                Some(address.as_str())
+            }
+            _ => None,
+        });
+        let dialled = logged.chain(asked).collect();
+        Index { signs, members, dialled }
     }
 
     fn of_sign(&self, sign: Sign) -> &[(&'a Key, &'a Group)] {
         self.signs.get(&sign).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether some proxy sends requests to what listens on this address.
+    pub(crate) fn is_dialled(&self, address: &str) -> bool {
+        self.dialled.iter().any(|it| same_place(it, address) == Some(true))
     }
 
     pub(crate) fn is_group(&self, name: &str) -> bool {
@@ -150,6 +168,16 @@ impl<'a> Index<'a> {
         let group = || self.members.get(name.split_once('/')?.0);
         let found = self.members.get(name).or_else(group).filter(|_| !name.is_empty());
         found.map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether two addresses lead to the same socket of one machine: the same port or path. Nothing, where
+/// one of them has neither.
+fn same_place(a: &str, b: &str) -> Option<bool> {
+    let place = |it| (address::socket(it), address::port(it));
+    match (place(a), place(b)) {
+        ((None, None), _) | (_, (None, None)) => None,
+        (a, b) => Some(a == b),
     }
 }
 
@@ -336,9 +364,19 @@ impl<'a> Dossier<'a> {
         let mut stopped = signs.flat_map(|it| self.seen(it, When::Before));
         let stopped = stopped.find(|it| it.key.product.stack() != self.incident.hop.stack())?;
         let came_up = UP.into_iter().flat_map(|it| self.index.of_sign(it)).any(|(up, group)| {
-            self.link(up) > 0.0 && group.all_runs().any(|it| self.follows(up, it, &stopped))
+            self.link(up) > 0.0
+                && !self.listen_apart(up, stopped.key)
+                && group.all_runs().any(|it| self.follows(up, it, &stopped))
         });
         (!came_up).then(|| stopped.cite())
+    }
+
+    /// Two processes that listen on different addresses: one is not there in place of the other.
+    fn listen_apart(&self, one: &Key, other: &Key) -> bool {
+        let both = self.addresses_of(one).zip(self.addresses_of(other));
+        both.is_some_and(|(one, other)| {
+            one.iter().all(|a| other.iter().all(|b| same_place(a, b) == Some(false)))
+        })
     }
 
     /// Whether one of these lines came after what was seen. In one source the order of the lines
@@ -399,12 +437,14 @@ impl<'a> Dossier<'a> {
                 return 0.0;
             }
         }
-        // A process that listens elsewhere, while another one listens where we dial.
+        // A process that listens elsewhere, while another one listens where we dial, or where others
+        // dial.
         if key.product.stack().runs_apps()
-            && let Some(port) = address::port(ours)
-            && let Some(others) = self.ports_of(key)
-            && !others.contains(&port)
-            && self.some_other_source_listens(key, port)
+            && let Some(ours) = self.upstream()
+            && let Some(theirs) = self.addresses_of(key)
+            && theirs.iter().all(|it| same_place(it, ours) == Some(false))
+            && (self.some_other_source_listens(key, ours)
+                || theirs.iter().any(|it| self.index.is_dialled(it)))
         {
             return 0.0;
         }
@@ -428,19 +468,20 @@ impl<'a> Dossier<'a> {
         }) || matches!(on, "db" | "database" | "postgres" | "mysql" | "mariadb" | "redis" | "mongo")
     }
 
-    fn ports_of(&self, key: &Key) -> Option<Vec<u16>> {
+    /// Where the process that wrote this listens, as far as its own lines say.
+    fn addresses_of(&self, key: &Key) -> Option<Vec<&'a str>> {
         let listening = self.index.of_sign(Sign::Listening).iter();
-        let ports: Vec<u16> = listening
+        let addresses: Vec<&str> = listening
             .filter(|(it, _)| it.source == key.source && it.service == key.service)
-            .filter_map(|(it, _)| address::port(it.upstream.as_deref()?))
+            .filter_map(|(it, _)| it.upstream.as_deref())
             .collect();
-        (!ports.is_empty()).then_some(ports)
+        (!addresses.is_empty()).then_some(addresses)
     }
 
-    fn some_other_source_listens(&self, key: &Key, port: u16) -> bool {
+    fn some_other_source_listens(&self, key: &Key, address: &str) -> bool {
         self.index.of_sign(Sign::Listening).iter().any(|(it, _)| {
             (it.source, &it.service) != (key.source, &key.service)
-                && it.upstream.as_deref().and_then(address::port) == Some(port)
+                && it.upstream.as_deref().and_then(|it| same_place(it, address)) == Some(true)
         })
     }
 

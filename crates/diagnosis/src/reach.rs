@@ -117,13 +117,19 @@ impl Dossier<'_> {
     pub(crate) fn listeners_behind(&self) -> Vec<Listener> {
         let listeners = self.listeners();
         let host = self.upstream().map(address::host).unwrap_or_default();
-        let of_service = |it: &&Listener| it.service.as_deref() == Some(host);
-        match listeners.iter().any(|it| of_service(&it)) {
-            true => {
-                listeners.into_iter().filter(|it| it.service.as_deref() == Some(host)).collect()
-            }
-            false => listeners,
+        let of_service = |it: &Listener| it.service.as_deref() == Some(host);
+        if listeners.iter().any(of_service) {
+            return listeners.into_iter().filter(of_service).collect();
         }
+        // What other requests are sent to is there for those.
+        let ports: Vec<u16> =
+            self.dialled().iter().filter_map(|it| address::port(&it.to)).collect();
+        let ours = |it: &Listener| {
+            address::port(&it.address).is_some_and(|it| ports.contains(&it))
+                || it.service.is_some()
+                || !self.index.is_dialled(&it.address)
+        };
+        listeners.into_iter().filter(ours).collect()
     }
 
     /// Ports of containers and the ports of the host that lead to them.

@@ -58,7 +58,9 @@ fn moved(text: &str, hour: usize) -> String {
             text = text.replace(&format!("{mark}{port}"), &format!("{mark}{}", port + 10 * hour));
         }
     }
-    for (old, new) in [("/run/", "/run/app"), ("http://shop/", "http://shop"), ("\"shop\"", "\"shop")] {
+    for (old, new) in
+        [("/run/", "/run/app"), ("http://shop/", "http://shop"), ("\"shop\"", "\"shop")]
+    {
         let end = if old.ends_with('"') { "\"" } else { "/" };
         text = text.replace(old, &format!("{new}{hour}{end}"));
     }
@@ -118,7 +120,8 @@ fn merged(a: &str, b: &str, prefix: &str) -> String {
         let at = line.find(prefix).map_or("", |at| &line[at + prefix.len()..]);
         at.chars().take(5).collect()
     };
-    let mut lines: Vec<(String, &str)> = a.lines().chain(b.lines()).map(|it| (at(it), it)).collect();
+    let mut lines: Vec<(String, &str)> =
+        a.lines().chain(b.lines()).map(|it| (at(it), it)).collect();
     // What has no clock of its own goes with the line before.
     for it in 1..lines.len() {
         if lines[it].0.is_empty() {
