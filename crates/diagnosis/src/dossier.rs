@@ -6,7 +6,8 @@ use crate::text::{Clue, When};
 use evidence::address::{self, authority};
 use evidence::clock::{MINUTE, SECOND};
 use evidence::{
-    Group, Key, Kind, Limit, Product, Run, Sample, Scheme, Setting, Sign, Testimony, Trust, What,
+    GAP, Group, Key, Kind, Limit, Product, Run, Sample, Scheme, Setting, Sign, Testimony, Trust,
+    What,
 };
 use std::collections::{BTreeSet, HashMap};
 
@@ -117,12 +118,19 @@ pub struct Index<'a> {
     members: HashMap<String, Vec<Member<'a>>>,
     /// Where proxies send requests, by their logs and configurations.
     dialled: BTreeSet<&'a str>,
+    /// What failed on the way to an upstream, the first of them.
+    faults: Vec<(&'a Key, &'a Group)>,
 }
+
+/// Faults beyond this are not looked at where one asks what else failed at a time.
+const FAULTS: usize = 128;
 
 impl<'a> Index<'a> {
     pub(crate) fn of(testimony: &'a Testimony) -> Index<'a> {
         let mut groups: Vec<(&Key, &Group)> = testimony.ledger.groups.iter().collect();
         groups.sort_unstable_by(|a, b| a.0.cmp(b.0));
+        let wire = groups.iter().filter(|(key, _)| key.sign.kind() == Kind::Wire);
+        let faults = wire.take(FAULTS).copied().collect();
         let mut signs: HashMap<Sign, Vec<(&Key, &Group)>> = HashMap::new();
         for (key, group) in groups {
             signs.entry(key.sign).or_default().push((key, group));
@@ -147,7 +155,7 @@ impl<'a> Index<'a> {
             _ => None,
         });
         let dialled = logged.chain(asked).collect();
-        Index { signs, members, dialled }
+        Index { signs, members, dialled, faults }
     }
 
     fn of_sign(&self, sign: Sign) -> &[(&'a Key, &'a Group)] {
@@ -348,6 +356,7 @@ impl<'a> Dossier<'a> {
                 _ if gap <= AROUND => 0.9,
                 When::Before if to <= last + AROUND => match self.undone(key, to, first) {
                     true => return None,
+                    false if first - to > GAP && self.claimed(from, to) => 0.1,
                     false => 0.9,
                 },
                 _ => return None,
@@ -356,6 +365,20 @@ impl<'a> Dossier<'a> {
         });
         let untimed: Option<(&Run, f32)> = untimed;
         timed.chain(untimed).max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// Requests to another upstream failed around this time: what happened then is rather about them.
+    fn claimed(&self, from: i64, to: i64) -> bool {
+        let Some(ours) = self.upstream() else { return false };
+        self.index.faults.iter().any(|(key, group)| {
+            let theirs = key.upstream.as_deref();
+            let shift = self.clocks.shift(key.source);
+            theirs.is_some_and(|it| same_place(it, ours) == Some(false))
+                && group
+                    .runs
+                    .iter()
+                    .any(|it| it.first + shift < to + GAP && from < it.last + shift + GAP)
+        })
     }
 
     /// A service was stopped on purpose before the last failure, and no process came up after that.
@@ -468,12 +491,13 @@ impl<'a> Dossier<'a> {
         }) || matches!(on, "db" | "database" | "postgres" | "mysql" | "mariadb" | "redis" | "mongo")
     }
 
-    /// Where the process that wrote this listens, as far as its own lines say.
+    /// Where the process that wrote this listens or wants to, as far as its own lines say.
     fn addresses_of(&self, key: &Key) -> Option<Vec<&'a str>> {
-        let listening = self.index.of_sign(Sign::Listening).iter();
-        let addresses: Vec<&str> = listening
+        let signs = [Sign::Listening, Sign::PortInUse, Sign::BindFailed].into_iter();
+        let addresses: Vec<&str> = signs
+            .flat_map(|it| self.index.of_sign(it))
             .filter(|(it, _)| it.source == key.source && it.service == key.service)
-            .filter_map(|(it, _)| it.upstream.as_deref())
+            .filter_map(|(it, _)| it.upstream.as_deref().or(it.detail.as_deref()))
             .collect();
         (!addresses.is_empty()).then_some(addresses)
     }

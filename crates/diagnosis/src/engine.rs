@@ -634,7 +634,9 @@ fn without_incident(
     let dossier = Dossier { testimony, incident: &incident, clocks, index, without };
     let mut explained = Explained::of(&dossier, None);
     explained.keep(|it| it.own > 0.0);
-    if logs || explained.weighed.is_empty() {
+    // States without any configuration beside them are how servers start.
+    let compared = !testimony.settings.is_empty() || explained.cause().is_some();
+    if logs || !compared || explained.weighed.is_empty() {
         explained.keep(|_| false);
         let mut report = explained.report(None);
         report.verdict = Verdict::NoFailure;

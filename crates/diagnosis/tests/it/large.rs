@@ -13,7 +13,6 @@ const SHARED: [&str; 2] = ["nginx-error.log", "nginx-access.log"];
 
 /// A recorded failure, moved to an hour and to ports of its own.
 struct Failure {
-    name: String,
     files: Vec<(String, String)>,
 }
 
@@ -31,7 +30,13 @@ impl Failure {
             })
             .collect();
         files.sort();
-        Failure { name: name.to_owned(), files }
+        Failure { files }
+    }
+
+    /// Hour and minute of its last line in the error log.
+    fn minute(&self) -> Option<(usize, usize)> {
+        let line = self.lines_of(SHARED[0]).lines().rfind(|it| it.starts_with("2026/"))?;
+        Some((line.get(11..13)?.parse().ok()?, line.get(14..16)?.parse().ok()?))
     }
 
     fn lines_of(&self, shared: &str) -> &str {
@@ -50,7 +55,16 @@ fn own(file: &str, hour: usize) -> String {
 /// The same in another hour, of an app on other ports and paths. All cases were recorded within one.
 fn moved(text: &str, hour: usize) -> String {
     let mut text = text.to_owned();
-    for before in ["2026/11/21 ", "21/Nov/2026:", "2026-11-21 ", "2026-11-21T", "21-Nov-2026 "] {
+    const DATES: [&str; 7] = [
+        "2026/11/21 ",
+        "21/Nov/2026:",
+        "2026-11-21 ",
+        "2026-11-21T",
+        "21-Nov-2026 ",
+        "Nov 21 ",
+        "21 Nov 2026 ",
+    ];
+    for before in DATES {
         text = text.replace(&format!("{before}13:"), &format!("{before}{hour:02}:"));
     }
     for mark in [":", ", ", "port "] {
@@ -67,10 +81,10 @@ fn moved(text: &str, hour: usize) -> String {
     text
 }
 
-/// An hour of health in nginx's two logs.
-fn healthy_hour(hour: usize) -> (String, String) {
+/// An hour of health in nginx's two logs, or its first minutes.
+fn healthy_hour(hour: usize, minutes: usize) -> (String, String) {
     let (mut access, mut error) = (String::new(), String::new());
-    for it in 0..180 {
+    for it in 0..3 * minutes {
         let (minute, second) = (it / 3, it % 3 * 20);
         let at = format!("21/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000");
         let (status, path) = match it % 30 {
@@ -97,11 +111,33 @@ fn healthy_hour(hour: usize) -> (String, String) {
     (error, access)
 }
 
+/// What of a day is in the logs beside the failures.
+#[derive(Clone, Copy, PartialEq)]
+enum Health {
+    Nothing,
+    Day,
+    /// Until the last failure, which goes on.
+    Until,
+}
+
 /// One day of one nginx before all these apps.
-fn day(failures: &[Failure], healthy: bool) -> Vec<(String, String)> {
+fn day(failures: &[Failure], health: Health) -> Vec<(String, String)> {
     let (mut error, mut access) = (String::new(), String::new());
+    let end = failures.last().and_then(Failure::minute).filter(|_| health == Health::Until);
     for hour in 0..24 {
-        let (well, asked) = if healthy { healthy_hour(hour) } else { Default::default() };
+        let minutes = match (health, end) {
+            (Health::Nothing, _) => 0,
+            (_, Some((last, minute))) if hour >= last => {
+                if hour == last {
+                    minute
+                } else {
+                    0
+                }
+            }
+            _ => 60,
+        };
+        let (well, asked) =
+            if minutes > 0 { healthy_hour(hour, minutes) } else { Default::default() };
         let prefix = format!("2026/11/21 {hour:02}:");
         let here = failures.iter().find(|it| it.lines_of(SHARED[0]).starts_with(&prefix));
         error += &merged(&well, here.map_or("", |it| it.lines_of(SHARED[0])), &prefix);
@@ -132,9 +168,9 @@ fn merged(a: &str, b: &str, prefix: &str) -> String {
     lines.iter().map(|(_, it)| format!("{it}\n")).collect()
 }
 
-fn asked(inputs: &[(String, String)], question: &Question) -> Report {
+fn asked(inputs: &[(String, String)]) -> Report {
     let inputs: Vec<(&str, &str)> = inputs.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-    why(&Testimony::of(&inputs, Arrival::File, 2026), question)
+    why(&Testimony::of(&inputs, Arrival::File, 2026), &Question::default())
 }
 
 /// The causes of all incidents of a report, sorted.
@@ -190,20 +226,22 @@ fn failures() -> Vec<&'static str> {
 fn check(names: &[&str]) -> Result<(), String> {
     let moved: Vec<Failure> =
         names.iter().enumerate().map(|(at, it)| Failure::of(it, 3 + 3 * at)).collect();
-    let mut alone: Vec<String> = Vec::new();
-    let mut newest = Report::clone(&asked(&day(&moved[..1], false), &Question::default()));
-    for it in 0..moved.len() {
-        newest = asked(&day(&moved[it..=it], false), &Question::default());
-        alone.extend(causes(&newest));
-    }
+    let apart: Vec<Report> =
+        (0..moved.len()).map(|it| asked(&day(&moved[it..=it], Health::Nothing))).collect();
+    let mut alone: Vec<String> = apart.iter().flat_map(causes).collect();
     alone.sort();
-    let inputs = day(&moved, true);
-    let together = asked(&inputs, &Question::default());
-    let names: Vec<&str> = moved.iter().map(|it| it.name.as_str()).collect();
+    let together = asked(&day(&moved, Health::Day));
     if causes(&together) != alone {
         return Err(format!("{names:?}: {alone:?} alone, and {:?} together", causes(&together)));
     }
-    let _ = newest;
+    let ongoing = asked(&day(&moved, Health::Until));
+    let last = apart.last().expect("a day has failures");
+    if ongoing.cause != last.cause {
+        return Err(format!(
+            "{names:?}: going on is {}, and {} comes first",
+            last.cause, ongoing.cause
+        ));
+    }
     Ok(())
 }
 
@@ -219,8 +257,117 @@ fn incidents_of_a_day_are_told_apart() {
     assert!(wrong.is_empty(), "{} days:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// What well-behaved servers write on a day: starts, answers, checks, recycling, reloads.
+fn healthy_servers() -> Vec<(String, String)> {
+    let mut gunicorn = String::from(
+        "[2026-11-21 00:00:01 +0000] [7] [INFO] Starting gunicorn 23.0.0\n\
+         [2026-11-21 00:00:01 +0000] [7] [INFO] Listening at: http://127.0.0.1:7000 (7)\n\
+         [2026-11-21 00:00:01 +0000] [7] [INFO] Using worker: gthread\n\
+         [2026-11-21 00:00:01 +0000] [8] [INFO] Booting worker with pid: 8\n",
+    );
+    let mut uvicorn = String::from(
+        "INFO:     Started server process [9]\n\
+         INFO:     Waiting for application startup.\n\
+         INFO:     Application startup complete.\n\
+         INFO:     Uvicorn running on http://0.0.0.0:7001 (Press CTRL+C to quit)\n",
+    );
+    let mut haproxy = String::from(
+        "Nov 21 00:00:01 lb haproxy[11]: Proxy web started.\n\
+         Nov 21 00:00:01 lb haproxy[11]: Proxy shop started.\n\
+         Nov 21 00:00:03 lb haproxy[11]: Server shop/s1 is UP, reason: Layer7 check passed, code: 200, check duration: 2ms. 2 active and 0 backup servers online. 0 sessions requeued, 0 total in queue.\n",
+    );
+    let mut envoy = String::from(
+        "[2026-11-21 00:00:01.101][1][info][main] [source/server/server.cc:1009] starting main dispatch loop\n\
+         [2026-11-21 00:00:01.140][1][info][upstream] [source/common/upstream/cluster_manager_impl.cc:249] cm init: all clusters initialized\n\
+         [2026-11-21 00:00:01.141][1][info][main] [source/server/server.cc:986] all clusters initialized. initializing init manager\n\
+         [2026-11-21 00:00:01.142][1][info][config] [source/common/listener_manager/listener_manager_impl.cc:944] all dependencies initialized. starting workers\n",
+    );
+    let mut postgres = String::from(
+        "2026-11-21 00:00:01.010 UTC [1] LOG:  starting PostgreSQL 16.4 on x86_64-pc-linux-gnu, compiled by gcc, 64-bit\n\
+         2026-11-21 00:00:01.011 UTC [1] LOG:  listening on IPv4 address \"0.0.0.0\", port 5432\n\
+         2026-11-21 00:00:01.020 UTC [1] LOG:  database system is ready to accept connections\n",
+    );
+    for it in 0..1440 {
+        let (hour, minute) = (it / 60, it % 60);
+        let status = if it % 40 == 0 { 404 } else { 200 };
+        let client = format!("192.0.2.{}", it % 250);
+        let _ = writeln!(
+            gunicorn,
+            "{client} - - [21/Nov/2026:{hour:02}:{minute:02}:30 +0000] \"GET /orders HTTP/1.1\" {status} 512 \"-\" \"curl/8.5.0\""
+        );
+        let _ =
+            writeln!(uvicorn, "INFO:     {client}:4{it:04} - \"GET /health HTTP/1.1\" {status}");
+        let _ = writeln!(
+            haproxy,
+            "Nov 21 {hour:02}:{minute:02}:31 lb haproxy[11]: {client}:5{it:04} [21/Nov/2026:{hour:02}:{minute:02}:31.010] web shop/s1 0/0/1/12/13 {status} 512 - - ---- 3/3/0/0/0 0/0 \"GET /orders HTTP/1.1\""
+        );
+        let _ = writeln!(
+            envoy,
+            "[2026-11-21T{hour:02}:{minute:02}:32.120Z] \"GET /orders HTTP/1.1\" {status} - 0 512 14 13 \"-\" \"curl/8.5.0\" \"00000000-0000-4000-8000-00000000{it:04}\" \"api.example.com\" \"192.0.2.10:8000\""
+        );
+        if it % 60 == 7 {
+            let _ = writeln!(
+                gunicorn,
+                "[2026-11-21 {hour:02}:{minute:02}:31 +0000] [8] [INFO] Autorestarting worker after current request.\n\
+                 [2026-11-21 {hour:02}:{minute:02}:31 +0000] [8] [INFO] Worker exiting (pid: 8)\n\
+                 [2026-11-21 {hour:02}:{minute:02}:32 +0000] [8] [INFO] Booting worker with pid: 8"
+            );
+        }
+        if it % 30 == 5 {
+            let _ = writeln!(
+                postgres,
+                "2026-11-21 {hour:02}:{minute:02}:02.100 UTC [27] LOG:  checkpoint starting: time\n\
+                 2026-11-21 {hour:02}:{minute:02}:09.100 UTC [27] LOG:  checkpoint complete: wrote 44 buffers (0.3%); 0 WAL file(s) added, 0 removed, 0 recycled; write=4.3 s, sync=0.01 s, total=4.3 s"
+            );
+        }
+    }
+    let events = "LAST SEEN   TYPE     REASON              OBJECT                      MESSAGE\n\
+         5m          Normal   Scheduled           pod/shop-6d5f7c9b8-abcde    Successfully assigned default/shop-6d5f7c9b8-abcde to node-1\n\
+         5m          Normal   Pulled              pod/shop-6d5f7c9b8-abcde    Container image \"registry.example.com/shop:1.2\" already present on machine\n\
+         5m          Normal   Created             pod/shop-6d5f7c9b8-abcde    Created container shop\n\
+         5m          Normal   Started             pod/shop-6d5f7c9b8-abcde    Started container shop\n\
+         5m          Normal   SuccessfulCreate    replicaset/shop-6d5f7c9b8   Created pod: shop-6d5f7c9b8-abcde\n\
+         5m          Normal   ScalingReplicaSet   deployment/shop             Scaled up replica set shop-6d5f7c9b8 to 1\n";
+    let named = [
+        ("gunicorn.log", gunicorn),
+        ("uvicorn.log", uvicorn),
+        ("haproxy.log", haproxy),
+        ("envoy.log", envoy),
+        ("postgresql.log", postgres),
+        ("events.txt", events.to_owned()),
+    ];
+    named.map(|(name, text)| (name.to_owned(), text)).into()
+}
+
 #[test]
 fn healthy_days_have_no_failure() {
-    let report = asked(&day(&[], true), &Question::default());
-    assert_eq!(report.verdict, Verdict::NoFailure, "{}", report.statement);
+    let nginx = day(&[], Health::Day);
+    let servers = healthy_servers();
+    let all: Vec<(String, String)> = nginx.iter().chain(&servers).cloned().collect();
+    let alone = all.iter().map(|it| vec![it.clone()]);
+    for inputs in alone.chain([all.clone()]) {
+        let names: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
+        let report = asked(&inputs);
+        assert_eq!(report.verdict, Verdict::NoFailure, "{names:?}: {}", report.statement);
+    }
+}
+
+/// What recorded servers wrote before, between and after their failures.
+#[test]
+fn lines_without_an_error_are_no_failure() {
+    let well = |line: &str| {
+        let answered = line.contains(" 200 ") && !line.contains("\"502");
+        let said = line.contains("[INFO]") || line.starts_with("INFO:  ");
+        let ending = ["signal", "Shutting down", "exiting", "xit", "startup"];
+        answered || said && !ending.iter().any(|it| line.contains(it))
+    };
+    for name in failures() {
+        let mut failure = Failure::of(name, 5);
+        for (_, text) in &mut failure.files {
+            *text = text.lines().filter(|it| well(it)).map(|it| format!("{it}\n")).collect();
+        }
+        failure.files.retain(|(_, text)| !text.is_empty());
+        let report = asked(&failure.files);
+        assert_eq!(report.verdict, Verdict::NoFailure, "{name}: {}", report.statement);
+    }
 }
