@@ -241,6 +241,11 @@ impl<'a> Dossier<'a> {
     /// The product behind the hop, where its lines or settings were read.
     #[must_use]
     pub fn server_product(&self) -> Option<Product> {
+        // Of several, the one that said that it listens where requests went.
+        let there = self.listener_there().filter(|it| it.said).map(|it| it.product);
+        if let Some(it) = there.filter(|it| it.stack().runs_apps() && *it != Product::Unknown) {
+            return Some(it);
+        }
         let mut products: Vec<Product> = self
             .testimony
             .sources

@@ -28,7 +28,7 @@ use crate::report::{Cure, Risk, Step};
 use crate::signs::{Loss, YOUNG, forgotten, loss};
 use crate::text::{AGAINST, Claim, Text, When};
 use crate::wording;
-use evidence::{Limit, Product, Sign, Stack};
+use evidence::{Limit, Product, Sign, Stack, What};
 use exchange::{Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -136,11 +136,17 @@ struct Idle {
 }
 
 fn closes(dossier: &Dossier) -> Option<Idle> {
-    let set = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps());
+    // Where it is known who listens there, the limit of another app server is not its own.
+    let server = dossier.server_product();
+    let other = |it: Product| {
+        let known = |it| closes_by_default(it).is_some();
+        server.is_some_and(|server| server != it && known(server) && known(it))
+    };
+    let set = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps() && !other(it));
     if let Some((after, cite)) = set {
         return Some(Idle { after, set: true, cite: Some(cite) });
     }
-    let server = dossier.server_product()?;
+    let server = server?;
     // Gunicorn keeps connections with some of its workers only.
     let keeps = || {
         let started = dossier.seen(Sign::Started, When::Any).into_iter();
@@ -161,9 +167,21 @@ fn reuses(dossier: &Dossier) -> Option<Idle> {
     Some(Idle { after, set: number.is_some(), cite: kept.map(|(_, cite)| cite) })
 }
 
-/// The number of idle connections that the hop was told to keep.
+/// The number of idle connections that the hop was told to keep, by a file that leads there.
 fn kept(dossier: &Dossier) -> Option<(i64, Cite)> {
-    wording::hop_limit(dossier, Limit::KeepAliveConnections)
+    let stack = dossier.incident.hop.stack();
+    let dials = dossier.dials();
+    let kept = dossier.settings(|it| match it.what {
+        What::Limit { limit: Limit::KeepAliveConnections, value }
+            if it.product.stack() == stack =>
+        {
+            Some(value)
+        }
+        _ => None,
+    });
+    let leads =
+        |cite: &Cite| dials.is_empty() || dials.iter().any(|it| it.cite.source == cite.source);
+    kept.into_iter().find(|(_, cite)| leads(cite))
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
