@@ -7,6 +7,7 @@ mod files;
 #[cfg(test)]
 mod testing;
 
+pub(crate) use self::keepalive_race::{closes_by_default, reuses_by_default};
 use crate::report::{Cure, Risk, Step};
 use evidence::Testimony;
 use files::{Fact, Files};

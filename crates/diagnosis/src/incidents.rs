@@ -1,9 +1,10 @@
 //! Failures grouped to incidents: those of one hop, upstream and wire fault without a long pause.
 
 use crate::clocks::Clocks;
-use crate::dossier::Cite;
+use crate::dossier::{Cite, Index};
 use evidence::{
-    GAP, Group, Key, Kind, Product, Run, Scheme, Sign, Stack, Testimony, Ticket, What, ticket_group,
+    GAP, Group, Key, Kind, Product, Run, Scheme, Sign, Stack, Testimony, Ticket, What, address,
+    ticket_group,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -109,6 +110,48 @@ impl Incident {
         }
     }
 
+    /// Whether these failures are what the others come from: a proxy that sets its servers aside
+    /// does so for failures that came before, and these are the first of them.
+    pub(crate) fn led_to(&self, other: &Incident, index: &Index) -> bool {
+        let hop = self.hop.stack() == other.hop.stack();
+        let service =
+            self.service == other.service || self.service.is_none() || other.service.is_none();
+        let before = match (self.first, other.first) {
+            (Some(a), Some(b)) => a <= b,
+            _ => self.opens_before(other),
+        };
+        other.sign == Sign::NoLiveUpstream
+            && sets_aside(self.sign)
+            && hop
+            && service
+            && before
+            && self.near(other)
+            && self.same_group(other, index)
+    }
+
+    /// Where there are no times, the order of the lines.
+    fn opens_before(&self, other: &Incident) -> bool {
+        match (self.cites.first(), other.cites.first()) {
+            (Some(a), Some(b)) if a.source == b.source => a.offset <= b.offset,
+            _ => true,
+        }
+    }
+
+    fn same_group(&self, other: &Incident, index: &Index) -> bool {
+        let (Some(ours), Some(theirs)) = (&self.upstream, &other.upstream) else { return true };
+        let members = index.members(theirs);
+        let group = |it: &str| it.split_once('/').map_or(it, |it| it.0).to_owned();
+        match members.is_empty() {
+            false => members.iter().any(|(it, ..)| it == ours) || group(ours) == group(theirs),
+            // HAProxy names both by their backend; elsewhere nothing tells them apart.
+            true => {
+                !ours.contains('/')
+                    || address::socket(ours).is_some()
+                    || group(ours) == group(theirs)
+            }
+        }
+    }
+
     fn near(&self, other: &Incident) -> bool {
         match (self.first.zip(self.last), other.first.zip(other.last)) {
             (Some((a, b)), Some((c, d))) => a < d + GAP && c < b + GAP,
@@ -142,6 +185,25 @@ fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     }
 }
 
+/// Failures for which proxies set a server aside: all but those of the group itself, and those that
+/// say that it was not asked.
+fn sets_aside(sign: Sign) -> bool {
+    use Sign::*;
+    let of_the_proxy = matches!(
+        sign,
+        NoLiveUpstream
+            | NoEndpoints
+            | NoCluster
+            | QueueTimedOut
+            | ConnectionLimit
+            | CircuitOpen
+            | ConnectionTableFull
+            | RouteWrong
+            | ProxyLoop
+    );
+    sign.kind() == Kind::Wire && !of_the_proxy
+}
+
 /// `localhost` is 127.0.0.1 for who compares addresses.
 fn same_machine(upstream: &str) -> String {
     match upstream.strip_prefix("localhost") {
@@ -169,6 +231,7 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
     let mut answers = of_kind(|it| it == Kind::Answer);
     let only = only_proxy(testimony);
     answers.iter_mut().for_each(|it| made_by(it, &keys, only));
+    answers.retain(|it| !was_refused(it, &keys, clocks));
     attach(&mut incidents, answers);
     let acts: Vec<Incident> =
         of_kind(|it| it == Kind::Act).into_iter().filter(|it| is_accident(it.sign)).collect();
@@ -222,6 +285,30 @@ fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)], only: Option<Product>
     };
     answer.hop = maker;
     answer.status = Some(status);
+}
+
+/// Whether each of these answers was a refusal by a limit of the hop that gave it: the caller's
+/// doing, whatever the status (nginx says 503 unless it is told to say 429).
+fn was_refused(answer: &Incident, keys: &[(&Key, &Group)], clocks: &Clocks) -> bool {
+    if answer.sign == Sign::RelayedError || answer.upstream.is_some() {
+        return false;
+    }
+    let refusals = keys.iter().filter(|(key, _)| {
+        let service =
+            key.service == answer.service || key.service.is_none() || answer.service.is_none();
+        key.sign == Sign::RateLimited && key.product.stack() == answer.hop.stack() && service
+    });
+    let around = |key: &Key, run: &Run| {
+        let shift = clocks.shift(key.source);
+        let span = answer.first.zip(answer.last).filter(|_| run.opening.at.is_some());
+        span.is_none_or(|(first, last)| {
+            run.first + shift <= last + SLACK && first <= run.last + shift + SLACK
+        })
+    };
+    let counts = refusals.flat_map(|(key, group)| {
+        group.all_runs().filter(|run| around(key, run)).map(|run| run.count)
+    });
+    counts.sum::<u64>() >= answer.failed
 }
 
 /// The product behind the word of a `Server` header or an error page.

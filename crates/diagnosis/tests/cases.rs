@@ -12,18 +12,6 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
 
 /// Cases on which the engine is wrong today. Who makes one right takes it out.
 const KNOWN_WRONG: &[&str] = &[
-    "bad_chunk/apache",
-    "health_check_timeout/haproxy",
-    "health_check_wrong_port_or_scheme/haproxy",
-    "keepalive_race/gunicorn-gthread-post",
-    "keepalive_race/uvicorn-post",
-    "no_failure/nginx-limit-req",
-    "process_down/envoy-gunicorn-stopped",
-    "process_down/gunicorn-killed-whole",
-    "process_down/gunicorn-stopped",
-    "process_down/haproxy-check-refused",
-    "process_down/nginx-no-live-upstreams",
-    "process_down/uvicorn-stopped-haproxy",
 ];
 
 struct Case {

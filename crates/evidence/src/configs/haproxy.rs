@@ -318,6 +318,10 @@ impl<'t> Reading<'t> {
                 "check" => {
                     self.add(What::HealthCheck { path: None, port: None, scheme: None }, name);
                 }
+                "port" if next.parse::<u16>().is_ok() => self.add(
+                    What::HealthCheck { path: None, port: next.parse().ok(), scheme: None },
+                    quote,
+                ),
                 "check-ssl" => self.add(
                     What::HealthCheck { path: None, port: None, scheme: Some(Scheme::Https) },
                     name,
@@ -373,6 +377,12 @@ mod tests {
              HealthCheck { path: None, port: None, scheme: None }",
         );
         check_config("", "timeout server 50s", "HAProxy: Limit Read 50000");
+        check_config(
+            "",
+            "server app1 192.0.2.1:88 port 9000",
+            "HAProxy: Member { group: \"\", address: \"192.0.2.1:88\", disabled: false }; Dials 192.0.2.1:88 Unknown; \
+             HealthCheck { path: None, port: Some(9000), scheme: None }",
+        );
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(super) const ERROR: Reader = Reader {
         "Starting gunicorn",
         "Listening at: ",
         "Booting worker",
+        "Using worker: ",
         "WORKER TIMEOUT",
         "Worker (pid:",
         "Worker graceful timeout",
@@ -59,6 +60,7 @@ const RULES: &[Rule] = &[
     rule("«WORKER TIMEOUT»", Sign::WorkerTimedOut),
     rule("Booting worker with pid: {pid}", Sign::WorkerBooted),
     rule("Booting worker", Sign::WorkerBooted),
+    rule("Using worker: {detail}", Sign::Started),
     rule("«Starting gunicorn» {_}.", Sign::Started),
     guess("Worker (pid:{pid}) was sent SIGKILL! Perhaps out of memory?", Sign::WorkerKilled),
     rule("Worker (pid:{pid}) was sent SIGKILL!", Sign::WorkerKilled),
@@ -223,6 +225,7 @@ mod tests {
                 "Listening upstream=http://127.0.0.1:8000 | Listening at: http://127.0.0.1:8000",
             ),
             ("[INFO] Booting worker with pid: 9", "WorkerBooted | Booting worker with pid: 9"),
+            ("[INFO] Using worker: gthread", "Started detail=gthread | Using worker: gthread"),
             ("[INFO] Handling signal: term", "ShuttingDown | Handling signal: term"),
         ] {
             check(&format!("{P}{line}"), &format!("gunicorn: {want}"));
@@ -298,7 +301,7 @@ mod tests {
         ));
         check_nothing("Starting gunicorn.service...");
         check_nothing("INFO:shop:WORKER TIMEOUT (pid:5588)");
-        check_nothing(&format!("{P}[INFO] Using worker: sync"));
+        check_nothing("INFO:shop:Using worker: sync");
         check_nothing(&format!("{P}[INFO] user said WORKER TIMEOUT (pid:1)"));
     }
 

@@ -352,7 +352,8 @@ fn proxied<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
         let rest = message[span_of(message, text).end..].trim_start();
         let address = rest.split(' ').next().filter(|it| !it.is_empty() && !it.starts_with('/'));
         let sign = how(parts.code)?;
-        return Some(Said { upstream: address, ..new(sign, with_code(parts, text)) });
+        let number = unreadable(parts.code).filter(|_| sign == Sign::BodyCut);
+        return Some(Said { upstream: address, number, ..new(sign, with_code(parts, text)) });
     }
     answers(parts).or_else(|| balance(message)).or_else(|| secure(parts))
 }
@@ -379,6 +380,13 @@ const WAITING: [(&str, How); 6] = [
     ("error reading response", body_sign),
     ("Tunnel timed out", |_| Some(Sign::BodyStalled)),
 ];
+
+/// The end of the stream inside a body is 70008 (`Partial results are valid but processing is
+/// incomplete`). 20014 is what mod_http's filter gives for framing that it cannot read
+/// (modules/http/http_filters.c), and mod_ssl for a record.
+fn unreadable(code: Option<Code>) -> Option<i64> {
+    (code == Some(Code::System(20014))).then_some(20014)
+}
 
 fn body_sign(code: Option<Code>) -> Option<Sign> {
     Some(match code {
