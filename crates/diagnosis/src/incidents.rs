@@ -207,7 +207,7 @@ fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)]) {
 
 /// The product behind the word of a `Server` header or an error page.
 fn server(word: &str) -> Option<Product> {
-    const WORDS: [(&str, Product); 20] = [
+    const WORDS: [(&str, Product); 22] = [
         ("openresty", Product::OpenResty),
         ("nginx", Product::Nginx),
         ("envoy", Product::Envoy),
@@ -218,6 +218,8 @@ fn server(word: &str) -> Option<Product> {
         ("traefik", Product::Traefik),
         ("caddy", Product::Caddy),
         ("squid", Product::Squid),
+        ("h2o", Product::H2o),
+        ("nghttpx", Product::Nghttpx),
         ("kong", Product::Kong),
         ("apisix", Product::Apisix),
         ("gunicorn", Product::Gunicorn),
@@ -392,13 +394,30 @@ fn share(incident: &Incident, testimony: &Testimony, clocks: &Clocks) -> Option<
 
 /// The one still going on with the most failures that clients saw; if none is, the one with the
 /// most; ties go to the newest.
+///
+/// That no server is left follows from what happened to the servers: where that is seen as often, it
+/// comes first.
 fn order(incidents: &mut [Incident], newest: Option<i64>) {
-    incidents.sort_by_key(|it| {
+    let faults: Vec<(Stack, Option<i64>, u64)> = incidents
+        .iter()
+        .filter(|it| it.sign.kind() == Kind::Wire && it.sign != Sign::NoLiveUpstream)
+        .map(|it| (it.hop.stack(), it.first, it.seen()))
+        .collect();
+    let follows = |it: &Incident| {
+        let before = faults.iter().filter(|(hop, first, _)| {
+            let time = it.first.zip(*first).is_some_and(|(a, b)| b <= a && a - b < GAP);
+            *hop == it.hop.stack() && time
+        });
+        let sum = before.map(|(.., seen)| seen).sum::<u64>();
+        it.sign == Sign::NoLiveUpstream && sum > 0 && sum >= it.seen()
+    };
+    incidents.sort_by_cached_key(|it| {
         let ongoing = it.last.zip(newest).is_some_and(|(last, newest)| newest - last < GAP);
         std::cmp::Reverse((
             it.of_requests() && !it.was_absorbed(),
             it.sign.kind() != Kind::Answer || it.hop.stack() != Stack::Caller,
             ongoing || newest.is_none(),
+            !follows(it),
             it.seen(),
             it.last,
         ))

@@ -23,14 +23,17 @@ mod gcp;
 mod go;
 mod goodgate;
 mod gunicorn;
+mod h2o;
 mod haproxy;
 mod heroku;
+mod hitch;
 mod hypercorn;
 mod java;
 mod kernel;
 mod kubernetes;
 mod linkerd;
 mod logfmt;
+mod nghttpx;
 mod nginx;
 mod node;
 mod pasted;
@@ -90,6 +93,9 @@ pub static READERS: &[Reader] = &[
     envoy::LOG,
     envoy::BODY,
     linkerd::LOG,
+    h2o::LOG,
+    nghttpx::LOG,
+    hitch::LOG,
     go::LOG,
     go::PANIC,
     go::ERROR,

@@ -284,15 +284,32 @@ fn code_of(text: &str) -> Option<(&'static str, Sign)> {
         ("ERR_SSL_WRONG_VERSION_NUMBER", Sign::TlsToPlain),
         ("wrong version number", Sign::TlsToPlain),
         ("EPROTO", Sign::TlsFailed),
-        ("HPE_HEADER_OVERFLOW", Sign::HeadTooBig),
-        ("HPE_INVALID_CONTENT_LENGTH", Sign::LengthInvalid),
-        ("HPE_UNEXPECTED_CONTENT_LENGTH", Sign::LengthAndChunked),
-        ("HPE_INVALID_CHUNK_SIZE", Sign::ChunkBad),
-        ("HPE_INVALID_HEADER_TOKEN", Sign::HeaderBad),
-        ("HPE_INVALID_CONSTANT", Sign::NotHttp),
-        ("HPE_", Sign::ProtocolError),
     ];
-    CODES.iter().find(|(words, _)| text.contains(words)).copied()
+    CODES.iter().chain(PARSER).find(|(words, _)| text.contains(words)).copied()
+}
+
+/// The codes of http_parser and llhttp, which other proxies use too.
+const PARSER: &[(&str, Sign)] = &[
+    ("HPE_HEADER_OVERFLOW", Sign::HeadTooBig),
+    ("HPE_INVALID_CONTENT_LENGTH", Sign::LengthInvalid),
+    ("HPE_UNEXPECTED_CONTENT_LENGTH", Sign::LengthAndChunked),
+    ("HPE_INVALID_TRANSFER_ENCODING", Sign::CodingUnknown),
+    ("HPE_INVALID_CHUNK_SIZE", Sign::ChunkBad),
+    ("HPE_INVALID_HEADER_TOKEN", Sign::HeaderBad),
+    ("HPE_CR_EXPECTED", Sign::HeaderBad),
+    ("HPE_LF_EXPECTED", Sign::HeaderBad),
+    ("HPE_UNEXPECTED_SPACE", Sign::HeaderBad),
+    ("HPE_INVALID_STATUS", Sign::StatusLineBad),
+    ("HPE_INVALID_VERSION", Sign::StatusLineBad),
+    ("HPE_INVALID_CONSTANT", Sign::NotHttp),
+    ("HPE_INVALID_EOF_STATE", Sign::HeadPartial),
+    ("HPE_CLOSED_CONNECTION", Sign::LengthLong),
+    ("HPE_", Sign::ProtocolError),
+];
+
+/// What a code of the parser says of an answer.
+pub(super) fn parser_sign(code: &str) -> Option<Sign> {
+    PARSER.iter().find(|(known, _)| code.starts_with(known)).map(|(_, sign)| *sign)
 }
 
 /// The first line of an error: words that only Node writes, or a frame of JavaScript below.
