@@ -25,7 +25,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::text::{Claim, RULES_OUT, Text, When};
-use evidence::{Sign, address};
+use evidence::{Product, Sign, address};
 use exchange::{CertificateFault, ConnectFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -81,8 +81,28 @@ fn fix(case: &Case) -> Vec<Fix> {
 fn reason(dossier: &Dossier) -> Vec<Claim> {
     match dossier.dials_loopback() {
         true => vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())],
-        false => Vec::new(),
+        false => moved(dossier).into_iter().collect(),
     }
+}
+
+/// The container has another address than the one that is dialled, of the same network.
+fn moved(dossier: &Dossier) -> Option<Claim> {
+    let dialled = dossier.dialled();
+    let dialled = dialled.first()?;
+    let host = address::host(&dialled.to);
+    let octets = |it: &str| it.parse::<std::net::Ipv4Addr>().ok().map(|it| it.octets());
+    let [a, b, ..] = octets(host)?;
+    let seen = dossier.seen(Sign::Resolved, When::Any);
+    let mut of_network = seen.iter().filter(|it| {
+        it.key.product == Product::Docker
+            && it.detail().and_then(octets).is_some_and(|it| it[..2] == [a, b])
+    });
+    let now = of_network.next()?;
+    if now.detail() == Some(host) || of_network.any(|it| it.detail() == Some(host)) {
+        return None;
+    }
+    let says = format!("the container has the address {} now", now.detail()?);
+    Some(Claim::new(5.5, says, vec![now.cite(), dialled.cite.clone()]))
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

@@ -283,6 +283,8 @@ struct Reading<'t, I: Iterator<Item = Option<&'t str>>> {
 struct Block<'t> {
     name: &'t str,
     argument: &'t str,
+    /// Something stands in it.
+    filled: bool,
 }
 
 impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
@@ -311,7 +313,7 @@ impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
             let name = self.names.next().flatten();
             self.places.service(name);
         }
-        self.blocks.push(Block { name, argument });
+        self.blocks.push(Block { name, argument, filled: false });
     }
 
     fn close(&mut self) {
@@ -319,8 +321,15 @@ impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
             self.deeper -= 1;
             return;
         }
-        if self.blocks.pop().is_some_and(|it| it.name == "server") {
-            self.places.service(None);
+        let Some(block) = self.blocks.pop() else { return };
+        match block.name {
+            "server" => self.places.service(None),
+            "upstream" if !block.filled && !block.argument.is_empty() => {
+                let quote = self.places.between(block.name, block.argument);
+                let name = format!("a server in {}", block.argument);
+                self.places.add(What::Missing { name }, quote);
+            }
+            _ => {}
         }
     }
 
@@ -331,6 +340,9 @@ impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
     fn directive(&mut self, name: &'t str, values: &[&'t str], quote: &'t str) {
         let value = values.first().copied().unwrap_or_default();
         let second = values.get(1).copied().unwrap_or_default();
+        if let Some(block) = self.blocks.last_mut() {
+            block.filled = true;
+        }
         if let Some(group) = self.group() {
             return self.in_upstream(group, name, values, quote);
         }

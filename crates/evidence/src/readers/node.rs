@@ -125,6 +125,7 @@ pub(super) const PROXY: Reader = Reader {
         "http proxy error",
         "ws proxy error",
         "Failed to proxy http",
+        "Request failed to proxy: ",
     ],
     fits: |line| proxied(line).is_some(),
     read: |line, sink| {
@@ -192,6 +193,7 @@ fn proxied<'a>(line: &'a Line<'a>) -> Option<Proxied<'a>> {
         "ws proxy error at ",
         "ws proxy error:",
         "Failed to proxy ",
+        "Request failed to proxy: ",
     ];
     let (head, after) = heads.iter().find_map(|it| Some((*it, rest.strip_prefix(it)?)))?;
     let target = after
@@ -205,6 +207,8 @@ fn proxied<'a>(line: &'a Line<'a>) -> Option<Proxied<'a>> {
     // below; a path is no word of a caller's that holds brackets and blanks.
     let tail = match target {
         Some(it) => &text[span(text, it).end..],
+        // Of local-ssl-proxy: nothing but the code.
+        None if head.starts_with("Request") => after,
         None => after.split_once(' ').map_or("", |it| it.1),
     };
     let mut sign = None;
@@ -549,6 +553,10 @@ mod tests {
         ] {
             check(line, want);
         }
+        check(
+            "Request failed to proxy: ECONNREFUSED",
+            "Node: ConnectRefused detail=ECONNREFUSED | Request failed to proxy",
+        );
         check_nothing("the caller sent Could not proxy request /x to http://a (ECONNREFUSED)");
         check(
             "[HPM] Error occurred while proxying request a/ECONNREFUSED to http://b:80/ [ECONNRESET]",

@@ -82,7 +82,7 @@ fn read(line: &Line, sink: &mut dyn Sink) {
 
 /// The platform's sentence after time and id, which are taken off in front.
 fn event(text: &str) -> Option<Event<'_>> {
-    let bare = after_ids(text);
+    let bare = behind_id(text, "Task timed out after ").unwrap_or_else(|| after_ids(text));
     let make = |sign, trust, words: &str| {
         Event::new(Product::AwsLambda, sign, trust, span_of(text, words))
     };
@@ -149,6 +149,13 @@ fn event(text: &str) -> Option<Event<'_>> {
 }
 
 /// Without `TIME ID `, `[ERROR] TIME\tID\t`, `RequestId: ID ` in front.
+fn behind_id<'a>(text: &'a str, words: &str) -> Option<&'a str> {
+    let at = text.find(words)?;
+    let id = text[..at].trim_end_matches([' ', '\t']).rsplit([' ', '\t']).next()?;
+    let is_id = id.len() == 36 && id.bytes().all(|it| it.is_ascii_hexdigit() || it == b'-');
+    (is_id && at < 200).then(|| &text[at..])
+}
+
 fn after_ids(text: &str) -> &str {
     let mut rest = text;
     for _ in 0..6 {

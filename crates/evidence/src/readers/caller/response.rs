@@ -17,6 +17,10 @@ pub(in crate::readers) const STATUS: Reader = Reader {
     read: |line, sink| {
         let Some((status, words)) = status(&line.text) else { return };
         if status < 500 {
+            if let Some((sign, below)) = doubled(line) {
+                let span = 0..below.text.trim_end().len();
+                sink.event_below(&below, Event::new(Product::Curl, sign, Trust::D, span));
+            }
             return;
         }
         let span = span_of(&line.text, words);
@@ -63,6 +67,32 @@ fn status(text: &str) -> Option<(u16, &str)> {
     let plain = reason.len() < 60
         && reason.bytes().all(|it| it.is_ascii_alphabetic() || b" -'()".contains(&it));
     Some((flat::status(number).filter(|_| plain)?, bare))
+}
+
+/// The header that makes the length of an answer unclear: a second one that says where it ends.
+fn doubled<'l>(line: &'l Line) -> Option<(Sign, crate::line::Below<'l>)> {
+    let (mut chunked, mut length) = (false, None);
+    for below in line.below().take(60) {
+        let text = below.text.trim();
+        let text = text.strip_prefix("< ").unwrap_or(text);
+        let Some((name, value)) = text.split_once(':') else { return None };
+        let value = value.trim().to_owned();
+        if name.eq_ignore_ascii_case("transfer-encoding") {
+            if chunked || length.is_some() {
+                let sign = if chunked { Sign::CodingTwice } else { Sign::LengthAndChunked };
+                return Some((sign, below));
+            }
+            chunked = true;
+        } else if name.eq_ignore_ascii_case("content-length") {
+            // Twice the same is taken by most.
+            if chunked || length.as_ref().is_some_and(|it| *it != value) {
+                let sign = if chunked { Sign::LengthAndChunked } else { Sign::LengthTwice };
+                return Some((sign, below));
+            }
+            length = Some(value);
+        }
+    }
+    None
 }
 
 /// The `Server` header among the next lines, up to the empty line.
@@ -115,8 +145,22 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_says_its_length_twice_is_told() {
+        check(
+            "HTTP/1.1 200\ntransfer-encoding: chunked\nvary: Origin\nTransfer-Encoding: chunked\n\n395",
+            "curl: CodingTwice | Transfer-Encoding: chunked",
+        );
+        check(
+            "< HTTP/1.1 200 OK\n< Content-Length: 5\n< Transfer-Encoding: chunked\n<",
+            "curl: LengthAndChunked | < Transfer-Encoding: chunked",
+        );
+    }
+
+    #[test]
     fn good_answers_and_prose_say_nothing() {
         check_nothing("< HTTP/1.1 200 OK");
+        check_nothing("HTTP/1.1 200\ncontent-length: 5\ncontent-length: 5\n\nhello");
+        check_nothing("HTTP/1.1 200\ncontent-length: 5\n\ntransfer-encoding: chunked\n");
         check_nothing("GET /HTTP/1.1 502 Bad Gateway");
         check_nothing("Server: the box that we bought last year, and moved.");
     }

@@ -21,9 +21,22 @@ pub(crate) const NAMES: Reader = Reader {
         "\tIN\tA",
         " IN A",
         "has address ",
+        "IPAddress",
     ],
-    fits: |line| line.ident.is_none() && found(line).is_some(),
+    fits: |line| line.ident.is_none() && (found(line).is_some() || inspected(line).is_some()),
     read: |line, sink| {
+        if let Some((name, below)) = inspected(line) {
+            let start = below.text.len() - below.text.trim_start().len();
+            let address = below.text.trim();
+            let span = start..start + address.len();
+            sink.event_below(
+                &below,
+                Event::new(Product::Docker, Sign::Resolved, Trust::B, span)
+                    .upstream(Some(name))
+                    .detail(Some(address)),
+            );
+            return;
+        }
         let Some(it) = found(line) else { return };
         sink.event(
             Event::new(Product::Shell, it.sign, Trust::C, span_of(&line.text, it.words))
@@ -40,6 +53,21 @@ struct Found<'a> {
     words: &'a str,
     name: Option<Cow<'a, str>>,
     detail: Option<&'a str>,
+}
+
+/// `docker inspect NAME --format '{{…IPAddress}}'`, with the address that it printed below.
+fn inspected<'l>(line: &'l Line) -> Option<(&'l str, crate::line::Below<'l>)> {
+    let (before, rest) = line.text.split_once("docker inspect ")?;
+    if before.len() > 80 || !rest.contains("IPAddress") {
+        return None;
+    }
+    let named = |it: &&str| {
+        let plain = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.');
+        !it.starts_with('-') && it.bytes().all(plain)
+    };
+    let name = rest.split_ascii_whitespace().find(named)?;
+    let below = line.below().next()?;
+    is_ip(below.text.trim()).then_some((name, below))
 }
 
 fn code(word: &str) -> Option<Sign> {
