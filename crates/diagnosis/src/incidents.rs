@@ -263,7 +263,8 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
         let same_hop = |it: &&mut Incident| {
             let hop = it.hop.stack() == answer.hop.stack()
                 || answer.hop.stack() == Stack::Unknown
-                || matches!(answer.hop.stack(), Stack::Caller);
+                || matches!(answer.hop.stack(), Stack::Caller)
+                || is_of_saved_head(it);
             let service =
                 it.service == answer.service || it.service.is_none() || answer.service.is_none();
             hop && service && it.sign.kind() != Kind::Answer && it.near(&answer)
@@ -278,6 +279,8 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
             [] => incidents.push(answer),
             _ if relayed => incidents.push(answer),
             [one] => {
+                // The head was saved by a caller; the one who refused it is the hop.
+                one.hop = if is_of_saved_head(one) { answer.hop } else { one.hop };
                 let saw = answer.client_saw.unwrap_or(answer.failed);
                 one.client_saw = sum(one.client_saw, Some(saw));
                 one.status = one.status.or(answer.status);
@@ -292,6 +295,12 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
             }
         }
     }
+}
+
+/// A fault that stands in the head of an answer which a caller saved.
+fn is_of_saved_head(it: &Incident) -> bool {
+    it.hop.stack() == Stack::Caller
+        && matches!(it.sign, Sign::CodingTwice | Sign::LengthTwice | Sign::LengthAndChunked)
 }
 
 /// Acts that are a failure by themselves, even where no request is seen to fail.

@@ -522,6 +522,20 @@ mod tests {
     use crate::testing::check_config;
 
     #[test]
+    fn a_group_without_a_server_lacks_one() {
+        check_config(
+            "default.conf",
+            "# app\nupstream app.example.com {\n}\nserver {\n  location / {\n    proxy_pass http://app.example.com;\n  }\n}\n",
+            "nginx: Missing { name: \"a server in app.example.com\" }; Dials app.example.com Http",
+        );
+        check_config(
+            "",
+            "upstream app {\n  include /etc/nginx/servers;\n}\nserver { listen 80; }",
+            "nginx: Listens :80",
+        );
+    }
+
+    #[test]
     fn a_whole_file_is_read_with_its_servers_and_groups() {
         check_config(
             "nginx.conf",

@@ -570,5 +570,5 @@ fn itself<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
         return Some(Said { detail: address, ..new(sign, with_code(parts, message)) });
     }
     let (text, sign) = TABLE.iter().find(|(it, _)| message.starts_with(it))?;
-    Some(new(*sign, &message[..text.len()]))
+    Some(new(*sign, message[..text.len()].trim_end()))
 }

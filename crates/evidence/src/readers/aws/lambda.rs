@@ -273,6 +273,11 @@ mod tests {
             "AWS Lambda: WorkerTimedOut number=3000 | Task timed out after 3.00 seconds",
         );
         check(
+            "  6:55:25am INFO 2026-11-20T15:16:30.064Z b5b3a1f0-1111-4222-8333-444455556666 Task timed out after 18.02 seconds",
+            "AWS Lambda: WorkerTimedOut number=18020 | Task timed out after 18.02 seconds",
+        );
+        check_nothing("the user said that his Task timed out after 3.00 seconds");
+        check(
             "RequestId: b5b3a1f0-1111-4222-8333-444455556666 Error: Runtime exited with error: signal: \
              killed Runtime.ExitError",
             "AWS Lambda: ProcessKilled number=9 | Error: Runtime exited with error: signal: killed",

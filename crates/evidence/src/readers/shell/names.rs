@@ -174,6 +174,16 @@ mod tests {
     use crate::testing::{check, check_nothing};
 
     #[test]
+    fn the_address_of_a_container_stands_below_the_command() {
+        check(
+            "$ docker inspect shop-app-1 --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'\n192.0.2.9\n",
+            "Docker: Resolved upstream=shop-app-1 detail=192.0.2.9 | 192.0.2.9",
+        );
+        check_nothing("docker inspect shop-app-1 --format '{{.IPAddress}}'\nno such object");
+        check_nothing("docker inspect shop-app-1\n192.0.2.9");
+    }
+
+    #[test]
     fn failures_name_what_was_asked() {
         check(
             "** server can't find shop.internal: NXDOMAIN",
