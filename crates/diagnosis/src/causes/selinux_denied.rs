@@ -51,7 +51,6 @@ pub(super) static CAUSE: Cause = Cause {
         reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 

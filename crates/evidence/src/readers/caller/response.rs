@@ -75,7 +75,7 @@ fn doubled<'l>(line: &'l Line) -> Option<(Sign, crate::line::Below<'l>)> {
     for below in line.below().take(60) {
         let text = below.text.trim();
         let text = text.strip_prefix("< ").unwrap_or(text);
-        let Some((name, value)) = text.split_once(':') else { return None };
+        let (name, value) = text.split_once(':')?;
         let value = value.trim().to_owned();
         if name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || length.is_some() {
