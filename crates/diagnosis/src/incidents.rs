@@ -313,7 +313,7 @@ fn was_refused(answer: &Incident, keys: &[(&Key, &Group)], clocks: &Clocks) -> b
 
 /// The product behind the word of a `Server` header or an error page.
 fn server(word: &str) -> Option<Product> {
-    const WORDS: [(&str, Product); 20] = [
+    const WORDS: [(&str, Product); 22] = [
         ("openresty", Product::OpenResty),
         ("nginx", Product::Nginx),
         ("envoy", Product::Envoy),
@@ -324,6 +324,8 @@ fn server(word: &str) -> Option<Product> {
         ("traefik", Product::Traefik),
         ("caddy", Product::Caddy),
         ("squid", Product::Squid),
+        ("h2o", Product::H2o),
+        ("nghttpx", Product::Nghttpx),
         ("kong", Product::Kong),
         ("apisix", Product::Apisix),
         ("gunicorn", Product::Gunicorn),
@@ -403,7 +405,8 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
                 || answer.hop.stack() == Stack::Unknown
                 // A caller who asked the app itself saw what the proxy did not take.
                 || it.hop.stack() == Stack::Caller && answer.hop.stack().is_proxy()
-                || matches!(answer.hop.stack(), Stack::Caller);
+                || matches!(answer.hop.stack(), Stack::Caller)
+                || is_of_saved_head(it);
             let service =
                 it.service == answer.service || it.service.is_none() || answer.service.is_none();
             hop && service && it.sign.kind() != Kind::Answer && it.near(&answer)
@@ -418,6 +421,8 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
             [] => incidents.push(answer),
             _ if relayed => incidents.push(answer),
             [one] => {
+                // The head was saved by a caller; the one who refused it is the hop.
+                one.hop = if is_of_saved_head(one) { answer.hop } else { one.hop };
                 let saw = answer.client_saw.unwrap_or(answer.failed);
                 one.client_saw = sum(one.client_saw, Some(saw));
                 one.status = one.status.or(answer.status);
@@ -435,6 +440,12 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
             }
         }
     }
+}
+
+/// A fault that stands in the head of an answer which a caller saved.
+fn is_of_saved_head(it: &Incident) -> bool {
+    it.hop.stack() == Stack::Caller
+        && matches!(it.sign, Sign::CodingTwice | Sign::LengthTwice | Sign::LengthAndChunked)
 }
 
 /// Acts that are a failure by themselves, even where no request is seen to fail.
@@ -538,7 +549,7 @@ fn share(incident: &Incident, testimony: &Testimony, clocks: &Clocks) -> Option<
 
 /// Whether these failures are why the proxy had no server left at the other ones: its own host did
 /// not let it connect, about as often, just then. No server is to blame for that.
-fn sets_aside(first: &Incident, then: &Incident) -> bool {
+fn denied_before(first: &Incident, then: &Incident) -> bool {
     use Sign::*;
     let denied = matches!(
         first.sign,
@@ -553,20 +564,37 @@ fn sets_aside(first: &Incident, then: &Incident) -> bool {
 
 /// The one still going on with the most failures that clients saw; if none is, the one with the
 /// most; ties go to the newest.
+///
+/// That no server is left follows from what happened to the servers: where that is seen as often, it
+/// comes first.
 fn order(incidents: &mut [Incident], newest: Option<i64>) {
-    let follows: BTreeSet<(Option<i64>, u64)> = incidents
+    let aside: BTreeSet<(Option<i64>, u64)> = incidents
         .iter()
         .filter(|it| it.sign == Sign::NoLiveUpstream)
-        .filter(|it| incidents.iter().any(|other| sets_aside(other, it)))
+        .filter(|it| incidents.iter().any(|other| denied_before(other, it)))
         .map(|it| (it.last, it.failed))
         .collect();
-    incidents.sort_by_key(|it| {
+    let faults: Vec<(Stack, Option<i64>, u64)> = incidents
+        .iter()
+        .filter(|it| it.sign.kind() == Kind::Wire && it.sign != Sign::NoLiveUpstream)
+        .map(|it| (it.hop.stack(), it.first, it.seen()))
+        .collect();
+    let follows = |it: &Incident| {
+        let before = faults.iter().filter(|(hop, first, _)| {
+            let time = it.first.zip(*first).is_some_and(|(a, b)| b <= a && a - b < GAP);
+            *hop == it.hop.stack() && time
+        });
+        let sum = before.map(|(.., seen)| seen).sum::<u64>();
+        it.sign == Sign::NoLiveUpstream && sum > 0 && sum >= it.seen()
+    };
+    incidents.sort_by_cached_key(|it| {
         let ongoing = it.last.zip(newest).is_some_and(|(last, newest)| newest - last < GAP);
         std::cmp::Reverse((
             it.of_requests() && !it.was_absorbed(),
             it.sign.kind() != Kind::Answer || it.hop.stack() != Stack::Caller,
-            it.sign != Sign::NoLiveUpstream || !follows.contains(&(it.last, it.failed)),
+            it.sign != Sign::NoLiveUpstream || !aside.contains(&(it.last, it.failed)),
             ongoing || newest.is_none(),
+            !follows(it),
             it.seen(),
             it.last,
         ))

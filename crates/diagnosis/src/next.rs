@@ -154,10 +154,7 @@ pub(crate) const LOOKS: &[Look] = &[
         run: |it| {
             let upstream = dialled(it)?;
             let port = address::port(upstream)?;
-            Some((
-                hop_host(it),
-                format!("time nc -vz -w 10 {} {port}", address::host(upstream)),
-            ))
+            Some((hop_host(it), format!("time nc -vz -w 10 {} {port}", address::host(upstream))))
         },
     },
     Look {
@@ -191,9 +188,8 @@ pub(crate) const LOOKS: &[Look] = &[
         needs: None,
         run: |it| {
             let name = it.incident.detail.as_deref().or(it.upstream()).map(address::host)?;
-            (!address::is_ip(name) && is_name(name)).then(|| {
-                (hop_host(it), format!("getent hosts {name} || dig {name}"))
-            })
+            (!address::is_ip(name) && is_name(name))
+                .then(|| (hop_host(it), format!("getent hosts {name} || dig {name}")))
         },
     },
     Look {
@@ -251,10 +247,7 @@ pub(crate) const LOOKS: &[Look] = &[
         needs: None,
         run: |it| {
             let path = it.upstream().and_then(address::socket).filter(|it| is_plain(it))?;
-            Some((
-                hop_host(it),
-                format!("namei -l {path}; sudo ausearch -m avc -ts recent"),
-            ))
+            Some((hop_host(it), format!("namei -l {path}; sudo ausearch -m avc -ts recent")))
         },
     },
     Look {

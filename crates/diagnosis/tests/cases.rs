@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
 
 /// Cases on which the engine is wrong today. Who makes one right takes it out.
-const KNOWN_WRONG: &[&str] = &[
-];
+const KNOWN_WRONG: &[&str] = &[];
 
 struct Case {
     /// `CAUSE/NAME`.

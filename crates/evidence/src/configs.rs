@@ -13,6 +13,7 @@ mod environment;
 mod envoy;
 mod gunicorn;
 mod haproxy;
+mod iptables;
 mod kong;
 mod kubernetes;
 mod nginx;
@@ -43,6 +44,7 @@ pub static CONFIGS: &[Config] = &[
     varnish::VARNISH,
     nginx::NGINX,
     haproxy::HAPROXY,
+    iptables::IPTABLES,
     caddy::CADDY,
     kong::KONG,
     apisix::APISIX,

@@ -219,19 +219,18 @@ impl Layers {
             line.text = Cow::Owned(without_colours(&line.text));
             line.inset = None;
         }
+        // `... ` at the start: people leave out what comes before the telling words.
+        let elided = ["... ", "\u{2026} ", "[...] "].iter().find(|it| line.text.starts_with(**it));
+        if let Some(mark) = elided {
+            line = line.from(mark.len());
+        }
         if self == Layers::NONE {
             return line;
         }
         for _ in 0..DEPTH {
             let Some((_, peeled)) = self.peel(&line.text, year) else { break };
             match peeled.inner {
-                Inner::From(inset) => {
-                    line.inset = line.inset.map(|it| it + inset);
-                    line.text = match line.text {
-                        Cow::Borrowed(text) => Cow::Borrowed(&text[inset..]),
-                        Cow::Owned(text) => Cow::Owned(text[inset..].to_owned()),
-                    };
-                }
+                Inner::From(inset) => line = line.from(inset),
                 Inner::Decoded(text) => {
                     line.inset = None;
                     line.text = Cow::Owned(text);
@@ -298,6 +297,14 @@ mod tests {
         if let Some(inset) = line.inset {
             assert_eq!(&raw[inset..], text);
         }
+    }
+
+    #[test]
+    fn what_was_left_out_at_the_start_is_no_part_of_a_line() {
+        check("... [error] x", None, "[error] x");
+        check("[...] boom", None, "boom");
+        check("...gracefully killing workers", None, "...gracefully killing workers");
+        check("\t... 12 more", None, "\t... 12 more");
     }
 
     #[test]

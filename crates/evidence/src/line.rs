@@ -72,6 +72,15 @@ impl<'a> Line<'a> {
         Line { before, ..self }
     }
 
+    /// The same line without its first bytes, which end between two letters.
+    pub(crate) fn from(self, inset: usize) -> Line<'a> {
+        let text = match self.text {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[inset..]),
+            Cow::Owned(text) => Cow::Owned(text[inset..].to_owned()),
+        };
+        Line { text, inset: self.inset.map(|it| it + inset), ..self }
+    }
+
     /// The lines before this one that come from the same process, unwrapped alike, nearest first:
     /// the head of the block or table that the line stands in.
     pub fn preceding(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {

@@ -36,6 +36,9 @@ products! {
     Nginx: Nginx "nginx" IngressNginx "ingress-nginx" OpenResty "OpenResty" Kong "Kong" Apisix "APISIX";
     Apache: Apache "Apache";
     HaProxy: HaProxy "HAProxy";
+    H2o: H2o "h2o";
+    Nghttpx: Nghttpx "nghttpx";
+    Hitch: Hitch "Hitch";
     Envoy: Envoy "Envoy" Istio "Istio" Linkerd "Linkerd";
     Traefik: Traefik "Traefik";
     Caddy: Caddy "Caddy";
@@ -129,6 +132,9 @@ pub enum Stack {
     Nginx,
     Apache,
     HaProxy,
+    H2o,
+    Nghttpx,
+    Hitch,
     Envoy,
     Traefik,
     Caddy,
@@ -169,6 +175,9 @@ impl Stack {
             Stack::Nginx
                 | Stack::Apache
                 | Stack::HaProxy
+                | Stack::H2o
+                | Stack::Nghttpx
+                | Stack::Hitch
                 | Stack::Envoy
                 | Stack::Traefik
                 | Stack::Caddy

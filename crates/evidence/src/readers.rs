@@ -24,8 +24,10 @@ mod gcp;
 mod go;
 mod goodgate;
 mod gunicorn;
+mod h2o;
 mod haproxy;
 mod heroku;
+mod hitch;
 mod hypercorn;
 mod iis;
 mod java;
@@ -33,6 +35,7 @@ mod kernel;
 mod kubernetes;
 mod linkerd;
 mod logfmt;
+mod nghttpx;
 mod nginx;
 mod node;
 mod pasted;
@@ -93,6 +96,9 @@ pub static READERS: &[Reader] = &[
     envoy::LOG,
     envoy::BODY,
     linkerd::LOG,
+    h2o::LOG,
+    nghttpx::LOG,
+    hitch::LOG,
     go::LOG,
     go::PANIC,
     go::ERROR,

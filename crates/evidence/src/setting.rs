@@ -204,6 +204,13 @@ pub enum What {
     Restricts {
         label: String,
     },
+    /// A rule of the host's packet filter that drops or rejects, all packets of a chain or those to a
+    /// port.
+    Blocks {
+        chain: String,
+        port: Option<u16>,
+        rejects: bool,
+    },
     /// A subset of a mesh's host: defined by a rule, or only named by a route.
     Subset {
         host: String,

@@ -78,8 +78,18 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     if dossier.dials_loopback() {
         return vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())];
     }
-    let Some(it) = bound(dossier) else { return Vec::new() };
-    if dossier.dialled().is_empty() && dossier.hop_in_container().is_none() {
+    let dialled = dossier.dialled();
+    let Some(it) = bound(dossier) else {
+        // In a container of its own, an app that keeps to its loopback is refused to all others.
+        let inside = dialled.first().filter(|it| crate::reach::is_container_address(&it.to));
+        let other = dossier.listeners_behind().is_empty();
+        let claim = |it: &crate::reach::Dialled| {
+            let says = "another container is dialled, where a loopback is not the proxy's";
+            Claim::new(2.6, says, vec![it.cite.clone()])
+        };
+        return inside.filter(|_| other).map(claim).into_iter().collect();
+    };
+    if dialled.is_empty() && dossier.hop_in_container().is_none() {
         return Vec::new();
     }
     let says = format!(

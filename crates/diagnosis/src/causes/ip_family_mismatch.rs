@@ -112,6 +112,21 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+/// Node 17 and later dial `::1` for `localhost`, and the app listens on 127.0.0.1 alone.
+fn by_name(dossier: &Dossier) -> Option<Claim> {
+    if dossier.incident.hop.stack() != Stack::Node || dossier.sign() != Sign::ConnectRefused {
+        return None;
+    }
+    let dials = dossier.dials();
+    let dial = dials.into_iter().find(|it| address::host(it.to) == "localhost")?;
+    let there = dossier.listeners_behind().into_iter().find(|it| {
+        address::host(&it.address) == "127.0.0.1"
+            && address::port(&it.address) == address::port(dial.to)
+    })?;
+    let says = "Node dials `::1` first for `localhost`, where nothing listens";
+    Some(Claim::new(5.0, says, vec![there.cite, dial.cite]))
+}
+
 /// An IPv6 address was dialled, and it is IPv6 that fails.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
     let other = |(dial, there): (Cite, Listener)| {
@@ -125,6 +140,9 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     };
     if let Some(found) = of_other_family(dossier) {
         return other(found);
+    }
+    if let Some(claim) = by_name(dossier) {
+        return vec![claim];
     }
     let Some(it) = dossier.dialled().into_iter().find(|it| address::is_ipv6(&it.to)) else {
         return vec![Claim::new(RULES_OUT, "no IPv6 address was dialled", Vec::new())];

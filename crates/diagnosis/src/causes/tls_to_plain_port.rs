@@ -111,6 +111,12 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         return pairs;
     }
     let dial = dossier.dials().into_iter().find(|it| it.scheme == Scheme::Https);
+    if let Some(it) = &dial
+        && it.to.starts_with("unix:")
+    {
+        let says = "TLS is spoken to a unix socket, on which apps speak plain HTTP";
+        return vec![Claim::new(6.0, says, vec![it.cite.clone()])];
+    }
     let plain = dossier.listener_there().filter(|it| it.scheme == Scheme::Http);
     match (dial, plain) {
         (Some(dial), Some(it)) => vec![Claim::new(

@@ -111,6 +111,15 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         claims.push(Claim::new(5.0, "no address was found on a network in common", vec![it.cite]));
     }
     claims.extend(two_networks(dossier));
+    // nginx-proxy and its like write a group without a server where they see no network in common.
+    let lacking = dossier.settings(|it| match &it.what {
+        What::Missing { name } if name.starts_with("a server in ") => Some(()),
+        _ => None,
+    });
+    if let Some((_, cite)) = lacking.into_iter().next() {
+        let says = "no address was written for the group: none was found on a network in common";
+        claims.push(Claim::new(4.5, says, vec![cite]));
+    }
     let host = dialled.first().map(|it| address::host(&it.to).to_owned());
     let networks = dossier.settings(|it| match &it.what {
         What::Network { name } => Some((it.service.clone()?, name.clone())),

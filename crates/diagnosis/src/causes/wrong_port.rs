@@ -24,7 +24,7 @@ use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::text::{Claim, DECIDES, RULES_OUT, Text};
 use crate::{platform, wording};
-use evidence::{Product, Sign, address};
+use evidence::{Product, Sign, What, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -42,6 +42,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::ConnectFailed, 0.1),
             (Sign::NoLiveUpstream, 0.005),
             (Sign::Answered502, 0.06),
+            (Sign::Answered504, 0.005),
         ],
         reason,
         says,
@@ -82,7 +83,7 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
             vec![there.cite],
         )];
     }
-    let mut claims = Vec::new();
+    let mut claims: Vec<Claim> = without_port(dossier).into_iter().collect();
     let dialled = dossier.dialled();
     let ports: Vec<u16> = dialled.iter().filter_map(|it| address::port(&it.to)).collect();
     let targets = dossier.target_ports();
@@ -127,6 +128,25 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         claims.push(Claim::new(DECIDES, says, vec![it.cite]));
     }
     claims
+}
+
+/// HAProxy dials the port that the client used where the line of a server names none.
+fn without_port(dossier: &Dossier) -> Option<Claim> {
+    let servers = dossier.settings(|it| match &it.what {
+        What::Member { address, disabled: false, .. } if it.product == Product::HaProxy => {
+            let named = address.contains(['$', '@', '/', '%', ':']) || address.is_empty();
+            (!named).then_some(())
+        }
+        _ => None,
+    });
+    let bound = dossier.settings(|it| match &it.what {
+        What::Listens { address, .. } if it.product == Product::HaProxy => address::port(address),
+        _ => None,
+    });
+    let (_, server) = servers.into_iter().next()?;
+    let (port, door) = bound.into_iter().next()?;
+    let says = format!("without a port HAProxy dials the one that the client used, such as {port}");
+    Some(Claim::new(4.0, says, vec![server, door]))
 }
 
 /// A listener on another port than these.
@@ -240,6 +260,18 @@ mod tests {
     #[test]
     fn a_socket_file_has_no_port() {
         check_not("connect: socket_stale | to=unix:/run/app.sock", "wrong_port");
+    }
+
+    #[test]
+    fn a_server_without_a_port_gets_that_of_the_client() {
+        let report = crate::testing::explained(&[
+            (
+                "haproxy.cfg",
+                "frontend web\n    bind *:8080\n    default_backend app\nbackend app\n    server a 192.0.2.7\n",
+            ),
+            ("page.txt", "504 Gateway Time-out\n"),
+        ]);
+        assert_eq!(report.candidates.first().map(|it| it.cause.as_str()), Some("wrong_port"));
     }
 
     #[test]

@@ -360,6 +360,16 @@ mod tests {
     }
 
     #[test]
+    fn a_tls_front_and_a_file_server_are_read() {
+        check_config(
+            "commands.txt",
+            "python3 -m http.server --bind 127.0.0.1 9000\nsudo local-ssl-proxy --source 443 --target 9000\n",
+            "the shell: Runs { command: \"python3 -m http.server --bind 127.0.0.1 9000\" }; Listens 127.0.0.1:9000; \
+             Runs { command: \"sudo local-ssl-proxy --source 443 --target 9000\" }; Dials localhost:9000 Http",
+        );
+    }
+
+    #[test]
     fn procfiles_are_read() {
         check_config(
             "Procfile",

@@ -171,6 +171,7 @@ pub(super) const PROXY: Reader = Reader {
         "http proxy error",
         "ws proxy error",
         "Failed to proxy http",
+        "Request failed to proxy: ",
     ],
     fits: |line| proxied(line).is_some(),
     read: |line, sink| {
@@ -238,6 +239,7 @@ fn proxied<'a>(line: &'a Line<'a>) -> Option<Proxied<'a>> {
         "ws proxy error at ",
         "ws proxy error:",
         "Failed to proxy ",
+        "Request failed to proxy: ",
     ];
     let (head, after) = heads.iter().find_map(|it| Some((*it, rest.strip_prefix(it)?)))?;
     let target = after
@@ -251,6 +253,8 @@ fn proxied<'a>(line: &'a Line<'a>) -> Option<Proxied<'a>> {
     // below; a path is no word of a caller's that holds brackets and blanks.
     let tail = match target {
         Some(it) => &text[span(text, it).end..],
+        // Of local-ssl-proxy: nothing but the code.
+        None if head.starts_with("Request") => after,
         None => after.split_once(' ').map_or("", |it| it.1),
     };
     let mut sign = None;
@@ -330,15 +334,32 @@ fn code_of(text: &str) -> Option<(&'static str, Sign)> {
         ("ERR_SSL_WRONG_VERSION_NUMBER", Sign::TlsToPlain),
         ("wrong version number", Sign::TlsToPlain),
         ("EPROTO", Sign::TlsFailed),
-        ("HPE_HEADER_OVERFLOW", Sign::HeadTooBig),
-        ("HPE_INVALID_CONTENT_LENGTH", Sign::LengthInvalid),
-        ("HPE_UNEXPECTED_CONTENT_LENGTH", Sign::LengthAndChunked),
-        ("HPE_INVALID_CHUNK_SIZE", Sign::ChunkBad),
-        ("HPE_INVALID_HEADER_TOKEN", Sign::HeaderBad),
-        ("HPE_INVALID_CONSTANT", Sign::NotHttp),
-        ("HPE_", Sign::ProtocolError),
     ];
-    CODES.iter().find(|(words, _)| text.contains(words)).copied()
+    CODES.iter().chain(PARSER).find(|(words, _)| text.contains(words)).copied()
+}
+
+/// The codes of http_parser and llhttp, which other proxies use too.
+const PARSER: &[(&str, Sign)] = &[
+    ("HPE_HEADER_OVERFLOW", Sign::HeadTooBig),
+    ("HPE_INVALID_CONTENT_LENGTH", Sign::LengthInvalid),
+    ("HPE_UNEXPECTED_CONTENT_LENGTH", Sign::LengthAndChunked),
+    ("HPE_INVALID_TRANSFER_ENCODING", Sign::CodingUnknown),
+    ("HPE_INVALID_CHUNK_SIZE", Sign::ChunkBad),
+    ("HPE_INVALID_HEADER_TOKEN", Sign::HeaderBad),
+    ("HPE_CR_EXPECTED", Sign::HeaderBad),
+    ("HPE_LF_EXPECTED", Sign::HeaderBad),
+    ("HPE_UNEXPECTED_SPACE", Sign::HeaderBad),
+    ("HPE_INVALID_STATUS", Sign::StatusLineBad),
+    ("HPE_INVALID_VERSION", Sign::StatusLineBad),
+    ("HPE_INVALID_CONSTANT", Sign::NotHttp),
+    ("HPE_INVALID_EOF_STATE", Sign::HeadPartial),
+    ("HPE_CLOSED_CONNECTION", Sign::LengthLong),
+    ("HPE_", Sign::ProtocolError),
+];
+
+/// What a code of the parser says of an answer.
+pub(super) fn parser_sign(code: &str) -> Option<Sign> {
+    PARSER.iter().find(|(known, _)| code.starts_with(known)).map(|(_, sign)| *sign)
 }
 
 /// The first line of an error: words that only Node writes, or a frame of JavaScript below.
@@ -711,6 +732,10 @@ mod tests {
         ] {
             check(line, want);
         }
+        check(
+            "Request failed to proxy: ECONNREFUSED",
+            "Node: ConnectRefused detail=ECONNREFUSED | Request failed to proxy",
+        );
         check_nothing("the caller sent Could not proxy request /x to http://a (ECONNREFUSED)");
         check(
             "[HPM] Error occurred while proxying request a/ECONNREFUSED to http://b:80/ [ECONNRESET]",

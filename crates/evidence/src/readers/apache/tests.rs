@@ -263,3 +263,22 @@ fn words_of_openssl_belong_to_the_side_that_the_lines_beside_them_name() {
          hostname app.example.com",
     );
 }
+
+#[test]
+fn a_unix_socket_is_no_host_and_a_start_that_fails_is_told() {
+    says(
+        "(103)Software caused connection abort: [client 192.0.2.1:5] AH01102: error reading status line from remote server httpd-UDS:0",
+        "Apache: Disconnected | error reading status line from remote server",
+    );
+    check(
+        "AH00526: Syntax error on line 5 of /etc/apache2/apache2.conf:",
+        "Apache: BootFailed | Syntax error on line",
+    );
+    check(
+        "[Fri Nov 20 15:16:30 2026] [proxy_ajp:error] [pid 7] (70007)The timeout specified has expired: AH00896: cping/cpong failed to 192.0.2.7:8009 (app)",
+        "Apache: HeadTimedOut | cping/cpong failed to",
+    );
+    check_nothing(
+        "[Fri Nov 20 15:16:30 2026] [core:info] [pid 7] [client 192.0.2.1:5] AH00128: File does not exist: /srv/Syntax error on line 5",
+    );
+}

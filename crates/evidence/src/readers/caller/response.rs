@@ -163,8 +163,22 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_says_its_length_twice_is_told() {
+        check(
+            "HTTP/1.1 200\ntransfer-encoding: chunked\nvary: Origin\nTransfer-Encoding: chunked\n\n395",
+            "curl: CodingTwice | Transfer-Encoding: chunked",
+        );
+        check(
+            "< HTTP/1.1 200 OK\n< Content-Length: 5\n< Transfer-Encoding: chunked\n<",
+            "curl: LengthAndChunked | < Transfer-Encoding: chunked",
+        );
+    }
+
+    #[test]
     fn good_answers_and_prose_say_nothing() {
         check_nothing("< HTTP/1.1 200 OK");
+        check_nothing("HTTP/1.1 200\ncontent-length: 5\ncontent-length: 5\n\nhello");
+        check_nothing("HTTP/1.1 200\ncontent-length: 5\n\ntransfer-encoding: chunked\n");
         check_nothing("GET /HTTP/1.1 502 Bad Gateway");
         check_nothing("Server: the box that we bought last year, and moved.");
     }

@@ -1,4 +1,4 @@
-//! `df`, and the mode of SELinux.
+//! `df`, the mode of SELinux, and its switches for proxies.
 
 use crate::event::Event;
 use crate::product::Product;
@@ -7,7 +7,7 @@ use crate::sign::Sign;
 use crate::trust::Trust;
 
 pub(crate) const DISKS: Reader = Reader {
-    name: "df and getenforce",
+    name: "df, getenforce and getsebool",
     product: Product::Shell,
     hooks: &[
         "100% ",
@@ -15,7 +15,8 @@ pub(crate) const DISKS: Reader = Reader {
         "Permissive",
         "SELinux status:",
         "Current mode:",
-        "httpd_can_network_connect ",
+        "httpd_can_network_",
+        "haproxy_connect_any",
     ],
     fits: |line| line.ident.is_none() && found(&line.text).is_some(),
     read: |line, sink| {
@@ -26,7 +27,7 @@ pub(crate) const DISKS: Reader = Reader {
                 .detail(detail),
         );
     },
-    source: "coreutils df(1); getenforce(8), sestatus(8)",
+    source: "coreutils df(1); getenforce(8), sestatus(8), getsebool(8), semanage-boolean(8)",
     example: "/dev/sda1        40G   40G     0 100% /",
 };
 
@@ -54,11 +55,20 @@ fn full(text: &str) -> Found<'_> {
     Some((Sign::AppDiskFull, words, None, Some(mount)))
 }
 
-/// `httpd_can_network_connect --> off` of getsebool: whether web servers may connect out.
+/// `httpd_can_network_connect --> off`, `httpd_can_network_connect    off` (sestatus -b) and
+/// `httpd_can_network_connect  (off  ,  off)  Allow …` (semanage boolean -l): the switches that let a
+/// proxy connect to the network.
 fn switch(text: &str) -> Found<'_> {
+    const NAMES: [&str; 3] =
+        ["httpd_can_network_connect", "httpd_can_network_relay", "haproxy_connect_any"];
     let text = text.trim();
-    let value = text.strip_prefix("httpd_can_network_connect --> ")?;
-    matches!(value, "on" | "off").then_some((Sign::SelinuxMode, text, None, Some(text)))
+    let name = NAMES.iter().find(|it| text.starts_with(**it))?;
+    let rest = text[name.len()..].strip_prefix([' ', '\t'])?.trim_start();
+    let state = rest.strip_prefix("--> ").or_else(|| rest.strip_prefix('(')).unwrap_or(rest);
+    let state = ["off", "on"].iter().find(|it| state.starts_with(**it))?;
+    let told = rest.starts_with("--> ") || rest.starts_with('(') || rest == *state;
+    let end = text.len() - rest.len() + rest.find(state)? + state.len();
+    told.then(|| (Sign::SelinuxMode, &text[..end], Some(*name), Some(*state)))
 }
 
 /// `Enforcing` alone, or `Current mode:   enforcing`.
@@ -91,10 +101,22 @@ mod tests {
 
     #[test]
     fn the_mode_of_selinux_is_a_state() {
-        let off = "httpd_can_network_connect --> off";
-        check(off, &format!("the shell: SelinuxMode detail={off} | {off}"));
         check_nothing("set httpd_can_network_connect --> off");
         check("Enforcing", "the shell: SelinuxMode detail=Enforcing | Enforcing");
         check_nothing("Enforcing the rules");
+        for line in [
+            "httpd_can_network_connect --> off",
+            "httpd_can_network_connect      (off",
+            "httpd_can_network_connect      off",
+        ] {
+            check(
+                line,
+                &format!(
+                    "the shell: SelinuxMode who=httpd_can_network_connect detail=off | {line}"
+                ),
+            );
+        }
+        check_nothing("httpd_can_network_connect_db --> off");
+        check_nothing("httpd_can_network_connect off is what I have");
     }
 }
