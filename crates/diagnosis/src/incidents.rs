@@ -547,33 +547,12 @@ fn share(incident: &Incident, testimony: &Testimony, clocks: &Clocks) -> Option<
     (all > 0).then_some(all)
 }
 
-/// Whether these failures are why the proxy had no server left at the other ones: its own host did
-/// not let it connect, about as often, just then. No server is to blame for that.
-fn denied_before(first: &Incident, then: &Incident) -> bool {
-    use Sign::*;
-    let denied = matches!(
-        first.sign,
-        ConnectDenied | ConnectNotPermitted | NoLocalPort | NoDescriptors | SocketDenied
-    );
-    denied
-        && first.hop.stack() == then.hop.stack()
-        && first.service == then.service
-        && first.near(then)
-        && then.seen() <= first.seen().saturating_mul(4)
-}
-
 /// The one still going on with the most failures that clients saw; if none is, the one with the
 /// most; ties go to the newest.
 ///
 /// That no server is left follows from what happened to the servers: where that is seen as often, it
 /// comes first.
 fn order(incidents: &mut [Incident], newest: Option<i64>) {
-    let aside: BTreeSet<(Option<i64>, u64)> = incidents
-        .iter()
-        .filter(|it| it.sign == Sign::NoLiveUpstream)
-        .filter(|it| incidents.iter().any(|other| denied_before(other, it)))
-        .map(|it| (it.last, it.failed))
-        .collect();
     let faults: Vec<(Stack, Option<i64>, u64)> = incidents
         .iter()
         .filter(|it| it.sign.kind() == Kind::Wire && it.sign != Sign::NoLiveUpstream)
@@ -592,7 +571,6 @@ fn order(incidents: &mut [Incident], newest: Option<i64>) {
         std::cmp::Reverse((
             it.of_requests() && !it.was_absorbed(),
             it.sign.kind() != Kind::Answer || it.hop.stack() != Stack::Caller,
-            it.sign != Sign::NoLiveUpstream || !aside.contains(&(it.last, it.failed)),
             ongoing || newest.is_none(),
             !follows(it),
             it.seen(),

@@ -271,10 +271,6 @@ fn a_unix_socket_is_no_host_and_a_start_that_fails_is_told() {
         "Apache: Disconnected | error reading status line from remote server",
     );
     check(
-        "AH00526: Syntax error on line 5 of /etc/apache2/apache2.conf:",
-        "Apache: BootFailed | Syntax error on line",
-    );
-    check(
         "[Fri Nov 20 15:16:30 2026] [proxy_ajp:error] [pid 7] (70007)The timeout specified has expired: AH00896: cping/cpong failed to 192.0.2.7:8009 (app)",
         "Apache: HeadTimedOut | cping/cpong failed to",
     );

@@ -30,10 +30,6 @@ pub(in crate::readers) const PAGE: Reader = Reader {
         "Bad Gateway",
         "Gateway Time",
         "no available server",
-        "Client sent an HTTP request to an HTTPS server",
-        "The plain HTTP request was sent to HTTPS port",
-        "speaking plain HTTP to an SSL-enabled server port",
-        "This combination of host and port requires TLS",
     ],
     fits: |line| page(&line.text).is_some(),
     read: |line, sink| {
@@ -148,22 +144,6 @@ fn page(text: &str) -> Option<Page<'_>> {
             words: &bare[..words.len()],
             status: *status,
             server: Some(server),
-        });
-    }
-    // What a server answers to a plain request on its TLS port, and whoever dialled it passes on.
-    const PLAIN: [&str; 4] = [
-        "Client sent an HTTP request to an HTTPS server",
-        "The plain HTTP request was sent to HTTPS port",
-        "You're speaking plain HTTP to an SSL-enabled server port",
-        "This combination of host and port requires TLS",
-    ];
-    let titled = bare.strip_prefix("400 ").unwrap_or(bare);
-    if let Some(words) = PLAIN.iter().find(|it| titled.starts_with(*it)) {
-        return Some(Page {
-            sign: Sign::PlainToTlsPort,
-            words: &titled[..words.len()],
-            status: None,
-            server: None,
         });
     }
     if let Some(rest) = bare.strip_prefix("HTTP Error ") {
