@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
 
-/// Cases on which the engine is wrong today. Who makes one right takes it out.
-const KNOWN_WRONG: &[&str] = &[];
-
 struct Case {
     /// `CAUSE/NAME`.
     name: String,
@@ -104,26 +101,9 @@ fn last(path: &Path) -> &str {
 
 #[test]
 fn why_names_what_was_done_to_real_servers() {
-    let mut wrong = Vec::new();
-    let mut repaired = Vec::new();
-    for case in cases() {
-        let known = KNOWN_WRONG.contains(&case.name.as_str());
-        match case.complaint(&case.report()) {
-            Some(complaint) if !known => wrong.push(complaint),
-            None if known => repaired.push(case.name),
-            _ => {}
-        }
-    }
+    let complaints = cases().into_iter().filter_map(|it| it.complaint(&it.report()));
+    let wrong: Vec<String> = complaints.collect();
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(repaired.is_empty(), "right now, to be taken out of KNOWN_WRONG: {repaired:?}");
-}
-
-#[test]
-fn every_known_wrong_case_exists() {
-    let names: Vec<String> = cases().into_iter().map(|it| it.name).collect();
-    for known in KNOWN_WRONG {
-        assert!(names.iter().any(|it| it == known), "{known} is no case");
-    }
 }
 
 #[test]

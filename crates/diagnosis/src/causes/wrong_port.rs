@@ -146,7 +146,7 @@ fn without_port(dossier: &Dossier) -> Option<Claim> {
     let (_, server) = servers.into_iter().next()?;
     let (port, door) = bound.into_iter().next()?;
     let says = format!("without a port HAProxy dials the one that the client used, such as {port}");
-    Some(Claim::new(4.0, says, vec![server, door]))
+    Some(Claim::new(5.5, says, vec![server, door]))
 }
 
 /// A listener on another port than these.
