@@ -43,7 +43,7 @@ pub(crate) fn proxy(dossier: &Dossier) -> Hop {
 /// Where the proxy runs.
 pub(crate) fn hop_host(dossier: &Dossier) -> String {
     match dossier.incident.hop {
-        Product::Unknown | Product::Page => "the proxy's host".to_owned(),
+        Product::Unknown | Product::Page | Product::AccessLog => "the proxy's host".to_owned(),
         _ => format!("the {} host", dossier.hop()),
     }
 }
@@ -203,8 +203,27 @@ pub(crate) fn module(dossier: &Dossier) -> &'static str {
     }
 }
 
+/// The host and port that the proxy dials: those of the failures, else the only ones of its
+/// configuration.
+pub(crate) fn dialled<'a>(dossier: &Dossier<'a>) -> Option<&'a str> {
+    let plain = |it: &&str| is_plain(it) && address::port(it).is_some();
+    let seen = dossier.upstream().filter(plain);
+    seen.or_else(|| {
+        let stack = dossier.incident.hop.stack();
+        let dials = dossier.dials().into_iter().filter(|it| it.product.stack() == stack);
+        let mut addresses = dials.map(|it| it.to).filter(plain);
+        let first = addresses.next()?;
+        addresses.all(|it| it == first).then_some(first)
+    })
+}
+
 /// The bytes that the upstream answers, as they are.
 pub(crate) fn raw(dossier: &Dossier, text: &str) -> Step {
+    Step::look(text, bytes(dossier)).at(hop_host(dossier))
+}
+
+/// Shows the bytes that the upstream answers to the simplest request.
+pub(crate) fn bytes(dossier: &Dossier) -> String {
     let ask = "printf 'GET / HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n'";
     let to = match dossier.upstream() {
         Some(it) => match address::socket(it) {
@@ -216,7 +235,7 @@ pub(crate) fn raw(dossier: &Dossier, text: &str) -> Step {
         },
         None => "HOST PORT".to_owned(),
     };
-    Step::look(text, format!("{ask} | nc -w 5 {to} | head -c 2000 | cat -v")).at(hop_host(dossier))
+    format!("{ask} | nc -w 5 {to} | head -c 2000 | cat -v")
 }
 
 /// The app has to be corrected, and how to see that it was.

@@ -7,6 +7,7 @@ mod files;
 #[cfg(test)]
 mod testing;
 
+pub(crate) use self::keepalive_race::{closes_by_default, reuses_by_default};
 use crate::report::{Cure, Risk, Step};
 use evidence::Testimony;
 use files::{Fact, Files};
@@ -26,11 +27,14 @@ mod localhost_in_container;
 mod mtls_policy_mismatch;
 mod no_health_check;
 mod no_live_upstreams;
+mod not_restarted;
 mod process_hung;
 mod proxy_connection_table_full;
 mod proxy_protocol_mismatch;
 mod request_header_too_big_for_upstream;
 mod resolver_missing;
+mod reuse_always;
+mod script_outlives_worker;
 mod startup_not_ready;
 mod timeout_ladder_inverted;
 mod tls_to_plain_port;
@@ -85,6 +89,9 @@ static CHECKS: &[Check] = &[
     worker_pool_exhausted::CHECK,
     worker_oom_killed_cgroup::CHECK,
     no_health_check::CHECK,
+    not_restarted::CHECK,
+    reuse_always::CHECK,
+    script_outlives_worker::CHECK,
     header_too_big::CHECK,
 ];
 
@@ -236,6 +243,68 @@ mod tests {
         assert_eq!(files, CHECKS.len() + 2 - 1);
         for it in CHECKS {
             assert!(it.cause.bytes().all(|it| matches!(it, b'a'..=b'z' | b'0'..=b'9' | b'_')));
+        }
+    }
+
+    fn said(files: &[(&str, &str)]) -> Vec<String> {
+        let testimony = Testimony::of(files, evidence::Arrival::File, 2026);
+        assert!(!testimony.settings.is_empty(), "{files:?}");
+        examine(&testimony).iter().map(|it| format!("{}: {}", it.cause, it.statement)).collect()
+    }
+
+    const NGINX: &str = "user www-data;\nworker_rlimit_nofile 8192;\nevents { worker_connections 2048; }\nhttp {\n  upstream app {\n    server 127.0.0.1:8000;\n    keepalive 32;\n    keepalive_timeout 50s;\n  }\n  server {\n    listen 80;\n    server_name shop.example.com;\n    client_body_timeout 30s;\n    client_header_timeout 30s;\n    location / {\n      proxy_pass http://app;\n      proxy_http_version 1.1;\n      proxy_set_header Connection \"\";\n      proxy_set_header Host $host;\n      proxy_connect_timeout 5s;\n      proxy_read_timeout 65s;\n    }\n  }\n}\n";
+    const GUNICORN: &str = "bind = \"127.0.0.1:8000\"\nworkers = 4\nworker_class = \"gthread\"\nthreads = 4\ntimeout = 60\ngraceful_timeout = 60\nkeepalive = 75\n";
+    const UNIT: &str = "[Unit]\nAfter=network.target\n[Service]\nUser=shop\nExecStart=/srv/venv/bin/gunicorn --config /srv/gunicorn.conf.py shop:app\nRestart=on-failure\nRestartSec=1\nTimeoutStopSec=70\nLimitNOFILE=8192\n[Install]\nWantedBy=multi-user.target\n";
+    const HAPROXY: &str = "global\n    maxconn 2000\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n    timeout queue 30s\n    option httpchk GET /healthz\n    http-reuse safe\nfrontend web\n    bind :80\n    default_backend app\nbackend app\n    server app1 192.0.2.11:8000 check\n    server app2 192.0.2.12:8000 check\n";
+    const UVICORN: &str = "[Service]\nUser=shop\nExecStart=/srv/venv/bin/uvicorn shop:app --host 0.0.0.0 --port 8000 --timeout-keep-alive 75\nRestart=always\n";
+    const COMPOSE: &str = "services:\n  web:\n    image: nginx:1.27\n    restart: unless-stopped\n    ports: [\"80:80\"]\n    networks: [front]\n    depends_on:\n      app:\n        condition: service_healthy\n  app:\n    image: example/shop:1\n    command: gunicorn --bind 0.0.0.0:8000 --workers 4 --timeout 30 shop:app\n    restart: unless-stopped\n    networks: [front]\n    environment:\n      PGOPTIONS: -c statement_timeout=20s\n      DATABASE_URL: postgres://db:5432/shop\n    healthcheck:\n      test: [\"CMD\", \"curl\", \"-f\", \"http://localhost:8000/healthz\"]\n      timeout: 3s\n      start_period: 20s\n    mem_limit: 1g\n  db:\n    image: postgres:17\n    restart: unless-stopped\n    networks: [front]\n";
+    const BEFORE_COMPOSE: &str = "server {\n  listen 80;\n  server_name shop.example.com;\n  resolver 127.0.0.11 valid=10s;\n  set $app app:8000;\n  location / {\n    proxy_pass http://$app;\n    proxy_read_timeout 60s;\n  }\n}\n";
+    const MANIFEST: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: prod}\nspec:\n  selector: {app: shop}\n  ports:\n  - port: 80\n    targetPort: http\n---\napiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: staging}\nspec:\n  selector: {app: shop-next}\n  ports:\n  - port: 80\n    targetPort: 9000\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop, namespace: prod}\nspec:\n  replicas: 3\n  template:\n    metadata:\n      labels: {app: shop}\n    spec:\n      terminationGracePeriodSeconds: 60\n      containers:\n      - name: shop\n        image: example/shop:1\n        args: [gunicorn, --bind=0.0.0.0:8000, --worker-class=gthread, --threads=4, --timeout=30, --keep-alive=75, \"shop:app\"]\n        ports:\n        - {name: http, containerPort: 8000}\n        readinessProbe:\n          httpGet: {path: /healthz, port: http}\n          timeoutSeconds: 3\n        resources:\n          limits: {memory: 1Gi}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop, namespace: staging}\nspec:\n  template:\n    metadata:\n      labels: {app: shop-next}\n    spec:\n      containers:\n      - name: shop\n        image: example/shop:2\n        ports:\n        - containerPort: 9000\n---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: shop\n  namespace: prod\n  annotations:\n    nginx.ingress.kubernetes.io/proxy-read-timeout: \"60\"\nspec:\n  rules:\n  - host: shop.example.com\n    http:\n      paths:\n      - path: /\n        pathType: Prefix\n        backend:\n          service:\n            name: shop\n            port: {number: 80}\n";
+    const POOL: &str = "[www]\nuser = www-data\nlisten = /run/php/php-fpm.sock\nlisten.owner = www-data\nlisten.mode = 0660\npm = dynamic\npm.max_children = 20\nrequest_terminate_timeout = 55s\n";
+    const PHP: &str = "[PHP]\nmax_execution_time = 30\nmemory_limit = 256M\n";
+    const BEFORE_PHP: &str = "server {\n  listen 80;\n  server_name blog.example.com;\n  location ~ \\.php$ {\n    fastcgi_pass unix:/run/php/php-fpm.sock;\n    fastcgi_read_timeout 60s;\n  }\n}\n";
+
+    #[test]
+    fn nothing_is_said_of_sound_configurations() {
+        let none: &[String] = &[];
+        for files in [
+            &[("nginx.conf", NGINX), ("gunicorn.conf.py", GUNICORN), ("shop.service", UNIT)][..],
+            &[("haproxy.cfg", HAPROXY), ("shop.service", UVICORN)],
+            &[("compose.yml", COMPOSE), ("default.conf", BEFORE_COMPOSE)],
+            &[("shop.yaml", MANIFEST)],
+            &[("site.conf", BEFORE_PHP), ("www.conf", POOL), ("php.ini", PHP)],
+        ] {
+            assert_eq!(said(files), none, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_with_one_wrong_number_is_spoken_of() {
+        let slow = NGINX.replace("proxy_read_timeout 65s", "proxy_read_timeout 20s");
+        let late = COMPOSE.replace("statement_timeout=20s", "statement_timeout=90s");
+        let killed = PHP.replace("30", "300");
+        let once = UNIT.replace("Restart=on-failure\n", "");
+        for (files, cause) in [
+            (
+                &[("nginx.conf", &*slow), ("gunicorn.conf.py", GUNICORN)][..],
+                "timeout_ladder_inverted",
+            ),
+            (
+                &[
+                    ("compose.yml", &late),
+                    ("default.conf", &BEFORE_COMPOSE.replace("$app;", "app:8000;")),
+                ],
+                "timeout_ladder_inverted",
+            ),
+            (&[("www.conf", POOL), ("php.ini", &killed)], "worker_timeout_killed"),
+            (&[("shop.service", &once)], "process_down"),
+            (
+                &[("shop.yaml", &MANIFEST.replace("targetPort: 9000", "targetPort: 9001"))],
+                "k8s_target_port_mismatch",
+            ),
+        ] {
+            let said = said(files);
+            assert!(said.iter().any(|it| it.starts_with(cause)), "{cause}: {said:?}");
         }
     }
 

@@ -6,7 +6,8 @@ use crate::text::{Clue, When};
 use evidence::address::{self, authority};
 use evidence::clock::{MINUTE, SECOND};
 use evidence::{
-    Group, Key, Kind, Limit, Product, Run, Sample, Scheme, Setting, Sign, Testimony, Trust, What,
+    GAP, Group, Key, Kind, Limit, Product, Run, Sample, Scheme, Setting, Sign, Testimony, Trust,
+    What,
 };
 use std::collections::{BTreeSet, HashMap};
 
@@ -107,23 +108,90 @@ pub struct Dossier<'a> {
     pub(crate) without: Option<&'a str>,
 }
 
-/// Groups by sign, in a fixed order.
-pub struct Index<'a>(HashMap<Sign, Vec<(&'a Key, &'a Group)>>);
+/// An address, and the setting (with its source) that makes it a member of a group.
+type Member<'a> = (&'a str, u32, &'a Setting);
+
+/// What is looked up often, in a fixed order.
+pub struct Index<'a> {
+    signs: HashMap<Sign, Vec<(&'a Key, &'a Group)>>,
+    /// Members by the names under which logs speak of them: `shop`, and `shop/s1` of HAProxy.
+    members: HashMap<String, Vec<Member<'a>>>,
+    /// Where proxies send requests, by their logs and configurations.
+    dialled: BTreeSet<&'a str>,
+    /// What failed on the way to an upstream, the first of them.
+    faults: Vec<(&'a Key, &'a Group)>,
+}
+
+/// Faults beyond this are not looked at where one asks what else failed at a time.
+const FAULTS: usize = 128;
 
 impl<'a> Index<'a> {
     pub(crate) fn of(testimony: &'a Testimony) -> Index<'a> {
         let mut groups: Vec<(&Key, &Group)> = testimony.ledger.groups.iter().collect();
         groups.sort_unstable_by(|a, b| a.0.cmp(b.0));
-        let mut index: HashMap<Sign, Vec<(&Key, &Group)>> = HashMap::new();
+        let wire = groups.iter().filter(|(key, _)| key.sign.kind() == Kind::Wire);
+        let faults = wire.take(FAULTS).copied().collect();
+        let mut signs: HashMap<Sign, Vec<(&Key, &Group)>> = HashMap::new();
         for (key, group) in groups {
-            index.entry(key.sign).or_default().push((key, group));
+            signs.entry(key.sign).or_default().push((key, group));
         }
-        Index(index)
+        let mut members: HashMap<String, Vec<Member>> = HashMap::new();
+        for (source, it) in &testimony.settings {
+            let What::Member { group, address, disabled: false } = &it.what else { continue };
+            let member = (address.as_str(), *source, it);
+            if let Some(server) = server_name(it) {
+                members.entry(format!("{group}/{server}")).or_default().push(member);
+            }
+            members.entry(group.clone()).or_default().push(member);
+        }
+        let logged = testimony.ledger.groups.keys().filter_map(|it| {
+            let failed = matches!(it.sign.kind(), Kind::Wire | Kind::Cut | Kind::Answer);
+            it.upstream.as_deref().filter(|_| failed && it.product.stack().is_proxy())
+        });
+        let asked = testimony.settings.iter().filter_map(|(_, it)| match &it.what {
+            What::Dials { to: address, .. } | What::Member { address, .. } => {
+                Some(address.as_str())
+            }
+            _ => None,
+        });
+        let dialled = logged.chain(asked).collect();
+        Index { signs, members, dialled, faults }
     }
 
     fn of_sign(&self, sign: Sign) -> &[(&'a Key, &'a Group)] {
-        self.0.get(&sign).map_or(&[], Vec::as_slice)
+        self.signs.get(&sign).map_or(&[], Vec::as_slice)
     }
+
+    /// Whether some proxy sends requests to what listens on this address.
+    pub(crate) fn is_dialled(&self, address: &str) -> bool {
+        self.dialled.iter().any(|it| same_place(it, address) == Some(true))
+    }
+
+    pub(crate) fn is_group(&self, name: &str) -> bool {
+        !name.is_empty() && self.members.contains_key(name)
+    }
+
+    /// The members of a group, or the one server of it that is named.
+    pub(crate) fn members(&self, name: &str) -> &[Member<'a>] {
+        let group = || self.members.get(name.split_once('/')?.0);
+        let found = self.members.get(name).or_else(group).filter(|_| !name.is_empty());
+        found.map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether two addresses lead to the same socket of one machine: the same port or path. Nothing, where
+/// one of them has neither.
+fn same_place(a: &str, b: &str) -> Option<bool> {
+    let place = |it| (address::socket(it), address::port(it));
+    match (place(a), place(b)) {
+        ((None, None), _) | (_, (None, None)) => None,
+        (a, b) => Some(a == b),
+    }
+}
+
+/// The name of a server in its backend, which HAProxy's log gives: `server NAME ADDRESS`.
+fn server_name(setting: &Setting) -> Option<&str> {
+    (setting.product == Product::HaProxy).then(|| setting.quote.split_whitespace().nth(1)).flatten()
 }
 
 /// How far from a failure an act may lie that goes with it.
@@ -139,9 +207,15 @@ impl<'a> Dossier<'a> {
         self.incident.sign
     }
 
+    /// What was dialled: an address, where the line or a configuration says it, else the name that
+    /// the proxy has for it.
     #[must_use]
     pub fn upstream(&self) -> Option<&'a str> {
-        self.incident.upstream.as_deref()
+        let named = self.incident.upstream.as_deref()?;
+        match self.index.members(named) {
+            [(address, ..)] => Some(address),
+            _ => Some(named),
+        }
     }
 
     #[must_use]
@@ -167,6 +241,11 @@ impl<'a> Dossier<'a> {
     /// The product behind the hop, where its lines or settings were read.
     #[must_use]
     pub fn server_product(&self) -> Option<Product> {
+        // Of several, the one that said that it listens where requests went.
+        let there = self.listener_there().filter(|it| it.said).map(|it| it.product);
+        if let Some(it) = there.filter(|it| it.stack().runs_apps() && *it != Product::Unknown) {
+            return Some(it);
+        }
         let mut products: Vec<Product> = self
             .testimony
             .sources
@@ -282,6 +361,7 @@ impl<'a> Dossier<'a> {
                 _ if gap <= AROUND => 0.9,
                 When::Before if to <= last + AROUND => match self.undone(key, to, first) {
                     true => return None,
+                    false if first - to > GAP && self.claimed(from, to) => 0.1,
                     false => 0.9,
                 },
                 _ => return None,
@@ -292,15 +372,55 @@ impl<'a> Dossier<'a> {
         timed.chain(untimed).max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
+    /// Requests to another upstream failed around this time: what happened then is rather about them.
+    fn claimed(&self, from: i64, to: i64) -> bool {
+        let Some(ours) = self.upstream() else { return false };
+        self.index.faults.iter().any(|(key, group)| {
+            let theirs = key.upstream.as_deref();
+            let shift = self.clocks.shift(key.source);
+            theirs.is_some_and(|it| same_place(it, ours) == Some(false))
+                && group
+                    .runs
+                    .iter()
+                    .any(|it| it.first + shift < to + GAP && from < it.last + shift + GAP)
+        })
+    }
+
     /// A service was stopped on purpose before the last failure, and no process came up after that.
     pub(crate) fn stayed_down(&self) -> Option<Cite> {
-        let stopped = self.seen(Sign::ProcessStopped, When::Before).into_iter().next()?;
-        let at = stopped.run.opening.at? + self.clocks.shift(stopped.key.source);
+        let signs = [Sign::ProcessStopped, Sign::ShuttingDown].into_iter();
+        let mut stopped = signs.flat_map(|it| self.seen(it, When::Before));
+        let stopped = stopped.find(|it| it.key.product.stack() != self.incident.hop.stack())?;
         let came_up = UP.into_iter().flat_map(|it| self.index.of_sign(it)).any(|(up, group)| {
-            let shift = self.clocks.shift(up.source);
-            group.untimed.is_some() || group.runs.iter().any(|it| at <= it.last + shift)
+            self.link(up) > 0.0
+                && !self.listen_apart(up, stopped.key)
+                && group.all_runs().any(|it| self.follows(up, it, &stopped))
         });
         (!came_up).then(|| stopped.cite())
+    }
+
+    /// Two processes that listen on different addresses: one is not there in place of the other.
+    fn listen_apart(&self, one: &Key, other: &Key) -> bool {
+        let both = self.addresses_of(one).zip(self.addresses_of(other));
+        both.is_some_and(|(one, other)| {
+            one.iter().all(|a| other.iter().all(|b| same_place(a, b) == Some(false)))
+        })
+    }
+
+    /// Whether one of these lines came after what was seen. In one source the order of the lines
+    /// says it, where clocks count whole seconds or there are none.
+    fn follows(&self, key: &Key, run: &Run, seen: &Seen) -> bool {
+        let before = seen.run;
+        if key.source == seen.key.source {
+            return before.closing.place.offset < run.closing.place.offset;
+        }
+        match (run.opening.at, before.opening.at) {
+            (Some(_), Some(_)) => {
+                let shift = |it: &Key| self.clocks.shift(it.source);
+                before.first + shift(seen.key) < run.last + shift(key)
+            }
+            _ => true,
+        }
     }
 
     /// What happened was over before the failures began: the same process came up in between.
@@ -318,6 +438,14 @@ impl<'a> Dossier<'a> {
     fn link(&self, key: &Key) -> f32 {
         let incident = self.incident;
         if key.sign.kind() == Kind::Wire && key.sign != incident.sign {
+            // Who was spoken to wrongly tells of the same connection, not of another hop.
+            let told_by_listener = matches!(
+                key.sign,
+                Sign::UwsgiMismatch | Sign::PlainToTlsPort | Sign::ProxyHeaderMissing
+            );
+            if told_by_listener && key.product.stack() != incident.hop.stack() {
+                return 1.0;
+            }
             // A fault of another hop, seen at the same time.
             return if key.product.stack() == incident.hop.stack() { 0.5 } else { 0.8 };
         }
@@ -345,12 +473,14 @@ impl<'a> Dossier<'a> {
                 return 0.0;
             }
         }
-        // A process that listens elsewhere, while another one listens where we dial.
+        // A process that listens elsewhere, while another one listens where we dial, or where others
+        // dial.
         if key.product.stack().runs_apps()
-            && let Some(port) = address::port(ours)
-            && let Some(others) = self.ports_of(key)
-            && !others.contains(&port)
-            && self.some_other_source_listens(key, port)
+            && let Some(ours) = self.upstream()
+            && let Some(theirs) = self.addresses_of(key)
+            && theirs.iter().all(|it| same_place(it, ours) == Some(false))
+            && (self.some_other_source_listens(key, ours)
+                || theirs.iter().any(|it| self.index.is_dialled(it)))
         {
             return 0.0;
         }
@@ -374,19 +504,21 @@ impl<'a> Dossier<'a> {
         }) || matches!(on, "db" | "database" | "postgres" | "mysql" | "mariadb" | "redis" | "mongo")
     }
 
-    fn ports_of(&self, key: &Key) -> Option<Vec<u16>> {
-        let listening = self.index.of_sign(Sign::Listening).iter();
-        let ports: Vec<u16> = listening
+    /// Where the process that wrote this listens or wants to, as far as its own lines say.
+    fn addresses_of(&self, key: &Key) -> Option<Vec<&'a str>> {
+        let signs = [Sign::Listening, Sign::PortInUse, Sign::BindFailed].into_iter();
+        let addresses: Vec<&str> = signs
+            .flat_map(|it| self.index.of_sign(it))
             .filter(|(it, _)| it.source == key.source && it.service == key.service)
-            .filter_map(|(it, _)| address::port(it.upstream.as_deref()?))
+            .filter_map(|(it, _)| it.upstream.as_deref().or(it.detail.as_deref()))
             .collect();
-        (!ports.is_empty()).then_some(ports)
+        (!addresses.is_empty()).then_some(addresses)
     }
 
-    fn some_other_source_listens(&self, key: &Key, port: u16) -> bool {
+    fn some_other_source_listens(&self, key: &Key, address: &str) -> bool {
         self.index.of_sign(Sign::Listening).iter().any(|(it, _)| {
             (it.source, &it.service) != (key.source, &key.service)
-                && it.upstream.as_deref().and_then(address::port) == Some(port)
+                && it.upstream.as_deref().and_then(|it| same_place(it, address)) == Some(true)
         })
     }
 
@@ -453,6 +585,14 @@ impl<'a> Dossier<'a> {
     /// Where apps listen, by their logs and configurations.
     #[must_use]
     pub fn listeners(&self) -> Vec<Listener> {
+        let mut all = self.all_listeners();
+        all.retain(|it| it.product.stack() != self.incident.hop.stack());
+        all
+    }
+
+    /// The same, where it is the hop itself too.
+    #[must_use]
+    pub(crate) fn all_listeners(&self) -> Vec<Listener> {
         let said = self.index.of_sign(Sign::Listening).iter().filter_map(|(key, group)| {
             let address = key.upstream.as_deref()?;
             Some(Listener {
@@ -475,7 +615,7 @@ impl<'a> Dossier<'a> {
             }),
             _ => None,
         });
-        said.chain(asked).filter(|it| it.product.stack() != self.incident.hop.stack()).collect()
+        said.chain(asked).collect()
     }
 
     /// What shows that the hop runs in a container of its own.
@@ -483,7 +623,8 @@ impl<'a> Dossier<'a> {
     pub fn hop_in_container(&self) -> Option<Cite> {
         let stack = self.incident.hop.stack();
         let by_setting = self.testimony.settings.iter().find(|(_, it)| match &it.what {
-            What::InContainer => it.product.stack() == stack,
+            // A report that names no program is about the one that failed.
+            What::InContainer => it.product.stack() == stack || it.product == Product::Docker,
             What::Service { name } => name.contains(self.incident.hop.name()),
             _ => false,
         });

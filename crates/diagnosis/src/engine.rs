@@ -1,6 +1,7 @@
 //! From testimony to the report: picks the incident, ranks the catalogue against it, and says what
 //! that rests on.
 
+use crate::blanks;
 use crate::catalogue::{Cause, RetryClass, Side};
 use crate::clocks::Clocks;
 use crate::dossier::{Cite, Dossier, Index};
@@ -11,6 +12,7 @@ use crate::report::{
     Retry, SCHEMA, Step, Sufficiency, Verdict,
 };
 use crate::signs_on_wire::{status, wire};
+use crate::text::When;
 use crate::weigh::{Weighed, weigh};
 use crate::why::Question;
 use evidence::clock::{Zone, rfc3339};
@@ -44,9 +46,9 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
     let mut ids = ids;
     let incident = incidents.remove(at);
     let id = ids.remove(at);
-    let dossier =
-        Dossier { testimony, incident: &incident, clocks: &clocks, index: &index, without };
-    let mut report = Explained::of(&dossier).report(Some((&id, &incident)));
+    let about = |incident| Dossier { testimony, incident, clocks: &clocks, index: &index, without };
+    let dossier = about(root(&incident, &incidents, &index));
+    let mut report = Explained::of(&dossier, Some(&incident)).report(Some((&id, &incident)));
     if !failing || incident.was_absorbed() {
         absorbed(&mut report, &incident);
     }
@@ -54,12 +56,47 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
     report.left_out = incidents.len().saturating_sub(OTHERS) as u64;
     report.others = rest
         .take(OTHERS)
-        .map(|(incident, id)| {
-            let dossier = Dossier { testimony, incident, clocks: &clocks, index: &index, without };
-            Explained::of(&dossier).other(id)
+        .map(|(it, id)| {
+            let all = incidents.iter().chain([&incident]);
+            Explained::of(&about(root(it, all, &index)), Some(it)).other(id, it)
         })
         .collect();
     report
+}
+
+/// The incident that is to be explained for this one: the first failures that it comes from, else
+/// itself.
+fn root<'i>(
+    incident: &'i Incident,
+    all: impl IntoIterator<Item = &'i Incident>,
+    index: &Index,
+) -> &'i Incident {
+    let causes = all.into_iter().filter(|it| it.led_to(incident, index));
+    let first = |it: &&Incident| {
+        let offset = it.cites.first().map(|it| (it.source, it.offset));
+        (it.first.is_none(), it.first, offset)
+    };
+    causes.min_by_key(first).unwrap_or(incident)
+}
+
+/// Where the first failures may have passed, but the proxy goes on not to ask, that is the cause as
+/// likely as what was behind them.
+fn kept_aside(dossier: &Dossier, failed: &Incident, weighed: &mut Vec<Weighed>) {
+    /// Its odds against all that explains the first failures.
+    const ODDS: f32 = 1.0;
+    /// As long as proxies set a server aside at the least (`fail_timeout` of nginx).
+    const ASIDE: i64 = 10 * evidence::clock::SECOND;
+    let silence = failed.last.zip(dossier.incident.last).map_or(0, |(end, last)| end - last);
+    let passing = weighed.first().is_some_and(|it| it.entry.cause.passing && !it.witnessed());
+    let Some(entry) = crate::entry("no_live_upstreams").filter(|_| silence > ASIDE && passing)
+    else {
+        return;
+    };
+    weighed.retain(|it| it.entry.cause.id != entry.cause.id);
+    weighed.iter_mut().for_each(|it| it.confidence /= 1.0 + ODDS);
+    let confidence = ODDS / (1.0 + ODDS);
+    weighed.push(Weighed { entry, hits: Vec::new(), own: 0.0, confidence });
+    weighed.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
 }
 
 /// What was found out about one incident.
@@ -70,8 +107,12 @@ struct Explained<'d> {
 }
 
 impl<'d> Explained<'d> {
-    fn of(dossier: &'d Dossier<'d>) -> Explained<'d> {
+    /// What is behind the incident of the dossier, which may be but the root of the one that failed.
+    fn of(dossier: &'d Dossier<'d>, failed: Option<&Incident>) -> Explained<'d> {
         let mut weighed = weigh(dossier);
+        if let Some(failed) = failed {
+            kept_aside(dossier, failed, &mut weighed);
+        }
         weighed.retain(|it| it.confidence >= WORTH || !it.hits.is_empty());
         let verdict = verdict(&weighed);
         Explained { dossier, weighed, verdict }
@@ -130,8 +171,7 @@ impl<'d> Explained<'d> {
         }
     }
 
-    fn other(&self, id: &str) -> Other {
-        let incident = self.dossier.incident;
+    fn other(&self, id: &str, incident: &Incident) -> Other {
         Other {
             id: id.to_owned(),
             cause: self.cause().map_or("unknown", |it| it.id).to_owned(),
@@ -145,26 +185,27 @@ impl<'d> Explained<'d> {
 
     fn report(&self, incident: Option<(&str, &Incident)>) -> Report {
         let dossier = self.dossier;
+        let failed = incident.map_or(dossier.incident, |(_, it)| it);
         let first = self.weighed.first();
         let cause = self.cause();
-        let evidence = exhibits(dossier, &self.weighed);
+        let evidence = exhibits(dossier, failed, &self.weighed);
         let candidates = self.candidates();
         let sufficiency = sufficiency(dossier, first);
-        let wire = wire(dossier.sign());
+        let wire = wire(failed.sign);
         let certain = self.verdict == Verdict::Named && sufficiency == Sufficiency::High;
         let mut next = if certain { Vec::new() } else { next::steps(dossier, &self.weighed) };
         if next.is_empty() && !certain {
             next = next::fallback(dossier);
         }
-        Report {
+        let mut report = Report {
             schema: SCHEMA,
             verdict: self.verdict,
             cause: cause.map_or("unknown", |it| it.id).to_owned(),
             wire: wire.map(str::to_owned),
             family: cause.map(|it| format!("{:?}", it.family)),
             side: cause.map_or(Side::Unknown, |it| it.side),
-            status: status(dossier.incident),
-            retry: retry(cause, dossier.sign()),
+            status: status(failed),
+            retry: retry(cause, failed.sign),
             statement: self.statement(),
             confidence: candidates.first().map_or(0.0, |it| it.confidence),
             sufficiency,
@@ -172,14 +213,16 @@ impl<'d> Explained<'d> {
             incident: incident.map(|(id, it)| summary(id, it, dossier)),
             others: Vec::new(),
             left_out: 0,
-            path: path(dossier, cause, self.weighed.first(), &evidence),
+            path: path(dossier, failed, cause, self.weighed.first(), &evidence),
             rejected: self.rejected(&evidence),
             evidence,
             not_looked_at: not_looked_at(dossier),
             next,
             fix: cause.map_or_else(Cure::default, |it| cure(it, dossier)),
             read: read(dossier.testimony),
-        }
+        };
+        blanks::fill(&mut report, dossier);
+        report
     }
 
     /// Why the next best were not named.
@@ -297,9 +340,10 @@ fn retry(cause: Option<&'static Cause>, sign: Sign) -> Retry {
 }
 
 /// Quotes: the fault's own lines first, then what speaks for and against the candidates.
-fn exhibits(dossier: &Dossier, weighed: &[Weighed]) -> Vec<Exhibit> {
+fn exhibits(dossier: &Dossier, failed: &Incident, weighed: &[Weighed]) -> Vec<Exhibit> {
     let mut exhibits: Vec<Exhibit> = Vec::new();
-    for cite in &dossier.incident.cites {
+    // Those of the root, and those of what it led to.
+    for cite in dossier.incident.cites.iter().chain(&failed.cites) {
         add(&mut exhibits, dossier, cite, &cite.says, None, 0.0);
     }
     for it in weighed.iter().filter(|it| it.confidence >= WORTH || it.own != 0.0).take(CANDIDATES) {
@@ -367,28 +411,32 @@ fn add(
 /// From what the caller saw to the root.
 fn path(
     dossier: &Dossier,
+    failed: &Incident,
     cause: Option<&'static Cause>,
     first: Option<&Weighed>,
     evidence: &[Exhibit],
 ) -> Vec<Link> {
     let incident = dossier.incident;
-    let fault: Vec<String> = incident
-        .cites
-        .iter()
-        .filter_map(|it| exhibit_of(evidence, it))
-        .map(str::to_owned)
-        .collect();
+    let lines = |it: &Incident| -> Vec<String> {
+        let ids = it.cites.iter().filter_map(|it| exhibit_of(evidence, it));
+        ids.map(str::to_owned).collect()
+    };
     let mut path = Vec::new();
     let says = dossier.sign().says();
     if incident.of_requests() {
-        let effect = match status(incident) {
+        let effect = match status(failed) {
             Some(status) if incident.hop.stack() == Stack::Caller => {
                 format!("{} got {status}", dossier.hop())
             }
             Some(status) => format!("{} answered {status}", dossier.hop()),
             None => format!("{} failed", dossier.hop()),
         };
-        path.push(Link { effect, because: says.to_owned(), evidence: fault });
+        path.push(Link { effect, because: failed.sign.says().to_owned(), evidence: lines(failed) });
+    }
+    // The first failures, for which the proxy did what it said later.
+    if !std::ptr::eq(failed, incident) {
+        let effect = failed.sign.says().to_owned();
+        path.push(Link { effect, because: says.to_owned(), evidence: lines(incident) });
     }
     let Some((cause, weighed)) = cause.zip(first) else { return path };
     let support = |it: &Weighed| -> Vec<String> {
@@ -397,7 +445,7 @@ fn path(
     };
     // The fault on the wire is the cause itself: one link says both.
     if wire(dossier.sign()) == Some(cause.id)
-        && let [link] = &mut path[..]
+        && let [.., link] = &mut path[..]
     {
         if weighed.witnessed() {
             link.because = words(cause, dossier);
@@ -588,9 +636,20 @@ fn without_incident(
         || !testimony.ledger.minutes.is_empty();
     let incident = Incident::supposed(hop.unwrap_or(Product::Unknown));
     let dossier = Dossier { testimony, incident: &incident, clocks, index, without };
-    let mut explained = Explained::of(&dossier);
+    let mut explained = Explained::of(&dossier, None);
     explained.keep(|it| it.own > 0.0);
-    if logs || explained.weighed.is_empty() {
+    // Both sides' settings contradict each other, and the server refused what came: its answers are
+    // 4xx, and yet no caller's doing.
+    let pairs = dossier.pairs();
+    let unread = !dossier.seen(Sign::RequestUnreadable, When::Any).is_empty();
+    let contradicted = unread && !pairs.is_empty();
+    let logs = logs && !contradicted;
+    if contradicted {
+        explained.keep(|it| pairs.iter().any(|pair| pair.cause == it.entry.cause.id));
+    }
+    // States without any configuration beside them are how servers start.
+    let compared = !testimony.settings.is_empty() || explained.cause().is_some();
+    if logs || !compared || explained.weighed.is_empty() {
         explained.keep(|_| false);
         let mut report = explained.report(None);
         report.verdict = Verdict::NoFailure;
@@ -614,6 +673,13 @@ fn healthy(testimony: &Testimony) -> String {
     let all: u64 = testimony.ledger.minutes.values().map(|it| it.all).sum();
     let client = testimony.ledger.groups.iter().filter(|(key, _)| key.sign.kind() == Kind::Client);
     let client: u64 = client.map(|(_, group)| group.count).sum();
+    let limited = limited(testimony);
+    if let Some((hop, count, rule)) = limited {
+        let rule = rule.map(|it| format!(" by the rule {it}")).unwrap_or_default();
+        return format!(
+            "nothing failed on the server's side; {hop} refused {count} for how many there were{rule}"
+        );
+    }
     match (all, client) {
         (0, 0) => "nothing in these inputs has failed".to_owned(),
         (all, 0) => format!("none of {all} requests failed"),
@@ -624,6 +690,16 @@ fn healthy(testimony: &Testimony) -> String {
             "none of {all} requests failed on the server's side; {client} times it was the client's doing or a refusal by policy"
         ),
     }
+}
+
+/// Who refused requests for how many there were, most often; how many, and by which rule.
+fn limited(testimony: &Testimony) -> Option<(&'static str, u64, Option<String>)> {
+    let groups = testimony.ledger.groups.iter();
+    let refused =
+        groups.filter(|(key, _)| key.sign == Sign::RateLimited && key.product.stack().is_proxy());
+    let (key, group) = refused.max_by(|a, b| a.1.count.cmp(&b.1.count).then(b.0.cmp(a.0)))?;
+    let rule = key.detail.as_deref().or(group.sample().detail.as_deref());
+    Some((key.product.name(), group.count, rule.map(crate::wording::brief)))
 }
 
 #[cfg(test)]

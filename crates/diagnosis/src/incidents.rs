@@ -1,8 +1,11 @@
 //! Failures grouped to incidents: those of one hop, upstream and wire fault without a long pause.
 
 use crate::clocks::Clocks;
-use crate::dossier::Cite;
-use evidence::{GAP, Group, Key, Kind, Product, Run, Sign, Stack, Testimony, Ticket, ticket_group};
+use crate::dossier::{Cite, Index};
+use evidence::{
+    GAP, Group, Key, Kind, Product, Run, Scheme, Sign, Stack, Testimony, Ticket, What, address,
+    ticket_group,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The failures of one (hop, upstream, wire fault) without a pause of ten minutes.
@@ -107,6 +110,48 @@ impl Incident {
         }
     }
 
+    /// Whether these failures are what the others come from: a proxy that sets its servers aside
+    /// does so for failures that came before, and these are the first of them.
+    pub(crate) fn led_to(&self, other: &Incident, index: &Index) -> bool {
+        let hop = self.hop.stack() == other.hop.stack();
+        let service =
+            self.service == other.service || self.service.is_none() || other.service.is_none();
+        let before = match (self.first, other.first) {
+            (Some(a), Some(b)) => a <= b,
+            _ => self.opens_before(other),
+        };
+        other.sign == Sign::NoLiveUpstream
+            && sets_aside(self.sign)
+            && hop
+            && service
+            && before
+            && self.near(other)
+            && self.same_group(other, index)
+    }
+
+    /// Where there are no times, the order of the lines.
+    fn opens_before(&self, other: &Incident) -> bool {
+        match (self.cites.first(), other.cites.first()) {
+            (Some(a), Some(b)) if a.source == b.source => a.offset <= b.offset,
+            _ => true,
+        }
+    }
+
+    fn same_group(&self, other: &Incident, index: &Index) -> bool {
+        let (Some(ours), Some(theirs)) = (&self.upstream, &other.upstream) else { return true };
+        let members = index.members(theirs);
+        let group = |it: &str| it.split_once('/').map_or(it, |it| it.0).to_owned();
+        match members.is_empty() {
+            false => members.iter().any(|(it, ..)| it == ours) || group(ours) == group(theirs),
+            // HAProxy names both by their backend; elsewhere nothing tells them apart.
+            true => {
+                !ours.contains('/')
+                    || address::socket(ours).is_some()
+                    || group(ours) == group(theirs)
+            }
+        }
+    }
+
     fn near(&self, other: &Incident) -> bool {
         match (self.first.zip(self.last), other.first.zip(other.last)) {
             (Some((a, b)), Some((c, d))) => a < d + GAP && c < b + GAP,
@@ -140,6 +185,25 @@ fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     }
 }
 
+/// Failures for which proxies set a server aside: all but those of the group itself, and those that
+/// say that it was not asked.
+fn sets_aside(sign: Sign) -> bool {
+    use Sign::*;
+    let of_the_proxy = matches!(
+        sign,
+        NoLiveUpstream
+            | NoEndpoints
+            | NoCluster
+            | QueueTimedOut
+            | ConnectionLimit
+            | CircuitOpen
+            | ConnectionTableFull
+            | RouteWrong
+            | ProxyLoop
+    );
+    sign.kind() == Kind::Wire && !of_the_proxy
+}
+
 /// `localhost` is 127.0.0.1 for who compares addresses.
 fn same_machine(upstream: &str) -> String {
     match upstream.strip_prefix("localhost") {
@@ -165,13 +229,18 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
     };
     let mut incidents = of_kind(|it| matches!(it, Kind::Wire | Kind::Cut));
     let mut answers = of_kind(|it| it == Kind::Answer);
-    answers.iter_mut().for_each(|it| made_by(it, &keys));
+    let only = only_proxy(testimony);
+    answers.iter_mut().for_each(|it| made_by(it, &keys, only));
+    answers.retain(|it| !was_refused(it, &keys, clocks));
     attach(&mut incidents, answers);
     let acts: Vec<Incident> =
         of_kind(|it| it == Kind::Act).into_iter().filter(|it| is_accident(it.sign)).collect();
     let alone = acts.into_iter().filter(|act| !incidents.iter().any(|it| it.near(act)));
     let alone = clustered(alone.collect());
     incidents.extend(alone);
+    if !incidents.iter().any(Incident::of_requests) {
+        incidents.extend(joined(turned_away(testimony, &keys, clocks).into_iter()));
+    }
     follow(&mut incidents, testimony, clocks);
     for incident in &mut incidents {
         incident.of = share(incident, testimony, clocks);
@@ -180,8 +249,19 @@ pub(crate) fn incidents(testimony: &Testimony, clocks: &Clocks) -> Vec<Incident>
     incidents
 }
 
-/// An answer that was saved, and names the server that made it, is that server's.
-fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)]) {
+/// The proxy that all configurations are about, where there is only one.
+fn only_proxy(testimony: &Testimony) -> Option<Product> {
+    let mut proxies = testimony.settings.iter().filter(|(_, it)| {
+        let tells = !matches!(it.what, What::ServedAs { .. });
+        tells && it.product.stack().is_proxy()
+    });
+    let first = proxies.next()?.1.product;
+    proxies.all(|(_, it)| it.product.stack() == first.stack()).then_some(first)
+}
+
+/// An answer that was saved, and names the server that made it, is that server's; one that names
+/// nobody is that of the only proxy whose configuration is there.
+fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)], only: Option<Product>) {
     if answer.sign != Sign::CallerSawError {
         return;
     }
@@ -189,7 +269,9 @@ fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)]) {
         let here = answer.sources.contains(&key.source);
         here && matches!(key.sign, Sign::ServerIs | Sign::CallerSawError)
     });
-    let maker = named.filter_map(|(key, _)| server(key.who.as_deref()?)).next();
+    let mut names = named.filter_map(|(key, _)| key.who.as_deref()).peekable();
+    let only = only.filter(|_| names.peek().is_none() && answer.hop == Product::Page);
+    let maker = names.find_map(server).or(only);
     let status = answer.number.and_then(|it| u16::try_from(it).ok());
     let Some((maker, status)) = maker.zip(status) else { return };
     let runs_apps = maker.stack().runs_apps();
@@ -205,9 +287,33 @@ fn made_by(answer: &mut Incident, keys: &[(&Key, &Group)]) {
     answer.status = Some(status);
 }
 
+/// Whether each of these answers was a refusal by a limit of the hop that gave it: the caller's
+/// doing, whatever the status (nginx says 503 unless it is told to say 429).
+fn was_refused(answer: &Incident, keys: &[(&Key, &Group)], clocks: &Clocks) -> bool {
+    if answer.sign == Sign::RelayedError || answer.upstream.is_some() {
+        return false;
+    }
+    let refusals = keys.iter().filter(|(key, _)| {
+        let service =
+            key.service == answer.service || key.service.is_none() || answer.service.is_none();
+        key.sign == Sign::RateLimited && key.product.stack() == answer.hop.stack() && service
+    });
+    let around = |key: &Key, run: &Run| {
+        let shift = clocks.shift(key.source);
+        let span = answer.first.zip(answer.last).filter(|_| run.opening.at.is_some());
+        span.is_none_or(|(first, last)| {
+            run.first + shift <= last + SLACK && first <= run.last + shift + SLACK
+        })
+    };
+    let counts = refusals.flat_map(|(key, group)| {
+        group.all_runs().filter(|run| around(key, run)).map(|run| run.count)
+    });
+    counts.sum::<u64>() >= answer.failed
+}
+
 /// The product behind the word of a `Server` header or an error page.
 fn server(word: &str) -> Option<Product> {
-    const WORDS: [(&str, Product); 20] = [
+    const WORDS: [(&str, Product); 22] = [
         ("openresty", Product::OpenResty),
         ("nginx", Product::Nginx),
         ("envoy", Product::Envoy),
@@ -218,6 +324,8 @@ fn server(word: &str) -> Option<Product> {
         ("traefik", Product::Traefik),
         ("caddy", Product::Caddy),
         ("squid", Product::Squid),
+        ("h2o", Product::H2o),
+        ("nghttpx", Product::Nghttpx),
         ("kong", Product::Kong),
         ("apisix", Product::Apisix),
         ("gunicorn", Product::Gunicorn),
@@ -254,6 +362,40 @@ fn joined(all: impl Iterator<Item = Incident>) -> Vec<Incident> {
     joined
 }
 
+/// A server's word that the client of a handshake did not take its certificate, where a proxy is
+/// configured to greet one over TLS: that client is the proxy, and the request failed there.
+fn turned_away(testimony: &Testimony, keys: &[(&Key, &Group)], clocks: &Clocks) -> Vec<Incident> {
+    let greets = testimony.settings.iter().find_map(|(_, it)| match &it.what {
+        What::Dials { scheme: Scheme::Https, .. } if it.product.stack().is_proxy() => {
+            Some(it.product)
+        }
+        _ => None,
+    });
+    let Some(proxy) = greets else { return Vec::new() };
+    let sign = |detail: &str| {
+        let alert = detail.strip_prefix("remote error: ")?;
+        Some(match alert.strip_prefix("tls: ").unwrap_or(alert) {
+            "unknown certificate authority" => Sign::CertUntrusted,
+            "expired certificate" => Sign::CertExpired,
+            "bad certificate" | "unknown certificate" => Sign::CertRefused,
+            _ => return None,
+        })
+    };
+    let mut found = Vec::new();
+    for (key, group) in keys.iter().filter(|(key, _)| key.sign == Sign::ClientTls) {
+        let shift = clocks.shift(key.source);
+        let timed = group.runs.iter().map(|it| (it, true));
+        for (run, timed) in timed.chain(group.untimed.iter().map(|it| (it, false))) {
+            let detail = key.detail.as_deref().or(run.opening.detail.as_deref());
+            let Some(sign) = detail.and_then(sign) else { continue };
+            let shift = if timed { shift } else { 0 };
+            let incident = Incident::from_run(key, group, run, timed, shift);
+            found.push(Incident { sign, hop: proxy, service: None, ..incident });
+        }
+    }
+    found
+}
+
 /// Access lines of the hop that wrote the error lines say what clients saw; those of other hops,
 /// and those without any error line, are incidents of their own.
 fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
@@ -261,7 +403,10 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
         let same_hop = |it: &&mut Incident| {
             let hop = it.hop.stack() == answer.hop.stack()
                 || answer.hop.stack() == Stack::Unknown
-                || matches!(answer.hop.stack(), Stack::Caller);
+                // A caller who asked the app itself saw what the proxy did not take.
+                || it.hop.stack() == Stack::Caller && answer.hop.stack().is_proxy()
+                || matches!(answer.hop.stack(), Stack::Caller)
+                || is_of_saved_head(it);
             let service =
                 it.service == answer.service || it.service.is_none() || answer.service.is_none();
             hop && service && it.sign.kind() != Kind::Answer && it.near(&answer)
@@ -276,9 +421,14 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
             [] => incidents.push(answer),
             _ if relayed => incidents.push(answer),
             [one] => {
+                // The head was saved by a caller; the one who refused it is the hop.
+                one.hop = if is_of_saved_head(one) { answer.hop } else { one.hop };
                 let saw = answer.client_saw.unwrap_or(answer.failed);
                 one.client_saw = sum(one.client_saw, Some(saw));
                 one.status = one.status.or(answer.status);
+                if one.hop.stack() == Stack::Caller && answer.hop.stack().is_proxy() {
+                    one.hop = answer.hop;
+                }
                 let room = CITES.saturating_sub(one.cites.len());
                 one.cites.extend(answer.cites.into_iter().take(room.min(1)));
             }
@@ -290,6 +440,12 @@ fn attach(incidents: &mut Vec<Incident>, answers: Vec<Incident>) {
             }
         }
     }
+}
+
+/// A fault that stands in the head of an answer which a caller saved.
+fn is_of_saved_head(it: &Incident) -> bool {
+    it.hop.stack() == Stack::Caller
+        && matches!(it.sign, Sign::CodingTwice | Sign::LengthTwice | Sign::LengthAndChunked)
 }
 
 /// Acts that are a failure by themselves, even where no request is seen to fail.
@@ -312,6 +468,7 @@ fn is_accident(sign: Sign) -> bool {
                 | RetryStorm
                 | GcPause
                 | ExternalFailed
+                | SpokenToInHttp
         )
 }
 
@@ -392,13 +549,30 @@ fn share(incident: &Incident, testimony: &Testimony, clocks: &Clocks) -> Option<
 
 /// The one still going on with the most failures that clients saw; if none is, the one with the
 /// most; ties go to the newest.
+///
+/// That no server is left follows from what happened to the servers: where that is seen as often, it
+/// comes first.
 fn order(incidents: &mut [Incident], newest: Option<i64>) {
-    incidents.sort_by_key(|it| {
+    let faults: Vec<(Stack, Option<i64>, u64)> = incidents
+        .iter()
+        .filter(|it| it.sign.kind() == Kind::Wire && it.sign != Sign::NoLiveUpstream)
+        .map(|it| (it.hop.stack(), it.first, it.seen()))
+        .collect();
+    let follows = |it: &Incident| {
+        let before = faults.iter().filter(|(hop, first, _)| {
+            let time = it.first.zip(*first).is_some_and(|(a, b)| b <= a && a - b < GAP);
+            *hop == it.hop.stack() && time
+        });
+        let sum = before.map(|(.., seen)| seen).sum::<u64>();
+        it.sign == Sign::NoLiveUpstream && sum > 0 && sum >= it.seen()
+    };
+    incidents.sort_by_cached_key(|it| {
         let ongoing = it.last.zip(newest).is_some_and(|(last, newest)| newest - last < GAP);
         std::cmp::Reverse((
             it.of_requests() && !it.was_absorbed(),
             it.sign.kind() != Kind::Answer || it.hop.stack() != Stack::Caller,
             ongoing || newest.is_none(),
+            !follows(it),
             it.seen(),
             it.last,
         ))

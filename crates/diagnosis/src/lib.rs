@@ -6,6 +6,7 @@
 mod advice;
 mod alert;
 pub mod answer;
+mod blanks;
 mod case;
 mod catalogue;
 mod causes;
@@ -20,6 +21,7 @@ mod look;
 pub mod manual;
 mod next;
 mod opening;
+mod pairs;
 mod platform;
 mod reach;
 pub mod report;

@@ -85,58 +85,6 @@ fn every_outcome_of_a_look_is_a_cause() {
     }
 }
 
-/// Pairs that no text tells apart yet: the sign alone ranks them. No pair may be added.
-const ALIKE: &[(&str, &str)] = &[
-    ("circuit_open", "upstream_own_5xx"),
-    ("cl_and_te", "unknown_transfer_encoding"),
-    ("client_upload_rejected", "tls_client_cert_required"),
-    ("connection_reset", "client_upload_rejected"),
-    ("connection_reset", "grpc_mismatch"),
-    ("connection_reset", "header_too_big"),
-    ("connection_reset", "http2_stream_reset"),
-    ("connection_reset", "idle_drop_by_middlebox"),
-    ("connection_reset", "tls_client_cert_required"),
-    ("connection_reset", "upstream_own_5xx"),
-    ("gateway_queue_timeout", "upstream_connection_limit"),
-    ("grpc_mismatch", "malformed_status_line"),
-    ("grpc_mismatch", "wrong_protocol_service"),
-    ("head_fin_race", "fastcgi_mismatch"),
-    ("header_too_big", "cl_and_te"),
-    ("header_too_big", "partial_head"),
-    ("header_too_big", "unknown_transfer_encoding"),
-    ("header_too_big", "upstream_own_5xx"),
-    ("http2_stream_reset", "grpc_mismatch"),
-    ("http2_to_http1", "cl_and_te"),
-    ("http2_to_http1", "grpc_mismatch"),
-    ("http2_to_http1", "header_too_big"),
-    ("http2_to_http1", "invalid_header_line"),
-    ("http2_to_http1", "malformed_status_line"),
-    ("http2_to_http1", "unknown_transfer_encoding"),
-    ("idle_drop_by_middlebox", "client_upload_rejected"),
-    ("idle_drop_by_middlebox", "tls_client_cert_required"),
-    ("invalid_header_line", "cl_and_te"),
-    ("invalid_header_line", "control_char_in_header"),
-    ("invalid_header_line", "header_too_big"),
-    ("invalid_header_line", "unknown_transfer_encoding"),
-    ("malformed_status_line", "cl_and_te"),
-    ("malformed_status_line", "header_too_big"),
-    ("malformed_status_line", "invalid_header_line"),
-    ("malformed_status_line", "unknown_transfer_encoding"),
-    ("mtu_blackhole", "tls_handshake_timeout"),
-    ("mtu_blackhole", "total_deadline_exceeded"),
-    ("no_route", "connect_timeout_too_short"),
-    ("proxy_connection_table_full", "proxy_loop"),
-    ("response_truncated", "truncated_chunk"),
-    ("tls_cipher_mismatch", "tls_client_cert_required"),
-    ("tls_cipher_mismatch", "tls_peer_closed"),
-    ("tls_client_cert_required", "tls_client_cert_rejected"),
-    ("tls_self_signed", "tls_incomplete_chain"),
-    ("tls_self_signed", "tls_wrong_hostname"),
-    ("upstream_connection_limit", "circuit_open"),
-    ("upstream_connection_limit", "upstream_own_5xx"),
-    ("wrong_protocol_service", "malformed_status_line"),
-];
-
 /// Two causes of one sign can be told apart: by a sign that speaks for one alone, by comparing
 /// facts, or by something to look at that names one and not the other.
 #[test]
@@ -158,6 +106,5 @@ fn causes_of_one_sign_can_be_told_apart() {
             }
         }
     }
-    let alike: Vec<(&str, &str)> = alike.into_iter().collect();
-    assert_eq!(alike, ALIKE);
+    assert!(alike.is_empty(), "{alike:#?}");
 }

@@ -1,10 +1,13 @@
 //! What to look at next: the commands that would decide between candidates, cheapest first.
 
+use crate::advice::{self, hop_host};
 use crate::dossier::Dossier;
 use crate::platform::{
-    app_log, config_of, container, host_of, kubernetes, log_of, program, service, since,
+    app_log, ask, config_of, container, host_of, is_name, is_plain, kubernetes, log_of, program,
+    service, since,
 };
 use crate::report::{Next, NotLookedAt, Then};
+use crate::tls_words;
 use crate::weigh::Weighed;
 use evidence::{Kind, Sign, Stack, address};
 
@@ -20,6 +23,12 @@ pub(crate) struct Look {
 
 /// At most so many: more is not read.
 const STEPS: usize = 3;
+/// A step with at most so many outcomes shows all of them.
+const OUTCOMES: usize = 5;
+/// One with more shows those of the candidates, and others up to so many.
+const AT_LEAST: usize = 3;
+/// An outcome below this is shown only where there is room.
+const WORTH: f32 = 0.01;
 
 /// In the order of their cost to who runs them.
 pub(crate) const LOOKS: &[Look] = &[
@@ -123,7 +132,7 @@ pub(crate) const LOOKS: &[Look] = &[
         decides: "whether one route is slow, or the whole app",
         needs: None,
         run: |it| {
-            let upstream = it.upstream().filter(|it| !it.starts_with("unix:"))?;
+            let upstream = dialled(it)?;
             Some((
                 host_of(it),
                 format!(
@@ -137,16 +146,15 @@ pub(crate) const LOOKS: &[Look] = &[
             ("it connects at once", "accept_backlog_full"),
             ("it times out here too", "firewall_drop"),
             ("no route to host", "host_down"),
+            ("it connects, but later than the proxy waits", "connect_timeout_too_short"),
+            ("`Network is unreachable`, or `ip route get` names no way", "no_route"),
         ],
         decides: "whether the address answers at all",
         needs: None,
         run: |it| {
-            let upstream = it.upstream().filter(|it| !it.starts_with("unix:"))?;
+            let upstream = dialled(it)?;
             let port = address::port(upstream)?;
-            Some((
-                format!("the {} host", it.hop()),
-                format!("nc -vz -w 3 {} {port}", address::host(upstream)),
-            ))
+            Some((hop_host(it), format!("time nc -vz -w 10 {} {port}", address::host(upstream))))
         },
     },
     Look {
@@ -180,34 +188,38 @@ pub(crate) const LOOKS: &[Look] = &[
         needs: None,
         run: |it| {
             let name = it.incident.detail.as_deref().or(it.upstream()).map(address::host)?;
-            (!address::is_ip(name) && !name.contains('/')).then(|| {
-                (format!("the {} host", it.hop()), format!("getent hosts {name} || dig {name}"))
-            })
+            (!address::is_ip(name) && is_name(name))
+                .then(|| (hop_host(it), format!("getent hosts {name} || dig {name}")))
         },
     },
     Look {
         then: &[
-            ("it completes with this name", "tls_sni_rejected"),
+            ("it completes with this name (0)", "tls_sni_rejected"),
             ("`wrong version number`", "tls_to_plain_port"),
-            ("`certificate has expired`", "tls_cert_expired"),
-            ("`self-signed` or `unable to get local issuer`", "tls_unknown_ca"),
-            ("`protocol version`", "tls_version_mismatch"),
+            ("`certificate has expired` (10)", "tls_cert_expired"),
+            ("`self-signed certificate` (18): it is its own issuer", "tls_self_signed"),
+            ("`unable to get local issuer` (20), or `in certificate chain` (19)", "tls_unknown_ca"),
+            ("`unable to verify the first certificate` (21)", "tls_incomplete_chain"),
+            ("`hostname mismatch` (62)", "tls_wrong_hostname"),
+            ("`alert protocol version`", "tls_version_mismatch"),
+            (
+                "`Acceptable client certificate CA names`, or `alert certificate required`",
+                "tls_client_cert_required",
+            ),
+            (
+                "with the proxy's -cert and -key: `alert unknown ca`, `bad certificate` or `certificate expired`",
+                "tls_client_cert_rejected",
+            ),
+            ("`alert handshake failure`, and none with another -cipher", "tls_cipher_mismatch"),
+            ("`unexpected eof while reading`, without an alert", "tls_peer_closed"),
+            ("`CONNECTED`, and then nothing", "tls_handshake_timeout"),
         ],
         decides: "how the upstream's TLS answers, with a server name and without",
         needs: None,
         run: |it| {
             let tls =
                 crate::signs_on_wire::wire(it.sign()).is_some_and(|it| it.starts_with("tls_"));
-            let upstream = it.upstream()?;
-            tls.then(|| {
-                (
-                    format!("the {} host", it.hop()),
-                    format!(
-                        "openssl s_client -connect {upstream} -servername {} </dev/null",
-                        address::host(upstream)
-                    ),
-                )
-            })
+            (tls && it.upstream().is_some()).then(|| (hop_host(it), tls_words::check(it)))
         },
     },
     Look {
@@ -218,7 +230,7 @@ pub(crate) const LOOKS: &[Look] = &[
         decides: "whether the port speaks plain HTTP",
         needs: None,
         run: |it| {
-            let upstream = it.upstream().filter(|it| !it.starts_with("unix:"))?;
+            let upstream = dialled(it)?;
             Some((host_of(it), format!("curl -sv http://{upstream}/ -o /dev/null")))
         },
     },
@@ -234,11 +246,8 @@ pub(crate) const LOOKS: &[Look] = &[
         decides: "who may open the socket",
         needs: None,
         run: |it| {
-            let path = it.upstream().and_then(address::socket)?;
-            Some((
-                format!("the {} host", it.hop()),
-                format!("namei -l {path}; sudo ausearch -m avc -ts recent"),
-            ))
+            let path = it.upstream().and_then(address::socket).filter(|it| is_plain(it))?;
+            Some((hop_host(it), format!("namei -l {path}; sudo ausearch -m avc -ts recent")))
         },
     },
     Look {
@@ -251,7 +260,7 @@ pub(crate) const LOOKS: &[Look] = &[
         run: |it| {
             (it.sign() == Sign::ConnectDenied).then(|| {
                 (
-                    format!("the {} host", it.hop()),
+                    hop_host(it),
                     "getenforce; sudo ausearch -m avc -ts today | grep name_connect".to_owned(),
                 )
             })
@@ -307,7 +316,182 @@ pub(crate) const LOOKS: &[Look] = &[
         })
         },
     },
+    Look {
+        then: &[
+            ("other text than `HTTP/1.1 200 …` in the first line", "malformed_status_line"),
+            (
+                "the greeting of another protocol (`-ERR`, `SSH-2.0`, `220 `)",
+                "wrong_protocol_service",
+            ),
+            ("a line without a colon, or a space in a header's name", "invalid_header_line"),
+            ("`^@` or another `^` within a header", "control_char_in_header"),
+            ("Content-Length and Transfer-Encoding together", "cl_and_te"),
+            ("a Transfer-Encoding other than chunked", "unknown_transfer_encoding"),
+            ("headers of more bytes than the proxy's buffer", "header_too_big"),
+            ("it ends before the empty line", "partial_head"),
+            ("`content-type: application/grpc`, or frames of HTTP/2", "grpc_mismatch"),
+            ("a sound answer of HTTP/1.1, while the proxy speaks HTTP/2", "http2_to_http1"),
+        ],
+        decides: "what the app answers, byte by byte",
+        needs: None,
+        run: |it| {
+            matches!(
+                it.sign(),
+                Sign::ProtocolError
+                    | Sign::NotHttp
+                    | Sign::StatusLineBad
+                    | Sign::HeaderBad
+                    | Sign::HeaderControlChar
+                    | Sign::HeadPartial
+                    | Sign::CodingUnknown
+                    | Sign::LengthAndChunked
+            )
+            .then(|| (hop_host(it), advice::bytes(it)))
+        },
+    },
+    Look {
+        then: &[
+            (
+                "`unexpected data while we expected SETTINGS`, or an answer of HTTP/1.1",
+                "http2_to_http1",
+            ),
+            ("HTTP/2, with another content-type than application/grpc", "grpc_mismatch"),
+            ("`stream … was not closed cleanly`, or a code of RST_STREAM", "http2_stream_reset"),
+            ("the connection itself is reset", "connection_reset"),
+        ],
+        decides: "whether the port speaks HTTP/2, and with which content type",
+        needs: None,
+        run: |it| {
+            let of_http2 =
+                matches!(it.sign(), Sign::Http2ToHttp1 | Sign::GrpcMismatch | Sign::StreamReset);
+            let upstream = dialled(it).filter(|_| of_http2)?;
+            let command =
+                format!("curl -sv --http2-prior-knowledge http://{upstream}/ -o /dev/null");
+            Some((hop_host(it), command))
+        },
+    },
+    Look {
+        then: &[
+            ("the app answers 5xx here too", "upstream_own_5xx"),
+            ("a second number above the proxy's buffer (4096 or 8192)", "header_too_big"),
+            ("`Connection reset by peer`", "connection_reset"),
+            ("it answers at once, and its log is silent about the failed ones", "circuit_open"),
+            (
+                "it answers, and the proxy counts as many connections as it may",
+                "upstream_connection_limit",
+            ),
+        ],
+        decides: "whether the app itself gives the error, and how large the head of its answer is",
+        needs: None,
+        run: |it| {
+            let unexplained = matches!(it.sign(), Sign::Answered502 | Sign::Answered503);
+            let command = ask(it).filter(|_| unexplained)?;
+            Some((
+                hop_host(it),
+                command.replace("-sv", "-sS -w '%{http_code}, head of %{size_header} bytes\\n'"),
+            ))
+        },
+    },
+    Look {
+        then: &[
+            ("the app resets at once, before the request is complete", "client_upload_rejected"),
+            (
+                "an R after a rest of minutes, and the app's host never sent it",
+                "idle_drop_by_middlebox",
+            ),
+            ("the app resets right after the TLS handshake", "tls_client_cert_required"),
+            ("the app resets after the request is complete", "connection_reset"),
+            ("the request begins with bytes 01 01, and the app speaks HTTP", "fastcgi_mismatch"),
+            ("an F within milliseconds after the answer before", "head_fin_race"),
+        ],
+        decides: "who ends the connection, and after what",
+        needs: Some("root"),
+        run: |it| {
+            let ended = matches!(
+                it.sign(),
+                Sign::Reset | Sign::SendBroken | Sign::Closed | Sign::Disconnected
+            );
+            let port = it.port().filter(|_| ended)?;
+            Some((
+                hop_host(it),
+                format!(
+                    "sudo timeout 300 tcpdump -ni any -ttt 'tcp port {port} and tcp[tcpflags] & (tcp-syn|tcp-fin|tcp-rst|tcp-push) != 0'"
+                ),
+            ))
+        },
+    },
+    Look {
+        then: &[
+            ("one server's scur stands at its slim and qcur grows", "gateway_queue_timeout"),
+            ("requests are refused at once, and nothing waits", "upstream_connection_limit"),
+            ("the app's log is silent, after failures of its own", "circuit_open"),
+        ],
+        decides: "whether requests wait for a connection, or are refused at the proxy's limit",
+        needs: None,
+        run: |it| {
+            let held = matches!(
+                it.sign(),
+                Sign::QueueTimedOut | Sign::ConnectionLimit | Sign::CircuitOpen
+            );
+            let command = match it.incident.hop.stack() {
+                Stack::HaProxy => {
+                    "echo 'show stat' | sudo socat stdio /run/haproxy/admin.sock | cut -d, -f1-8,14"
+                }
+                Stack::Envoy => {
+                    "curl -s http://127.0.0.1:9901/stats | grep -E 'overflow|rq_pending_active|cx_active|circuit_breakers'"
+                }
+                _ => return None,
+            };
+            held.then(|| (hop_host(it), command.to_owned()))
+        },
+    },
+    Look {
+        then: &[
+            ("most of them lead from the proxy to its own address", "proxy_loop"),
+            ("they lead to clients and to the app", "proxy_connection_table_full"),
+        ],
+        decides: "whose connections fill the proxy's table",
+        needs: None,
+        run: |it| {
+            (it.sign() == Sign::ConnectionTableFull).then(|| {
+                (hop_host(it), "ss -Htn state established | awk '{print $4}' | sort | uniq -c | sort -rn | head".to_owned())
+            })
+        },
+    },
+    Look {
+        then: &[
+            ("`message too long`, or only the small one comes back", "mtu_blackhole"),
+            ("both come back", "tls_handshake_timeout"),
+        ],
+        decides: "whether large packets reach the app's host",
+        needs: None,
+        run: |it| {
+            let upstream = dialled(it).filter(|_| it.sign() == Sign::TlsTimedOut)?;
+            let host = address::host(upstream);
+            Some((
+                hop_host(it),
+                format!("ping -c 3 -s 1000 {host}; ping -c 3 -M do -s 1472 {host}"),
+            ))
+        },
+    },
+    Look {
+        then: &[
+            ("it breaks off here too, with `transfer closed` (18)", "truncated_chunk"),
+            ("`Recv failure: Connection reset` (56), or an error of TLS", "response_truncated"),
+        ],
+        decides: "how the body ends where no proxy is in between",
+        needs: None,
+        run: |it| {
+            let command = ask(it).filter(|_| it.sign() == Sign::ChunkCut)?;
+            Some((hop_host(it), command))
+        },
+    },
 ];
+
+/// The upstream's host and port, where it is none of unix.
+fn dialled<'a>(dossier: &Dossier<'a>) -> Option<&'a str> {
+    dossier.upstream().filter(|it| !it.starts_with("unix:") && is_plain(it))
+}
 
 /// The looks that would move the most probability, at most three.
 pub(crate) fn steps(dossier: &Dossier, weighed: &[Weighed]) -> Vec<Next> {
@@ -335,17 +519,31 @@ pub(crate) fn steps(dossier: &Dossier, weighed: &[Weighed]) -> Vec<Next> {
             run,
             needs: look.needs.map(str::to_owned),
             decides: look.decides.to_owned(),
-            then: look
-                .then
-                .iter()
-                .map(|(condition, cause)| Then {
-                    condition: (*condition).to_owned(),
-                    cause: (*cause).to_owned(),
-                })
-                .collect(),
+            then: outcomes(look, &confidence),
         });
     }
     steps
+}
+
+/// What the outcomes would say: of the candidates, and of others where there is room.
+fn outcomes(look: &Look, confidence: &dyn Fn(&str) -> f32) -> Vec<Then> {
+    let candidate = |id: &str| confidence(id) >= WORTH;
+    let candidates = look.then.iter().filter(|(_, id)| candidate(id)).count();
+    let mut room = match look.then.len() <= OUTCOMES {
+        true => OUTCOMES,
+        false => AT_LEAST.saturating_sub(candidates),
+    };
+    let shown = look.then.iter().filter(|(_, id)| {
+        let others = usize::from(!candidate(id));
+        let fits = room >= others;
+        room = room.saturating_sub(others);
+        fits
+    });
+    let then = |(condition, cause): &(&str, &str)| Then {
+        condition: (*condition).to_owned(),
+        cause: (*cause).to_owned(),
+    };
+    shown.map(then).collect()
 }
 
 /// Where no candidate can be told: what would say more at all.
@@ -364,8 +562,8 @@ pub(crate) fn fallback(dossier: &Dossier) -> Vec<Next> {
     if incident.hop.stack() == Stack::Caller
         || matches!(incident.sign, Sign::CallerSawError | Sign::CallerFailed | Sign::CallerTimedOut)
     {
-        let url =
-            incident.routes.keys().find(|it| it.starts_with("http")).map_or("URL", String::as_str);
+        let url = incident.routes.keys().find(|it| it.starts_with("http") && is_plain(it));
+        let url = url.map_or("URL", String::as_str);
         return vec![
             step(
                 "the machine that made the call",
@@ -445,4 +643,46 @@ pub(crate) fn missing(dossier: &Dossier) -> Vec<NotLookedAt> {
         run: None,
     });
     missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LOOKS, outcomes};
+    use crate::testing::explained;
+
+    fn of(first: &str, candidates: &[&str]) -> Vec<String> {
+        let look = LOOKS.iter().find(|it| it.then.iter().any(|(_, id)| *id == first));
+        let confidence = |id: &str| if candidates.contains(&id) { 0.3 } else { 0.0 };
+        outcomes(look.expect("a look"), &confidence).into_iter().map(|it| it.cause).collect()
+    }
+
+    #[test]
+    fn a_step_with_many_outcomes_shows_those_of_the_candidates() {
+        let two = of("partial_head", &["header_too_big", "partial_head"]);
+        assert_eq!(two, ["malformed_status_line", "header_too_big", "partial_head"]);
+        let four = ["header_too_big", "partial_head", "cl_and_te", "grpc_mismatch"];
+        assert_eq!(of("partial_head", &four).len(), 4);
+    }
+
+    #[test]
+    fn what_a_log_says_is_not_run() {
+        for line in [
+            "2026/11/20 15:16:30 [error] 12#12: *5 $(evil).example.com could not be resolved (3: Host not found), client: 192.0.2.1, server: example.com, request: \"GET / HTTP/1.1\", host: \"example.com\"",
+            "2026/11/20 15:16:30 [error] 12#12: *5 connect() failed (111: Connection refused) while connecting to upstream, client: 192.0.2.1, server: example.com, request: \"GET / HTTP/1.1\", upstream: \"http://$(evil):8000/\", host: \"example.com\"",
+            "2026/11/20 15:16:30 [crit] 12#12: *5 connect() to unix:/run/$(evil).sock failed (13: Permission denied) while connecting to upstream, client: 192.0.2.1, server: example.com, request: \"GET / HTTP/1.1\", upstream: \"http://unix:/run/$(evil).sock:/\", host: \"example.com\"",
+            "requests.exceptions.HTTPError: 502 Server Error: Bad Gateway for url: http://api.example.com/$(evil)",
+        ] {
+            let report = explained(&[("error.log", line)]);
+            let runs = report.next.iter().map(|it| &it.run);
+            let missing = report.not_looked_at.iter().filter_map(|it| it.run.as_ref());
+            for run in runs.chain(missing) {
+                assert!(!run.contains("$(evil)"), "{line}: {run}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_with_few_outcomes_shows_all() {
+        assert_eq!(of("mtu_blackhole", &["tls_handshake_timeout"]).len(), 2);
+    }
 }

@@ -119,8 +119,23 @@ pub(crate) fn unit(dossier: &Dossier) -> String {
     // The kernel names the group of whom it killed, which is named after the unit.
     let killed = dossier.seen(Sign::OomKilledCgroup, When::Any).into_iter();
     let mut groups = killed.filter_map(|it| it.key.detail.as_deref()?.rsplit('/').next());
-    let named = named.or_else(|| groups.find(|it| is_plain(it) && of_app(it)));
-    named.map_or_else(|| program(dossier), str::to_owned)
+    let named = named.or_else(|| groups.find(|it| is_name(it) && of_app(it)));
+    named.or_else(|| unit_read(dossier)).map_or_else(|| program(dossier), str::to_owned)
+}
+
+/// The unit whose file was read, where it is the only one that is not the hop's.
+fn unit_read<'a>(dossier: &Dossier<'a>) -> Option<&'a str> {
+    let hop = dossier.hop().to_lowercase();
+    let sources = dossier.testimony.settings.iter().filter_map(|(source, it)| {
+        matches!(it.what, What::Runs { .. } | What::User { .. }).then_some(*source)
+    });
+    let names = sources.filter_map(|it| dossier.testimony.sources.get(it as usize));
+    let names = names.map(|it| it.name.rsplit('/').next().unwrap_or(&it.name));
+    let mut units = names.filter(|it| {
+        it.ends_with(".service") && is_name(it) && !it.to_lowercase().starts_with(&hop)
+    });
+    let first = units.next()?;
+    units.all(|it| it == first).then_some(first)
 }
 
 /// The container that Docker speaks of, where no service has a name.
@@ -147,7 +162,7 @@ const OF_PROCESSES: [Sign; 12] = [
 ];
 
 /// Whom a product names with one of these signs.
-fn named<'a>(
+pub(crate) fn named<'a>(
     dossier: &Dossier<'a>,
     signs: &[Sign],
     product: Product,
@@ -156,13 +171,18 @@ fn named<'a>(
     let seen = signs.iter().flat_map(|it| dossier.seen(*it, When::Any));
     seen.filter(|it| it.key.product == product)
         .filter_map(|it| it.key.who.as_deref())
-        .find(|it| is_plain(it) && fits(it))
+        .find(|it| is_name(it) && fits(it))
 }
 
 /// It can stand in a command as it is: a log may hold anything.
 pub(crate) fn is_plain(word: &str) -> bool {
     let plain = |it: u8| it.is_ascii_alphanumeric() || b"._-:/@[]".contains(&it);
     !word.is_empty() && !word.starts_with('-') && word.len() <= 200 && word.bytes().all(plain)
+}
+
+/// It can stand in a command as the name of something: no path and no address.
+pub(crate) fn is_name(word: &str) -> bool {
+    is_plain(word) && !word.contains(['/', ':', '[', ']'])
 }
 
 pub(crate) fn heroku(dossier: &Dossier) -> bool {
@@ -194,7 +214,7 @@ pub(crate) fn hop_service<'a>(dossier: &Dossier<'a>) -> Option<&'a str> {
         _ => None,
     });
     let wrote = dossier.incident.service.as_deref();
-    wrote.or_else(|| named.into_iter().map(|(name, _)| name).next()).filter(|it| is_plain(it))
+    wrote.or_else(|| named.into_iter().map(|(name, _)| name).next()).filter(|it| is_name(it))
 }
 
 /// Asks the app itself, past the proxy.
@@ -301,16 +321,43 @@ pub(crate) fn program(dossier: &Dossier) -> String {
 
 pub(crate) fn service(dossier: &Dossier) -> String {
     let upstream = dossier.upstream().map(address::host);
-    upstream
-        .filter(|it| !address::is_ip(it) && !it.starts_with("unix:") && is_plain(it))
-        .unwrap_or("APP")
-        .to_owned()
+    let dialled = upstream.filter(|it| {
+        !address::is_ip(it) && !it.starts_with("unix:") && is_name(it) && *it != "localhost"
+    });
+    let known = dialled.or_else(|| service_that_wrote(dossier)).or_else(|| service_read(dossier));
+    known.unwrap_or("APP").to_owned()
+}
+
+/// The one service whose lines are those of an app.
+fn service_that_wrote<'a>(dossier: &Dossier<'a>) -> Option<&'a str> {
+    let keys = dossier.testimony.ledger.groups.keys();
+    let of_apps =
+        keys.filter(|it| it.product.stack().runs_apps() && it.product != Product::Unknown);
+    let mut services = of_apps.filter_map(|it| it.service.as_deref()).filter(|it| is_name(it));
+    let first = services.next()?;
+    services.all(|it| it == first).then_some(first)
+}
+
+/// The one service of compose files that an app's server runs in.
+fn service_read<'a>(dossier: &Dossier<'a>) -> Option<&'a str> {
+    let settings = dossier.testimony.settings.iter().map(|(_, it)| it);
+    let of_apps = settings.filter(|it| {
+        it.object.is_none() && it.product.stack().runs_apps() && it.product != Product::Unknown
+    });
+    let composed = |name: &&str| {
+        let mut all = dossier.testimony.settings.iter();
+        all.any(|(_, it)| matches!(&it.what, What::Service { name: own } if own == name))
+    };
+    let mut services =
+        of_apps.filter_map(|it| it.service.as_deref()).filter(|it| is_name(it)).filter(composed);
+    let first = services.next()?;
+    services.all(|it| it == first).then_some(first)
 }
 
 pub(crate) fn host_of(dossier: &Dossier) -> String {
     match dossier.upstream() {
         Some(it) if address::is_loopback(it) || it.starts_with("unix:") => {
-            format!("the {} host", dossier.hop())
+            crate::advice::hop_host(dossier)
         }
         _ => "the app's host".to_owned(),
     }

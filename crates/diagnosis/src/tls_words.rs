@@ -52,6 +52,17 @@ pub(crate) fn greet(dossier: &Dossier, options: &str) -> String {
     format!("openssl s_client -connect {to} -servername {name}{options} </dev/null")
 }
 
+/// A handshake that says whether the certificate is for the name, or for the bare address.
+pub(crate) fn check(dossier: &Dossier) -> String {
+    let host = dossier.upstream().map_or("", address::host).trim_matches(['[', ']']);
+    let checked = match name(dossier) {
+        Some(name) => format!(" -verify_hostname {}", word(&name)),
+        None if address::is_ip(host) => format!(" -verify_ip {}", word(host)),
+        None => String::new(),
+    };
+    greet(dossier, &checked)
+}
+
 /// The certificate that the upstream shows for the name.
 pub(crate) fn certificate(dossier: &Dossier, text: &str) -> Step {
     let run = format!(

@@ -35,6 +35,9 @@ const THROUGH_ANOTHER: f32 = 0.01;
 const UNCONNECTED: f32 = 0.002;
 /// The prior of each cause where a process had an accident and no request was seen to fail.
 const ACCIDENT: f32 = 0.05;
+/// The prior of a cause where the settings of both sides contradict each other, whatever fault that
+/// made on a connection that stood.
+const CONTRADICTED: f32 = 0.02;
 /// None of the catalogue.
 const LEAK: f32 = 0.03;
 /// A cause needs this much of its own before it may take over what speaks for its effects.
@@ -59,11 +62,16 @@ pub(crate) fn weigh(dossier: &Dossier) -> Vec<Weighed> {
             (entry, hits, own)
         })
         .collect();
+    let pairs = dossier.pairs();
+    let contradicted = |id: &str| pairs.iter().any(|it| it.cause == id);
     let own: HashMap<&str, f32> = all.iter().map(|(it, _, own)| (it.cause.id, *own)).collect();
     let mut weighed: Vec<(Weighed, f32)> = all
         .into_iter()
         .filter_map(|(entry, hits, mine)| {
-            let prior = prior(entry, dossier, mine)?;
+            let prior = match contradicted(entry.cause.id) {
+                true => prior(entry, dossier, mine).unwrap_or(0.0).max(CONTRADICTED),
+                false => prior(entry, dossier, mine)?,
+            };
             let inherited = if mine >= STANDS_ALONE { inherited(entry, &own, 0) } else { 0.0 };
             let score = prior.ln() + (mine + inherited).max(FLOOR);
             Some((Weighed { entry, hits, own: mine, confidence: 0.0 }, score.exp()))

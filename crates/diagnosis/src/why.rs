@@ -13,12 +13,12 @@ pub struct Question {
 /// Explains what failed. The same testimony and question give the same report, byte for byte.
 #[must_use]
 pub fn why(testimony: &Testimony, question: &Question) -> Report {
-    crate::engine::report(testimony, question, None)
+    crate::engine::report(&testimony.settled(), question, None)
 }
 
 /// The same as if one cause were not in the catalogue: where the truth is not among what can be
 /// said, nothing may be said with confidence.
 #[must_use]
 pub fn why_without(testimony: &Testimony, question: &Question, cause: &str) -> Report {
-    crate::engine::report(testimony, question, Some(cause))
+    crate::engine::report(&testimony.settled(), question, Some(cause))
 }

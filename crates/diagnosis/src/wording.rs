@@ -4,7 +4,7 @@ use crate::dossier::{Cite, Dossier, Seen};
 use crate::platform::{app_log, ask, container, heroku, inside, kubernetes, log_of, restart, unit};
 use crate::report::{Cure, Risk, Step};
 use crate::text::When;
-use evidence::{Limit, Product, Sign, Stack, address};
+use evidence::{Limit, Product, Sign, Stack, What, address};
 
 /// What was seen with a sign, the most surely of this incident; of equals, one that says more.
 pub(crate) fn first<'a>(dossier: &Dossier<'a>, sign: Sign, when: When) -> Option<Seen<'a>> {
@@ -199,7 +199,7 @@ pub(crate) fn read_log(dossier: &Dossier, text: impl Into<String>) -> Step {
 
 fn place(dossier: &Dossier) -> &'static str {
     match dossier.incident.hop {
-        Product::Unknown | Product::Page => "proxy's",
+        Product::Unknown | Product::Page | Product::AccessLog => "proxy's",
         it => it.name(),
     }
 }
@@ -467,6 +467,12 @@ pub(crate) fn dependency(dossier: &Dossier, sign: Sign, what: &str, usual: u16) 
     let seen = first(dossier, sign, When::Before);
     let at = seen.and_then(|it| it.key.upstream.as_deref());
     let at = at.filter(|it| crate::platform::is_plain(it) && !it.starts_with("unix:"));
+    let used = dossier.settings(|it| match &it.what {
+        What::Uses { address } if address::port(address) == Some(usual) => Some(address.as_str()),
+        _ => None,
+    });
+    let used = used.first().map(|(it, _)| *it).filter(|it| crate::platform::is_plain(it));
+    let at = at.or(used);
     let host = at.map_or("HOST", address::host);
     let port = at.and_then(address::port).unwrap_or(usual);
     let reach = inside(dossier, &format!("nc -vz -w 3 {host} {port}"));

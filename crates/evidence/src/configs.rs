@@ -13,14 +13,17 @@ mod environment;
 mod envoy;
 mod gunicorn;
 mod haproxy;
+mod iptables;
 mod kong;
 mod kubernetes;
 mod nginx;
 mod pasted;
 mod php_fpm;
+mod php_ini;
 mod serverless;
 mod shell;
 mod spring;
+mod surroundings;
 mod systemd;
 mod traefik;
 mod tree;
@@ -28,16 +31,20 @@ mod uwsgi;
 mod varnish;
 mod words;
 
+pub(crate) use kubernetes::statuses;
+
 /// Every kind of configuration that is read. The first that fits takes it: those with signs of their
 /// own come before those that only resemble them.
 pub static CONFIGS: &[Config] = &[
     systemd::SYSTEMD,
     uwsgi::UWSGI,
     php_fpm::PHP_FPM,
+    php_ini::PHP_INI,
     apache::APACHE,
     varnish::VARNISH,
     nginx::NGINX,
     haproxy::HAPROXY,
+    iptables::IPTABLES,
     caddy::CADDY,
     kong::KONG,
     apisix::APISIX,
@@ -53,6 +60,7 @@ pub static CONFIGS: &[Config] = &[
     environment::ENVIRONMENT,
     shell::PROCFILE,
     shell::COMMANDS,
+    surroundings::SURROUNDINGS,
     code::CODE,
 ];
 

@@ -1,10 +1,11 @@
 //! Inputs that are one document, not lines: exports of browsers and of log services, and what commands
-//! print of containers and clusters, as JSON.
+//! print of containers and clusters.
 
 mod docker;
 mod events;
 mod har;
 mod kubernetes;
+mod manifests;
 
 use crate::clock::Stamp;
 use crate::event::Event;
@@ -42,8 +43,14 @@ pub struct Document {
 }
 
 /// Every kind of document that is read whole. The first that fits takes it.
-pub static DOCUMENTS: &[Document] =
-    &[har::HAR, events::CLOUDWATCH, events::GOOGLE, docker::INSPECT, kubernetes::OBJECTS];
+pub static DOCUMENTS: &[Document] = &[
+    har::HAR,
+    events::CLOUDWATCH,
+    events::GOOGLE,
+    docker::INSPECT,
+    kubernetes::OBJECTS,
+    manifests::STATUSES,
+];
 
 /// The largest text that is read whole, in bytes.
 pub const MAX_DOCUMENT: usize = 64 * 1024 * 1024;

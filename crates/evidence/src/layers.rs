@@ -15,6 +15,7 @@ mod journal_json;
 mod journal_verbose;
 mod kubectl;
 mod loki;
+mod pm2;
 mod supervisord;
 mod syslog;
 mod timestamp;
@@ -45,6 +46,18 @@ impl Peeled {
     }
 }
 
+/// A raw line of a container's log, which may hold only a part of what the process wrote as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// 0 is the standard output, 1 the error output: they come mixed.
+    pub(crate) stream: usize,
+    /// The line ends here; otherwise it goes on in the next piece of the stream.
+    pub(crate) ends: bool,
+}
+
+/// How much of a line that was written in pieces is put together again, in bytes.
+pub(crate) const MAX_JOINED: usize = crate::scan::MAX_LINE;
+
 /// A layer: its name for `goodgate formats`, and how it is taken off. The year is for times that
 /// are written without one.
 struct Layer {
@@ -63,6 +76,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "CRI container log", strict: true, multiplexes: false, peel: cri::peel },
     Layer { name: "grep", strict: false, multiplexes: true, peel: grep::peel },
     Layer { name: "docker compose logs", strict: false, multiplexes: true, peel: compose::peel },
+    Layer { name: "pm2 logs", strict: false, multiplexes: true, peel: pm2::peel },
     Layer { name: "kubectl logs --prefix", strict: true, multiplexes: true, peel: kubectl::peel },
     Layer { name: "heroku logs", strict: true, multiplexes: true, peel: heroku::peel },
     Layer { name: "syslog and journald text", strict: true, multiplexes: true, peel: syslog::peel },
@@ -150,6 +164,43 @@ impl Layers {
         LAYERS.iter().enumerate().any(|(at, it)| self.0 & (1 << at) != 0 && it.multiplexes)
     }
 
+    /// What a raw line is a piece of, where the runtime of a container wrote it.
+    #[must_use]
+    pub(crate) fn piece(self, raw: &[u8]) -> Option<Piece> {
+        match raw.first()? {
+            b'{' if self.has(docker_json::peel) => docker_json::piece(raw),
+            b'0'..=b'9' if self.has(cri::peel) => cri::piece(raw),
+            _ => None,
+        }
+    }
+
+    /// The text of a piece that is not the first of its line, and where it begins in the raw line: what
+    /// a line within it looks like is no layer.
+    #[must_use]
+    pub(crate) fn continuation(self, raw: &[u8]) -> (Cow<'_, str>, Option<usize>) {
+        let text = text(raw);
+        let peeled = match raw.first() {
+            Some(b'{') => docker_json::peel(&text, 0),
+            _ => cri::peel(&text, 0),
+        };
+        match (peeled.map(|it| it.inner), text) {
+            (Some(Inner::From(inset)), Cow::Borrowed(text)) => {
+                (Cow::Borrowed(&text[inset..]), Some(inset))
+            }
+            (Some(Inner::From(inset)), Cow::Owned(text)) => {
+                (Cow::Owned(text[inset..].to_owned()), Some(inset))
+            }
+            (Some(Inner::Decoded(text)), _) => (Cow::Owned(text), None),
+            (None, text) => (text, Some(0)),
+        }
+    }
+
+    fn has(self, peel: fn(&str, i32) -> Option<Peeled>) -> bool {
+        let same = |it: &Layer| std::ptr::fn_addr_eq(it.peel, peel);
+        self != Layers::NONE
+            && LAYERS.iter().position(same).is_some_and(|at| self.0 & (1 << at) != 0)
+    }
+
     fn peel(self, text: &str, year: i32) -> Option<(usize, Peeled)> {
         LAYERS.iter().enumerate().find_map(|(at, layer)| {
             if self.0 & (1 << at) == 0 {
@@ -168,19 +219,18 @@ impl Layers {
             line.text = Cow::Owned(without_colours(&line.text));
             line.inset = None;
         }
+        // `... ` at the start: people leave out what comes before the telling words.
+        let elided = ["... ", "\u{2026} ", "[...] "].iter().find(|it| line.text.starts_with(**it));
+        if let Some(mark) = elided {
+            line = line.from(mark.len());
+        }
         if self == Layers::NONE {
             return line;
         }
         for _ in 0..DEPTH {
             let Some((_, peeled)) = self.peel(&line.text, year) else { break };
             match peeled.inner {
-                Inner::From(inset) => {
-                    line.inset = line.inset.map(|it| it + inset);
-                    line.text = match line.text {
-                        Cow::Borrowed(text) => Cow::Borrowed(&text[inset..]),
-                        Cow::Owned(text) => Cow::Owned(text[inset..].to_owned()),
-                    };
-                }
+                Inner::From(inset) => line = line.from(inset),
                 Inner::Decoded(text) => {
                     line.inset = None;
                     line.text = Cow::Owned(text);
@@ -247,6 +297,14 @@ mod tests {
         if let Some(inset) = line.inset {
             assert_eq!(&raw[inset..], text);
         }
+    }
+
+    #[test]
+    fn what_was_left_out_at_the_start_is_no_part_of_a_line() {
+        check("... [error] x", None, "[error] x");
+        check("[...] boom", None, "boom");
+        check("...gracefully killing workers", None, "...gracefully killing workers");
+        check("\t... 12 more", None, "\t... 12 more");
     }
 
     #[test]
@@ -327,6 +385,8 @@ mod tests {
             ("2026-11-20T15:16:30.123456789+01:00 stderr P rea", None, "rea"),
             ("web stderr | ready", Some("web"), "ready"),
             ("    MESSAGE=ready", None, "ready"),
+            ("0|shop     | ready", Some("shop"), "ready"),
+            ("0|shop|ready", None, "0|shop|ready"),
         ] {
             check(raw, service, text);
         }
@@ -375,6 +435,29 @@ mod tests {
         let line =
             Layers::of_paste(paste, 2026).unwrap(b"Nov 20 15:16:30 web1 app[12]: ready", b"", 2026);
         assert_eq!(line.text, "ready");
+    }
+
+    #[test]
+    fn a_piece_says_its_stream_and_whether_the_line_ends() {
+        let piece = |raw: &str| {
+            let found = Layers::ALL.piece(raw.as_bytes());
+            found.map(|it| (it.stream, it.ends))
+        };
+        let time = "2026-01-02T03:04:05.678901234Z";
+        assert_eq!(piece(&format!("{time} stdout F boom")), Some((0, true)));
+        assert_eq!(piece(&format!("{time} stderr P:x boom")), Some((1, false)));
+        assert_eq!(piece(&format!("{time} stderr Q boom")), None);
+        assert_eq!(piece(&format!("{time} hello P boom")), None);
+        let long = "x".repeat(16 * 1024);
+        let entry =
+            |log: &str| format!("{{\"log\":\"{log}\",\"stream\":\"stderr\",\"time\":\"{time}\"}}");
+        assert_eq!(piece(&entry(&long)), Some((1, false)));
+        assert_eq!(piece(&entry(&format!("{long}\\n"))), Some((1, true)));
+        // A backslash and an n are no line end.
+        assert_eq!(piece(&entry(&format!("{long}\\\\n"))), Some((1, false)));
+        assert_eq!(piece(&entry("a short one without its line end")), Some((1, true)));
+        assert_eq!(piece("{\"log\":\"\\\",\\\"stream\\\":\\\"stderr"), None);
+        assert_eq!(Layers::NONE.piece(format!("{time} stdout P boom").as_bytes()), None);
     }
 
     #[test]

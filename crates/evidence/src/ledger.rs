@@ -381,6 +381,23 @@ impl Ledger {
         }
     }
 
+    /// Takes what one product wrote for another's.
+    pub(crate) fn rename(&mut self, sources: &[u32], from: Product, to: Product) {
+        let wanted = |it: &&Key| it.product == from && sources.contains(&it.source);
+        let mut keys: Vec<Key> = self.groups.keys().filter(wanted).cloned().collect();
+        keys.sort_unstable();
+        for key in keys {
+            let Some(group) = self.groups.remove(&key) else { continue };
+            let key = Key { product: to, ..key };
+            match self.groups.get_mut(&key) {
+                Some(into) => into.absorb(group),
+                None => {
+                    self.groups.insert(key, group);
+                }
+            }
+        }
+    }
+
     pub(crate) fn unexpected(&mut self, product: Product, place: Place, count: u64) {
         let known = self.unexpected.iter_mut();
         match known.into_iter().find(|(it, at, _)| (*it, at.source) == (product, place.source)) {

@@ -44,7 +44,7 @@ pub use readers::{LogFormat, READERS, log_formats};
 pub use scan::{
     LOOK_AHEAD, LOOK_BACK, MAX_LINE, Part, Window, clip, leading_time, scan, scan_holding,
 };
-pub use setting::{Config, Limit, Scheme, Setting, What};
+pub use setting::{Config, Limit, Object, Scheme, Setting, What};
 pub use sign::{Kind, Sign};
 pub use source::{Arrival, Origin, SAMPLE, Shape};
 pub use testimony::{Source, Testimony};

@@ -72,6 +72,15 @@ impl<'a> Line<'a> {
         Line { before, ..self }
     }
 
+    /// The same line without its first bytes, which end between two letters.
+    pub(crate) fn from(self, inset: usize) -> Line<'a> {
+        let text = match self.text {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[inset..]),
+            Cow::Owned(text) => Cow::Owned(text[inset..].to_owned()),
+        };
+        Line { text, inset: self.inset.map(|it| it + inset), ..self }
+    }
+
     /// The lines before this one that come from the same process, unwrapped alike, nearest first:
     /// the head of the block or table that the line stands in.
     pub fn preceding(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
@@ -99,9 +108,17 @@ impl<'a> Line<'a> {
         let (layers, year) = (self.layers, self.year);
         let (service, ident, pid) = (self.service.clone(), self.ident.clone(), self.pid);
         let rest = self.rest;
+        let mut goes_on = [false; 2];
         lines(rest)
             .take(UNIT_LINES * 4)
             .filter_map(move |raw| {
+                // What goes on in more pieces is told by the first.
+                if let Some(piece) = layers.piece(raw) {
+                    let within = std::mem::replace(&mut goes_on[piece.stream], !piece.ends);
+                    if within {
+                        return None;
+                    }
+                }
                 let start = (raw.as_ptr() as usize).wrapping_sub(rest.as_ptr() as usize);
                 let raw = &raw[..raw.len().min(crate::scan::MAX_LINE)];
                 let line = layers.unwrap(raw, &[], year);

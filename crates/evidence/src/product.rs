@@ -36,6 +36,9 @@ products! {
     Nginx: Nginx "nginx" IngressNginx "ingress-nginx" OpenResty "OpenResty" Kong "Kong" Apisix "APISIX";
     Apache: Apache "Apache";
     HaProxy: HaProxy "HAProxy";
+    H2o: H2o "h2o";
+    Nghttpx: Nghttpx "nghttpx";
+    Hitch: Hitch "Hitch";
     Envoy: Envoy "Envoy" Istio "Istio" Linkerd "Linkerd";
     Traefik: Traefik "Traefik";
     Caddy: Caddy "Caddy";
@@ -63,8 +66,62 @@ products! {
     Cache: Redis "Redis";
     Caller: Requests "requests" Httpx "httpx" Urllib3 "urllib3" Aiohttp "aiohttp" OpenAiSdk "the openai SDK"
         Curl "curl" Browser "the browser" Har "the HAR file";
+    Proxy: AccessLog "the proxy";
     Ours: Goodgate "goodgate";
     Unknown: Page "the error page" Shell "the shell" Unknown "the log";
+}
+
+impl Product {
+    /// The product that a name is made of: of a file, a container, a service, a unit. `None` where
+    /// it holds none or several.
+    #[must_use]
+    pub fn in_name(name: &str) -> Option<Product> {
+        // The longer names hold the shorter ones.
+        const WORDS: &[(&str, Product)] = &[
+            ("ingress-nginx", Product::IngressNginx),
+            ("nginx-ingress", Product::IngressNginx),
+            ("openresty", Product::OpenResty),
+            ("nginx", Product::Nginx),
+            ("apache-tomcat", Product::Tomcat),
+            ("localhost_access_log", Product::Tomcat),
+            ("tomcat", Product::Tomcat),
+            ("catalina", Product::Tomcat),
+            ("other_vhosts_access", Product::Apache),
+            ("apache", Product::Apache),
+            ("httpd", Product::Apache),
+            ("varnish", Product::Varnish),
+            ("squid", Product::Squid),
+            ("haproxy", Product::HaProxy),
+            ("traefik", Product::Traefik),
+            ("caddy", Product::Caddy),
+            ("gunicorn", Product::Gunicorn),
+            ("hypercorn", Product::Hypercorn),
+            ("waitress", Product::Waitress),
+        ];
+        let mut rest = crate::scan::clip(name, 256).to_ascii_lowercase();
+        let mut found = None;
+        for (word, product) in WORDS {
+            if !rest.contains(word) {
+                continue;
+            }
+            if found.is_some_and(|it| it != *product) {
+                return None;
+            }
+            found = Some(*product);
+            rest = rest.replace(word, " ");
+        }
+        found
+    }
+
+    /// The product that a path names: in the file's own name, else in that of the nearest folder.
+    #[must_use]
+    pub fn in_path(path: &str) -> Option<Product> {
+        let file = path.rsplit(['/', '\\']).next()?;
+        // What Apache calls its access log where nobody gives it another name.
+        let httpd = ["access_log", "ssl_access_log"].contains(&file.split('.').next()?);
+        let mut names = path.rsplit(['/', '\\']).take(8);
+        names.find_map(Product::in_name).or(httpd.then_some(Product::Apache))
+    }
 }
 
 /// A family of processes. The file of a process may hold the lines of its whole family (access
@@ -75,6 +132,9 @@ pub enum Stack {
     Nginx,
     Apache,
     HaProxy,
+    H2o,
+    Nghttpx,
+    Hitch,
     Envoy,
     Traefik,
     Caddy,
@@ -100,6 +160,8 @@ pub enum Stack {
     Database,
     Cache,
     Caller,
+    /// Access lines that several write alike, where nothing says who.
+    Proxy,
     Ours,
     Unknown,
 }
@@ -113,6 +175,9 @@ impl Stack {
             Stack::Nginx
                 | Stack::Apache
                 | Stack::HaProxy
+                | Stack::H2o
+                | Stack::Nghttpx
+                | Stack::Hitch
                 | Stack::Envoy
                 | Stack::Traefik
                 | Stack::Caddy
@@ -123,6 +188,7 @@ impl Stack {
                 | Stack::Gcp
                 | Stack::Azure
                 | Stack::Heroku
+                | Stack::Proxy
                 | Stack::Ours
         )
     }

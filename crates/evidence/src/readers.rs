@@ -3,6 +3,7 @@
 use crate::reader::Reader;
 use crate::sign::Sign;
 
+mod access;
 mod apache;
 mod audit;
 mod aws;
@@ -23,14 +24,18 @@ mod gcp;
 mod go;
 mod goodgate;
 mod gunicorn;
+mod h2o;
 mod haproxy;
 mod heroku;
+mod hitch;
 mod hypercorn;
+mod iis;
 mod java;
 mod kernel;
 mod kubernetes;
 mod linkerd;
 mod logfmt;
+mod nghttpx;
 mod nginx;
 mod node;
 mod pasted;
@@ -84,17 +89,23 @@ pub static READERS: &[Reader] = &[
     traefik::JSON,
     traefik::LOG,
     caddy::LOG,
+    caddy::COMMAND,
     caddy::V1,
     envoy::ACCESS,
     envoy::JSON,
     envoy::LOG,
     envoy::BODY,
     linkerd::LOG,
+    h2o::LOG,
+    nghttpx::LOG,
+    hitch::LOG,
     go::LOG,
     go::PANIC,
     go::ERROR,
     apache::JK,
     apache::ERROR,
+    iis::ACCESS,
+    iis::HTTPERR,
     dotnet::YARP,
     dotnet::LOG,
     dotnet::ERROR,
@@ -106,6 +117,7 @@ pub static READERS: &[Reader] = &[
     caller::PROXY,
     caller::STATUS,
     caller::HEADER,
+    caller::PLAIN_TO_TLS,
     caller::PAGE,
     caller::SERVER,
     // App servers and runtimes. Those that share a format with another come before it.
@@ -124,6 +136,7 @@ pub static READERS: &[Reader] = &[
     php::FPM,
     php::ERROR,
     node::PROXY,
+    node::JSON,
     node::LOG,
     node::ERROR,
     java::LOG,
@@ -149,6 +162,7 @@ pub static READERS: &[Reader] = &[
     squid::ACCESS,
     squid::EVENTS,
     apache::ACCESS,
+    access::COMBINED,
     nginx::ACCESS,
     nginx::FRAGMENT,
     // App servers and runtimes.
@@ -178,6 +192,11 @@ pub static READERS: &[Reader] = &[
     // What no other takes is still searched.
     plain::TEXT,
 ];
+
+/// Whether a reader takes lines that others, which stand before it, know better.
+pub(crate) fn is_lax(reader: &Reader) -> bool {
+    [python::EXCEPTION.name, plain::TEXT.name].contains(&reader.name)
+}
 
 /// What the status of an access line says, if it is a failure.
 pub(crate) fn answered(status: u16) -> Option<Sign> {

@@ -8,12 +8,23 @@ pub struct Setting {
     pub product: Product,
     /// The compose service, pod, unit or server block that it belongs to.
     pub service: Option<String>,
+    /// The object of an orchestrator that says it: names are only its own within kind and namespace.
+    pub object: Option<Object>,
     pub what: What,
     /// The words in the file, byte for byte.
     pub quote: String,
     /// Counted from 1.
     pub line: u64,
     pub offset: u64,
+}
+
+/// What a name of Kubernetes is the name of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// As written: `Service`, `Deployment`.
+    pub kind: String,
+    /// As written; `None`: whoever applies the file decides.
+    pub namespace: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +105,10 @@ pub enum What {
     Resolver {
         address: String,
     },
+    /// A listener refuses clients that show no certificate of theirs.
+    VerifiesClients,
+    /// A proxy has a certificate of its own for the upstream.
+    ShowsCertificate,
     /// The PROXY header is sent (`true`) or expected (`false`).
     ProxyHeader {
         sends: bool,
@@ -181,9 +196,20 @@ pub enum What {
     On {
         option: String,
     },
+    /// What happens when the process ends, as written: `always`, `no`, `on-failure`.
+    Restarts {
+        policy: String,
+    },
     /// A network policy lets only named peers reach pods with this label; empty: all pods.
     Restricts {
         label: String,
+    },
+    /// A rule of the host's packet filter that drops or rejects, all packets of a chain or those to a
+    /// port.
+    Blocks {
+        chain: String,
+        port: Option<u16>,
+        rejects: bool,
     },
     /// A subset of a mesh's host: defined by a rule, or only named by a route.
     Subset {
@@ -246,6 +272,12 @@ pub enum Limit {
     Probe,
     /// Before the first health check, in ms.
     ProbeDelay,
+    /// How long a request may wait for a connection of the app's pool, in ms.
+    PoolWait,
+    /// How long the database may take for one statement, in ms.
+    Statement,
+    /// How long a script may run until its language ends it, in ms.
+    Script,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -304,6 +336,7 @@ pub(crate) struct Places<'t> {
     /// Where lines end.
     ends: Vec<usize>,
     service: Option<String>,
+    object: Option<Object>,
     pub settings: Vec<Setting>,
 }
 
@@ -311,7 +344,7 @@ impl<'t> Places<'t> {
     #[must_use]
     pub(crate) fn new(product: Product, text: &'t str) -> Places<'t> {
         let ends = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
-        Places { product, text, ends, service: None, settings: Vec::new() }
+        Places { product, text, ends, service: None, object: None, settings: Vec::new() }
     }
 
     /// The text that all quotes are parts of.
@@ -328,6 +361,11 @@ impl<'t> Places<'t> {
     /// The service that what comes next belongs to.
     pub(crate) fn service(&mut self, service: Option<&str>) {
         self.service = service.map(str::to_owned);
+    }
+
+    /// The object that what comes next belongs to.
+    pub(crate) fn object(&mut self, object: Option<Object>) {
+        self.object = object;
     }
 
     /// From the start of one part of the text to the end of another.
@@ -356,6 +394,7 @@ impl<'t> Places<'t> {
         self.settings.push(Setting {
             product: self.product,
             service: self.service.clone(),
+            object: self.object.clone(),
             what,
             quote: quote.to_owned(),
             line: self.ends.partition_point(|it| *it < offset) as u64 + 1,

@@ -187,6 +187,7 @@ signs! {
     AuthDenied "the request was refused for who sent it"
     RateLimited "the request was refused for how many there were"
     RouteUnknown "no route of the proxy takes the request"
+    RequestUnreadable "what came in could not be read as a request of HTTP"
     ;
     // Life of processes.
     Act:
@@ -213,6 +214,7 @@ signs! {
     Hung "the process lives and does nothing"
     RequestSlow "the app server reports a request that takes very long"
     ReloadCut "a reload ended connections that were in use"
+    ConfigRefused "the proxy refuses its own configuration"
     ProxyWorkerCrashed "a worker of the proxy itself died"
     ;
     // Capacity.
@@ -271,6 +273,7 @@ signs! {
     UnhandledException "an exception ended the request"
     NoResponseFromApp "the app returned without an answer"
     ContentLengthMismatch "the app sent another number of bytes than it announced"
+    SpokenToInHttp "a service that knows no HTTP was sent something else than its own protocol"
     ;
     // Platform.
     Act:

@@ -3,12 +3,13 @@
 use crate::configs::CONFIGS;
 use crate::documents::{DOCUMENTS, Document};
 use crate::layers::Layers;
-use crate::line::lines;
+use crate::line::{Line, lines};
 use crate::product::{Product, Stack};
 use crate::reader::Reader;
 use crate::readers::{LogFormat, READERS};
 use crate::setting::Config;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Whose machine a source is from; the words of the report.
@@ -50,6 +51,8 @@ pub struct Shape {
     pub document: Option<&'static Document>,
     /// Not text at all.
     pub binary: bool,
+    /// Who writes access lines that many write alike: by service, and in the file.
+    writers: Vec<(Option<String>, Product)>,
 }
 
 /// The year of a full date at the start of a line, or behind `since` as systemd writes it.
@@ -88,6 +91,7 @@ impl Shape {
             config: None,
             document: None,
             binary: is_binary(sample),
+            writers: Vec::new(),
         };
         if shape.binary {
             return shape;
@@ -99,13 +103,21 @@ impl Shape {
         let mut seen: Vec<(&'static Reader, usize)> = Vec::new();
         let (mut all, mut fitting) = (0, 0);
         let mut dated = None;
+        let mut wrote: BTreeMap<(Option<String>, Product), usize> = BTreeMap::new();
         for raw in lines(sample).filter(|it| !it.trim_ascii().is_empty()).take(SAMPLE_LINES) {
             all += 1;
-            let line = layers.unwrap(raw, b"", year);
+            // What an error is may stand in the lines around it.
+            let start = (raw.as_ptr() as usize).wrapping_sub(sample.as_ptr() as usize);
+            let after = sample.get(start + raw.len()..).unwrap_or_default();
+            let after = after.strip_prefix(b"\r").unwrap_or(after);
+            let after = after.strip_prefix(b"\n").unwrap_or(after);
+            let before = sample.get(..start).unwrap_or_default();
+            let line = layers.unwrap(raw, after, year).after(before);
             dated = dated.max(year_in(&line.text));
             let Some(reader) = READERS.iter().find(|it| (it.fits)(&line)) else { continue };
             // Plain text is no format of a log: it takes every line.
             fitting += usize::from(reader.product != Product::Unknown);
+            *wrote.entry((writer_name(&line), reader.product)).or_default() += 1;
             match seen.iter_mut().find(|(it, _)| it.name == reader.name) {
                 Some((_, count)) => *count += 1,
                 None => seen.push((reader, 1)),
@@ -120,6 +132,10 @@ impl Shape {
         shape.year = dated.unwrap_or(year);
         shape.year_assumed = dated.is_none();
         shape.stack = majority(&seen);
+        shape.writers = writers(&wrote);
+        if let Some(product) = Product::in_path(name).filter(|_| !shape.multiplexed) {
+            shape.writers.insert(0, (None, product));
+        }
         shape.readers = seen.into_iter().map(|(it, _)| it).collect();
         shape
     }
@@ -141,6 +157,24 @@ impl Shape {
         self
     }
 
+    /// Who wrote an access line that many write alike.
+    #[must_use]
+    pub(crate) fn writer(&self, line: &Line<'_>) -> Product {
+        let name = writer_name(line);
+        let by_name = name.as_deref().and_then(Product::in_name);
+        let of = |name: &Option<String>| {
+            self.writers.iter().find(|(it, _)| it == name).map(|(_, it)| *it)
+        };
+        let found = by_name.or_else(|| of(&name));
+        found.or_else(|| of(&None).filter(|_| !self.multiplexed)).unwrap_or(Product::AccessLog)
+    }
+
+    /// Who writes the access lines of the file, if all are of one.
+    #[must_use]
+    pub(crate) fn only_writer(&self) -> Option<Product> {
+        self.writers.first().map(|(_, it)| *it).filter(|_| !self.multiplexed)
+    }
+
     /// Whether a line of this family counts as evidence here, or is unexpected.
     #[must_use]
     pub fn admits(&self, stack: Stack) -> bool {
@@ -156,6 +190,47 @@ impl Shape {
     }
 }
 
+/// The service, or in syslog the process, that a line is of.
+fn writer_name(line: &Line<'_>) -> Option<String> {
+    line.service.as_deref().or(line.ident.as_deref()).map(str::to_owned)
+}
+
+/// For each name the product whose other lines stand under it: the proxy, or the server where there is
+/// none. Where there are both, nobody is named.
+fn writers(wrote: &BTreeMap<(Option<String>, Product), usize>) -> Vec<(Option<String>, Product)> {
+    let proxies = [Stack::Nginx, Stack::Apache, Stack::Varnish, Stack::Squid];
+    let servers = [
+        Product::Gunicorn,
+        Product::Hypercorn,
+        Product::Waitress,
+        Product::Puma,
+        Product::Passenger,
+        Product::Tomcat,
+        Product::Spring,
+        Product::Java,
+        Product::Node,
+        Product::Go,
+    ];
+    let mut writers: Vec<(Option<String>, Product)> = Vec::new();
+    for (name, _) in wrote.keys() {
+        if writers.last().is_some_and(|(it, _)| it == name) {
+            continue;
+        }
+        let of_name = || wrote.iter().filter(|((it, _), _)| it == name);
+        let most = |wanted: &dyn Fn(Product) -> bool| {
+            let found = of_name().filter(|((_, it), _)| wanted(*it));
+            found.max_by_key(|(_, count)| **count).map(|((_, it), _)| *it)
+        };
+        let proxy = most(&|it| proxies.contains(&it.stack()));
+        let server = most(&|it| servers.contains(&it));
+        match (proxy, server) {
+            (Some(it), None) | (None, Some(it)) => writers.push((name.clone(), it)),
+            _ => {}
+        }
+    }
+    writers
+}
+
 /// The family with the most lines; where two have as many, the one that runs apps, because into
 /// its log callers can write.
 fn majority(seen: &[(&'static Reader, usize)]) -> Option<Stack> {
@@ -168,6 +243,10 @@ fn majority(seen: &[(&'static Reader, usize)]) -> Option<Stack> {
         }
     }
     counts.retain(|(it, _)| *it != Stack::Unknown);
+    // Access lines that many write alike say nothing where anybody else is there.
+    if counts.iter().any(|(it, _)| *it != Stack::Proxy) {
+        counts.retain(|(it, _)| *it != Stack::Proxy);
+    }
     counts.into_iter().max_by_key(|(it, count)| (*count, it.runs_apps())).map(|(it, _)| it)
 }
 

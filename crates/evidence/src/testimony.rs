@@ -1,10 +1,11 @@
 //! All that was read, from all sources: what the engine is given.
 
 use crate::ledger::Ledger;
-use crate::product::Product;
+use crate::product::{Product, Stack};
 use crate::readers::{LogFormat, log_formats};
 use crate::setting::Setting;
 use crate::source::{Origin, Shape};
+use std::borrow::Cow;
 
 /// One input and what was read of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +63,16 @@ impl Testimony {
         products.extend(shape.readers.iter().map(|it| it.product));
         products.extend(shape.config.map(|it| it.product));
         products.extend(shape.document.map(|it| it.product));
+        if let Some(writer) = shape.only_writer() {
+            products.retain(|it| *it != Product::AccessLog);
+            products.push(writer);
+        }
+        // Whose the access lines are has been told for each.
+        if !ledger.groups.is_empty()
+            && ledger.groups.keys().all(|it| it.product != Product::AccessLog)
+        {
+            products.retain(|it| *it != Product::AccessLog);
+        }
         products.sort_unstable();
         products.dedup();
         let format = shape.config.map(|it| it.name).or_else(|| shape.document.map(|it| it.name));
@@ -86,5 +97,45 @@ impl Testimony {
     pub fn configure(&mut self, source: u32, shape: &Shape, name: &str, text: &str) {
         let Some(config) = shape.config else { return };
         self.settings.extend((config.read)(name, text).into_iter().map(|it| (source, it)));
+    }
+
+    /// The same, where access lines that many write alike are those of the only proxy among the inputs
+    /// that writes such.
+    #[must_use]
+    pub fn settled(&self) -> Cow<'_, Testimony> {
+        // Where servers of apps write to the same file, it may be theirs.
+        let neutral = |it: &Source| {
+            let server = |it: &Product| it.stack().runs_apps() && it.stack() != Stack::Unknown;
+            it.products.contains(&Product::AccessLog) && !it.products.iter().any(server)
+        };
+        let open: Vec<u32> =
+            (0..).zip(&self.sources).filter(|(_, it)| neutral(it)).map(|(at, _)| at).collect();
+        if open.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let read = self.sources.iter().flat_map(|it| it.products.iter().copied());
+        let set = self.settings.iter().map(|(_, it)| it.product);
+        let mut writers: Vec<Product> = read
+            .chain(set)
+            .filter(|it| matches!(it.stack(), Stack::Nginx | Stack::Apache | Stack::Varnish))
+            .collect();
+        writers.sort_unstable();
+        let (Some(first), Some(last)) = (writers.first(), writers.last()) else {
+            return Cow::Borrowed(self);
+        };
+        if first.stack() != last.stack() {
+            return Cow::Borrowed(self);
+        }
+        let mut settled = self.clone();
+        settled.ledger.rename(&open, Product::AccessLog, *first);
+        for (at, source) in (0..).zip(&mut settled.sources) {
+            if open.contains(&at) {
+                source.products.retain(|it| *it != Product::AccessLog);
+                source.products.push(*first);
+                source.products.sort_unstable();
+                source.products.dedup();
+            }
+        }
+        Cow::Owned(settled)
     }
 }

@@ -128,7 +128,7 @@ mod tests {
         check_text(
             &[
                 (
-                    "access.log",
+                    "/var/log/nginx/access.log",
                     "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 503 197 \"-\" \"curl/8.5.0\"\n",
                 ),
                 (

@@ -24,8 +24,8 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::platform;
 use crate::report::{Cure, Risk, Step};
-use crate::text::Text;
-use evidence::Sign;
+use crate::text::{Claim, Text};
+use evidence::{Product, Sign};
 use exchange::BodyFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -37,7 +37,13 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::ChunkBad, 0.9)], says, cure, ..Text::NONE },
+    text: Text {
+        behind: &[(Sign::ChunkBad, 0.9), (Sign::BodyCut, 0.02)],
+        reason,
+        says,
+        cure,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -63,6 +69,17 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Let the app yield plain bytes and set no `Transfer-Encoding`: its server frames"),
     ]
+}
+
+/// Apache says of framing that it cannot read only that it is an internal error.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let incident = dossier.incident;
+    let unreadable = incident.hop == Product::Apache
+        && incident.sign == Sign::BodyCut
+        && incident.number == Some(20014);
+    let says = "Apache gives this error where it cannot read the body's framing; for an end too early it has another";
+    let cites = || incident.cites.first().cloned().into_iter().collect();
+    unreadable.then(|| Claim::new(3.5, says, cites())).into_iter().collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

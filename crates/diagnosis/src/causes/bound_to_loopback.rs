@@ -21,6 +21,7 @@ use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::{Dossier, Listener};
 use crate::look::Fix;
+use crate::reach::Dialled;
 use crate::report::{Cure, Risk, Step};
 use crate::signs::{listener, remote};
 use crate::text::{Claim, RULES_OUT, Text};
@@ -78,11 +79,16 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         return vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())];
     }
     let dialled = dossier.dialled();
-    let port = dialled.iter().find_map(|it| address::port(&it.to));
-    let bound = dossier.listeners_behind().into_iter().find(|it| {
-        address::is_loopback(&it.address) && (port.is_none() || address::port(&it.address) == port)
-    });
-    let Some(it) = bound else { return Vec::new() };
+    let Some(it) = bound(dossier) else {
+        // In a container of its own, an app that keeps to its loopback is refused to all others.
+        let inside = dialled.first().filter(|it| crate::reach::is_container_address(&it.to));
+        let other = dossier.listeners_behind().is_empty();
+        let claim = |it: &crate::reach::Dialled| {
+            let says = "another container is dialled, where a loopback is not the proxy's";
+            Claim::new(2.6, says, vec![it.cite.clone()])
+        };
+        return inside.filter(|_| other).map(claim).into_iter().collect();
+    };
     if dialled.is_empty() && dossier.hop_in_container().is_none() {
         return Vec::new();
     }
@@ -113,10 +119,20 @@ fn says(dossier: &Dossier) -> Option<String> {
 /// The listener that only its own machine reaches.
 fn bound(dossier: &Dossier) -> Option<Listener> {
     let dialled = dossier.dialled();
+    // A path is on this machine, and a name that was not found was not dialled.
+    let network = |it: &Dialled| address::socket(&it.to).is_none();
+    if !dialled.iter().all(network) || unresolved(dossier.sign()) {
+        return None;
+    }
     let port = dialled.iter().find_map(|it| address::port(&it.to));
     dossier.listeners_behind().into_iter().find(|it| {
         address::is_loopback(&it.address) && (port.is_none() || address::port(&it.address) == port)
     })
+}
+
+fn unresolved(sign: Sign) -> bool {
+    use Sign::*;
+    matches!(sign, NameNotFound | NameServerFailed | NameRefused | NameTimedOut | NameUnresolved)
 }
 
 fn cure(dossier: &Dossier) -> Cure {

@@ -23,10 +23,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::{Dossier, Seen, span};
+use crate::dossier::{Dossier, Listener, Seen, span};
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{AGAINST, DECIDES, SPEAKS, Text, When, before};
+use crate::text::{AGAINST, Claim, DECIDES, SPEAKS, Text, When, before};
 use crate::{platform, wording};
 use evidence::{Sign, Stack};
 use exchange::{ConnectFault, Fault};
@@ -64,10 +64,12 @@ pub(super) static CAUSE: Cause = Cause {
             "unix_socket_missing",
             "unix_socket_stale",
             "k8s_readiness_failing",
+            // A server that goes on without its app answers for it.
+            "upstream_own_5xx",
         ],
+        reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -88,6 +90,16 @@ fn fix(_: &Case) -> Vec<Fix> {
         Fix::run("Or which containers have exited, and how", "docker ps -a --filter status=exited"),
         Fix::new("Read the first exception in its log, not the last line, and cure that"),
     ]
+}
+
+/// It had come up on the address that refuses now.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let up = dossier.listener_there().filter(|_| dossier.had_come_up());
+    let claim = |it: Listener| {
+        let says = format!("{} came up, and said that it listens there", it.product.name());
+        Claim::new(AGAINST, says, vec![it.cite])
+    };
+    up.map(claim).into_iter().collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

@@ -19,7 +19,7 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::Dossier;
+use crate::dossier::{Cite, Dossier};
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::signs::{Loss, loss, window};
@@ -153,7 +153,13 @@ fn cure(dossier: &Dossier) -> Cure {
 
 fn reason(dossier: &Dossier) -> Vec<Claim> {
     let mut claims = Vec::new();
-    if let Some(stopped) = dossier.stayed_down() {
+    // What was cut by the stop itself was, whatever came after it.
+    let cut = matches!(
+        dossier.sign(),
+        Sign::Closed | Sign::Reset | Sign::SendBroken | Sign::Disconnected
+    );
+    let stayed = |it: &Cite| it.sign == Some(Sign::ProcessStopped) || !cut;
+    if let Some(stopped) = dossier.stayed_down().filter(stayed) {
         let says = "it was stopped, and nothing was started in its place";
         claims.push(Claim::new(-4.5, says, vec![stopped]));
     }

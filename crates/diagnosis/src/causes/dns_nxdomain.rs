@@ -27,8 +27,8 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::platform;
 use crate::report::{Cure, Step};
-use crate::text::Text;
-use evidence::Sign;
+use crate::text::{Claim, Text};
+use evidence::{Product, Sign, Stack, What, address};
 use exchange::DnsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -46,6 +46,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::NameUnresolved, 0.6),
             (Sign::Answered502, 0.03),
         ],
+        reason,
         says,
         cure,
         ..Text::NONE
@@ -78,6 +79,73 @@ fn fix(case: &Case) -> Vec<Fix> {
             case.setting("targets")
         )),
     ]
+}
+
+/// A name that the configuration has no way to look up, or that is one letter off.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    without_resolver(dossier).or_else(|| misspelt(dossier)).into_iter().collect()
+}
+
+/// nginx looks up a name in a variable for each request, and asks nobody but its `resolver`.
+fn without_resolver(dossier: &Dossier) -> Option<Claim> {
+    let resolves = dossier.settings(|it| match &it.what {
+        What::Resolver { .. } | What::Member { .. } => Some(()),
+        _ => None,
+    });
+    if !resolves.is_empty() || !dossier.incident.of_requests() {
+        return None;
+    }
+    let dial = dossier
+        .dials()
+        .into_iter()
+        .find(|it| it.product.stack() == Stack::Nginx && address::host(it.to).starts_with('$'))?;
+    let says = "the target stands in a variable, and no `resolver` is set to look it up";
+    Some(Claim::new(3.5, says, vec![dial.cite]))
+}
+
+/// The dialled name is no service, and one letter away from one.
+fn misspelt(dossier: &Dossier) -> Option<Claim> {
+    let services = dossier.settings(|it| match &it.what {
+        What::Service { name } => Some(name.as_str()),
+        _ => None,
+    });
+    let groups = dossier.settings(|it| match &it.what {
+        What::Member { group, .. } => Some(group.as_str()),
+        _ => None,
+    });
+    let known = |host: &str| {
+        services.iter().any(|(it, _)| *it == host) || groups.iter().any(|(it, _)| *it == host)
+    };
+    let dials = dossier.dials().into_iter().filter(|it| it.product != Product::Unknown);
+    for dial in dials.take(200) {
+        let host = address::host(dial.to);
+        if host.len() < 4 || host.contains(['.', '$', ':', '/']) || known(host) {
+            continue;
+        }
+        let near = services.iter().take(500).find(|(it, _)| one_letter_apart(it, host));
+        if let Some((name, cite)) = near {
+            let says = format!("`{host}` is no service, and {name} is one");
+            return Some(Claim::new(4.5, says, vec![dial.cite, cite.clone()]));
+        }
+    }
+    None
+}
+
+/// One letter too many, too few or wrong.
+fn one_letter_apart(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    // Numbers tell servers apart: `app1` is not a misspelt `app2`.
+    let same = short.iter().zip(long).take_while(|(a, b)| a == b).count();
+    let digit = |it: &[u8]| it.get(same).is_some_and(u8::is_ascii_digit);
+    if short == long || short.len() < 4 || digit(short) || digit(long) {
+        return false;
+    }
+    match long.len() - short.len() {
+        0 => short[same + 1..] == long[same + 1..],
+        1 => short[same..] == long[same + 1..],
+        _ => false,
+    }
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
@@ -159,6 +227,21 @@ mod tests {
             "resolve: server_failure | target=http://app.internal unresolved",
             "dns_nxdomain",
         );
+    }
+
+    #[test]
+    fn one_letter_makes_another_name() {
+        for (a, b, apart) in [
+            ("backend", "backende", true),
+            ("backend", "bakend", true),
+            ("backend", "backemd", true),
+            ("backend", "backend", false),
+            ("app1", "app2", false),
+            ("shop", "shop-db", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(super::one_letter_apart(a, b), apart, "{a} {b}");
+        }
     }
 
     #[test]

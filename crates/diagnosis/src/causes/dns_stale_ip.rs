@@ -25,8 +25,9 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::text::{Claim, RULES_OUT, Text, When};
-use evidence::{Sign, address};
+use evidence::{Product, Sign, address};
 use exchange::{CertificateFault, ConnectFault};
+use std::net::Ipv4Addr;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "dns_stale_ip",
@@ -81,13 +82,34 @@ fn fix(case: &Case) -> Vec<Fix> {
 fn reason(dossier: &Dossier) -> Vec<Claim> {
     match dossier.dials_loopback() {
         true => vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())],
-        false => Vec::new(),
+        false => moved(dossier).into_iter().collect(),
     }
+}
+
+/// Containers or pods were listed with their addresses, on the network that was dialled, and none
+/// has the address that was.
+fn moved(dossier: &Dossier) -> Option<Claim> {
+    let dialled: Ipv4Addr = address::host(dossier.upstream()?).parse().ok()?;
+    let now = dossier.seen(Sign::Resolved, When::Any);
+    let listed =
+        now.iter().filter(|it| matches!(it.key.product, Product::Docker | Product::Kubernetes));
+    let listed: Vec<_> = listed
+        .filter_map(|it| Some((it, it.detail()?.parse::<Ipv4Addr>().ok()?)))
+        .filter(|(_, it)| it.octets()[..2] == dialled.octets()[..2])
+        .collect();
+    if listed.iter().any(|(_, it)| *it == dialled) {
+        return None;
+    }
+    let (seen, _) = listed.first()?;
+    // Of one container its own address was asked for; a table may leave out the pod that is meant.
+    let weight = if seen.key.product == Product::Docker { 5.5 } else { 3.0 };
+    let says = format!("no container or pod that was listed has the address {dialled}");
+    Some(Claim::new(weight, says, vec![seen.cite()]))
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
     let resolved = dossier.seen(Sign::Resolved, When::Any);
-    let now = resolved.iter().find_map(|it| it.key.upstream.as_deref());
+    let now = resolved.iter().find_map(|it| it.detail());
     let dialled = dossier.upstream()?;
     let hop = dossier.hop();
     Some(match now {

@@ -156,7 +156,7 @@ mod tests {
                 ),
             )],
             "egress_policy_denied: a rule of the own host of nginx forbids it to connect to 192.0.2.9:8000\n\
-             before: See which rule denies it: the packet filter's output chain, or the unit's own limits [sudo nft list ruleset; systemctl show -p IPAddressDeny,RestrictAddressFamilies PROXY] checks\n\
+             before: See which rule denies it: the packet filter's output chain, or the unit's own limits [sudo nft list ruleset; systemctl show -p IPAddressDeny,RestrictAddressFamilies nginx] checks\n\
              now: Allow 192.0.2.9:8000, and nothing else, in the rule that denies it\n\
              lasting: Keep the rule beside the proxy's own configuration, so that a new upstream brings its rule along\n\
              verify: 192.0.2.9:8000 answers by itself [curl -sv http://192.0.2.9:8000/ -o /dev/null] checks",

@@ -39,7 +39,13 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::Closed, 0.01), (Sign::FastCgiMismatch, 0.94)],
-        brings: &["premature_close"],
+        brings: &[
+            "premature_close",
+            "connection_reset",
+            "response_header_timeout",
+            "worker_timeout_killed",
+        ],
+        reason: |it| it.pair_claims("fastcgi_mismatch"),
         says,
         cure,
         ..Text::NONE
@@ -88,6 +94,9 @@ fn fix(case: &Case) -> Vec<Fix> {
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
+    if let Some(says) = dossier.pair_says(CAUSE.id) {
+        return Some(says);
+    }
     let (hop, at) = (dossier.hop(), dossier.address());
     Some(match advice::module(dossier) {
         "fastcgi" => format!("{hop} speaks FastCGI to {at}, which does not"),

@@ -25,9 +25,9 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::Cure;
 use crate::signs::{address, remote};
-use crate::text::{DECIDES, Text, When, during};
+use crate::text::{Claim, DECIDES, SPEAKS, STRONG, Text, When, during};
 use crate::wording;
-use evidence::Sign;
+use evidence::{Sign, What};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -48,6 +48,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::Answered504, 0.1),
         ],
         clues: &[during(Sign::FirewallDropped, DECIDES)],
+        reason,
         says,
         cure,
         ..Text::NONE
@@ -84,6 +85,24 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+/// A rule of the packet filter that drops what the gateway sends: all of it, or what goes to the
+/// dialled port.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let ports: Vec<u16> =
+        dossier.dialled().iter().filter_map(|it| evidence::address::port(&it.to)).collect();
+    let rules = dossier.settings(|it| match &it.what {
+        What::Blocks { port: Some(port), rejects: false, .. } => {
+            ports.contains(port).then_some((STRONG, "a rule drops what goes to that port"))
+        }
+        What::Blocks { port: None, rejects: false, .. } => {
+            Some((SPEAKS, "a rule drops all that no rule before it has let through"))
+        }
+        _ => None,
+    });
+    let rule = rules.into_iter().max_by(|a, b| a.0.0.total_cmp(&b.0.0));
+    rule.map(|((weight, says), cite)| Claim::new(weight, says, vec![cite])).into_iter().collect()
+}
+
 fn says(dossier: &Dossier) -> Option<String> {
     let seen = wording::first(dossier, Sign::FirewallDropped, When::During)?;
     let to = seen.key.upstream.as_deref().or(dossier.upstream());
@@ -99,6 +118,16 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_rule_that_drops_everything_speaks_for_it() {
+        let report = crate::testing::explained(&[
+            ("fw.sh", "iptables -A INPUT -s 192.0.2.0/24 -j ACCEPT\niptables -I DOCKER -j DROP\n"),
+            ("page.txt", "504 Gateway Time-out\n"),
+        ]);
+        let ids: Vec<&str> = report.candidates.iter().map(|it| it.cause.as_str()).collect();
+        assert!(ids.iter().take(3).any(|it| *it == "firewall_drop"), "{ids:?}");
+    }
+
     use crate::testing::{UNREACHED, check, check_among, check_not, check_text, nginx_to};
 
     #[test]

@@ -36,8 +36,8 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::NoEndpoints, 0.07), (Sign::NoCluster, 0.92), (Sign::Answered500, 0.05)],
-        clues: &[before(Sign::NoCluster, DECIDES)],
-        brings: &["endpoints_empty", "no_live_upstreams"],
+        clues: &[before(Sign::NoCluster, DECIDES), before(Sign::ConfigRefused, DECIDES)],
+        brings: &["endpoints_empty", "no_live_upstreams", "process_down"],
         reason,
         says,
         cure,
@@ -98,6 +98,12 @@ fn says(dossier: &Dossier) -> Option<String> {
         What::Member { address, disabled: true, group } => Some(format!("{address} of {group}")),
         _ => None,
     });
+    let refused = dossier.seen(Sign::ConfigRefused, When::Before);
+    if let Some(it) = refused.first() {
+        let product = it.key.product.name();
+        let because = crate::wording::because(it);
+        return Some(format!("{product} refuses its own configuration{because}"));
+    }
     let hop = dossier.hop();
     if let Some(name) = missing {
         return Some(format!("the configuration of {hop} names {name}, which it cannot use"));
@@ -146,6 +152,11 @@ fn cure(dossier: &Dossier) -> Cure {
                 .at(at.clone()),
             ]
         }
+        None if !dossier.seen(Sign::ConfigRefused, When::Before).is_empty() => {
+            vec![Step::say(
+                "Correct the line that the check names; until then a proxy that runs keeps its old configuration, and one that was stopped does not start",
+            )]
+        }
         None => vec![Step::say(
             "Correct the name, or define what it names: an upstream, a service or a backend of exactly that name",
         )],
@@ -175,6 +186,30 @@ mod tests {
             "refused: no_target",
             "gateway_config_error: route orders leads to orders, which has no target",
         );
+    }
+
+    #[test]
+    fn each_gateways_refusal_of_its_own_file() {
+        for (line, words) in [
+            (
+                "2026/11/20 15:16:30 [emerg] 1#1: unknown directive \"proxy_pas\" in /etc/nginx/nginx.conf:21",
+                "nginx refuses its own configuration: unknown directive \"proxy_pas\" in /etc/nginx/nginx.conf:21",
+            ),
+            (
+                "AH00526: Syntax error on line 5 of /etc/apache2/sites-enabled/shop.conf:",
+                "Apache refuses its own configuration: Syntax error on line 5 of /etc/apache2/sites-enabled/shop.conf",
+            ),
+            (
+                "Error: adapting config using caddyfile: /etc/caddy/Caddyfile:5: unrecognized directive: reverse_prox",
+                "Caddy refuses its own configuration: adapting config using caddyfile: /etc/caddy/Caddyfile:5: unrecognized directive: reverse_prox",
+            ),
+            (
+                "[2026-11-20 15:16:30.123][17][critical][main] [source/server/server.cc:131] error initializing configuration '/etc/envoy/envoy.yaml': Protobuf message has unknown fields",
+                "Envoy refuses its own configuration",
+            ),
+        ] {
+            check_report(&[("output.log", line)], &format!("gateway_config_error: {words}"));
+        }
     }
 
     #[test]

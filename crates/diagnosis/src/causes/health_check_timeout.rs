@@ -22,6 +22,7 @@
 //! thread or a worker of its own. A longer limit for the check is right only up to what a caller
 //! would wait, since it hides a process that hangs.
 
+use super::k8s_readiness_failing::{Probe, probe};
 use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
@@ -29,7 +30,7 @@ use crate::dossier::{Dossier, span};
 use crate::look::Fix;
 use crate::platform;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{DECIDES, Text, When, before};
+use crate::text::{DECIDES, SPEAKS, Text, When, before};
 use evidence::{Limit, Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -45,9 +46,9 @@ pub(super) static CAUSE: Cause = Cause {
         behind: &[(Sign::NoLiveUpstream, 0.005)],
         clues: &[before(Sign::HealthTimedOut, DECIDES)],
         brings: &["no_live_upstreams", "endpoints_empty"],
+        reason: |it| probe(it, Probe::Late, SPEAKS, "the probe got no answer within its limit"),
         says,
         cure,
-        ..Text::NONE
     },
 };
 

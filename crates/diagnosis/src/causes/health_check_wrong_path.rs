@@ -22,6 +22,7 @@
 //! with a Host that the app takes. Do not accept every status instead: a check that takes 500 for
 //! health sees nothing.
 
+use super::k8s_readiness_failing::{Probe, probe};
 use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
@@ -29,7 +30,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::platform;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{DECIDES, HINTS, Text, When, before};
+use crate::text::{DECIDES, HINTS, SPEAKS, Text, When, before};
 use evidence::{Sign, Stack, What};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -49,9 +50,16 @@ pub(super) static CAUSE: Cause = Cause {
             before(Sign::LbTargetUnhealthy, HINTS),
         ],
         brings: &["no_live_upstreams", "endpoints_empty", "upstream_own_5xx"],
+        reason: |it| {
+            probe(
+                it,
+                Probe::NotForIt,
+                SPEAKS,
+                "the probe got an answer, of a path that is not for it",
+            )
+        },
         says,
         cure,
-        ..Text::NONE
     },
 };
 

@@ -22,14 +22,15 @@
 //! Let the check use the port and scheme of the traffic. Where it must differ (a port for
 //! management), let the app listen there on the same address.
 
+use super::k8s_readiness_failing::{Probe, probe};
 use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Seen};
 use crate::look::Fix;
 use crate::platform;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{DECIDES, HINTS, Text, When, before};
+use crate::text::{Claim, DECIDES, HINTS, STRONG, Text, When, before};
 use evidence::{Sign, Stack};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -48,6 +49,7 @@ pub(super) static CAUSE: Cause = Cause {
             before(Sign::HealthFailed, HINTS),
         ],
         brings: &["no_live_upstreams", "endpoints_empty"],
+        reason,
         says,
         cure,
         ..Text::NONE
@@ -65,12 +67,39 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+/// A check that goes to a port of its own, where nobody was read to listen, and does not get
+/// through; the traffic goes to another one.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let Some((port, cite)) = dossier.strayed_check() else {
+        let says = "nothing listens on the port that the probe dials";
+        return probe(dossier, Probe::Refused, HINTS, says);
+    };
+    let failed = [Sign::HealthConnectFailed, Sign::HealthTimedOut, Sign::ReadinessFailed];
+    let mut failed = failed.into_iter().flat_map(|it| dossier.seen(it, When::Before));
+    let Some(failed) = failed.next() else { return Vec::new() };
+    let says = format!("the check goes to port {port}, and the traffic to another one");
+    vec![Claim::new(STRONG, says, vec![cite, failed.cite()])]
+}
+
 fn says(dossier: &Dossier) -> Option<String> {
-    let seen = dossier.seen(Sign::HealthWrongProtocol, When::Before).into_iter().next()?;
-    let who = seen.key.who.as_deref().map(|it| format!(" of {it}")).unwrap_or_default();
+    let wrong = dossier.seen(Sign::HealthWrongProtocol, When::Before).into_iter().next();
+    let who = |it: &Seen| it.key.who.as_deref().map(|it| format!(" of {it}")).unwrap_or_default();
+    if let Some(seen) = wrong {
+        return Some(format!(
+            "the health check{} speaks another protocol than the port, so that {} takes it out of use",
+            who(&seen),
+            seen.key.product.name()
+        ));
+    }
+    let (port, _) = dossier.strayed_check()?;
+    let seen = dossier.seen(Sign::HealthConnectFailed, When::Before).into_iter().next()?;
+    let app = dossier
+        .listener_there()
+        .map(|it| format!(", and {} listens on {}", it.product.name(), it.address));
     Some(format!(
-        "the health check{who} speaks another protocol than the port, so that {} takes it out of use",
-        seen.key.product.name()
+        "the health check{} goes to port {port}, where nothing answers{}",
+        who(&seen),
+        app.unwrap_or_default()
     ))
 }
 

@@ -46,9 +46,9 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[during(Sign::Http1ToHttp2, DECIDES), during(Sign::Http2Bytes, DECIDES)],
         brings: &["premature_close", "connection_reset", "malformed_status_line"],
+        reason: |it| it.pair_claims("http1_to_http2"),
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -85,6 +85,9 @@ fn fix(case: &Case) -> Vec<Fix> {
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
+    if let Some(says) = dossier.pair_says(CAUSE.id) {
+        return Some(says);
+    }
     Some(format!(
         "{} speaks HTTP/1 to {}, which speaks HTTP/2 only",
         dossier.hop(),

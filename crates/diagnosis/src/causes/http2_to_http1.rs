@@ -43,6 +43,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::GrpcMismatch, 0.05),
             (Sign::ProtocolError, 0.12),
         ],
+        reason: |it| it.pair_claims("http2_to_http1"),
         says,
         cure,
         ..Text::NONE
@@ -63,6 +64,9 @@ fn fix(case: &Case) -> Vec<Fix> {
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
+    if let Some(says) = dossier.pair_says(CAUSE.id) {
+        return Some(says);
+    }
     Some(format!("{} speaks HTTP/2 to {}, which speaks HTTP/1", dossier.hop(), dossier.address()))
 }
 

@@ -25,7 +25,7 @@ use crate::look::Fix;
 use crate::opening::Opening;
 use crate::report::{Cure, Step};
 use crate::show;
-use crate::text::{Claim, DECIDES, SPEAKS, Text, during};
+use crate::text::{Claim, DECIDES, SPEAKS, Text, When, during};
 use crate::tls_words;
 use evidence::{Kind, Scheme, Sign, address};
 use exchange::HeadFault;
@@ -50,7 +50,13 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::ProtocolError, 0.08),
         ],
         clues: &[during(Sign::PlainToTlsPort, DECIDES), during(Sign::TlsBytes, DECIDES)],
-        brings: &["premature_close", "connection_reset", "malformed_status_line"],
+        brings: &[
+            "premature_close",
+            "connection_reset",
+            "malformed_status_line",
+            "no_live_upstreams",
+            "health_check_wrong_port_or_scheme",
+        ],
         reason,
         says,
         cure,
@@ -90,6 +96,10 @@ fn fix(case: &Case) -> Vec<Fix> {
 
 /// Plain HTTP is sent to a port that is known for TLS, or that says that it speaks it.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let pairs = dossier.pair_claims(CAUSE.id);
+    if !pairs.is_empty() {
+        return pairs;
+    }
     let plain = |it: &crate::dossier::Dial| matches!(it.scheme, Scheme::Http | Scheme::Unknown);
     let dials = dossier.dials();
     if dials.iter().any(|it| it.scheme == Scheme::Https) && dossier.sign().kind() == Kind::Wire {
@@ -98,6 +108,16 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     let there = dossier.listener_there().filter(|it| it.scheme == Scheme::Https);
     if let Some(it) = there {
         return vec![Claim::new(5.5, "the app speaks TLS on that port", vec![it.cite])];
+    }
+    // A server of Go says who greeted it without TLS.
+    let plainly = |it: &crate::dossier::Seen| {
+        it.detail().is_some_and(|it| it.starts_with("tls: first record does not look"))
+    };
+    let greeted = dossier.seen(Sign::ClientTls, When::During).into_iter().find(plainly);
+    let lost = [Sign::Closed, Sign::Reset, Sign::Disconnected, Sign::NotHttp];
+    if let Some(it) = greeted.filter(|_| lost.contains(&dossier.sign())) {
+        let says = "a server got plain bytes where it speaks TLS";
+        return vec![Claim::new(5.5, says, vec![it.cite()])];
     }
     let port = dossier.port();
     let usual = |it: u16| matches!(it, 443 | 8443 | 6443 | 9443);
@@ -112,6 +132,9 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
+    if let Some(says) = dossier.pair_says(CAUSE.id) {
+        return Some(says);
+    }
     Some(format!("{} speaks plain HTTP to {}, which speaks TLS", dossier.hop(), dossier.address()))
 }
 

@@ -20,7 +20,7 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::Dossier;
+use crate::dossier::{Cite, Dossier, Listener};
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::signs::listener;
@@ -112,8 +112,38 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+/// Node 17 and later dial `::1` for `localhost`, and the app listens on 127.0.0.1 alone.
+fn by_name(dossier: &Dossier) -> Option<Claim> {
+    if dossier.incident.hop.stack() != Stack::Node || dossier.sign() != Sign::ConnectRefused {
+        return None;
+    }
+    let dials = dossier.dials();
+    let dial = dials.into_iter().find(|it| address::host(it.to) == "localhost")?;
+    let there = dossier.listeners_behind().into_iter().find(|it| {
+        address::host(&it.address) == "127.0.0.1"
+            && address::port(&it.address) == address::port(dial.to)
+    })?;
+    let says = "Node dials `::1` first for `localhost`, where nothing listens";
+    Some(Claim::new(5.0, says, vec![there.cite, dial.cite]))
+}
+
 /// An IPv6 address was dialled, and it is IPv6 that fails.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let other = |(dial, there): (Cite, Listener)| {
+        let says = format!(
+            "{} listens on {}, of the other IP family",
+            there.product.name(),
+            there.address
+        );
+        let weight = if there.said { 7.0 } else { 6.5 };
+        vec![Claim::new(weight, says, vec![there.cite, dial])]
+    };
+    if let Some(found) = of_other_family(dossier) {
+        return other(found);
+    }
+    if let Some(claim) = by_name(dossier) {
+        return vec![claim];
+    }
     let Some(it) = dossier.dialled().into_iter().find(|it| address::is_ipv6(&it.to)) else {
         return vec![Claim::new(RULES_OUT, "no IPv6 address was dialled", Vec::new())];
     };
@@ -129,7 +159,45 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     vec![Claim::new(weight, "an IPv6 address was dialled", vec![it.cite])]
 }
 
+/// A listener on the dialled port of the other family alone. `[::]` takes IPv4 too, as a rule, and
+/// an app on the loopback of one machine is nowhere else.
+fn of_other_family(dossier: &Dossier) -> Option<(Cite, Listener)> {
+    let listeners = dossier.listeners_behind();
+    dossier.dialled().into_iter().find_map(|dial| {
+        let port = address::port(&dial.to)?;
+        let six = address::is_ipv6(&dial.to);
+        if !address::is_ip(&dial.to) {
+            return None;
+        }
+        let there = || listeners.iter().filter(|it| address::port(&it.address) == Some(port));
+        let both = |it: &Listener| matches!(address::host(&it.address), "::" | "" | "*");
+        let alike = |it: &Listener| {
+            both(it) || !address::is_ip(&it.address) || address::is_ipv6(&it.address) == six
+        };
+        if there().any(alike) {
+            return None;
+        }
+        let local = address::is_loopback(&dial.to);
+        let mut there = there().filter(|it| {
+            address::is_unspecified(&it.address) || address::is_loopback(&it.address) == local
+        });
+        Some((dial.cite, there.next()?.clone()))
+    })
+}
+
 fn says(dossier: &Dossier) -> Option<String> {
+    if let Some((_, there)) = of_other_family(dossier) {
+        let dialled = dossier.dialled();
+        let to =
+            dialled.iter().find(|it| address::port(&it.to) == address::port(&there.address))?;
+        return Some(format!(
+            "{} dials {}, and {} listens on {}, of the other IP family",
+            dossier.hop(),
+            to.to,
+            there.product.name(),
+            there.address
+        ));
+    }
     let dialled = dossier.dialled();
     let it = dialled.iter().find(|it| address::is_ipv6(&it.to))?;
     let port = address::port(&it.to);
@@ -148,9 +216,34 @@ fn says(dossier: &Dossier) -> Option<String> {
     })
 }
 
+/// IPv4 is dialled, and the app has IPv6 alone.
+fn to_the_other(dossier: &Dossier, there: &Listener) -> Cure {
+    let port = address::port(&there.address).map_or_else(|| "PORT".to_owned(), |it| it.to_string());
+    let local = if address::is_loopback(&there.address) { "127.0.0.1" } else { "[::]" };
+    let bind = wording::bind(Some(there.product), &format!("{local}:{port}"));
+    Cure {
+        before: vec![Step::look(
+            "See on which family the app listens",
+            platform::inside(dossier, &format!("ss -ltn 'sport = :{port}'")),
+        )],
+        now: vec![Step::say(format!("Bind the app to the family that is dialled: `{bind}`"))],
+        lasting: vec![Step::say(format!(
+            "Or dial the address that it listens on: {}",
+            there.address
+        ))],
+        verify: vec![wording::through(dossier)],
+    }
+}
+
 fn cure(dossier: &Dossier) -> Cure {
     let dialled = dossier.dialled();
-    let to = dialled.iter().find(|it| address::is_ipv6(&it.to)).map(|it| it.to.clone());
+    let six = |it: &&crate::reach::Dialled| address::is_ipv6(&it.to);
+    if let Some((_, there)) =
+        of_other_family(dossier).filter(|_| !dialled.iter().any(|it| six(&it)))
+    {
+        return to_the_other(dossier, &there);
+    }
+    let to = dialled.iter().find(six).map(|it| it.to.clone());
     let port = to.as_deref().and_then(address::port);
     let port_words = port.map_or_else(|| "PORT".to_owned(), |it| it.to_string());
     let local = to.as_deref().is_some_and(address::is_loopback);

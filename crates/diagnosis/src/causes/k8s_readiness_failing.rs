@@ -22,10 +22,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Seen};
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{HINTS, Text, When, before};
+use crate::text::{Claim, HINTS, Text, When, before};
 use evidence::Sign;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -40,10 +40,10 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::NoEndpoints, 0.06)],
         clues: &[before(Sign::ReadinessFailed, 6.5), before(Sign::HealthWrongAnswer, HINTS)],
+        reason: alone,
         brings: &["endpoints_empty", "no_live_upstreams", "process_down"],
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -59,6 +59,52 @@ fn fix(_: &Case) -> Vec<Fix> {
              of the probe",
         ),
     ]
+}
+
+/// What is taken off where nothing but the probe failed: it also fails at each start, and its words
+/// tell that somebody is not ready, and not why.
+const ALONE: f32 = -4.3;
+
+fn alone(dossier: &Dossier) -> Vec<Claim> {
+    if dossier.sign() != Sign::ReadinessFailed {
+        return Vec::new();
+    }
+    let seen = dossier.seen(Sign::ReadinessFailed, When::Any).into_iter().next();
+    let cites = seen.map(|it| it.cite()).into_iter().collect();
+    let says = "no request is seen to fail, and a readiness probe also fails at each start";
+    vec![Claim::new(ALONE, says, cites)]
+}
+
+/// How a probe ends, by its words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// With a status that says that the path is not for it.
+    NotForIt,
+    /// Nothing listens on its port.
+    Refused,
+    /// No answer within its limit.
+    Late,
+}
+
+/// What the words of a readiness probe say where nothing else failed.
+pub(super) fn probe(dossier: &Dossier, wanted: Probe, weight: f32, says: &str) -> Vec<Claim> {
+    if dossier.sign() != Sign::ReadinessFailed {
+        return Vec::new();
+    }
+    let ends = |seen: &Seen| {
+        let detail = seen.detail().unwrap_or_default();
+        match seen.run.opening.number {
+            Some(301 | 302 | 307 | 308 | 401 | 403 | 404 | 405) => Some(Probe::NotForIt),
+            _ if detail.contains("connection refused") => Some(Probe::Refused),
+            _ if detail.contains("deadline exceeded") || detail.contains("Client.Timeout") => {
+                Some(Probe::Late)
+            }
+            _ => None,
+        }
+    };
+    let seen = dossier.seen(Sign::ReadinessFailed, When::Any);
+    let fits = seen.into_iter().find(|it| ends(it) == Some(wanted));
+    fits.map(|it| Claim::new(weight, says, vec![it.cite()])).into_iter().collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
@@ -104,6 +150,7 @@ fn cure(_: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
+    use crate::testing::explained;
     use crate::testing::report::check_report;
 
     #[test]
@@ -111,7 +158,40 @@ mod tests {
         let events = "LAST SEEN   TYPE      REASON      OBJECT            MESSAGE\n2m10s       Warning   Unhealthy   pod/shop-7d-x     Readiness probe failed: HTTP probe failed with statuscode: 503\n";
         check_report(
             &[("events.txt", events)],
+            "k8s_readiness_failing: either shop-7d-x fails its readiness probe with 503, so that it gets no requests, or the app is starting and not ready yet",
+        );
+    }
+
+    #[test]
+    fn a_request_that_failed_for_it_names_it() {
+        let events = "LAST SEEN   TYPE      REASON      OBJECT            MESSAGE\n2m10s       Warning   Unhealthy   pod/shop-7d-x     Readiness probe failed: HTTP probe failed with statuscode: 503\n";
+        let line = "W1120 10:12:07.000000       7 controller.go:1232] Service \"web/shop\" does not have any active Endpoint.\n";
+        check_report(
+            &[("controller.log", line), ("events.txt", events)],
             "k8s_readiness_failing: shop-7d-x fails its readiness probe with 503, so that it gets no requests",
         );
+    }
+
+    #[test]
+    fn its_words_lead_deeper() {
+        for (words, deeper) in [
+            ("HTTP probe failed with statuscode: 404", "health_check_wrong_path"),
+            (
+                "Get \"http://192.0.2.7:8080/ready\": dial tcp 192.0.2.7:8080: connect: connection refused",
+                "health_check_wrong_port_or_scheme",
+            ),
+            (
+                "Get \"http://192.0.2.7:8080/ready\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+                "health_check_timeout",
+            ),
+        ] {
+            let events = format!(
+                "LAST SEEN   TYPE      REASON      OBJECT            MESSAGE\n2m10s       Warning   Unhealthy   pod/shop-7d-x     Readiness probe failed: {words}\n"
+            );
+            let report = explained(&[("events.txt", &events)]);
+            let found = report.candidates.iter().any(|it| it.cause == deeper);
+            assert!(found, "{words}: {:?}", report.candidates);
+            assert!(report.confidence < 0.8, "{words}: {:?}", report.candidates);
+        }
     }
 }

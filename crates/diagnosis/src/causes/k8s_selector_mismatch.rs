@@ -19,10 +19,10 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
-use crate::dossier::Dossier;
+use crate::dossier::{Cite, Dossier};
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{SPEAKS, Text, When, any};
+use crate::text::{Claim, HINTS, STRONG, Text, When, any};
 use evidence::{Sign, What};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -36,11 +36,11 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::NoEndpoints, 0.06)],
-        clues: &[any(Sign::SelectorEmpty, SPEAKS)],
+        clues: &[any(Sign::SelectorEmpty, HINTS)],
+        reason: labels_differ,
         brings: &["endpoints_empty"],
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -57,20 +57,38 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+type Labels<'a> = Vec<(&'a str, Cite)>;
+
+/// A label that a service selects by and no pod of the inputs has, and the labels that pods have.
+fn missing<'a>(dossier: &Dossier<'a>) -> Option<((&'a str, Cite), Labels<'a>)> {
+    let selects = dossier.settings(|it| match &it.what {
+        What::Selects { label } => Some(label.as_str()),
+        _ => None,
+    });
+    let has = dossier.settings(|it| match &it.what {
+        What::Labelled { label } => Some(label.as_str()),
+        _ => None,
+    });
+    // Another key may be set by whom we do not see; another value of the same key is a mismatch.
+    let key = |it: &str| it.split('=').next().unwrap_or_default().to_owned();
+    let absent = selects.into_iter().find(|(label, _)| {
+        let mut same = has.iter().filter(|(it, _)| key(it) == key(label)).peekable();
+        same.peek().is_some() && same.all(|(it, _)| it != label)
+    })?;
+    let near = has.into_iter().filter(|(it, _)| key(it) == key(absent.0)).collect();
+    Some((absent, near))
+}
+
+fn labels_differ(dossier: &Dossier) -> Vec<Claim> {
+    let Some(((_, selects), has)) = missing(dossier) else { return Vec::new() };
+    let cites = std::iter::once(selects).chain(has.into_iter().take(1).map(|(_, it)| it));
+    let says = "the service selects by a label that no pod of these files has";
+    vec![Claim::new(STRONG, says, cites.collect())]
+}
+
 fn says(dossier: &Dossier) -> Option<String> {
-    let labels = |of: fn(&What) -> Option<&str>| {
-        let found = dossier.settings(|it| of(&it.what));
-        found.into_iter().map(|(it, _)| it).collect::<Vec<_>>()
-    };
-    let selects = labels(|it| match it {
-        What::Selects { label } => Some(label),
-        _ => None,
-    });
-    let has = labels(|it| match it {
-        What::Labelled { label } => Some(label),
-        _ => None,
-    });
-    if let Some(missing) = selects.iter().find(|it| !has.is_empty() && !has.contains(it)) {
+    if let Some(((missing, _), has)) = missing(dossier) {
+        let has: Vec<&str> = has.into_iter().map(|(it, _)| it).collect();
         return Some(format!(
             "the service selects pods with {missing}, and the pods have {}",
             has.join(", ")
@@ -96,5 +114,39 @@ fn cure(_: &Dossier) -> Cure {
             "See addresses",
             "kubectl get endpointslices -l kubernetes.io/service-name=SERVICE",
         )],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::report::check_report;
+
+    const EMPTY: &str = "W1120 10:12:07.000000       7 controller.go:1232] Service \"web/shop\" does not have any active Endpoint.\n";
+    const LIST: &str = "NAME   ENDPOINTS   AGE\nshop   <none>      3d\n";
+
+    fn manifest(label: &str) -> String {
+        format!(
+            "kind: Service\nmetadata: {{name: shop}}\nspec:\n  selector: {{app: shop}}\n---\nkind: Deployment\nmetadata: {{name: shop}}\nspec:\n  template:\n    metadata:\n      labels: {{app: {label}}}\n"
+        )
+    }
+
+    #[test]
+    fn labels_that_differ_are_said() {
+        let manifest = manifest("store");
+        check_report(
+            &[("controller.log", EMPTY), ("endpoints.txt", LIST), ("shop.yaml", &manifest)],
+            "k8s_selector_mismatch: the service selects pods with app=shop, and the pods have app=store",
+        );
+    }
+
+    #[test]
+    fn an_empty_list_alone_does_not_say_why_it_is_empty() {
+        let same = manifest("shop");
+        for inputs in [
+            &[("controller.log", EMPTY), ("endpoints.txt", LIST)][..],
+            &[("controller.log", EMPTY), ("endpoints.txt", LIST), ("shop.yaml", &same)],
+        ] {
+            check_report(inputs, "endpoints_empty: the service shop has no ready pod");
+        }
     }
 }

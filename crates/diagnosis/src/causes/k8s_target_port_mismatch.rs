@@ -24,7 +24,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::text::{Claim, DECIDES, RULES_OUT, Text, When, any};
-use evidence::Sign;
+use evidence::{Sign, What};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "k8s_target_port_mismatch",
@@ -65,7 +65,9 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         return vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())];
     }
     let exposed = dossier.exposed();
-    if !dossier.published().is_empty() || exposed.is_empty() {
+    let leads = |it: &evidence::Setting| matches!(it.what, What::Publishes { .. }).then_some(());
+    // Whose pods a port leads to is not said there.
+    if !dossier.settings(leads).is_empty() || exposed.is_empty() {
         return Vec::new();
     }
     let wrong = dossier

@@ -21,13 +21,14 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::{Dossier, span};
+use crate::doctor::{closes_by_default, reuses_by_default};
+use crate::dossier::{Cite, Dossier, span};
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::signs::{Loss, YOUNG, forgotten, loss};
-use crate::text::{AGAINST, Claim, Text, When};
+use crate::text::{AGAINST, Claim, RULES_OUT, Text, When};
 use crate::wording;
-use evidence::{Limit, Product, Sign, Stack};
+use evidence::{Limit, Product, Sign, Stack, What};
 use exchange::{Fault, HeadFault, SendFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -94,26 +95,42 @@ fn fix(_: &Case) -> Vec<Fix> {
     ]
 }
 
+/// A race shows within a round trip; after this the app was at work.
+const LONG: i64 = 2_000;
+
+/// How long the app had the request before it hung up, where the hop says it, in milliseconds.
+fn worked(dossier: &Dossier) -> Option<i64> {
+    let closed = matches!(dossier.sign(), Sign::Closed | Sign::Reset | Sign::Disconnected);
+    dossier.incident.number.filter(|_| closed)
+}
+
 /// How long each side keeps an idle connection, where files say it or servers are known for it.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
     let mut claims = Vec::new();
-    let closes = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps());
-    let reuses = dossier.limit(Limit::KeepAliveReuse, |it| it.stack().is_proxy());
-    let kept = dossier.limit(Limit::KeepAliveConnections, |it| it.stack() == Stack::Nginx);
-    if let (Some((close, cite)), Some((reuse, other))) = (&closes, &reuses)
-        && close < reuse
+    let (closes, reuses) = (closes(dossier), reuses(dossier));
+    if let (Some(close), Some(reuse)) = (&closes, &reuses)
+        && close.after < reuse.after
     {
         let says = "the app closes idle connections sooner than the proxy stops reusing them";
-        claims.push(Claim::new(3.5, says, vec![cite.clone(), other.clone()]));
-    } else if let Some((_, cite)) = kept {
-        claims.push(Claim::new(
-            1.5,
-            "idle connections to the upstream are kept and reused",
-            vec![cite],
-        ));
+        // Defaults alone are how most stacks are: that says less than what somebody has set.
+        let weight = match (close.set, reuse.set) {
+            (true, true) => 3.5,
+            (false, true) | (true, false) => 3.0,
+            (false, false) => 1.5,
+        };
+        let cites = close.cite.iter().chain(&reuse.cite).cloned().collect();
+        claims.push(Claim::new(weight, says, cites));
+    } else if let Some((_, cite)) = kept(dossier) {
+        let says = "idle connections to the upstream are kept and reused";
+        claims.push(Claim::new(1.5, says, vec![cite]));
+    }
+    if let Some(worked) = worked(dossier).filter(|it| LONG <= *it) {
+        let says =
+            format!("the app had the request for {}: that was no idle connection", span(worked));
+        claims.push(Claim::new(RULES_OUT, says, Vec::new()));
     }
     let sync = dossier.read(Product::Gunicorn)
-        && dossier.seen(Sign::WorkerBooted, When::Any).iter().any(|it| it.detail() == Some("sync"));
+        && dossier.seen(Sign::Started, When::Any).iter().any(|it| it.detail() == Some("sync"));
     if sync {
         claims.push(Claim::new(
             AGAINST,
@@ -124,21 +141,80 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     claims
 }
 
+/// How long one side keeps an idle connection, in milliseconds.
+struct Idle {
+    after: i64,
+    /// A file asks for it, or for keeping connections at all; else it is what the product does.
+    set: bool,
+    cite: Option<Cite>,
+}
+
+fn closes(dossier: &Dossier) -> Option<Idle> {
+    // Where it is known who listens there, the limit of another app server is not its own.
+    let server = dossier.server_product();
+    let other = |it: Product| {
+        let known = |it| closes_by_default(it).is_some();
+        server.is_some_and(|server| server != it && known(server) && known(it))
+    };
+    let set = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps() && !other(it));
+    if let Some((after, cite)) = set {
+        return Some(Idle { after, set: true, cite: Some(cite) });
+    }
+    let server = server?;
+    // Gunicorn keeps connections with some of its workers only.
+    let keeps = || {
+        let started = dossier.seen(Sign::Started, When::Any).into_iter();
+        let mut class = started.filter(|it| it.key.product == Product::Gunicorn);
+        class.any(|it| it.detail().is_some_and(|it| it != "sync"))
+    };
+    let after = closes_by_default(server).filter(|_| server != Product::Gunicorn || keeps())?;
+    Some(Idle { after, set: false, cite: None })
+}
+
+fn reuses(dossier: &Dossier) -> Option<Idle> {
+    if let Some((after, cite)) = wording::hop_limit(dossier, Limit::KeepAliveReuse) {
+        return (after > 0).then_some(Idle { after, set: true, cite: Some(cite) });
+    }
+    let kept = kept(dossier);
+    let number = kept.as_ref().map(|(it, _)| *it);
+    let after = reuses_by_default(dossier.incident.hop, || number)?;
+    Some(Idle { after, set: number.is_some(), cite: kept.map(|(_, cite)| cite) })
+}
+
+/// The number of idle connections that the hop was told to keep, by a file that leads there.
+fn kept(dossier: &Dossier) -> Option<(i64, Cite)> {
+    let stack = dossier.incident.hop.stack();
+    let dials = dossier.dials();
+    let kept = dossier.settings(|it| match it.what {
+        What::Limit { limit: Limit::KeepAliveConnections, value }
+            if it.product.stack() == stack =>
+        {
+            Some(value)
+        }
+        _ => None,
+    });
+    let leads =
+        |cite: &Cite| dials.is_empty() || dials.iter().any(|it| it.cite.source == cite.source);
+    kept.into_iter().find(|(_, cite)| leads(cite))
+}
+
 fn says(dossier: &Dossier) -> Option<String> {
     let app = wording::app_at(dossier);
     let hop = dossier.hop();
-    let closes = dossier.limit(Limit::KeepAliveClose, |it| it.stack().runs_apps());
-    let reuses = wording::hop_limit(dossier, Limit::KeepAliveReuse);
+    let (closes, reuses) = (closes(dossier), reuses(dossier));
+    let whose = |it: &Idle| if it.set { "" } else { " (its default)" };
     Some(match (closes, reuses) {
-        (Some((close, _)), Some((reuse, _))) if close < reuse => format!(
-            "{app} closes idle connections after {}, and {hop} reuses them for {}",
-            span(close),
-            span(reuse)
+        (Some(close), Some(reuse)) if close.after < reuse.after => format!(
+            "{app} closes idle connections after {}{}, and {hop} reuses them for {}{}",
+            span(close.after),
+            whose(&close),
+            span(reuse.after),
+            whose(&reuse)
         ),
-        (Some((close, _)), _) => {
+        (Some(close), _) if close.set => {
             format!(
                 "{app} closed an idle connection, as it does after {}, just as {hop} reused it",
-                span(close)
+                span(close.after)
             )
         }
         _ => format!("{app} closed an idle connection just as {hop} reused it"),

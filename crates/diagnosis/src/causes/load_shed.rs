@@ -103,7 +103,8 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not, check_text};
+    use crate::report::Verdict;
+    use crate::testing::{check_among, check_not, check_text, explained};
 
     #[test]
     fn a_503_may_be_on_purpose() {
@@ -116,7 +117,20 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_nginx_turned_it_away() {
+    fn what_a_limit_does_to_one_caller_is_no_failure() {
+        let log = "2026/11/20 15:16:30 [error] 7#7: *1 limiting requests, excess: 5.320 by zone \"api\", client: 192.0.2.7, server: api.example.com, request: \"GET /data HTTP/1.1\", host: \"api.example.com\"\n";
+        for status in [429, 503] {
+            let access = format!(
+                "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" {status} 197 \"-\" \"curl/8.5.0\"\n"
+            );
+            let report = explained(&[("error.log", log), ("access.log", &access)]);
+            assert_eq!(report.verdict, Verdict::NoFailure, "{status}: {}", report.statement);
+            assert!(report.statement.contains("nginx refused 1"), "{}", report.statement);
+        }
+    }
+
+    #[test]
+    fn more_were_turned_away_than_the_limit_says() {
         check_text(
             &[
                 (
@@ -125,7 +139,7 @@ mod tests {
                 ),
                 (
                     "access.log",
-                    "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 503 197 \"-\" \"curl/8.5.0\"\n",
+                    "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 503 197 \"-\" \"curl/8.5.0\"\n192.0.2.8 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 503 197 \"-\" \"curl/8.5.0\"\n",
                 ),
             ],
             "load_shed: nginx turned requests away by the rule api, because there were too many\n\

@@ -26,7 +26,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::text::{Claim, DECIDES, HINTS, SPEAKS, Text, When, any};
-use evidence::{Kind, Product, Sign, What};
+use evidence::{Kind, Product, Sign, Stack, What};
 use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
@@ -89,7 +89,8 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         What::MeshTls { mode, .. } => Some(mode.clone()),
         _ => None,
     });
-    let mesh = dossier.incident.hop == Product::Envoy;
+    // Envoy, Istio and Linkerd: the proxies of meshes.
+    let mesh = dossier.incident.hop.stack() == Stack::Envoy;
     let failing = matches!(dossier.sign().kind(), Kind::Wire | Kind::Answer);
     let decided = modes
         .iter()
@@ -126,7 +127,11 @@ fn says(dossier: &Dossier) -> Option<String> {
     })
 }
 
-fn cure(_: &Dossier) -> Cure {
+fn cure(dossier: &Dossier) -> Cure {
+    let linkerd = dossier.incident.hop == Product::Linkerd || dossier.read(Product::Linkerd);
+    if linkerd && !dossier.read(Product::Istio) {
+        return of_linkerd();
+    }
     Cure {
         before: vec![Step::look(
             "See which rules apply, and which pods have no sidecar",
@@ -155,9 +160,35 @@ fn cure(_: &Dossier) -> Cure {
     }
 }
 
+fn of_linkerd() -> Cure {
+    Cure {
+        before: vec![Step::look(
+            "See which connections have mutual TLS, and which policies apply",
+            "linkerd viz edges deployment -A; kubectl get server,authorizationpolicy,meshtlsauthentication -A",
+        )],
+        now: vec![Step::run(
+            "Take the client into the mesh, by its namespace, and start its pods anew",
+            "kubectl annotate namespace NAMESPACE linkerd.io/inject=enabled && kubectl -n NAMESPACE rollout restart deployment/CLIENT",
+            Risk::Restart,
+        )],
+        lasting: vec![Step::say(
+            "For a port that must take plain requests, name its clients in an AuthorizationPolicy with a NetworkAuthentication, for that Server alone",
+        )],
+        verify: vec![Step::look("See every check of the data plane pass", "linkerd check --proxy")],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::testing::{check_listed, check_not};
+
+    #[test]
+    fn a_client_outside_of_linkerd() {
+        let line = "[   126.292891s]  INFO ThreadId(01) inbound:accept{client.addr=192.0.2.7:5000}: linkerd_app_inbound::policy::tcp: Connection denied server.name=shop tls=None(NoClientHello) client=192.0.2.7:5000\n";
+        let report = crate::testing::explained(&[("linkerd.log", line)]);
+        assert_eq!(report.cause, "mtls_policy_mismatch");
+        assert!(format!("{:?}", report.fix).contains("linkerd.io/inject"));
+    }
 
     #[test]
     fn a_handshake_that_a_mesh_ends() {

@@ -30,7 +30,7 @@ use crate::dossier::{Dossier, span};
 use crate::look::Fix;
 use crate::platform;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{SPEAKS, Text, during};
+use crate::text::{AGAINST, SPEAKS, Text, before, during};
 use evidence::{Limit, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -44,7 +44,14 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::NoLiveUpstream, 0.86), (Sign::Answered503, 0.12)],
-        clues: &[during(Sign::NoLiveUpstream, SPEAKS)],
+        clues: &[
+            during(Sign::NoLiveUpstream, SPEAKS),
+            // Checks that failed are the reason; this is their effect.
+            before(Sign::HealthConnectFailed, AGAINST),
+            before(Sign::HealthTimedOut, AGAINST),
+            before(Sign::HealthWrongAnswer, AGAINST),
+            before(Sign::HealthWrongProtocol, AGAINST),
+        ],
         says,
         cure,
         ..Text::NONE
@@ -151,7 +158,7 @@ fn cure(dossier: &Dossier) -> Cure {
 #[cfg(test)]
 mod tests {
     use crate::testing::report::{check_report, nginx};
-    use crate::testing::{check_among, check_not};
+    use crate::testing::{check_among, check_not, explained};
 
     #[test]
     fn a_proxy_behind_us_that_answers_503_may_have_nobody_left() {
@@ -172,5 +179,60 @@ mod tests {
             &[("error.log", &line)],
             "no_live_upstreams: nginx has set all servers of app aside after their failures, and did not try one",
         );
+    }
+
+    const GROUP: &str = "upstream app { server 192.0.2.10:8000; server 192.0.2.11:8000; }\n";
+
+    fn failing(words: &str, second: usize, to: &str) -> String {
+        format!(
+            "2026/11/20 15:16:{second:02} [error] 7#7: *{second} {words} while connecting to upstream, client: 192.0.2.7, server: api.example.com, request: \"GET /data HTTP/1.1\", upstream: \"http://{to}/data\", host: \"api.example.com\"\n"
+        )
+    }
+
+    #[test]
+    fn the_first_failures_are_the_root() {
+        let none = "no live upstreams";
+        for (first, cause) in [
+            ("connect() to 192.0.2.10:8000 failed (13: Permission denied)", "selinux_denied"),
+            ("connect() failed (113: No route to host)", "host_down"),
+        ] {
+            let log: String = [
+                failing(first, 1, "192.0.2.10:8000"),
+                failing(first, 1, "192.0.2.11:8000"),
+                failing(none, 2, "app"),
+                failing(none, 3, "app"),
+                failing(none, 4, "app"),
+            ]
+            .concat();
+            let report = explained(&[("error.log", &log), ("nginx.conf", GROUP)]);
+            assert_eq!(report.wire.as_deref(), Some("no_live_upstreams"));
+            assert_eq!(report.candidates[0].cause, cause, "{:?}", report.candidates);
+            assert!(report.candidates.iter().all(|it| it.cause != "no_live_upstreams"));
+            assert!(report.path.len() >= 2, "{:?}", report.path);
+        }
+    }
+
+    #[test]
+    fn failures_of_another_group_are_not() {
+        let log = [
+            failing("connect() failed (111: Connection refused)", 1, "192.0.2.99:8000"),
+            failing("no live upstreams", 2, "app"),
+            failing("no live upstreams", 3, "app"),
+        ]
+        .concat();
+        let report = explained(&[("error.log", &log), ("nginx.conf", GROUP)]);
+        assert_eq!(report.cause, "no_live_upstreams", "{:?}", report.candidates);
+    }
+
+    #[test]
+    fn failures_that_came_later_are_not() {
+        let log = [
+            failing("no live upstreams", 2, "app"),
+            failing("no live upstreams", 3, "app"),
+            failing("connect() failed (111: Connection refused)", 9, "192.0.2.10:8000"),
+        ]
+        .concat();
+        let report = explained(&[("error.log", &log), ("nginx.conf", GROUP)]);
+        assert_eq!(report.cause, "no_live_upstreams", "{:?}", report.candidates);
     }
 }

@@ -19,10 +19,10 @@
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::Dossier;
+use crate::dossier::{Cite, Dossier};
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{Claim, HINTS, SPEAKS, Text, When, before, during};
+use crate::text::{AGAINST, Claim, HINTS, SPEAKS, Text, When, before, during};
 use crate::{platform, wording};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault, Phase};
@@ -94,19 +94,30 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
-/// A process that says that it listens there is up, unless it ended later.
+/// A process that was told to end, and nothing that came after it; and one that says that it listens
+/// there, which is up unless it ended later.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let told = |it: &Cite| it.sign == Some(Sign::ShuttingDown);
+    // Only a check was refused, and at a port that the traffic does not go to.
+    let checked = dossier.sign() == Sign::NoLiveUpstream && dossier.saw(Sign::HealthConnectFailed);
+    if let Some((port, cite)) = dossier.strayed_check().filter(|_| checked) {
+        let says = format!("only the check goes to port {port}");
+        return vec![Claim::new(AGAINST, says, vec![cite])];
+    }
+    // What gives up at its start ends as well: that is the effect.
+    let came_up = dossier.seen(Sign::BootFailed, When::Before).is_empty();
+    if let Some(stopped) = dossier.stayed_down().filter(|_| came_up) {
+        let says = "it was told to end, and nothing was started in its place";
+        return told(&stopped).then(|| Claim::new(5.0, says, vec![stopped])).into_iter().collect();
+    }
     let there = dossier.listener_there().filter(|it| it.said);
-    there
-        .map(|it| {
-            Claim::new(
-                -1.5,
-                format!("{} said that it listens there", it.product.name()),
-                vec![it.cite],
-            )
-        })
-        .into_iter()
-        .collect()
+    let up = there.filter(|_| !dossier.had_come_up());
+    up.map(|it| {
+        let says = format!("{} said that it listens there", it.product.name());
+        Claim::new(-1.5, says, vec![it.cite])
+    })
+    .into_iter()
+    .collect()
 }
 
 /// What is known of how it ended; else that nobody listens.
@@ -131,6 +142,11 @@ fn says(dossier: &Dossier) -> Option<String> {
     }
     if let Some((who, how)) = ended(Sign::ProcessExited, &|it| format!(" with exit code {it}")) {
         return Some(format!("{who} ended{how}{silent}"));
+    }
+    if let Some(stopped) = dossier.stayed_down() {
+        let seen = dossier.seen(Sign::ShuttingDown, When::Before);
+        let seen = seen.iter().find(|it| it.cite() == stopped)?;
+        return Some(format!("{} was told to end{silent}", wording::who(dossier, seen)));
     }
     let refused = matches!(dossier.sign(), Sign::ConnectRefused | Sign::SocketStale);
     let upstream = dossier.upstream().filter(|_| refused)?;

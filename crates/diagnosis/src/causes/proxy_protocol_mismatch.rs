@@ -45,10 +45,16 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::ProxyHeaderMissing, 0.95),
         ],
         clues: &[during(Sign::ProxyHeaderMissing, DECIDES)],
-        brings: &["connection_reset", "premature_close", "tls_to_plain_port"],
+        brings: &[
+            "connection_reset",
+            "premature_close",
+            "tls_to_plain_port",
+            "response_header_timeout",
+            "no_live_upstreams",
+        ],
+        reason: |it| it.pair_claims("proxy_protocol_mismatch"),
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -82,6 +88,9 @@ fn fix(case: &Case) -> Vec<Fix> {
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
+    if let Some(says) = dossier.pair_says(CAUSE.id) {
+        return Some(says);
+    }
     let sends = dossier.settings(|it| match it.what {
         What::ProxyHeader { sends } => Some(sends),
         _ => None,

@@ -26,7 +26,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{DECIDES, Text, When, before};
+use crate::text::{AGAINST, Claim, DECIDES, Text, When, before};
 use evidence::{Sign, Stack, address};
 use exchange::{ConnectFault, Fault};
 
@@ -44,12 +44,13 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::ConnectDenied, 0.93),
             (Sign::ConnectNotPermitted, 0.03),
             (Sign::SocketDenied, 0.07),
+            (Sign::NoLiveUpstream, 0.002),
         ],
         clues: &[before(Sign::SelinuxDenied, DECIDES)],
         brings: &["unix_socket_permission"],
+        reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -92,9 +93,36 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+/// The switch without which no web server may connect out, as the host shows it.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let confined = matches!(dossier.incident.hop.stack(), Stack::Nginx | Stack::Apache);
+    let reached = [Sign::ConnectDenied, Sign::NoLiveUpstream, Sign::ConnectFailed];
+    let unix = dossier.upstream().is_some_and(|it| address::socket(it).is_some());
+    if !confined || unix || !reached.contains(&dossier.sign()) {
+        return Vec::new();
+    }
+    let shown = dossier.seen(Sign::SelinuxMode, When::Any);
+    let Some(switch) = shown.into_iter().find(|it| it.key.who.is_some()) else {
+        return Vec::new();
+    };
+    let (weight, says) = match switch.detail() {
+        Some("off") => (7.0, "SELinux lets no web server connect to the network"),
+        _ => (AGAINST, "SELinux lets web servers connect to the network"),
+    };
+    vec![Claim::new(weight, says, vec![switch.cite()])]
+}
+
 fn says(dossier: &Dossier) -> Option<String> {
     let seen = dossier.seen(Sign::SelinuxDenied, When::Before);
     let Some(first) = seen.first() else {
+        let switch = dossier.seen(Sign::SelinuxMode, When::Any);
+        let switch = switch.iter().find(|it| it.detail() == Some("off"));
+        if let Some(name) = switch.and_then(|it| it.key.who.as_deref()) {
+            return Some(format!(
+                "SELinux lets {} connect to no network address: `{name}` is off",
+                dossier.hop()
+            ));
+        }
         return Some(format!(
             "the host of {} denied it the connection to {} (EACCES), as SELinux does",
             dossier.hop(),
@@ -200,6 +228,17 @@ mod tests {
     #[test]
     fn not_permitted_is_a_packet_filter() {
         check_not("connect: not_permitted | to=127.0.0.1:8082", "selinux_denied");
+    }
+
+    #[test]
+    fn the_switch_that_is_off_is_said() {
+        let line = nginx("no live upstreams while connecting to upstream", "http://localhost/");
+        let report = crate::testing::explained(&[
+            ("error.log", &line),
+            ("getsebool.txt", "httpd_can_network_connect --> off\n"),
+        ]);
+        let ids: Vec<&str> = report.candidates.iter().map(|it| it.cause.as_str()).collect();
+        assert!(ids[..2].contains(&"selinux_denied"), "{ids:?}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Effect, Risk, Step};
-use crate::text::{HINTS, STRONG, Text, When, before, during};
+use crate::text::{Claim, HINTS, STRONG, Text, When, before, during};
 use crate::{platform, wording};
 use evidence::Sign;
 use exchange::{ConnectFault, Fault};
@@ -52,9 +52,9 @@ pub(super) static CAUSE: Cause = Cause {
             during(Sign::ReadinessFailed, HINTS),
         ],
         brings: &["process_down", "endpoints_empty", "no_live_upstreams"],
+        reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -80,6 +80,13 @@ fn fix(_: &Case) -> Vec<Fix> {
              ready, so that no traffic comes before",
         ),
     ]
+}
+
+/// Who was told to end had come up before.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let stopped = dossier.stayed_down();
+    let says = "it was told to end, and nothing was started in its place";
+    stopped.map(|it| Claim::new(-4.5, says, vec![it])).into_iter().collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

@@ -23,7 +23,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
-use crate::text::Text;
+use crate::text::{Claim, SPEAKS, Text};
 use crate::tls_words;
 use evidence::Sign;
 use exchange::TlsFault;
@@ -37,7 +37,13 @@ pub(super) static CAUSE: Cause = Cause {
     passing: false,
     look,
     fix,
-    text: Text { behind: &[(Sign::TlsClientCertRejected, 0.88)], says, cure, ..Text::NONE },
+    text: Text {
+        behind: &[(Sign::TlsClientCertRejected, 0.88), (Sign::TlsCipher, 0.01)],
+        reason,
+        says,
+        cure,
+        ..Text::NONE
+    },
 };
 
 fn look(case: &Case) -> Option<Finding> {
@@ -89,6 +95,13 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Look in the target's log: it says there why the certificate did not pass"),
     ]
+}
+
+/// The listener demands a certificate, and the proxy shows one.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let Some((demand, _, Some(shown))) = dossier.demands_certificate() else { return Vec::new() };
+    let says = "what listens there checks the certificate that the proxy shows";
+    vec![Claim::new(SPEAKS, says, vec![demand, shown])]
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

@@ -26,7 +26,7 @@ use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
-use crate::text::Text;
+use crate::text::{AGAINST, Claim, Text};
 use crate::tls_words;
 use evidence::Sign;
 use exchange::TlsFault;
@@ -45,11 +45,14 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[
-            (Sign::TlsCipher, 0.1),
+            (Sign::TlsCipher, 0.15),
+            (Sign::TlsFailed, 0.03),
+            (Sign::Answered502, 0.003),
             (Sign::TlsClientCertRequired, 0.93),
             (Sign::TlsClientCertRejected, 0.03),
             (Sign::Reset, 0.005),
         ],
+        reason,
         says,
         cure,
         ..Text::NONE
@@ -105,6 +108,21 @@ fn fix(case: &Case) -> Vec<Fix> {
             format!("{} </dev/null | grep -A9 'Acceptable client'", case.handshake()),
         ),
     ]
+}
+
+/// The listener's own setting demands a certificate, and the proxy has none to show.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    match dossier.demands_certificate() {
+        Some((demand, dial, None)) => vec![Claim::new(
+            6.5,
+            "what listens there demands a certificate of its clients, and the proxy has none",
+            vec![demand, dial],
+        )],
+        Some((_, _, Some(shown))) => {
+            vec![Claim::new(AGAINST, "the proxy has a certificate to show", vec![shown])]
+        }
+        None => Vec::new(),
+    }
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

@@ -39,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::CertUntrusted, 0.05), (Sign::CertIncomplete, 0.86)],
+        behind: &[(Sign::CertUntrusted, 0.05), (Sign::CertIncomplete, 0.83)],
         says,
         cure,
         ..Text::NONE

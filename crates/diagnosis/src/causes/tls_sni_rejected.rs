@@ -20,13 +20,13 @@
 use crate::advice::{self, Hop};
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::Dossier;
+use crate::dossier::{Cite, Dossier};
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::show;
 use crate::text::{Claim, SPEAKS, Text};
 use crate::tls_words;
-use evidence::{Kind, Scheme, Sign, What, address};
+use evidence::{Kind, Scheme, Sign, Stack, What, address};
 use exchange::{CertificateFault, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -97,6 +97,10 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     if let Some(((), cite)) = unnamed.into_iter().next() {
         claims.push(Claim::new(SPEAKS, "no server name is sent", vec![cite]));
     }
+    if let Some(cite) = named(dossier) {
+        claims.push(Claim::new(-0.7, "a server name is sent", vec![cite]));
+        return claims;
+    }
     let bare =
         dossier.dials().into_iter().find(|it| it.scheme == Scheme::Https && address::is_ip(it.to));
     if let Some(it) = bare.filter(|_| {
@@ -110,6 +114,18 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         ));
     }
     claims
+}
+
+/// The setting by which the proxy sends a server name, whatever it dials. nginx sends none unless
+/// that is on.
+fn named(dossier: &Dossier) -> Option<Cite> {
+    let stack = dossier.incident.hop.stack();
+    let sends = dossier.settings(|it| match &it.what {
+        What::SendsName { name: Some(name) } if it.product.stack() == stack => Some(name.as_str()),
+        _ => None,
+    });
+    let on = |name: &str| stack != Stack::Nginx || name == "on";
+    sends.into_iter().find(|(name, _)| on(name)).map(|(_, cite)| cite)
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

@@ -46,6 +46,11 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::TlsFailed, 0.1),
             (Sign::Answered502, 0.02),
         ],
+        brings: &[
+            "no_live_upstreams",
+            "health_check_wrong_port_or_scheme",
+            "worker_timeout_killed",
+        ],
         reason,
         says,
         cure,
@@ -101,7 +106,17 @@ fn fix(case: &Case) -> Vec<Fix> {
 
 /// TLS is sent to a port on which the app says that it speaks plain HTTP.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let pairs = dossier.pair_claims(CAUSE.id);
+    if !pairs.is_empty() {
+        return pairs;
+    }
     let dial = dossier.dials().into_iter().find(|it| it.scheme == Scheme::Https);
+    if let Some(it) = &dial
+        && it.to.starts_with("unix:")
+    {
+        let says = "TLS is spoken to a unix socket, on which apps speak plain HTTP";
+        return vec![Claim::new(6.0, says, vec![it.cite.clone()])];
+    }
     let plain = dossier.listener_there().filter(|it| it.scheme == Scheme::Http);
     match (dial, plain) {
         (Some(dial), Some(it)) => vec![Claim::new(
@@ -114,6 +129,9 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
+    if let Some(says) = dossier.pair_says(CAUSE.id) {
+        return Some(says);
+    }
     Some(format!(
         "{} greets {} with TLS, and what answers there is no TLS",
         dossier.hop(),

@@ -26,7 +26,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::show;
-use crate::text::Text;
+use crate::text::{Claim, Text};
 use crate::tls_words;
 use evidence::{Sign, What};
 use exchange::CertificateFault;
@@ -45,11 +45,12 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::ConnectFailed, 0.02),
             (Sign::CertSelfSigned, 0.03),
             (Sign::CertUntrusted, 0.87),
-            (Sign::CertIncomplete, 0.09),
+            (Sign::CertIncomplete, 0.12),
             (Sign::CertRefused, 0.45),
             (Sign::TlsClientCertRejected, 0.03),
             (Sign::TlsFailed, 0.15),
         ],
+        reason,
         says,
         cure,
         ..Text::NONE
@@ -99,6 +100,22 @@ fn fix(case: &Case) -> Vec<Fix> {
             format!("{} -showcerts </dev/null", case.handshake()),
         ),
     ]
+}
+
+/// A file of its own says whom the proxy trusts: an authority that is not in it is unknown, and the
+/// error for one certificate alone (21 of OpenSSL) is the same as for a chain that lacks its middle.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let stack = dossier.incident.hop.stack();
+    if dossier.sign() != Sign::CertIncomplete {
+        return Vec::new();
+    }
+    let trusts = dossier.settings(|it| match &it.what {
+        What::Trusts { .. } if it.product.stack() == stack => Some(()),
+        _ => None,
+    });
+    let claim =
+        |((), cite)| Claim::new(2.0, "only the authorities in this file are trusted", vec![cite]);
+    trusts.into_iter().take(1).map(claim).collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

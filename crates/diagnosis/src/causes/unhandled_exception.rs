@@ -22,11 +22,11 @@
 
 use crate::case::{Case, Subject};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Seen};
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::signs::window;
-use crate::text::{Text, When, during};
+use crate::text::{Claim, SPEAKS, Text, When, during};
 use crate::wording;
 use evidence::{Kind, Product, Sign};
 
@@ -50,9 +50,9 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[during(Sign::UnhandledException, 5.5)],
         brings: &["upstream_own_5xx", "premature_close", "response_truncated", "worker_crashed"],
+        reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -77,6 +77,22 @@ fn fix(case: &Case) -> Vec<Fix> {
             "Begin with the last line of the traceback and the top frame of the app's own code",
         ),
     ]
+}
+
+/// A runtime that ends with the exception says both: no request after that one finds anybody.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let raised = dossier.seen(Sign::UnhandledException, When::During);
+    let ended = dossier.seen(Sign::ProcessExited, When::During).into_iter().find(|it| {
+        let same = |raised: &Seen| {
+            raised.key.source == it.key.source
+                && raised.key.service == it.key.service
+                && raised.key.product == it.key.product
+        };
+        it.key.product.stack().runs_apps() && raised.iter().any(same)
+    });
+    let claim =
+        |it: Seen| Claim::new(SPEAKS, "the process ended with the exception", vec![it.cite()]);
+    ended.map(claim).into_iter().collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
@@ -125,7 +141,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_among, check_not, check_text};
+    use crate::testing::{REFUSED, check_among, check_not, check_text, explained, nginx};
 
     #[test]
     fn a_500_may_be_an_exception() {
@@ -138,11 +154,25 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_ended_with_it_refuses_the_next() {
+        let log = "ready\n/srv/shop/server.js:6\n    response.end(order.id);\n                       ^\n\nTypeError: Cannot read properties of undefined (reading 'id')\n    at Timeout._onTimeout (/srv/shop/server.js:6:31)\n    at listOnTimeout (node:internal/timers:581:17)\n\nNode.js v20.20.2\n";
+        let report = explained(&[("error.log", &nginx(REFUSED)), ("node.log", log)]);
+        assert_eq!(report.cause, "unhandled_exception");
+    }
+
+    #[test]
+    fn one_that_was_thrown_while_it_loaded_kept_it_from_starting() {
+        let log = "/srv/shop/server.js:3\n  throw new Error('no');\n  ^\n\nError: no\n    at Object.<anonymous> (/srv/shop/server.js:3:9)\n    at Module._compile (node:internal/modules/cjs/loader:1554:14)\n\nNode.js v20.20.2\n";
+        let report = explained(&[("error.log", &nginx(REFUSED)), ("node.log", log)]);
+        assert_eq!(report.cause, "crash_at_start");
+    }
+
+    #[test]
     fn the_place_is_named() {
         check_text(
             &[
                 (
-                    "access.log",
+                    "/var/log/nginx/access.log",
                     "192.0.2.7 - - [20/Nov/2026:15:16:30 +0000] \"GET /data HTTP/1.1\" 500 197 \"-\" \"curl/8.5.0\"\n",
                 ),
                 (

@@ -36,10 +36,15 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::Reset, 0.02), (Sign::Closed, 0.01), (Sign::UwsgiMismatch, 0.94)],
         clues: &[during(Sign::UwsgiMismatch, DECIDES)],
-        brings: &["premature_close", "connection_reset"],
+        brings: &[
+            "premature_close",
+            "connection_reset",
+            "response_header_timeout",
+            "worker_timeout_killed",
+        ],
+        reason: |it| it.pair_claims("uwsgi_mismatch"),
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -72,6 +77,9 @@ fn fix(case: &Case) -> Vec<Fix> {
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
+    if let Some(says) = dossier.pair_says(CAUSE.id) {
+        return Some(says);
+    }
     let (hop, at) = (dossier.hop(), dossier.address());
     Some(match advice::module(dossier) {
         "uwsgi" => format!("{hop} speaks the uwsgi protocol to {at}, which speaks HTTP"),

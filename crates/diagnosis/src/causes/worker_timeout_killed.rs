@@ -26,7 +26,7 @@ use crate::dossier::{Dossier, span};
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::signs::{GUNICORN, Loss, loss, watchdog, window, worked};
-use crate::text::{DECIDES, Text, When, during};
+use crate::text::{Claim, DECIDES, HINTS, SPEAKS, Text, When, during};
 use crate::wording;
 use evidence::{Limit, Product, Sign};
 use exchange::{Micros, Phase};
@@ -63,9 +63,9 @@ pub(super) static CAUSE: Cause = Cause {
             "connection_reset",
             "unhandled_exception",
         ],
+        reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -128,6 +128,36 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
     ]
 }
+
+/// Limits that app servers are commonly given, in milliseconds.
+const LIMITS: [i64; 6] = [15_000, 20_000, 25_000, 30_000, 60_000, 120_000];
+
+/// How long the app had the request before it hung up; whether the proxy had given up before.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let Some(worked) = dossier.incident.number else { return Vec::new() };
+    match dossier.sign() {
+        Sign::Closed | Sign::Reset | Sign::Disconnected => {
+            let fits = LIMITS.iter().any(|it| (*it..=it + 1_300).contains(&worked));
+            let says = format!("the app hung up {} after it got the request", span(worked));
+            let weight = if fits { SPEAKS } else { HINTS };
+            let long = worked * 1_000 >= i64::try_from(SHORTEST).unwrap_or(i64::MAX);
+            long.then(|| Claim::new(weight, says, Vec::new())).into_iter().collect()
+        }
+        Sign::HeadTimedOut => {
+            let killed = wording::first(dossier, Sign::WorkerTimedOut, When::During);
+            let later = killed.and_then(|it| Some((it.run.opening.number?, it.cite())));
+            let later = later.filter(|(limit, _)| worked + LATER <= *limit);
+            let says = "the proxy had given up before the worker was killed";
+            later.map(|(_, cite)| Claim::new(AFTER_ALL, says, vec![cite])).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// By so much a limit is longer than another, in milliseconds.
+const LATER: i64 = 500;
+/// What a kill weighs that came after the answer: as little as it can have brought it about.
+const AFTER_ALL: f32 = -9.0;
 
 fn says(dossier: &Dossier) -> Option<String> {
     let seen = wording::first(dossier, Sign::WorkerTimedOut, When::During)?;

@@ -110,6 +110,16 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     if let Some(it) = empty {
         claims.push(Claim::new(5.0, "no address was found on a network in common", vec![it.cite]));
     }
+    claims.extend(two_networks(dossier));
+    // nginx-proxy and its like write a group without a server where they see no network in common.
+    let lacking = dossier.settings(|it| match &it.what {
+        What::Missing { name } if name.starts_with("a server in ") => Some(()),
+        _ => None,
+    });
+    if let Some((_, cite)) = lacking.into_iter().next() {
+        let says = "no address was written for the group: none was found on a network in common";
+        claims.push(Claim::new(4.5, says, vec![cite]));
+    }
     let host = dialled.first().map(|it| address::host(&it.to).to_owned());
     let networks = dossier.settings(|it| match &it.what {
         What::Network { name } => Some((it.service.clone()?, name.clone())),
@@ -136,6 +146,44 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         }
     }
     claims
+}
+
+/// Traefik takes one of the networks of a service that is on several, unless a label names one.
+fn two_networks(dossier: &Dossier) -> Option<Claim> {
+    let timed_out = match dossier.sign() {
+        Sign::ConnectTimedOut | Sign::HostUnreachable | Sign::Answered504 => true,
+        Sign::CallerSawError => dossier.incident.number == Some(504),
+        _ => false,
+    };
+    if !timed_out {
+        return None;
+    }
+    let routed = dossier.settings(|it| match &it.what {
+        What::TargetPort { .. } | What::ServedAs { .. } if it.product == Product::Traefik => {
+            it.service.as_deref()
+        }
+        _ => None,
+    });
+    let told = dossier.settings(|it| match &it.what {
+        What::On { option } if option.starts_with("traefik.docker.network=") => {
+            Some(it.service.as_deref())
+        }
+        _ => None,
+    });
+    let networks = dossier.settings(|it| match &it.what {
+        What::Network { name } => Some((it.service.as_deref()?, name.as_str())),
+        _ => None,
+    });
+    routed.into_iter().find_map(|(service, cite)| {
+        let of: BTreeSet<&str> =
+            networks.iter().filter(|((it, _), _)| *it == service).map(|((_, it), _)| *it).collect();
+        let named = told.iter().any(|(it, _)| *it == Some(service));
+        let says = format!(
+            "{service} is on {} networks, and no label tells Traefik which of them to dial",
+            of.len()
+        );
+        (of.len() > 1 && !named).then(|| Claim::new(4.5, says, vec![cite]))
+    })
 }
 
 fn says(dossier: &Dossier) -> Option<String> {

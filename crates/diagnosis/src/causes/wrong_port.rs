@@ -24,7 +24,7 @@ use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::text::{Claim, DECIDES, RULES_OUT, Text};
 use crate::{platform, wording};
-use evidence::{Product, Sign, address};
+use evidence::{Product, Sign, What, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -42,6 +42,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::ConnectFailed, 0.1),
             (Sign::NoLiveUpstream, 0.005),
             (Sign::Answered502, 0.06),
+            (Sign::Answered504, 0.005),
         ],
         reason,
         says,
@@ -82,12 +83,14 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
             vec![there.cite],
         )];
     }
-    let mut claims = Vec::new();
+    let mut claims: Vec<Claim> = without_port(dossier).into_iter().collect();
     let dialled = dossier.dialled();
     let ports: Vec<u16> = dialled.iter().filter_map(|it| address::port(&it.to)).collect();
     let targets = dossier.target_ports();
+    let by_hosts = dossier.published_by_hosts();
     for ((host, container), cite) in dossier.published() {
-        let wanted = |port: &u16| *port == host && host != container;
+        let by_host = by_hosts.iter().any(|(it, _)| *it == (host, container));
+        let wanted = |port: &u16| *port == host && host != container && by_host;
         let inside = dialled.iter().any(|it| !address::is_loopback(&it.to));
         if let Some((_, target)) = targets.iter().find(|(port, _)| wanted(port)) {
             let says = format!(
@@ -127,6 +130,25 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     claims
 }
 
+/// HAProxy dials the port that the client used where the line of a server names none.
+fn without_port(dossier: &Dossier) -> Option<Claim> {
+    let servers = dossier.settings(|it| match &it.what {
+        What::Member { address, disabled: false, .. } if it.product == Product::HaProxy => {
+            let named = address.contains(['$', '@', '/', '%', ':']) || address.is_empty();
+            (!named).then_some(())
+        }
+        _ => None,
+    });
+    let bound = dossier.settings(|it| match &it.what {
+        What::Listens { address, .. } if it.product == Product::HaProxy => address::port(address),
+        _ => None,
+    });
+    let (_, server) = servers.into_iter().next()?;
+    let (port, door) = bound.into_iter().next()?;
+    let says = format!("without a port HAProxy dials the one that the client used, such as {port}");
+    Some(Claim::new(5.5, says, vec![server, door]))
+}
+
 /// A listener on another port than these.
 fn other(dossier: &Dossier, ports: &[u16]) -> Option<crate::dossier::Listener> {
     dossier
@@ -142,7 +164,7 @@ fn says(dossier: &Dossier) -> Option<String> {
     let port = to.and_then(address::port);
     if let Some(port) = port
         && let Some(((host, container), _)) = dossier
-            .published()
+            .published_by_hosts()
             .into_iter()
             .find(|((host, inside), _)| *host == port && host != inside)
     {
@@ -178,7 +200,7 @@ fn cure(dossier: &Dossier) -> Cure {
     let dialled = dossier.dialled();
     let to = dialled.first().map(|it| it.to.clone());
     let port = to.as_deref().and_then(address::port);
-    let published = dossier.published();
+    let published = dossier.published_by_hosts();
     let inside = published
         .iter()
         .find(|((host, container), _)| Some(*host) == port && host != container)
@@ -241,6 +263,18 @@ mod tests {
     }
 
     #[test]
+    fn a_server_without_a_port_gets_that_of_the_client() {
+        let report = crate::testing::explained(&[
+            (
+                "haproxy.cfg",
+                "frontend web\n    bind *:8080\n    default_backend app\nbackend app\n    server a 192.0.2.7\n",
+            ),
+            ("page.txt", "504 Gateway Time-out\n"),
+        ]);
+        assert_eq!(report.candidates.first().map(|it| it.cause.as_str()), Some("wrong_port"));
+    }
+
+    #[test]
     fn the_dialled_port_is_changed_in_its_file() {
         check_text(
             &[
@@ -257,5 +291,13 @@ mod tests {
              lasting: Keep the port in one place that both sides read, such as a variable of the deploy\n\
              verify: The app answers on port 8000 [curl -sv http://127.0.0.1:8000/ -o /dev/null] checks",
         );
+    }
+
+    #[test]
+    fn the_port_of_a_service_of_kubernetes_is_no_port_of_the_host() {
+        let log = "2022-03-01T09:48:49Z ERR Skipping service: no endpoints found ingress=shop namespace=default providerName=kubernetes serviceName=shop\n";
+        let manifest = "kind: Ingress\nmetadata: {name: shop}\nspec:\n  ingressClassName: traefik\n  rules:\n  - http:\n      paths:\n      - backend:\n          service: {name: shop, port: {number: 80}}\n---\nkind: Service\nmetadata: {name: shop}\nspec:\n  ports:\n  - port: 80\n    targetPort: 8080\n";
+        let report = crate::testing::explained(&[("traefik.log", log), ("shop.yaml", manifest)]);
+        assert_ne!(report.cause, "wrong_port", "{:?}", report.candidates);
     }
 }

@@ -25,8 +25,8 @@ use crate::opening::Opening;
 use crate::platform;
 use crate::report::{Cure, Step};
 use crate::show;
-use crate::text::Text;
-use evidence::Sign;
+use crate::text::{Claim, DECIDES, Text, When, during};
+use evidence::{Product, Sign};
 use exchange::{HeadFault, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -40,9 +40,11 @@ pub(super) static CAUSE: Cause = Cause {
     fix,
     text: Text {
         behind: &[(Sign::NotHttp, 0.12), (Sign::StatusLineBad, 0.05)],
+        clues: &[during(Sign::SpokenToInHttp, DECIDES)],
+        brings: &["premature_close", "connection_reset", "response_header_timeout"],
+        reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -85,7 +87,65 @@ fn fix(case: &Case) -> Vec<Fix> {
     ]
 }
 
+/// What answered in the words of another protocol, or a listener that has one of its own.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let mut claims = dossier.pair_claims(CAUSE.id);
+    if let Some((name, quoted)) = greeting(dossier) {
+        let says = format!("what came back begins as {name} does");
+        let cite = dossier.incident.cites.first().filter(|it| it.quote.contains(&quoted));
+        claims.push(Claim::new(6.0, says, cite.cloned().into_iter().collect()));
+    }
+    claims
+}
+
+/// The protocol of what an upstream answered, as Go quotes it: `malformed HTTP response
+/// "SSH-2.0-OpenSSH_9.6"`.
+fn greeting(dossier: &Dossier) -> Option<(&'static str, String)> {
+    let cites = dossier.incident.cites.iter();
+    let texts = cites.map(|it| it.quote.as_str()).chain(dossier.incident.detail.as_deref());
+    texts.take(4).find_map(|text| {
+        let (_, rest) = text.split_once("malformed HTTP response ")?;
+        let bytes = unquoted(rest.trim_start_matches(['\\', '"']));
+        let name = match Opening::of(&bytes) {
+            Opening::Http1 | Opening::Http2 | Opening::Tls | Opening::FastCgi => return None,
+            opening => opening.name()?,
+        };
+        Some((name, text.to_owned()))
+    })
+}
+
+/// The first bytes of a string as Go writes it: `\x15\x03`, `\u0000`, letters.
+fn unquoted(text: &str) -> Vec<u8> {
+    const FIRST: usize = 8;
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while bytes.len() < FIRST {
+        let escaped = rest.trim_start_matches('\\');
+        let (length, value) = match escaped.as_bytes() {
+            [b'x', ..] if escaped.len() < rest.len() => {
+                let digits = escaped.get(1..3).unwrap_or_default();
+                (3, u8::from_str_radix(digits, 16).ok())
+            }
+            [first, ..] => (1, Some(*first)),
+            [] => break,
+        };
+        let (Some(value), Some(after)) = (value, escaped.get(length..)) else { break };
+        bytes.push(value);
+        rest = after;
+    }
+    bytes
+}
+
 fn says(dossier: &Dossier) -> Option<String> {
+    if let Some(says) = dossier.pair_says(CAUSE.id) {
+        return Some(says);
+    }
+    let (hop, at) = (dossier.hop(), dossier.address());
+    let other = dossier.seen(Sign::SpokenToInHttp, When::During).first().map(|it| it.key.product);
+    let name = other.map(Product::name).or_else(|| greeting(dossier).map(|it| it.0));
+    if let Some(name) = name.filter(|_| dossier.incident.hop.stack().is_proxy()) {
+        return Some(format!("{hop} speaks HTTP to {at}, where {name} listens"));
+    }
     Some(format!(
         "what listens at {} speaks no HTTP: {} sent its request to another kind of service",
         dossier.address(),
@@ -115,7 +175,39 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_not};
+    use crate::testing::report::nginx;
+    use crate::testing::{check, check_not, explained};
+
+    #[test]
+    fn what_each_service_says_of_a_request() {
+        let traefik = |answer: &str| {
+            format!(
+                "2026-11-20T15:16:30Z ERR 502 Bad Gateway error=\"net/http: HTTP/1.x transport connection broken: malformed HTTP response \\\"{answer}\\\"\"\n"
+            )
+        };
+        for (answer, name) in
+            [("SSH-2.0-OpenSSH_9.6", "SSH"), ("-ERR wrong number of arguments", "Redis or POP3")]
+        {
+            let report = explained(&[("traefik.log", &traefik(answer))]);
+            assert_eq!(report.cause, "wrong_protocol_service", "{:?}", report.candidates);
+            assert!(report.statement.contains(name), "{}", report.statement);
+        }
+        let report = explained(&[("traefik.log", &traefik("hello"))]);
+        assert_ne!(report.cause, "wrong_protocol_service");
+    }
+
+    #[test]
+    fn redis_takes_the_request_for_an_attack() {
+        let closed = nginx(
+            "upstream prematurely closed connection while reading response header from upstream",
+            "http://127.0.0.1:6379/",
+        );
+        let redis = "13:M 20 Nov 2026 15:16:30.937 # Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis.\n";
+        let report = explained(&[("error.log", &closed), ("redis.log", redis)]);
+        assert_eq!(report.cause, "wrong_protocol_service", "{:?}", report.candidates);
+        // A scan of an open port alone is no failure.
+        assert_eq!(explained(&[("redis.log", redis)]).cause, "unknown");
+    }
 
     #[test]
     fn a_port_of_ssh() {

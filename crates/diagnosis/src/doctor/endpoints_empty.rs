@@ -1,7 +1,6 @@
 //! A service of Kubernetes selects labels that no pod of these files has.
 
 use super::files::Files;
-use super::k8s_target_port_mismatch::{has, selected};
 use super::{Check, Found, Severity, change};
 use crate::report::Risk;
 use evidence::What;
@@ -13,17 +12,18 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
         What::Labelled { label } => Some(label.clone()),
         _ => None,
     };
-    let pods: Vec<_> = files.units.iter().filter_map(|it| Some((it, it.find(label)?))).collect();
+    let all: Vec<_> = files.units.iter().filter_map(|it| Some((it, it.find(label)?))).collect();
     for service in files.units.iter().take(super::MAX_ADVICE) {
-        let wanted = selected(service);
-        if wanted.is_empty() || pods.is_empty() {
+        let wanted = service.selects();
+        let pods: Vec<_> = all.iter().filter(|(it, _)| service.is_beside(it)).collect();
+        if wanted.is_empty() || pods.is_empty() || !service.may_be_service() {
             continue;
         }
-        if pods.iter().any(|(pod, _)| wanted.iter().all(|it| has(pod, it))) {
+        if pods.iter().any(|(pod, _)| wanted.iter().all(|it| pod.has_label(it))) {
             continue;
         }
         // Only a near miss is surely meant: the same key with another value.
-        let missing = |it: &&str| !pods.iter().any(|(pod, _)| has(pod, it));
+        let missing = |it: &&str| !pods.iter().any(|(pod, _)| pod.has_label(it));
         let Some(missing) = wanted.iter().copied().find(missing) else { continue };
         let key = |it: &str| it.split('=').next().unwrap_or_default().to_owned();
         let near = pods
@@ -52,6 +52,18 @@ mod tests {
     use crate::doctor::testing::{check, check_nothing};
 
     const ID: &str = "endpoints_empty";
+
+    #[test]
+    fn the_pods_of_another_namespace_and_the_subsets_of_a_rule_are_no_near_miss() {
+        for settings in [
+            "a.yml kubernetes web Service prod: selects app=web; \
+             a.yml kubernetes web Deployment staging: labelled app=api",
+            "a.yml kubernetes web DestinationRule: selects version=v9; \
+             a.yml kubernetes web Deployment: labelled version=v1",
+        ] {
+            check_nothing(ID, settings);
+        }
+    }
 
     #[test]
     fn the_selector_has_another_value_than_the_labels() {

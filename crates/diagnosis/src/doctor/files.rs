@@ -2,7 +2,7 @@
 
 use super::Quote;
 use evidence::address::{authority, host, is_ip, is_loopback, port, socket};
-use evidence::{Limit, Product, Scheme, Setting, Stack, Testimony, What};
+use evidence::{Limit, Object, Product, Scheme, Setting, Stack, Testimony, What};
 use std::collections::HashMap;
 
 /// Settings beyond this are not compared: no set of files that people write has as many.
@@ -51,6 +51,8 @@ impl<'t> Fact<'t> {
 pub(crate) struct Unit<'t> {
     pub(crate) source: u32,
     pub(crate) service: Option<&'t str>,
+    /// The object of Kubernetes that it is.
+    object: Option<&'t Object>,
     pub(crate) facts: Vec<Fact<'t>>,
 }
 
@@ -66,6 +68,34 @@ impl<'t> Unit<'t> {
 
     pub(crate) fn limit(&self, limit: Limit) -> Option<(Fact<'t>, i64)> {
         self.find(|it| it.limit(limit))
+    }
+
+    /// It may be a service of Kubernetes: another kind that selects is none.
+    pub(crate) fn may_be_service(&self) -> bool {
+        self.object.is_none_or(|it| it.kind == "Service")
+    }
+
+    fn namespace(&self) -> Option<&'t str> {
+        self.object?.namespace.as_deref()
+    }
+
+    /// Both may stand in one namespace.
+    pub(crate) fn is_beside(&self, other: &Unit<'_>) -> bool {
+        may_be(self.namespace(), other.namespace())
+    }
+
+    /// The labels that it selects pods by.
+    pub(crate) fn selects(&self) -> Vec<&'t str> {
+        let selects = self.all(|it| match it.what() {
+            What::Selects { label } => Some(&**label),
+            _ => None,
+        });
+        selects.into_iter().map(|(_, it)| it).collect()
+    }
+
+    /// Its pods have this label.
+    pub(crate) fn has_label(&self, wanted: &str) -> bool {
+        self.facts.iter().any(|it| matches!(it.what(), What::Labelled { label } if label == wanted))
     }
 
     /// The ports that its program says it listens on.
@@ -118,6 +148,11 @@ impl<'t> Unit<'t> {
             holds(&it.setting.quote, word) || holds(service, word)
         })
     }
+}
+
+/// Where a namespace is not written, whoever applies the file decides.
+fn may_be(one: Option<&str>, other: Option<&str>) -> bool {
+    one.is_none() || other.is_none() || one == other
 }
 
 /// Whether a text holds a word, whatever the case of its letters. Words are short.
@@ -174,17 +209,19 @@ impl<'t> Files<'t> {
             containers: HashMap::new(),
             only_app: None,
         };
-        let mut places: HashMap<(u32, Option<&str>), usize> = HashMap::new();
+        let mut places: HashMap<(u32, Option<&str>, Option<&Object>), usize> = HashMap::new();
         for (source, setting) in testimony.settings.iter().take(MAX_FACTS) {
             let name = testimony.sources.get(*source as usize).map_or("", |it| &*it.name);
             let service = setting.service.as_deref();
-            let at = *places.entry((*source, service)).or_insert_with(|| {
-                files.units.push(Unit { source: *source, service, facts: Vec::new() });
+            let object = setting.object.as_ref();
+            let at = *places.entry((*source, service, object)).or_insert_with(|| {
+                files.units.push(Unit { source: *source, service, object, facts: Vec::new() });
                 files.units.len() - 1
             });
             files.units[at].facts.push(Fact { source: *source, name, setting });
         }
         files.index();
+        files.select();
         files.follow();
         files.containers = files.find_containers();
         files.only_app = files.find_only_app();
@@ -210,6 +247,32 @@ impl<'t> Files<'t> {
                         }
                     }
                     _ => {}
+                }
+            }
+        }
+    }
+
+    /// The pods behind services of Kubernetes answer to the names of those.
+    fn select(&mut self) {
+        let mut pods: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (at, unit) in self.units.iter().enumerate() {
+            for it in &unit.facts {
+                if let What::Labelled { label } = it.what() {
+                    note(pods.entry(label).or_default(), at);
+                }
+            }
+        }
+        for (at, service) in self.units.iter().enumerate() {
+            let is_service = service.object.is_some_and(|it| it.kind == "Service");
+            let (Some(name), true) = (service.service, is_service) else { continue };
+            let labels = service.selects();
+            let behind = labels.first().and_then(|it| pods.get(it)).map_or(&[][..], Vec::as_slice);
+            let units = self.services.entry(name.to_ascii_lowercase()).or_default();
+            for pod in behind.iter().copied().take(MAX_REACHED) {
+                let unit = &self.units[pod];
+                let fits = service.is_beside(unit) && labels.iter().all(|it| unit.has_label(it));
+                if fits && pod != at && !units.contains(&pod) && units.len() < MAX_REACHED {
+                    units.push(pod);
                 }
             }
         }
@@ -244,13 +307,36 @@ impl<'t> Files<'t> {
     }
 
     /// The units that answer to a name: of compose, or of Kubernetes with or without its namespace.
-    pub(crate) fn named(&self, name: &str) -> &[usize] {
+    pub(crate) fn named(&self, name: &str) -> Vec<usize> {
         let name = name.to_ascii_lowercase();
-        let short = match name.split_once('.') {
-            Some((first, rest)) if rest.contains("svc") || rest == "internal" => first,
-            _ => &name,
+        let (short, namespace) = match name.split_once('.') {
+            Some((first, "internal")) => (first, None),
+            Some((first, rest)) => match rest.split_once('.').unwrap_or((rest, "")) {
+                (namespace, after) if after == "svc" || after.starts_with("svc.") => {
+                    (first, Some(namespace))
+                }
+                ("svc", _) => (first, None),
+                (namespace, "") if self.is_namespace(namespace) => (first, Some(namespace)),
+                _ => (&*name, None),
+            },
+            None => (&*name, None),
         };
-        self.services.get(short).map_or(&[], Vec::as_slice)
+        let units = self.services.get(short).map_or(&[][..], Vec::as_slice);
+        let there = |it: &&usize| may_be(self.units[**it].namespace(), namespace);
+        units.iter().filter(there).copied().collect()
+    }
+
+    /// The same, for who stands in a namespace and leaves it out.
+    pub(crate) fn named_by(&self, dial: &Dial<'_>, name: &str) -> Vec<usize> {
+        let mut units = self.named(name);
+        if !name.contains('.') {
+            units.retain(|it| self.units[*it].is_beside(&self.units[dial.unit]));
+        }
+        units
+    }
+
+    fn is_namespace(&self, word: &str) -> bool {
+        self.units.iter().any(|it| it.namespace() == Some(word))
     }
 
     pub(crate) fn service_names(&self) -> impl Iterator<Item = &str> {
@@ -279,7 +365,7 @@ impl<'t> Files<'t> {
         let mut units: Vec<usize> = match socket(address) {
             Some(path) => self.at_socket(path).to_vec(),
             None => {
-                let named = self.named(host(address));
+                let named = self.named_by(dial, host(address));
                 let by_port = dial.port(address).and_then(|it| self.ports.get(&it));
                 // A settings file has no name; the port tells whose it is.
                 let loose = |it: &&usize| named.is_empty() || self.units[**it].service.is_none();
@@ -296,7 +382,9 @@ impl<'t> Files<'t> {
     }
 
     fn find_only_app(&self) -> Option<usize> {
-        let mut apps = self.units.iter().enumerate().filter(|(_, it)| it.app().is_some());
+        // `php.ini` is of an app that another file names.
+        let is_app = |it: &Unit<'_>| it.app().is_some_and(|it| it.product() != Product::Php);
+        let mut apps = self.units.iter().enumerate().filter(|(_, it)| is_app(it));
         let (app, _) = apps.next()?;
         let first = self.dials.first()?.addresses.first()?.1;
         let one = |it: &Dial<'t>| it.addresses.len() == 1 && it.addresses[0].1 == first;

@@ -19,11 +19,13 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
             _ => None,
         });
         let Some((fact, wanted)) = target else { continue };
-        let labels = selected(service);
-        if labels.is_empty() {
+        let labels = service.selects();
+        if labels.is_empty() || !service.may_be_service() {
             continue;
         }
-        let mine = pods.iter().filter(|pod| labels.iter().all(|it| has(pod, it)));
+        let mine = pods
+            .iter()
+            .filter(|pod| service.is_beside(pod) && labels.iter().all(|it| pod.has_label(it)));
         for pod in mine.take(super::MAX_ADVICE) {
             let listens = pod.listens();
             let named = pod.all(|it| match it.what() {
@@ -51,23 +53,27 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
     }
 }
 
-pub(super) fn selected<'t>(unit: &Unit<'t>) -> Vec<&'t str> {
-    let selects = unit.all(|it| match it.what() {
-        What::Selects { label } => Some(&**label),
-        _ => None,
-    });
-    selects.into_iter().map(|(_, it)| it).collect()
-}
-
-pub(super) fn has(pod: &Unit<'_>, wanted: &str) -> bool {
-    pod.facts.iter().any(|it| matches!(it.what(), What::Labelled { label } if label == wanted))
-}
-
 #[cfg(test)]
 mod tests {
     use crate::doctor::testing::{check, check_nothing};
 
     const ID: &str = "k8s_target_port_mismatch";
+
+    #[test]
+    fn pods_of_another_namespace_are_not_behind_it() {
+        let files = |namespace: &str| {
+            format!(
+                "a.yml kubernetes web Service prod: selects app=web, target 8000; \
+                 a.yml kubernetes web Deployment {namespace}: labelled app=web, exposes 9000"
+            )
+        };
+        check_nothing(ID, &files("staging"));
+        check(
+            ID,
+            &files("prod"),
+            "risk: the service sends requests to port 8000 of its pods, which name 9000",
+        );
+    }
 
     #[test]
     fn the_pods_have_another_port() {

@@ -51,21 +51,8 @@ fn reuse<'t>(files: &Files<'t>, dial: &Dial<'t>) -> Option<(Option<Fact<'t>>, i6
     if let Some((fact, value)) = files.limit_for(dial, Limit::KeepAliveReuse) {
         return (value > 0).then_some((Some(fact), value));
     }
-    let value = match dial.fact.product() {
-        Product::Kong | Product::Apisix | Product::IngressNginx | Product::AwsAlb => 60_000,
-        Product::Traefik => 90_000,
-        Product::Caddy => 120_000,
-        Product::Envoy => 3_600_000,
-        // Until 1.29.7 only where a group asks for it.
-        it if it.stack() == Stack::Nginx => {
-            let (_, kept) = files.limit_for(dial, Limit::KeepAliveConnections)?;
-            if kept == 0 {
-                return None;
-            }
-            60_000
-        }
-        _ => return None,
-    };
+    let kept = || files.limit_for(dial, Limit::KeepAliveConnections).map(|(_, kept)| kept);
+    let value = reuses_by_default(dial.fact.product(), kept)?;
     Some((None, value))
 }
 
@@ -75,13 +62,33 @@ fn close<'t>(unit: &Unit<'t>) -> Option<(Fact<'t>, Option<Fact<'t>>, i64)> {
         return Some((fact, Some(fact), value));
     }
     let server = unit.app()?;
-    let value = match server.product() {
+    Some((server, None, closes_by_default(server.product())?))
+}
+
+/// For how long a proxy uses an idle connection again where nothing is set, in milliseconds; `kept`
+/// is the number of connections that it is told to keep.
+pub(crate) fn reuses_by_default(proxy: Product, kept: impl FnOnce() -> Option<i64>) -> Option<i64> {
+    Some(match proxy {
+        Product::Kong | Product::Apisix | Product::IngressNginx | Product::AwsAlb => 60_000,
+        Product::Traefik => 90_000,
+        Product::Caddy => 120_000,
+        Product::Envoy => 3_600_000,
+        // Until 1.29.7 only where a group asks for it.
+        it if it.stack() == Stack::Nginx => {
+            return kept().filter(|it| *it > 0).map(|_| 60_000);
+        }
+        _ => return None,
+    })
+}
+
+/// When a server closes an idle connection where nothing is set, in milliseconds.
+pub(crate) fn closes_by_default(server: Product) -> Option<i64> {
+    Some(match server {
         Product::Gunicorn => 2_000,
         Product::Uvicorn | Product::Hypercorn | Product::Node | Product::FastApi => 5_000,
         Product::Tomcat => 20_000,
         _ => return None,
-    };
-    Some((server, None, value))
+    })
 }
 
 /// Gunicorn's workers that keep connections: threads, and the asynchronous ones.

@@ -1,10 +1,10 @@
 //! Settings in a few words, for the tests of checks.
 //!
 //! `nginx.conf nginx: dials http://app:8000, read 30s; compose.yml docker app: service app`: a file,
-//! a product, perhaps a service, and what is set there.
+//! a product, perhaps a service with its kind and namespace, and what is set there.
 
 use super::{Advice, examine};
-use evidence::{Limit, Origin, Product, Scheme, Setting, Source, Testimony, What};
+use evidence::{Limit, Object, Origin, Product, Scheme, Setting, Source, Testimony, What};
 
 pub(super) fn testimony(text: &str) -> Testimony {
     let mut testimony = Testimony::default();
@@ -14,6 +14,10 @@ pub(super) fn testimony(text: &str) -> Testimony {
         let file = head.next().expect("a file");
         let product = product(head.next().expect("a product"));
         let service = head.next();
+        let object = head.next().map(|kind| Object {
+            kind: kind.to_owned(),
+            namespace: head.next().map(str::to_owned),
+        });
         let source = match testimony.sources.iter().position(|it| it.name == file) {
             Some(at) => at,
             None => {
@@ -26,6 +30,7 @@ pub(super) fn testimony(text: &str) -> Testimony {
             let setting = Setting {
                 product,
                 service: service.map(str::to_owned),
+                object: object.clone(),
                 what: what(words),
                 quote: words.to_owned(),
                 line,
@@ -101,6 +106,10 @@ fn what(words: &str) -> What {
             host: (!second.is_empty()).then(|| second.to_owned()),
         },
         "selects" => What::Selects { label: own() },
+        "restarts" => What::Restarts { policy: own() },
+        "on" => What::On { option: own() },
+        "retries" => What::Retries { on: own() },
+        "sets" => What::SetsHeader { name: first.to_owned(), value: second.to_owned() },
         "labelled" => What::Labelled { label: own() },
         "depends" => What::DependsOn { service: own() },
         _ => What::Limit { limit: limit(name), value: value(rest) },
@@ -121,6 +130,9 @@ fn port(text: &str) -> u16 {
 fn limit(name: &str) -> Limit {
     match name {
         "read" => Limit::Read,
+        "pool-wait" => Limit::PoolWait,
+        "statement" => Limit::Statement,
+        "script" => Limit::Script,
         "total" => Limit::Total,
         "worker" => Limit::Worker,
         "reuse" => Limit::KeepAliveReuse,

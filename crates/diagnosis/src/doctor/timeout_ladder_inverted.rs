@@ -15,6 +15,9 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
             let Some((inner_fact, inner)) = work(files, at) else { continue };
             judge(dial, (outer_fact, outer), (inner_fact, inner), found);
         }
+        for at in files.reached(dial, address) {
+            depends(dial, (outer_fact, outer), &files.units[at], found);
+        }
     }
 }
 
@@ -52,6 +55,51 @@ fn work<'t>(files: &Files<'t>, at: usize) -> Option<(Option<Fact<'t>>, i64)> {
     }
     let gunicorn = unit.facts.iter().find(|it| it.product() == Product::Gunicorn);
     gunicorn.map(|_| (None, 30_000))
+}
+
+/// What the app waits for may take longer than the proxy waits for the app.
+fn depends(
+    dial: &Dial<'_>,
+    outer: (Option<Fact<'_>>, i64),
+    unit: &Unit<'_>,
+    found: &mut Found<'_>,
+) {
+    for (limit, what) in [
+        (Limit::PoolWait, "for a connection of its pool"),
+        (Limit::Statement, "for one statement of the database"),
+    ] {
+        let Some((fact, inner)) = unit.limit(limit).filter(|it| it.1 > outer.1) else { continue };
+        let default = if outer.0.is_some() { "" } else { " (its default)" };
+        let statement = format!(
+            "{} waits for {}{default}, but the app may wait {what} for {}",
+            dial.fact.product().name(),
+            duration(outer.1),
+            duration(inner)
+        );
+        let proofs: Vec<Fact<'_>> =
+            [outer.0, Some(fact), Some(dial.fact)].into_iter().flatten().take(3).collect();
+        let text = "Let the app give up first, so that it can answer with an error of its own";
+        let step = match shortened(&fact.setting.quote, inner, outer.1) {
+            Some(new) => change(text, fact, &new, Risk::Restart),
+            None => Step::say(text),
+        };
+        found.say(Severity::Risk, statement, &proofs, vec![step]);
+    }
+}
+
+/// The words with a limit below another one, in the unit that they are written in.
+fn shortened(quote: &str, value: i64, below: i64) -> Option<String> {
+    let limit = (below / 2).max(1000) / 1000 * 1000;
+    let end = quote.rfind(|it: char| it.is_ascii_digit())? + 1;
+    let start = quote[..end].trim_end_matches(|it: char| it.is_ascii_digit()).len();
+    let written: i64 = quote[start..end].parse().ok()?;
+    match () {
+        () if written == value => with_number(quote, &limit.to_string()),
+        () if written.checked_mul(1000) == Some(value) => {
+            with_number(quote, &(limit / 1000).to_string())
+        }
+        () => None,
+    }
 }
 
 fn judge(
@@ -162,6 +210,43 @@ mod tests {
             "e.yml envoy: dials http://127.0.0.1:80, total 15s; n.conf nginx: listens :80, read 60s",
             "risk: Envoy waits for 15 s, but nginx may work for 60 s",
         );
+    }
+
+    #[test]
+    fn what_the_app_waits_for_counts() {
+        check(
+            ID,
+            "n.conf nginx: dials http://app:8080, read 10s; c.yml docker app: service app, pool-wait 30s",
+            "risk: nginx waits for 10 s, but the app may wait for a connection of its pool for 30 s",
+        );
+        check(
+            ID,
+            "n.conf nginx: dials http://app:8080; c.yml docker app: service app, statement 90s",
+            "risk: nginx waits for 60 s (its default), but the app may wait for one statement of the \
+             database for 90 s",
+        );
+        check_nothing(
+            ID,
+            "n.conf nginx: dials http://app:8080, read 30s; c.yml docker app: service app, pool-wait 30s, statement 10s",
+        );
+        check_nothing(
+            ID,
+            "n.conf nginx: dials http://app:8080, read 10s; c.yml docker db: service db, statement 30s",
+        );
+    }
+
+    #[test]
+    fn a_limit_keeps_its_unit() {
+        for (quote, value, below, want) in [
+            ("connection-timeout=30000", 30_000, 10_000, Some("connection-timeout=5000")),
+            ("query-timeout: 90", 90_000, 60_000, Some("query-timeout: 30")),
+            ("statement_timeout=2min", 120_000, 60_000, None),
+            ("none", 1, 1, None),
+            ("é9", 9, 1, Some("é1000")),
+            ("99999999999999999999", 1, 1, None),
+        ] {
+            assert_eq!(super::shortened(quote, value, below).as_deref(), want, "{quote}");
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
         let Some(own) = files.container_of(dial).filter(|it| !it.shares_host()) else { continue };
         let mine = networks(own);
         for (fact, address) in &dial.addresses {
-            for other in files.named(host(address)).iter().map(|it| &files.units[*it]) {
+            for other in files.named_by(dial, host(address)).into_iter().map(|it| &files.units[it])
+            {
                 if other.source != own.source
                     || other.shares_host()
                     || is_service(own) != is_service(other)

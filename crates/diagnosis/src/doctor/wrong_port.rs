@@ -16,8 +16,9 @@ fn look(files: &Files<'_>, found: &mut Found<'_>) {
             if socket(address).is_some() {
                 continue;
             }
-            for at in files.named(host(address)).iter().filter(|it| **it != dial.unit) {
-                named(files, dial, *fact, address, &files.units[*at], found);
+            for at in files.named_by(dial, host(address)).into_iter().filter(|it| *it != dial.unit)
+            {
+                named(files, dial, *fact, address, &files.units[at], found);
             }
             if is_loopback(address) && files.container_of(dial).is_none() {
                 local(files, dial, *fact, address, found);

@@ -1,64 +1,49 @@
 //! A proxy speaks another protocol than the app server at that port or socket: HTTP to a uwsgi
 //! socket, FastCGI to an HTTP server, and the like.
 
-use super::files::{Fact, Files};
+use super::files::Files;
 use super::tls_to_plain_port::each;
 use super::{Check, Found, Severity};
+use crate::pairs::Speech;
 use crate::report::Step;
+use evidence::What;
 use evidence::address::{port, socket};
-use evidence::{Product, Scheme, What};
 
-pub(super) const FASTCGI: Check =
-    Check { cause: "fastcgi_mismatch", look: |files, found| look(files, Scheme::FastCgi, found) };
+pub(super) const FASTCGI: Check = Check {
+    cause: "fastcgi_mismatch",
+    look: |files, found| look(files, "fastcgi_mismatch", found),
+};
 pub(super) const UWSGI: Check =
-    Check { cause: "uwsgi_mismatch", look: |files, found| look(files, Scheme::Uwsgi, found) };
+    Check { cause: "uwsgi_mismatch", look: |files, found| look(files, "uwsgi_mismatch", found) };
 
-/// One side speaks this, and the other one something else.
-fn look(files: &Files<'_>, wanted: Scheme, found: &mut Found<'_>) {
+/// One side speaks what the other does not understand.
+fn look(files: &Files<'_>, cause: &str, found: &mut Found<'_>) {
     for (dial, fact, address) in each(files) {
-        let Some(one) = spoken(dial.scheme) else { continue };
+        let Some(one) = Speech::spoken(dial.scheme) else { continue };
         for at in files.surely_reached(dial, address) {
             let listens = files.units[at].find(|it| match it.what() {
                 What::Listens { address: at, scheme } if meets(at, address) => {
-                    Some(expected(it, *scheme))
+                    Some(Speech::understood(it.product(), *scheme))
                 }
                 _ => None,
             });
             let Some((proof, Some(other))) = listens else { continue };
-            if one == other || one != wanted && other != wanted {
+            if one.clash(other) != Some(cause) {
                 continue;
             }
             let (dialler, server) = (fact.product().name(), proof.product().name());
             let statement = format!(
                 "{dialler} speaks {} to {address}, where {server} expects {}",
-                name(one),
-                name(other)
+                one.name(),
+                other.name()
             );
             let step = Step::say(match other {
-                Scheme::FastCgi => "Use `fastcgi_pass` there (Apache: `fcgi://`)",
-                Scheme::Uwsgi => "Use `uwsgi_pass` there, or have uWSGI listen with `http-socket`",
+                Speech::FastCgi => "Use `fastcgi_pass` there (Apache: `fcgi://`)",
+                Speech::Uwsgi => "Use `uwsgi_pass` there, or have uWSGI listen with `http-socket`",
                 _ => "Use `proxy_pass http://` there",
             });
             found.say(Severity::Breaks, statement, &[dial.fact, proof], vec![step]);
         }
-    }
-}
-
-/// What a proxy speaks, as far as it says so; TLS is another check's.
-fn spoken(scheme: Scheme) -> Option<Scheme> {
-    match scheme {
-        Scheme::Http | Scheme::Https => Some(Scheme::Http),
-        Scheme::FastCgi | Scheme::Uwsgi => Some(scheme),
-        _ => None,
-    }
-}
-
-/// What a server expects. php-fpm knows nothing but FastCGI.
-fn expected(fact: Fact<'_>, scheme: Scheme) -> Option<Scheme> {
-    match (fact.product(), scheme) {
-        (Product::PhpFpm, _) => Some(Scheme::FastCgi),
-        // An address of uWSGI without a word on its protocol may be of any.
-        (_, scheme) => spoken(scheme),
     }
 }
 
@@ -67,14 +52,6 @@ fn meets(listens: &str, dialled: &str) -> bool {
         (Some(one), Some(other)) => one == other,
         (None, None) => port(listens).is_some() && port(listens) == port(dialled),
         _ => false,
-    }
-}
-
-fn name(scheme: Scheme) -> &'static str {
-    match scheme {
-        Scheme::FastCgi => "FastCGI",
-        Scheme::Uwsgi => "uwsgi",
-        _ => "HTTP",
     }
 }
 

@@ -180,6 +180,9 @@ impl Page {
                 self.paragraph(&format!("and {} more", report.read.len() - rows.len()));
             }
         }
+        if let Some(names) = words::to_put_in(report) {
+            self.paragraph(&format!("{names}."));
+        }
         if let Some(confidence) = words::confidence(report) {
             self.paragraph(&format!("Confidence: {confidence}."));
         }

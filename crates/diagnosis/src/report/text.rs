@@ -237,6 +237,10 @@ impl Page {
             let more = format!("and {} more", report.read.len() - listed.len());
             self.prose("  ", "  ", &more, Paint::Faint);
         }
+        if let Some(names) = words::to_put_in(report) {
+            self.text.push('\n');
+            self.prose("", "  ", &names, Paint::Plain);
+        }
         if let Some(confidence) = words::confidence(report) {
             self.text.push('\n');
             self.prose("", "  ", &format!("Confidence: {confidence}"), Paint::Plain);

@@ -178,6 +178,13 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts
 }
 
+/// What who runs the commands has to put in, where anything is left.
+pub(super) fn to_put_in(report: &Report) -> Option<String> {
+    let left = crate::blanks::left(report);
+    let words: Vec<String> = left.iter().map(|(word, says)| format!("{word} ({says})")).collect();
+    (!words.is_empty()).then(|| format!("To put into the commands: {}", words.join(", ")))
+}
+
 /// The routes that failed most often, at most four.
 fn routes(routes: &[(String, u64)]) -> Option<String> {
     let shown = routes.iter().take(4).map(|(route, count)| format!("{route} ({})", number(*count)));

@@ -2,6 +2,7 @@
 //! it.
 
 mod hostile;
+mod large;
 mod metamorphic;
 mod misleading;
 mod properties;

@@ -94,11 +94,25 @@ fn within<'t>(places: &mut Places<'t>, all: &[&'t str], shells: usize) -> Option
         let known = within(places, &all[end + 1..], shells);
         return known.or_else(|| within(places, &all[..end], shells));
     }
+    if name == "local-ssl-proxy" {
+        return local_ssl_proxy(places, rest);
+    }
     let (product, rest) = product(name, rest)?;
     let mut server = Server { places, product, words: rest, bound: false };
     server.places.product(product);
     server.read(all[at]);
     Some(product)
+}
+
+/// `local-ssl-proxy --source 443 --target 9000`: a proxy of Node that dials `localhost`.
+fn local_ssl_proxy<'t>(places: &mut Places<'t>, rest: &[&'t str]) -> Option<Product> {
+    let at = rest.iter().position(|it| matches!(*it, "--target" | "-t"))?;
+    let port = *rest.get(at + 1)?;
+    port.parse::<u16>().ok()?;
+    places.product(Product::Node);
+    let quote = places.between(rest[at], port);
+    places.add(What::Dials { to: format!("localhost:{port}"), scheme: Scheme::Http }, quote);
+    Some(Product::Node)
 }
 
 /// Where the program's name stands: behind wrappers and assignments of variables.
@@ -140,6 +154,7 @@ fn product<'w, 't>(name: &str, rest: &'w [&'t str]) -> Option<(Product, &'w [&'t
         "rackup" => (Product::Ruby, rest),
         "node" | "nodejs" => (Product::Node, rest),
         "java" => (Product::Java, rest),
+        "http.server" => (Product::Python, rest),
         "php-fpm" => (Product::PhpFpm, rest),
         "php" if rest.contains(&"-S") => (Product::Php, rest),
         "manage.py" if first == "runserver" => (Product::Django, behind(1)),
@@ -166,6 +181,10 @@ impl<'t> Server<'_, 't, '_> {
         while let Some(word) = self.words.get(at).copied() {
             at += 1;
             if !word.starts_with('-') {
+                // `python3 -m http.server 9000`.
+                if self.product == Product::Python && word.parse::<u16>().is_ok() {
+                    port = Some((word, word));
+                }
                 self.positional(word);
                 continue;
             }
@@ -184,7 +203,11 @@ impl<'t> Server<'_, 't, '_> {
             match flag {
                 "--host" | "--http-address" if self.takes_host() => host = Some((value, quote)),
                 "-h" if self.product == Product::Flask => host = Some((value, quote)),
-                "-b" | "--bind" if self.product == Product::Daphne => host = Some((value, quote)),
+                "-b" | "--bind" if matches!(self.product, Product::Daphne | Product::Python) => {
+                    host = Some((value, quote));
+                    // What follows the address is the port.
+                    at += usize::from(!word.contains('='));
+                }
                 "-b" | "--binding" if self.product == Product::Ruby => host = Some((value, quote)),
                 "-p" | "--port" if self.takes_port() => port = Some((value, quote)),
                 _ => self.flag(flag, value, quote),
@@ -241,12 +264,24 @@ impl<'t> Server<'_, 't, '_> {
 
     fn listens(&mut self, address: String, scheme: Scheme, quote: &'t str) {
         self.bound = true;
+        let certificate = |it: &&str| {
+            let flag = it.split('=').next().unwrap_or(it);
+            matches!(flag, "--certfile" | "--ssl-certfile")
+        };
+        let scheme = match scheme {
+            Scheme::Http if self.words.iter().any(certificate) => Scheme::Https,
+            it => it,
+        };
         self.places.add(What::Listens { address, scheme }, quote);
     }
 
     fn default_host(&self) -> &'static str {
         match self.product {
-            Product::Puma | Product::Unicorn | Product::Waitress | Product::FastApi => "0.0.0.0",
+            Product::Puma
+            | Product::Unicorn
+            | Product::Waitress
+            | Product::FastApi
+            | Product::Python => "0.0.0.0",
             Product::Node | Product::Ruby => "",
             _ => "127.0.0.1",
         }
@@ -301,7 +336,8 @@ impl<'t> Server<'_, 't, '_> {
                     "-l" => "listen",
                     _ => name,
                 };
-                self.bound |= super::uwsgi::option(self.places, name, value, quote);
+                let spoken = self.protocol();
+                self.bound |= super::uwsgi::option(self.places, spoken, name, value, quote);
             }
             Product::Hypercorn => self.hypercorn(flag, value, quote),
             Product::Puma | Product::Unicorn => self.ruby(flag, value, quote),
@@ -328,6 +364,20 @@ impl<'t> Server<'_, 't, '_> {
         }
     }
 
+    /// What uWSGI's `--socket` speaks, by an option beside it.
+    fn protocol(&self) -> Scheme {
+        use super::uwsgi::{is_protocol, named};
+        let mut words = self.words.iter().enumerate();
+        let set = words.find_map(|(at, word)| {
+            let (flag, value) = match word.split_once('=') {
+                Some((flag, value)) => (flag, Some(value)),
+                None => (*word, self.words.get(at + 1).copied()),
+            };
+            is_protocol(flag.strip_prefix("--")?).then_some(value)?
+        });
+        set.map_or(Scheme::Uwsgi, named)
+    }
+
     fn seconds(&mut self, limit: Limit, value: &str, quote: &'t str) {
         self.places.limit(limit, super::words::millis(value, 1000), quote);
     }
@@ -336,6 +386,8 @@ impl<'t> Server<'_, 't, '_> {
         match flag {
             "-b" | "--bind" => self.listens(bind(value), Scheme::Http, quote),
             "-c" | "--config" => self.bound = true,
+            "--proxy-protocol" => self.places.add(What::ProxyHeader { sends: false }, quote),
+            "--cert-reqs" if value == "2" => self.places.add(What::VerifiesClients, quote),
             "-t" | "--timeout" => self.seconds(Limit::Worker, value, quote),
             "--graceful-timeout" => self.seconds(Limit::Graceful, value, quote),
             "--keep-alive" => self.seconds(Limit::KeepAliveClose, value, quote),

@@ -180,12 +180,21 @@ fn setting<'t>(places: &mut Places<'t>, key: &'t str, value: &Node<'t>) {
                 places.limit(Limit::ProbeDelay, millis(time, 1000), quote);
             }
         }
+        "restart" if !word.is_empty() => {
+            places.add(What::Restarts { policy: word.to_owned() }, quote);
+        }
         "mem_limit" => places.limit(Limit::Memory, bytes(word), quote),
         "stop_grace_period" => places.limit(Limit::Graceful, millis(word, 1000), quote),
         "user" if !word.is_empty() => places.add(What::User { name: word.to_owned() }, quote),
         "deploy" => {
             if let Some((size, quote)) = value.said(places.text(), "resources/limits/memory") {
                 places.limit(Limit::Memory, bytes(size), quote);
+            }
+            if let Some(policy) = value.get("restart_policy") {
+                // Swarm starts again whatever the end, unless it is told otherwise.
+                let said = policy.said(places.text(), "condition");
+                let (policy, quote) = said.unwrap_or(("any", quote));
+                places.add(What::Restarts { policy: policy.to_owned() }, quote);
             }
             if let Some(labels) = value.get("labels") {
                 for (name, value, quote) in pairs(places.text(), labels) {
@@ -240,7 +249,7 @@ mod tests {
         check_config(
             "compose.yaml",
             "version: '3'\nx-base: &base\n  restart: always\n  networks: [back]\nservices:\n  web:\n    <<: *base\n    build: .\n    command: gunicorn --bind 127.0.0.1:8000 app:app\n    ports:\n      - \"127.0.0.1:8080:8000/tcp\"\n      - target: 9000\n        published: 9001\n    environment:\n      DATABASE_URL: postgres://me:secret@db:5432/app\n      SECRET_KEY: hush\n      PORT: 8000\n    depends_on:\n      db:\n        condition: service_healthy\n    healthcheck:\n      test: [\"CMD\", \"curl\", \"-f\", \"http://localhost:8000/up\"]\n      timeout: 3s\n    labels:\n      - traefik.http.services.web.loadbalancer.server.port=8000\n    deploy:\n      resources:\n        limits:\n          memory: 256M\n  db:\n    image: postgres:16\n    network_mode: host\nnetworks:\n  back: {}\n",
-            "Docker: [web] Service web; [web] Network back; [web] Runs { command: \"gunicorn --bind 127.0.0.1:8000 app:app\" }; \
+            "Docker: [web] Service web; [web] Restarts { policy: \"always\" }; [web] Network back; [web] Runs { command: \"gunicorn --bind 127.0.0.1:8000 app:app\" }; \
              [web] Listens 127.0.0.1:8000; [web] Publishes 8080->8000; [web] Publishes 9001->9000; [web] Uses { address: \"db:5432\" }; \
              [web] PortGiven { port: 8000 }; [web] DependsOn { service: \"db\" }; \
              [web] HealthCheck { path: Some(\"/up\"), port: Some(8000), scheme: Some(Http) }; [web] Limit Probe 3000; \
@@ -258,6 +267,15 @@ mod tests {
                  [site] ServedAs { host: \"example.com\" }; [site] TargetPort { port: 8000 }; [site] Exposes { port: 8000 }; [site] Publishes 8000->80",
             ),
             ("ports:\n  - \"3000\"", "Docker: Exposes { port: 3000 }"),
+            (
+                "services:\n  web:\n    image: a\n    restart: \"no\"\n    environment:\n      PGOPTIONS: -c statement_timeout=20s -c lock_timeout=1s\n      SPRING_DATASOURCE_HIKARI_CONNECTION_TIMEOUT: 5000\n",
+                "Docker: [web] Service web; [web] Image { name: \"a\" }; [web] Restarts { policy: \"no\" }; \
+                 [web] Limit Statement 20000; [web] Limit PoolWait 5000",
+            ),
+            (
+                "services:\n  web:\n    image: a\n    deploy:\n      restart_policy:\n        condition: on-failure\n",
+                "Docker: [web] Service web; [web] Image { name: \"a\" }; [web] Restarts { policy: \"on-failure\" }",
+            ),
             (
                 "services: {web: {image: a, network_mode: host}}",
                 "Docker: [web] Service web; [web] Image { name: \"a\" }; [web] HostNetwork",

@@ -35,6 +35,8 @@ fn fits(name: &str, text: &str) -> bool {
 
 fn read(_: &str, text: &str) -> Vec<Setting> {
     let mut places = Places::new(Product::Gunicorn, text);
+    let set = |name: &str| text.lines().filter_map(assignment).any(|it| it.0 == name);
+    let scheme = if set("certfile") { Scheme::Https } else { Scheme::Http };
     for line in text.lines() {
         let Some((name, value)) = assignment(line) else { continue };
         let quote = line.trim();
@@ -44,7 +46,7 @@ fn read(_: &str, text: &str) -> Vec<Setting> {
         let what = match name {
             "bind" => Some(What::Listens {
                 address: authority(value.trim_matches(['"', '\'', '[', ']'])).to_owned(),
-                scheme: Scheme::Http,
+                scheme,
             }),
             "workers" | "threads" => limit(Limit::Workers, number()),
             "timeout" => limit(Limit::Worker, seconds()),
@@ -54,6 +56,12 @@ fn read(_: &str, text: &str) -> Vec<Setting> {
             "max_requests" => limit(Limit::RequestsPerWorker, number()),
             "worker_connections" => limit(Limit::Concurrency, number()),
             "limit_request_field_size" => limit(Limit::RequestHead, number()),
+            "proxy_protocol" if !matches!(value, "False" | "None" | "0" | "'off'" | "\"off\"") => {
+                Some(What::ProxyHeader { sends: false })
+            }
+            "cert_reqs" if matches!(value, "2" | "ssl.CERT_REQUIRED") => {
+                Some(What::VerifiesClients)
+            }
             "user" => Some(What::User { name: value.trim_matches(['"', '\'']).to_owned() }),
             _ => None,
         };
@@ -83,6 +91,20 @@ mod tests {
             "gunicorn.conf.py",
             "bind = '127.0.0.1:8000'\ntimeout = 120  # long reports\n",
             "gunicorn: Listens 127.0.0.1:8000; Limit Worker 120000",
+        );
+    }
+
+    #[test]
+    fn what_the_address_speaks_is_read() {
+        check_config(
+            "gunicorn.conf.py",
+            "bind = '127.0.0.1:8000'\nproxy_protocol = True\n",
+            "gunicorn: Listens 127.0.0.1:8000; ProxyHeader { sends: false }",
+        );
+        check_config(
+            "gunicorn.conf.py",
+            "bind = '127.0.0.1:8000'\nproxy_protocol = False\ncert_reqs = 2\n",
+            "gunicorn: Listens 127.0.0.1:8000; VerifiesClients",
         );
     }
 

@@ -109,8 +109,12 @@ fn is_server(address: &str) -> bool {
 }
 
 fn read(_: &str, text: &str) -> Vec<Setting> {
-    let mut reading =
-        Reading { places: Places::new(Product::HaProxy, text), section: "", name: "" };
+    let mut reading = Reading {
+        places: Places::new(Product::HaProxy, text),
+        section: "",
+        name: "",
+        modes: Modes::of(text),
+    };
     for line in lines(text).filter(|it| !it.starts_with('#')) {
         let all = words(line);
         if let [name, values @ ..] = all.as_slice() {
@@ -126,6 +130,44 @@ struct Reading<'t> {
     places: Places<'t>,
     section: &'t str,
     name: &'t str,
+    modes: Modes<'t>,
+}
+
+/// What sections speak: `mode http`, of their own or by their defaults.
+struct Modes<'t> {
+    by_default: &'t str,
+    own: Vec<(&'t str, &'t str)>,
+}
+
+/// Sections beyond this have the mode of the defaults.
+const MAX_MODES: usize = 1_000;
+
+impl<'t> Modes<'t> {
+    fn of(text: &'t str) -> Modes<'t> {
+        let mut modes = Modes { by_default: "", own: Vec::new() };
+        let (mut section, mut name) = ("", "");
+        for line in lines(text).filter(|it| !it.starts_with('#')) {
+            let mut words = line.split_whitespace();
+            let (first, second) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+            match first {
+                it if SECTIONS.contains(&it) => (section, name) = (it, second),
+                "mode" if section == "defaults" => modes.by_default = second,
+                "mode" if modes.own.len() < MAX_MODES => modes.own.push((name, second)),
+                _ => {}
+            }
+        }
+        modes.own.sort_unstable();
+        modes
+    }
+
+    fn scheme(&self, section: &str) -> Scheme {
+        let at = self.own.binary_search_by(|(it, _)| (*it).cmp(section));
+        match at.map_or(self.by_default, |at| self.own[at].1) {
+            "http" => Scheme::Http,
+            "tcp" => Scheme::Tcp,
+            _ => Scheme::Unknown,
+        }
+    }
 }
 
 impl<'t> Reading<'t> {
@@ -145,7 +187,12 @@ impl<'t> Reading<'t> {
             }
             "bind" => self.bind(values, quote),
             "timeout" => self.timeout(value, second, quote),
-            "http-reuse" => self.add(What::Reuses { on: value != "never" }, quote),
+            "http-reuse" => {
+                self.add(What::Reuses { on: value != "never" }, quote);
+                if value == "always" {
+                    self.add(What::On { option: "http-reuse always".to_owned() }, quote);
+                }
+            }
             "option" => self.option(values, quote),
             "http-check" if value == "send" => {
                 let path =
@@ -222,6 +269,9 @@ impl<'t> Reading<'t> {
             };
             self.add(What::Listens { address, scheme }, quote);
         }
+        if value(values, "verify") == Some("required") {
+            self.add(What::VerifiesClients, quote);
+        }
         if values.contains(&"accept-proxy") {
             self.add(What::ProxyHeader { sends: false }, quote);
         }
@@ -239,7 +289,7 @@ impl<'t> Reading<'t> {
             (true, _) => Scheme::Https,
             (false, Some("h2")) => Scheme::Http2,
             (false, Some("fcgi")) => Scheme::FastCgi,
-            _ => Scheme::Unknown,
+            _ => self.modes.scheme(self.name),
         };
         let group = self.name.to_owned();
         let disabled = has("disabled");
@@ -255,8 +305,11 @@ impl<'t> Reading<'t> {
             match name {
                 "verify" => self.add(What::Verifies { on: next == "required" }, quote),
                 "ca-file" => self.add(What::Trusts { file: next.to_owned() }, quote),
+                "crt" => self.add(What::ShowsCertificate, quote),
                 "sni" => self.add(What::SendsName { name: Some(next.to_owned()) }, quote),
-                "send-proxy" | "send-proxy-v2" => self.add(What::ProxyHeader { sends: true }, name),
+                "send-proxy" | "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
+                    self.add(What::ProxyHeader { sends: true }, name);
+                }
                 "maxconn" => self.limit(Limit::Concurrency, integer(next), quote),
                 "maxqueue" => self.limit(Limit::Backlog, integer(next), quote),
                 "pool-purge-delay" => self.limit(Limit::KeepAliveReuse, millis(next, 1000), quote),
@@ -265,6 +318,10 @@ impl<'t> Reading<'t> {
                 "check" => {
                     self.add(What::HealthCheck { path: None, port: None, scheme: None }, name);
                 }
+                "port" if next.parse::<u16>().is_ok() => self.add(
+                    What::HealthCheck { path: None, port: next.parse().ok(), scheme: None },
+                    quote,
+                ),
                 "check-ssl" => self.add(
                     What::HealthCheck { path: None, port: None, scheme: Some(Scheme::Https) },
                     name,
@@ -285,6 +342,18 @@ mod tests {
     use crate::testing::check_config;
 
     #[test]
+    fn the_way_connections_are_shared_is_read() {
+        check_config(
+            "h.cfg",
+            "backend app\n  http-reuse always\n  server a 192.0.2.1:80\nbackend b\n  http-reuse safe\n  server a 192.0.2.1:80\n",
+            "HAProxy: [app] Reuses { on: true }; [app] On { option: \"http-reuse always\" }; \
+             [app] Member { group: \"app\", address: \"192.0.2.1:80\", disabled: false }; [app] Dials 192.0.2.1:80 Unknown; \
+             [b] Reuses { on: true }; [b] Member { group: \"b\", address: \"192.0.2.1:80\", disabled: false }; \
+             [b] Dials 192.0.2.1:80 Unknown",
+        );
+    }
+
+    #[test]
     fn sections_and_servers_are_read() {
         check_config(
             "haproxy.cfg",
@@ -294,7 +363,7 @@ mod tests {
              [app] HealthCheck { path: Some(\"/health\"), port: None, scheme: None }; [app] Reuses { on: true }; \
              [app] Member { group: \"app\", address: \"192.0.2.1:8443\", disabled: false }; [app] Dials 192.0.2.1:8443 Https; \
              [app] Verifies { on: false }; [app] HealthCheck { path: None, port: None, scheme: None }; [app] Limit Concurrency 20; \
-             [app] Member { group: \"app\", address: \"192.0.2.2:80\", disabled: true }; [app] Dials 192.0.2.2:80 Unknown; \
+             [app] Member { group: \"app\", address: \"192.0.2.2:80\", disabled: true }; [app] Dials 192.0.2.2:80 Http; \
              [app] ProxyHeader { sends: true }",
         );
     }
@@ -308,6 +377,12 @@ mod tests {
              HealthCheck { path: None, port: None, scheme: None }",
         );
         check_config("", "timeout server 50s", "HAProxy: Limit Read 50000");
+        check_config(
+            "",
+            "server app1 192.0.2.1:88 port 9000",
+            "HAProxy: Member { group: \"\", address: \"192.0.2.1:88\", disabled: false }; Dials 192.0.2.1:88 Unknown; \
+             HealthCheck { path: None, port: Some(9000), scheme: None }",
+        );
     }
 
     #[test]

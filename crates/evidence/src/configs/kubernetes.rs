@@ -5,9 +5,12 @@ use super::tree::{Node, documents, entry};
 use super::words::{bytes, is_safe, millis, port};
 use super::{command, nginx, systemd};
 use crate::product::Product;
-use crate::setting::{Config, Limit, Places, Scheme, Setting, What};
+use crate::setting::{Config, Limit, Object, Places, Scheme, Setting, What};
 
 mod istio;
+mod status;
+
+pub(crate) use status::statuses;
 
 pub(super) const KUBERNETES: Config = Config {
     name: "Kubernetes manifest",
@@ -77,6 +80,10 @@ fn read(_: &str, text: &str) -> Vec<Setting> {
     for document in all(&documents) {
         reading.places.product(Product::Kubernetes);
         reading.places.service(document.str("metadata/name"));
+        reading.places.object(document.str("kind").map(|kind| Object {
+            kind: kind.to_owned(),
+            namespace: document.str("metadata/namespace").map(str::to_owned),
+        }));
         if !istio::read(&mut reading.places, document) {
             reading.document(document);
         }
@@ -254,7 +261,11 @@ impl<'t> Reading<'t> {
         if let Some(annotations) = annotations {
             self.annotations(annotations);
         }
-        self.places.product(Product::IngressNginx);
+        let of_alb = |it: &str| it == "alb";
+        let alb = document.at("spec/ingressClassName").and_then(Node::as_str).is_some_and(of_alb)
+            || annotations.is_some_and(|it| it.entries().iter().any(|(it, _)| it.starts_with(ALB)));
+        let controller = if alb { Product::AwsAlb } else { Product::IngressNginx };
+        self.places.product(controller);
         for map in document.maps() {
             if let Some((host, quote)) = map.said(self.text, "host") {
                 self.add(What::ServedAs { host: host.to_owned() }, quote);
@@ -281,6 +292,22 @@ impl<'t> Reading<'t> {
 
     /// `nginx.ingress.kubernetes.io/proxy-read-timeout: "60"` is nginx's own directive.
     fn annotation(&mut self, key: &'t str, value: &Node<'t>) {
+        if let (Some("load-balancer-attributes"), Some(word)) =
+            (key.strip_prefix(ALB), value.as_str())
+        {
+            let idle = word.split(',').find_map(|it| {
+                let (name, time) = it.trim().split_once('=')?;
+                (name == "idle_timeout.timeout_seconds").then_some((it.trim(), time))
+            });
+            if let Some((quote, time)) = idle {
+                self.places.product(Product::AwsAlb);
+                // The one limit for a silent connection, on both of its sides.
+                self.places.limit(Limit::Read, millis(time, 1000), quote);
+                self.places.limit(Limit::KeepAliveReuse, millis(time, 1000), quote);
+                self.places.product(Product::Kubernetes);
+            }
+            return;
+        }
         let (Some(name), Some(word)) = (key.strip_prefix(ANNOTATION), value.as_str()) else {
             return;
         };
@@ -343,6 +370,7 @@ impl<'t> Reading<'t> {
     }
 }
 
+const ALB: &str = "alb.ingress.kubernetes.io/";
 const ANNOTATION: &str = "nginx.ingress.kubernetes.io/";
 
 #[cfg(test)]
@@ -363,12 +391,47 @@ mod tests {
     }
 
     #[test]
+    fn objects_of_one_name_are_told_apart_by_kind_and_namespace() {
+        let text = "kind: Service\nmetadata: {name: web, namespace: prod}\nspec:\n  selector: {app: web}\n---\n\
+                    kind: Service\nmetadata: {name: web}\nspec:\n  selector: {app: web}\n---\n\
+                    kind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    metadata:\n      labels: {app: web}\n";
+        let mut objects: Vec<String> = super::read("", text)
+            .into_iter()
+            .filter_map(|it| it.object)
+            .map(|it| format!("{} {:?}", it.kind, it.namespace))
+            .collect();
+        objects.dedup();
+        assert_eq!(objects, ["Service Some(\"prod\")", "Service None", "Deployment None"]);
+    }
+
+    #[test]
+    fn a_piece_without_a_head_is_no_object() {
+        let settings = super::read("", "ports:\n- port: 80\n  targetPort: 8080");
+        assert!(!settings.is_empty() && settings.iter().all(|it| it.object.is_none()));
+    }
+
+    #[test]
     fn ways_in_are_read() {
         check_config(
             "",
             "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: in\n  annotations:\n    nginx.ingress.kubernetes.io/backend-protocol: \"HTTPS\"\n    nginx.ingress.kubernetes.io/proxy-read-timeout: \"60\"\nspec:\n  rules:\n    - host: a.example.com\n      http:\n        paths:\n          - path: /\n            backend:\n              service:\n                name: web\n                port:\n                  number: 80\n",
             "Kubernetes: [in] On { option: \"backend-protocol=HTTPS\" }; [in] Limit Read 60000; [in] ServedAs { host: \"a.example.com\" }; \
              [in] Dials web:80 Https",
+        );
+    }
+
+    #[test]
+    fn a_balancer_of_aws_has_one_limit_for_silence() {
+        let text = "kind: Ingress\nmetadata:\n  name: in\n  annotations:\n    alb.ingress.kubernetes.io/load-balancer-attributes: routing.http2.enabled=true,idle_timeout.timeout_seconds=30\nspec:\n  ingressClassName: alb\n  rules:\n    - http:\n        paths:\n          - backend:\n              service:\n                name: web\n                port:\n                  number: 80\n";
+        check_config(
+            "",
+            text,
+            "Kubernetes: [in] Limit Read 30000; [in] Limit KeepAliveReuse 30000; [in] Dials web:80 Http",
+        );
+        check_config(
+            "",
+            &text.replace("idle_timeout.timeout_seconds=30", "idle_timeout=x"),
+            "Kubernetes: [in] Dials web:80 Http",
         );
     }
 

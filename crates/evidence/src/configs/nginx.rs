@@ -283,6 +283,8 @@ struct Reading<'t, I: Iterator<Item = Option<&'t str>>> {
 struct Block<'t> {
     name: &'t str,
     argument: &'t str,
+    /// Something stands in it.
+    filled: bool,
 }
 
 impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
@@ -311,7 +313,7 @@ impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
             let name = self.names.next().flatten();
             self.places.service(name);
         }
-        self.blocks.push(Block { name, argument });
+        self.blocks.push(Block { name, argument, filled: false });
     }
 
     fn close(&mut self) {
@@ -319,8 +321,15 @@ impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
             self.deeper -= 1;
             return;
         }
-        if self.blocks.pop().is_some_and(|it| it.name == "server") {
-            self.places.service(None);
+        let Some(block) = self.blocks.pop() else { return };
+        match block.name {
+            "server" => self.places.service(None),
+            "upstream" if !block.filled && !block.argument.is_empty() => {
+                let quote = self.places.between(block.name, block.argument);
+                let name = format!("a server in {}", block.argument);
+                self.places.add(What::Missing { name }, quote);
+            }
+            _ => {}
         }
     }
 
@@ -331,6 +340,9 @@ impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
     fn directive(&mut self, name: &'t str, values: &[&'t str], quote: &'t str) {
         let value = values.first().copied().unwrap_or_default();
         let second = values.get(1).copied().unwrap_or_default();
+        if let Some(block) = self.blocks.last_mut() {
+            block.filled = true;
+        }
         if let Some(group) = self.group() {
             return self.in_upstream(group, name, values, quote);
         }
@@ -364,6 +376,10 @@ impl<'t, I: Iterator<Item = Option<&'t str>>> Reading<'t, I> {
             }
             "proxy_ssl_name" | "grpc_ssl_name" => {
                 self.add(What::SendsName { name: Some(value.to_owned()) }, quote);
+            }
+            "ssl_verify_client" if value == "on" => self.add(What::VerifiesClients, quote),
+            "proxy_ssl_certificate" | "grpc_ssl_certificate" | "uwsgi_ssl_certificate" => {
+                self.add(What::ShowsCertificate, quote);
             }
             "proxy_protocol" if value == "on" => self.add(What::ProxyHeader { sends: true }, quote),
             "proxy_next_upstream"
@@ -508,6 +524,20 @@ pub(super) fn limit(name: &str, values: &[&str]) -> Option<(Limit, Option<i64>)>
 #[cfg(test)]
 mod tests {
     use crate::testing::check_config;
+
+    #[test]
+    fn a_group_without_a_server_lacks_one() {
+        check_config(
+            "default.conf",
+            "# app\nupstream app.example.com {\n}\nserver {\n  location / {\n    proxy_pass http://app.example.com;\n  }\n}\n",
+            "nginx: Missing { name: \"a server in app.example.com\" }; Dials app.example.com Http",
+        );
+        check_config(
+            "",
+            "upstream app {\n  include /etc/nginx/servers;\n}\nserver { listen 80; }",
+            "nginx: Listens :80",
+        );
+    }
 
     #[test]
     fn a_whole_file_is_read_with_its_servers_and_groups() {

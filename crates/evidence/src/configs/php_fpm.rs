@@ -63,6 +63,9 @@ fn read(_: &str, text: &str) -> Vec<Setting> {
             "request_terminate_timeout" => places.limit(Limit::Worker, millis(value, 1000), quote),
             "process_control_timeout" => places.limit(Limit::Graceful, millis(value, 1000), quote),
             "rlimit_files" => places.limit(Limit::Descriptors, integer(value), quote),
+            "php_admin_value[max_execution_time]" | "php_value[max_execution_time]" => {
+                places.limit(Limit::Script, millis(value, 1000), quote);
+            }
             "php_admin_value[memory_limit]" | "php_value[memory_limit]" => {
                 places.limit(Limit::Memory, bytes(value), quote);
             }

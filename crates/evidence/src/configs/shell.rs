@@ -99,6 +99,7 @@ fn fits_commands(_: &str, text: &str) -> bool {
         let runs = docker(&all, &["run", "create"]).is_some_and(is_run);
         runs || docker(&all, &["network"])
             .is_some_and(|it| it.first() == Some(&"connect") && it.len() <= 8)
+            || strict_mesh(&all).is_some()
             || is_server(&all, it)
     });
     mostly(known.count(), statements.len())
@@ -126,6 +127,9 @@ fn read_commands(_: &str, text: &str) -> Vec<Setting> {
             run(&mut places, rest);
         } else if let Some(rest) = docker(&all, &["network"]) {
             connect(&mut places, rest);
+        } else if let Some(word) = strict_mesh(&all) {
+            places.product(Product::Istio);
+            places.add(What::MeshTls { mode: "STRICT".to_owned(), host: None }, word);
         } else if command::is_known(statement) {
             command::runs(&mut places, &all);
             command::read_words(&mut places, &all);
@@ -134,6 +138,21 @@ fn read_commands(_: &str, text: &str) -> Vec<Setting> {
         places.service(None);
     }
     places.settings
+}
+
+/// Istio installed with mutual TLS for the whole mesh: `kubectl apply -f …/istio-demo-auth.yaml`,
+/// `helm install … --set global.mtls.enabled=true` (istio.io/docs/setup of releases 0.8 to 1.4).
+fn strict_mesh<'t>(all: &[&'t str]) -> Option<&'t str> {
+    let all = if all.first() == Some(&"sudo") { &all[1..] } else { all };
+    let [program, rest @ ..] = all else { return None };
+    if !matches!(*program, "kubectl" | "helm" | "istioctl" | "oc") {
+        return None;
+    }
+    const FILES: [&str; 3] =
+        ["istio-demo-auth.yaml", "istio-auth.yaml", "values-istio-demo-auth.yaml"];
+    let file = |it: &str| FILES.contains(&it.rsplit('/').next().unwrap_or(it));
+    let strict = |it: &&&str| file(it) || it.ends_with("global.mtls.enabled=true");
+    rest.iter().find(strict).copied()
 }
 
 /// `docker network connect NETWORK CONTAINER`.
@@ -278,6 +297,17 @@ mod tests {
     use crate::testing::check_config;
 
     #[test]
+    fn a_mesh_is_installed_with_mutual_tls() {
+        check_config(
+            "setup.sh",
+            "kubectl apply -f install/kubernetes/istio-demo-auth.yaml\n",
+            "the shell: MeshTls { mode: \"STRICT\", host: None }",
+        );
+        assert!(super::strict_mesh(&["kubectl", "apply", "-f", "istio-demo.yaml"]).is_none());
+        assert!(super::strict_mesh(&["echo", "istio-demo-auth.yaml"]).is_none());
+    }
+
+    #[test]
     fn containers_are_read_from_their_command_lines() {
         check_config(
             "run.txt",
@@ -327,6 +357,16 @@ mod tests {
         ] {
             check_config("", text, want);
         }
+    }
+
+    #[test]
+    fn a_tls_front_and_a_file_server_are_read() {
+        check_config(
+            "commands.txt",
+            "python3 -m http.server --bind 127.0.0.1 9000\nsudo local-ssl-proxy --source 443 --target 9000\n",
+            "the shell: Runs { command: \"python3 -m http.server --bind 127.0.0.1 9000\" }; Listens 127.0.0.1:9000; \
+             Runs { command: \"sudo local-ssl-proxy --source 443 --target 9000\" }; Dials localhost:9000 Http",
+        );
     }
 
     #[test]

@@ -146,7 +146,10 @@ fn limit(name: &str, value: &str) -> Option<(Limit, Option<i64>)> {
         "spring.lifecycle.timeout-per-shutdown-phase" => (Limit::Graceful, ms),
         "spring.mvc.async.request-timeout" => (Limit::Worker, ms),
         "spring.datasource.hikari.maximum-pool-size" => (Limit::DbPool, integer(value)),
-        "spring.datasource.hikari.connection-timeout" => (Limit::Connect, ms),
+        "spring.datasource.hikari.connection-timeout" => (Limit::PoolWait, ms),
+        "spring.jpa.properties.jakarta.persistence.query.timeout"
+        | "spring.jpa.properties.javax.persistence.query.timeout" => (Limit::Statement, ms),
+        "spring.jdbc.template.query-timeout" => (Limit::Statement, millis(value, 1000)),
         "spring.cloud.gateway.httpclient.connect-timeout" => (Limit::Connect, ms),
         "spring.cloud.gateway.httpclient.response-timeout" => (Limit::Read, ms),
         _ => return None,
@@ -156,6 +159,15 @@ fn limit(name: &str, value: &str) -> Option<(Limit, Option<i64>)> {
 #[cfg(test)]
 mod tests {
     use crate::testing::check_config;
+
+    #[test]
+    fn waits_for_the_database_are_read() {
+        check_config(
+            "application.properties",
+            "spring.datasource.hikari.connection-timeout=20000\nspring.jdbc.template.query-timeout=15\nspring.jpa.properties.jakarta.persistence.query.timeout=9000\n",
+            "Spring Boot: Limit PoolWait 20000; Limit Statement 15000; Limit Statement 9000",
+        );
+    }
 
     #[test]
     fn both_forms_are_read() {

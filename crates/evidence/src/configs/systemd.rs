@@ -51,6 +51,7 @@ fn setting<'t>(places: &mut Places<'t>, key: &str, value: &'t str, quote: &'t st
         }
         "User" => places.add(What::User { name: value.to_owned() }, quote),
         "Type" => places.add(What::On { option: quote.to_owned() }, quote),
+        "Restart" => places.add(What::Restarts { policy: value.to_owned() }, quote),
         "PrivateTmp" | "PrivateNetwork" if matches!(value, "true" | "yes" | "on" | "1") => {
             places.add(What::On { option: key.to_owned() }, quote);
         }
@@ -123,6 +124,14 @@ pub(super) fn environment<'t>(places: &mut Places<'t>, name: &str, value: &'t st
         "GUNICORN_CMD_ARGS" => {
             command::flags(places, Product::Gunicorn, &words(value));
         }
+        "PGOPTIONS" if is_safe(quote) => {
+            let set = value.split_once("statement_timeout=").map(|(_, it)| it);
+            let time = set.and_then(|it| it.split_whitespace().next());
+            places.limit(Limit::Statement, time.and_then(|it| millis(it, 1)), quote);
+        }
+        "SPRING_DATASOURCE_HIKARI_CONNECTION_TIMEOUT" => {
+            places.limit(Limit::PoolWait, millis(default, 1), quote);
+        }
         "WEB_CONCURRENCY" => places.limit(Limit::Workers, integer(value), quote),
         _ if value.contains("://") => {
             let address = host_port(value).filter(|it| dependency(name, value) && is_full(it));
@@ -181,6 +190,15 @@ fn is_dependency(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::testing::check_config;
+
+    #[test]
+    fn whether_it_is_started_again_is_read() {
+        check_config(
+            "app.service",
+            "[Service]\nExecStart=/srv/app\nRestart=on-failure\n",
+            "systemd: [app] Runs { command: \"/srv/app\" }; [app] Restarts { policy: \"on-failure\" }",
+        );
+    }
 
     #[test]
     fn units_are_read_with_what_they_run() {

@@ -47,13 +47,16 @@ fn fits(_: &str, text: &str) -> bool {
 fn read(_: &str, text: &str) -> Vec<Setting> {
     let mut places = Places::new(Product::Uwsgi, text);
     let mut within = true;
+    // Another protocol may be set beside the socket.
+    let set = |line| assignment(line).filter(|(name, _)| is_protocol(name)).map(|it| named(it.1));
+    let spoken = lines(text).find_map(set).unwrap_or(Scheme::Uwsgi);
     for line in lines(text).filter(|it| !it.starts_with(['#', ';'])) {
         if let Some(name) = section(line) {
             within = name == "uwsgi";
             continue;
         }
         if let Some((name, value)) = assignment(line).filter(|_| within) {
-            option(&mut places, name, value, line);
+            option(&mut places, spoken, name, value, line);
         }
     }
     places.settings
@@ -65,9 +68,10 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     (plain && !name.is_empty()).then_some((name, value))
 }
 
-/// Adds what an option says; whether it says where the server listens.
+/// Adds what an option says, where `socket` speaks `spoken`; whether it says where the server listens.
 pub(super) fn option<'t>(
     places: &mut Places<'t>,
+    spoken: Scheme,
     name: &str,
     value: &'t str,
     quote: &'t str,
@@ -81,10 +85,14 @@ pub(super) fn option<'t>(
         true
     };
     match name {
-        "socket" | "uwsgi-socket" => return listens(Scheme::Uwsgi),
+        "socket" => return listens(spoken),
+        "uwsgi-socket" => return listens(Scheme::Uwsgi),
         "http" | "http-socket" => return listens(Scheme::Http),
         "https" | "https-socket" => return listens(Scheme::Https),
         "fastcgi-socket" => return listens(Scheme::FastCgi),
+        "enable-proxy-protocol" | "http-enable-proxy-protocol" => {
+            places.add(What::ProxyHeader { sends: false }, quote);
+        }
         "harakiri" | "http-timeout" => {
             let limit = if name == "harakiri" { Limit::Worker } else { Limit::Read };
             places.limit(limit, millis(value, 1000), quote);
@@ -115,6 +123,22 @@ pub(super) fn option<'t>(
     false
 }
 
+/// Whether an option names what `socket` speaks.
+pub(super) fn is_protocol(name: &str) -> bool {
+    matches!(name, "protocol" | "socket-protocol")
+}
+
+pub(super) fn named(protocol: &str) -> Scheme {
+    match protocol {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        "fastcgi" | "fastcgi-nph" => Scheme::FastCgi,
+        "scgi" => Scheme::Scgi,
+        "uwsgi" => Scheme::Uwsgi,
+        _ => Scheme::Unknown,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::testing::check_config;
@@ -131,6 +155,7 @@ mod tests {
                 "socket = 127.0.0.1:3031\nharakiri = 5",
                 "uWSGI: Listens 127.0.0.1:3031; Limit Worker 5000",
             ),
+            ("[uwsgi]\nsocket = :8080\nprotocol = http\n", "uWSGI: Listens :8080"),
             ("[uwsgi]\nhttp-socket=:8080", "uWSGI: Listens :8080"),
         ] {
             check_config("app.ini", text, want);

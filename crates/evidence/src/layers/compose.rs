@@ -2,7 +2,7 @@
 
 use super::Peeled;
 
-/// A name, at least one space, a bar, and a space or the end. `docker service logs` puts the node
+/// A name with a letter in it, because rows of tables begin with numbers, at least one space, a bar, and a space or the end. `docker service logs` puts the node
 /// behind the name (`web.1.abc@node    | line`), foreman and honcho put the time before it
 /// (`10:29:00 web.1  | line`).
 pub(super) fn peel(text: &str, _: i32) -> Option<Peeled> {
@@ -11,7 +11,7 @@ pub(super) fn peel(text: &str, _: i32) -> Option<Peeled> {
     let name = clock(padded).unwrap_or(padded);
     let padding = name.len();
     let name = name.trim_end();
-    let named = !name.is_empty()
+    let named = name.bytes().any(|it| it.is_ascii_alphabetic())
         && name.len() < padding
         && name.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.@".contains(&it));
     if !named {

@@ -30,6 +30,40 @@ pub(super) const LOG: Reader = Reader {
               \"/data\"},\"duration\":0.001,\"status\":502}",
 };
 
+/// What the command itself says, and ends: `Error: adapting config using caddyfile:
+/// /etc/caddy/Caddyfile:5: unrecognized directive: reverse_prox`.
+pub(super) const COMMAND: Reader = Reader {
+    name: "Caddy command",
+    product: Product::Caddy,
+    hooks: REFUSALS,
+    fits: |line| refusal(&line.text).is_some(),
+    read: |line, sink| {
+        let Some(words) = refusal(&line.text) else { return };
+        let span = span_of(&line.text, words);
+        let event = Event::new(Product::Caddy, Sign::ConfigRefused, Trust::C, span);
+        sink.event(event.detail(Some(words)));
+    },
+    source: "Caddy 2: cmd/commandfuncs.go, cmd/main.go",
+    example: "Error: adapting config using caddyfile: /etc/caddy/Caddyfile:5: unrecognized directive: \
+              reverse_prox",
+};
+
+const REFUSALS: &[&str] = &[
+    "adapting config using ",
+    "loading initial config: ",
+    "reading config from file: ",
+    "sending configuration to instance: ",
+];
+
+/// `Error: ` or, before 2.7, the name of the subcommand stands before it.
+fn refusal(text: &str) -> Option<&str> {
+    let text = text.trim_end();
+    let (command, rest) = text.split_once(": ")?;
+    let ours = matches!(command, "Error" | "run" | "reload" | "start" | "adapt" | "validate");
+    let known = ours && REFUSALS.iter().any(|it| rest.starts_with(it));
+    known.then(|| crate::scan::clip(rest, 200))
+}
+
 /// v1: `20/Nov/2026:15:16:30 +0000 [ERROR 502 /data] dial tcp …`.
 pub(super) const V1: Reader = Reader {
     name: "Caddy 1 log",

@@ -5,6 +5,6 @@ mod page;
 mod response;
 mod tool;
 
-pub(super) use page::{PAGE, SERVER};
+pub(super) use page::{PAGE, PLAIN_TO_TLS, SERVER};
 pub(super) use response::{HEADER, STATUS};
 pub(super) use tool::{BROWSER, CURL, LOOP, PROXY, WGET};

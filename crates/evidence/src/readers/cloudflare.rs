@@ -15,6 +15,8 @@ pub(super) const TUNNEL: Reader = Reader {
     product: Product::Cloudflared,
     hooks: &[
         "Unable to reach the origin service",
+        " Proxying to ingress ",
+        "rror proxying request to origin: ",
         "originService=",
         "connIndex=",
         "\"originService\"",
@@ -77,6 +79,9 @@ fn entry(text: &str) -> Option<Entry<'_>> {
     }
     // v3 of its log, or a piece of it; before 2021 it wrote `time="…" level=error msg="…"`.
     let at = clock::iso(text).map(|(it, _)| it);
+    if let Some(error) = of_2021(text) {
+        return Some(Entry { at, error, origin: None });
+    }
     let legacy = logfmt::value(text, "time").filter(|_| text.starts_with("time="));
     let at = at.or_else(|| legacy.and_then(clock::any));
     let error = match text.starts_with(ORIGIN) {
@@ -88,6 +93,31 @@ fn entry(text: &str) -> Option<Entry<'_>> {
     }
     let origin = logfmt::value(text, "originService").filter(|_| !text.starts_with(ORIGIN));
     Some(Entry { at, error: after_origin(error), origin })
+}
+
+/// Releases of 2021: `ERR CF-RAY: … Proxying to ingress 0 error: Error proxying request to origin:
+/// ERROR`.
+fn of_2021(text: &str) -> Option<&str> {
+    let (_, end) = clock::iso(text)?;
+    let rest = text[end..].trim_start().strip_prefix("ERR ")?.trim_start();
+    let rest = match rest.strip_prefix("CF-RAY: ") {
+        Some(after) => after.split_once(' ')?.1.trim_start(),
+        None => rest,
+    };
+    let rest = match rest.strip_prefix("Proxying to ingress ") {
+        Some(after) => {
+            let (number, error) = after.split_once(" error: ")?;
+            number.bytes().all(|it| it.is_ascii_digit()).then_some(error)?
+        }
+        None => rest,
+    };
+    const HEADS: [&str; 3] = [
+        "Error proxying request to origin: ",
+        "error proxying request to origin: ",
+        "Unable to reach the origin service. ",
+    ];
+    let error = HEADS.iter().find_map(|it| rest.strip_prefix(it))?;
+    Some(error.split_once("traffic from cloudflared: ").map_or(error, |(_, it)| it))
 }
 
 /// `2026-11-20T15:16:30Z INF Registered tunnel connection connIndex=0 …`: nothing that failed.

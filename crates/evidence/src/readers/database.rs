@@ -38,6 +38,7 @@ pub(super) const POSTGRES: Reader = Reader {
         "could not bind IPv",
         "cannot execute ",
         "no pg_hba.conf entry",
+        "invalid length of startup packet",
     ],
     fits: |line| {
         at_level(line, &["FATAL", "LOG", "ERROR", "PANIC"], POSTGRES_RULES, Product::Postgres)
@@ -91,6 +92,8 @@ const POSTGRES_RULES: &[Rule] = &[
     rule("server process (PID {pid}) was terminated by signal {number}", Sign::WorkerDied),
     rule("out of memory", Sign::HeapExhausted),
     rule("cannot execute {_} in a read-only transaction", Sign::DbFailover),
+    // `GET ` and `POST` as a length; a scan of ports makes it too.
+    rule("invalid length of startup packet", Sign::SpokenToInHttp),
 ];
 
 /// A message after a level of the server's; without one anybody could have written it.
@@ -223,6 +226,7 @@ pub(super) const REDIS: Reader = Reader {
         "max number of clients reached",
         "MASTER <-> REPLICA sync",
         "Redis is now ready to exit",
+        "Possible SECURITY ATTACK detected",
     ],
     fits: |line| redis(line).is_some(),
     read: |line, sink| {
@@ -253,6 +257,11 @@ const REDIS_RULES: &[Rule] = &[
     rule("Out Of Memory allocating", Sign::CacheDown),
     rule("Error accepting a client connection: {detail}", Sign::CacheDown),
     rule("max number of clients reached", Sign::CacheDown),
+    // Since 3.2.7, where a command is `POST` or `Host:`.
+    rule(
+        "«Possible SECURITY ATTACK detected». It looks like somebody is sending POST or Host: commands",
+        Sign::SpokenToInHttp,
+    ),
 ];
 
 /// `PID:ROLE DAY MONTH YEAR TIME LEVEL MESSAGE`.

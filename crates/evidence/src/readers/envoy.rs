@@ -70,16 +70,26 @@ pub(super) const BODY: Reader = Reader {
         "no healthy upstream",
         "upstream_reset_before_response_started",
         "delayed connect error: ",
+        "istio_requests_total{",
         "OPENSSL_internal:",
         "stream timeout",
         "no_healthy_upstream",
         "cluster_not_found",
         "response_flags",
     ],
-    fits: |line| body(&line.text).is_some(),
+    fits: |line| {
+        body(&line.text).is_some() || counted(&line.text).is_some() || head(&line.text).is_some()
+    },
     read: |line, sink| {
-        let Some((sign, span)) = body(&line.text) else { return };
-        sink.event(Event::new(Product::Envoy, sign, Trust::C, span));
+        if let Some((sign, span)) = body(&line.text) {
+            return sink.event(Event::new(Product::Envoy, sign, Trust::C, span));
+        }
+        table(line, sink);
+        let Some(counted) = counted(&line.text) else { return };
+        for _ in 0..counted.requests {
+            let event = Event::new(Product::Envoy, counted.sign, Trust::C, counted.span.clone());
+            sink.event(event.status(Some(counted.status)));
+        }
     },
     source: "envoy/source/common/router/router.cc, source/common/http/utility.cc; Envoy 1.36",
     example: "upstream connect error or disconnect/reset before headers. reset reason: overflow",
@@ -424,9 +434,16 @@ fn sign_of_reason(own: &str) -> Option<(Sign, Range<usize>)> {
     if let Some((found, words)) = find(TLS, own) {
         return Some((found.sign, words));
     }
-    let starts = ["delayed connect error: ", "delayed_connect_error:_"];
-    let starts = starts.iter().chain(&["immediate connect error: ", "immediate_connect_error:_"]);
-    for start in starts {
+    const STARTS: [&str; 6] = [
+        "delayed connect error: ",
+        "delayed_connect_error:_",
+        "immediate connect error: ",
+        "immediate_connect_error:_",
+        // Before 1.19, in its own log.
+        "delayed connection error: ",
+        "immediate connection error: ",
+    ];
+    for start in STARTS {
         let Some(at) = own.find(start) else { continue };
         let what = &own[at + start.len()..];
         let end = what.find(['"', '|', '}', ',', '\n']).unwrap_or(what.len());
@@ -502,6 +519,8 @@ const ACTS: &[Phrase] = &[
     phrase("Caught Segmentation fault", Sign::ProxyWorkerCrashed, Trust::C),
     phrase("Caught Aborted", Sign::ProxyWorkerCrashed, Trust::C),
     phrase("cannot bind '", Sign::BindFailed, Trust::C),
+    phrase("error initializing configuration", Sign::ConfigRefused, Trust::C),
+    phrase("error initializing config ", Sign::ConfigRefused, Trust::C),
 ];
 
 fn own(line: &Line, sink: &mut dyn Sink) {
@@ -520,17 +539,80 @@ fn own(line: &Line, sink: &mut dyn Sink) {
         let event = Event::new(Product::Envoy, it.sign, Trust::C, span).at(Some(at));
         return sink.event(event.upstream(it.cluster));
     }
+    // What a control plane sends: `gRPC config for TYPE rejected: Error adding/updating listener(s)`.
+    if message.contains("gRPC config for ")
+        && let Some(start) = message.find(" rejected: ")
+    {
+        return put(Sign::ConfigRefused, start + 1..start + " rejected".len());
+    }
     // The stream to the control plane is no request of anybody; headers of one are.
     if message.contains("gRPC config stream") || message.contains("':path'") {
         return;
     }
-    let told = ["upstream reset: ", "remote address:", "transport failure reason: ", "TLS_error:"];
+    if let Some(span) = coding_twice(line, message) {
+        return put(Sign::CodingTwice, span);
+    }
+    let told = [
+        "upstream reset: ",
+        "remote address:",
+        "transport failure reason: ",
+        "TLS_error:",
+        "delayed connect",
+        "immediate connect",
+    ];
     if !told.iter().any(|it| message.contains(it)) {
         return;
     }
     if let Some((sign, span)) = sign_of_reason(message).or_else(|| sign_of_details(message)) {
-        put(sign, span);
+        let to = connecting_to(line, message);
+        let span = inset + span.start..inset + span.end;
+        let event = Event::new(Product::Envoy, sign, Trust::C, span).at(Some(at));
+        sink.event(event.upstream(to));
     }
+}
+
+/// Lines before this one in which a connection's own are looked for.
+const OF_CONNECTION: usize = 60;
+
+/// `[C1884]`, or `"ConnectionId":"1884"` of newer releases.
+fn connection(message: &str) -> Option<&str> {
+    let at = message.find("[C").or_else(|| message.find("\"ConnectionId\":\""))?;
+    let rest = &message[at..];
+    let digits = rest.find(|it: char| it.is_ascii_digit()).filter(|it| *it < 20)?;
+    let end = rest[digits..].find(|it: char| !it.is_ascii_digit())?;
+    Some(&rest[..digits + end + 1])
+}
+
+/// `[C1884] connecting to 192.0.2.7:80`, said before of the same connection.
+fn connecting_to(line: &Line, message: &str) -> Option<String> {
+    let id = connection(message)?;
+    line.preceding().take(OF_CONNECTION).filter(|it| it.contains(id)).find_map(|it| {
+        let address = it.split_once("connecting to ")?.1.split(' ').next()?;
+        is_address(address).then(|| address.to_owned())
+    })
+}
+
+/// The second `Transfer-Encoding` of one head: at level trace, each header is told when it is read.
+fn coding_twice(line: &Line, message: &str) -> Option<Range<usize>> {
+    const HEADER: &str = "completed header: key=";
+    const CODING: &str = "transfer-encoding value=";
+    let is_coding = |it: &str| {
+        let rest = &it[it.find(HEADER)? + HEADER.len()..];
+        let name = rest.get(..CODING.len())?;
+        name.eq_ignore_ascii_case(CODING).then_some(())
+    };
+    is_coding(message)?;
+    let id = connection(message)?;
+    let start = message.find(HEADER)?;
+    let before = line.preceding().take(OF_CONNECTION).collect::<Vec<_>>();
+    before
+        .iter()
+        .filter(|it| it.contains(id))
+        .take_while(|it| {
+            !["message begin", "message complete", " parsing "].iter().any(|end| it.contains(end))
+        })
+        .find_map(|it| is_coding(it))?;
+    Some(start..message.trim_end().len())
 }
 
 /// One step of a request, as the log of level debug tells it.
@@ -673,6 +755,79 @@ fn body(text: &str) -> Option<(Sign, Range<usize>)> {
     Some((sign, inset + span.start..inset + span.end))
 }
 
+/// Requests that a table or a metric counts by their flags.
+struct Counted {
+    sign: Sign,
+    span: Range<usize>,
+    status: u16,
+    requests: u64,
+}
+
+/// More requests of a row, and more rows, are not told one by one.
+const MOST: u64 = 100;
+const ROWS: usize = 60;
+
+/// `istio_requests_total{…,response_code="503",response_flags="UO",…} 21`.
+fn counted(text: &str) -> Option<Counted> {
+    let labels = text.trim_start().strip_prefix("istio_requests_total{")?;
+    let (labels, value) = labels.rsplit_once('}')?;
+    let status = between(labels, "response_code=\"", "\"").and_then(flat::status)?;
+    let flags = between(labels, "response_flags=\"", "\"")?;
+    let sign = flags.split(',').find_map(|it| flag(it)?).filter(|_| 500 <= status)?;
+    let requests = number(value.trim_start()).and_then(|it| u64::try_from(it).ok())?.min(MOST);
+    Some(Counted { sign, span: span_of(text, flags), status, requests })
+}
+
+/// The columns of a table by flags: what parts them, how many there are, and which hold what.
+struct Columns {
+    mark: char,
+    all: usize,
+    flags: usize,
+    status: usize,
+    requests: Option<usize>,
+}
+
+/// `Number of requests | response_code | response_flags`, with any marks between.
+fn head(text: &str) -> Option<Columns> {
+    if !text.contains("response_flags") || text.len() > 300 || text.contains(['"', '{', '=']) {
+        return None;
+    }
+    let mark = ['|', '\t', ','].into_iter().find(|it| text.contains(*it))?;
+    let names: Vec<String> = cells(text, mark).map(str::to_ascii_lowercase).collect();
+    let place = |wanted: &[&str]| names.iter().position(|it| wanted.contains(&it.as_str()));
+    Some(Columns {
+        mark,
+        all: names.len(),
+        flags: place(&["response_flags"])?,
+        status: place(&["response_code", "status", "code"])?,
+        requests: names.iter().position(|it| it.starts_with("number") || it.contains("count")),
+    })
+}
+
+fn cells(text: &str, mark: char) -> impl Iterator<Item = &str> {
+    text.split(mark).map(str::trim).filter(|it| !it.is_empty())
+}
+
+/// The rows below a head: each counts requests of one status and its flags.
+fn table(line: &Line, sink: &mut dyn Sink) {
+    let Some(columns) = head(&line.text) else { return };
+    for below in line.below().take(ROWS) {
+        let row: Vec<&str> = cells(&below.text, columns.mark).take(columns.all + 1).collect();
+        if row.len() != columns.all {
+            return;
+        }
+        let status = flat::status(row[columns.status]).filter(|it| 500 <= *it);
+        let sign = row[columns.flags].split(',').find_map(|it| flag(it)?);
+        let Some((status, sign)) = status.zip(sign) else { continue };
+        let requests = columns.requests.and_then(|at| row[at].parse::<u64>().ok()).unwrap_or(1);
+        let span = span_of(&below.text, row[columns.flags]);
+        for _ in 0..requests.min(MOST) {
+            let event = Event::new(Product::Envoy, sign, Trust::C, span.clone());
+            sink.event_below(&below, event.status(Some(status)));
+        }
+    }
+}
+
 /// `response_flags="UF"`, as dashboards and queries show it.
 fn between_quotes(text: &str) -> Option<(Sign, Range<usize>)> {
     let text = text.trim_start();
@@ -705,7 +860,7 @@ fn stands_alone(before: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_nothing};
+    use crate::testing::{check, check_last, check_nothing};
 
     #[test]
     fn flags_details_and_reason_make_the_sign() {
@@ -843,6 +998,50 @@ mod tests {
             "rpc error: code = Unavailable desc = no healthy upstream",
             "Envoy: NoLiveUpstream | no healthy upstream",
         );
+    }
+
+    #[test]
+    fn an_error_of_connecting_names_the_address() {
+        let head = "[2026-11-20 15:16:30.123][12][debug][connection] [source/common/network/connection_impl.cc:703] ";
+        check_last(
+            &format!(
+                "{head}[C18] connecting to 192.0.2.7:80\n{head}[C18] connection in progress\n{head}[C18] delayed connection error: 113"
+            ),
+            "Envoy: HostUnreachable upstream=192.0.2.7:80 | delayed connection error: 113",
+        );
+        check_nothing(&format!("{head}[C18] connected"));
+    }
+
+    #[test]
+    fn a_coding_is_told_twice_in_one_head_only() {
+        let coding = "2026-11-20T15:16:30.393303Z trace envoy http  [C7] completed header: key=Transfer-Encoding value=chunked";
+        check_last(
+            &format!(
+                "{coding}\n2026-11-20T15:16:30.393305Z trace envoy http  [C7] onHeadersCompleteBase\n{coding}"
+            ),
+            "Envoy: CodingTwice | completed header: key=Transfer-Encoding value=chunked",
+        );
+        check_nothing(coding);
+        let other = coding.replace("[C7]", "[C8]");
+        let ends = "2026-11-20T15:16:30.393305Z trace envoy http  [C7] message complete";
+        for before in [other, format!("{coding}\n{ends}")] {
+            check_last(&format!("{before}\n{coding}"), "");
+        }
+    }
+
+    #[test]
+    fn tables_and_metrics_count_by_flags() {
+        let head = "Number of requests | response_code | response_flags\n-- | -- | --\n";
+        let one = "Envoy: ConnectionLimit status=503 | UO";
+        check(&format!("{head}2 | 503 | UO"), &format!("{one}; {one}"));
+        check("response_code\tresponse_flags\n503\tUO", one);
+        check_nothing(&format!("{head}2 | 200 | -"));
+        check_nothing("2 | 503 | UO");
+        check(
+            "istio_requests_total{reporter=\"source\",response_code=\"503\",response_flags=\"UF,URX\",destination_app=\"shop\"} 1",
+            "Envoy: ConnectFailed status=503 | UF,URX",
+        );
+        check_nothing("istio_requests_total{response_code=\"200\",response_flags=\"-\"} 100");
     }
 
     #[test]

@@ -161,6 +161,11 @@ const TEXTS: &[Phrase] = &[
     phrase("too many 1xx informational responses", Sign::InterimsTooMany, Trust::C),
     phrase("backend tried to switch protocol ", Sign::UpgradeUnexpected, Trust::C),
     phrase("can't switch protocols using non-Hijacker", Sign::UpgradeRefused, Trust::C),
+    phrase("unsupported protocol scheme \\\"h2c", Sign::Http1ToHttp2, Trust::C),
+    phrase("unsupported protocol scheme \"h2c", Sign::Http1ToHttp2, Trust::C),
+    phrase("unsupported protocol scheme \\\"grpc", Sign::Http1ToHttp2, Trust::C),
+    phrase("unsupported protocol scheme \"grpc", Sign::Http1ToHttp2, Trust::C),
+    phrase("unsupported protocol scheme", Sign::NoCluster, Trust::C),
     phrase("http: server closed idle connection", Sign::Closed, Trust::C),
     phrase("transport connection broken: EOF", Sign::Closed, Trust::C),
     phrase("too many open files", Sign::NoDescriptors, Trust::C),
@@ -388,6 +393,16 @@ fn entry(text: &str) -> Option<Entry<'_>> {
     STARTS.iter().any(|it| rest.starts_with(it)).then_some(Entry { at, message: rest })
 }
 
+/// `tls: oversized record received with length 22617`: the greeting began with `PROXY `, of which the
+/// fourth and fifth byte were taken for a length. What stands there of other greetings is anybody's.
+fn proxy_header(message: &str) -> Option<&str> {
+    const WORDS: &str = "tls: oversized record received with length ";
+    let start = message.find(WORDS)?;
+    let length = crate::reader::number(&message[start + WORDS.len()..])?;
+    let end = start + WORDS.len() + length.to_string().len();
+    (length == i64::from(u16::from_be_bytes(*b"XY"))).then(|| message.get(start..end))?
+}
+
 fn log(line: &Line, sink: &mut dyn Sink) {
     let Some(Entry { at, message }) = entry(&line.text) else { return };
     let inset = span_of(&line.text, message).start;
@@ -395,8 +410,17 @@ fn log(line: &Line, sink: &mut dyn Sink) {
         let span = span_of(&line.text, words);
         sink.event(Event::new(Product::Go, sign, Trust::C, span).at(at));
     };
-    if message.starts_with("http: TLS handshake error from ") {
-        return put(sink, Sign::ClientTls, &message[..30]);
+    if let Some(from) = message.strip_prefix("http: TLS handshake error from ") {
+        if let Some(words) = proxy_header(message) {
+            return put(sink, Sign::ProxyHeaderMissing, words);
+        }
+        let span = span_of(&line.text, &message[..30]);
+        // Of the reasons, those that a proxy as the client would give.
+        let reason = from.split_once(": ").map(|(_, it)| it.trim_end()).filter(|it| {
+            it.starts_with("remote error: ") || it.starts_with("tls: first record does not look")
+        });
+        let event = Event::new(Product::Go, Sign::ClientTls, Trust::C, span).at(at);
+        return sink.event(event.detail(reason));
     }
     if let Some(rest) = message.strip_prefix("http: panic serving ") {
         // `192.0.2.1:5: runtime error: …`: the words are the app's.
@@ -480,6 +504,26 @@ mod tests {
     fn says(message: &str, sign: Sign, words: &str) {
         let it = fault(message).expect("a fault");
         assert_eq!((it.sign, &message[it.span]), (sign, words), "{message}");
+    }
+
+    #[test]
+    fn a_proxy_header_is_known_by_two_of_its_letters() {
+        check(
+            "2026/11/20 15:16:30 server.go:2848: http: TLS handshake error from 192.0.2.1:23666: tls: oversized record received with length 22617",
+            "Go: ProxyHeaderMissing | tls: oversized record received with length 22617",
+        );
+        check(
+            "2026/11/20 15:16:30 http: TLS handshake error from 192.0.2.1:23666: tls: oversized record received with length 8239",
+            "Go: ClientTls | http: TLS handshake error from",
+        );
+        check(
+            "http: TLS handshake error from 192.0.2.1:5: remote error: tls: bad certificate",
+            "Go: ClientTls detail=remote error: tls: bad certificate | http: TLS handshake error from",
+        );
+        check(
+            "2026/11/20 15:16:30 http: proxy error: unsupported protocol scheme \"\"",
+            "Go: NoCluster | unsupported protocol scheme",
+        );
     }
 
     #[test]
@@ -573,7 +617,7 @@ mod tests {
         check(
             "2026/11/20 15:16:30 http: TLS handshake error from 192.0.2.1:5: remote error: tls: \
              unknown certificate",
-            "Go: ClientTls | http: TLS handshake error from",
+            "Go: ClientTls detail=remote error: tls: unknown certificate | http: TLS handshake error from",
         );
         check(
             "listen tcp :8080: bind: address already in use",

@@ -23,6 +23,7 @@ pub(super) const ERROR: Reader = Reader {
         "Starting gunicorn",
         "Listening at: ",
         "Booting worker",
+        "Using worker: ",
         "WORKER TIMEOUT",
         "Worker (pid:",
         "Worker graceful timeout",
@@ -59,6 +60,7 @@ const RULES: &[Rule] = &[
     rule("«WORKER TIMEOUT»", Sign::WorkerTimedOut),
     rule("Booting worker with pid: {pid}", Sign::WorkerBooted),
     rule("Booting worker", Sign::WorkerBooted),
+    rule("Using worker: {detail}", Sign::Started),
     rule("«Starting gunicorn» {_}.", Sign::Started),
     guess("Worker (pid:{pid}) was sent SIGKILL! Perhaps out of memory?", Sign::WorkerKilled),
     rule("Worker (pid:{pid}) was sent SIGKILL!", Sign::WorkerKilled),
@@ -151,12 +153,26 @@ fn plain<'a>(line: &'a Line) -> Option<Event<'a>> {
     let lead = Lead::of(&line.text);
     let rest = line.text[lead.inset..].strip_prefix("Invalid request from ip=")?;
     let (_, error) = rest.split_once(": ").filter(|_| lead.pid.is_some())?;
-    error.strip_prefix(WORDS)?.strip_prefix(" (_ssl.c:")?;
     let start = line.text.len() - error.len();
-    let span = start..start + WORDS.len();
-    let event = Event::new(Product::Gunicorn, Sign::PlainToTlsPort, Trust::C, span);
-    Some(event.at(lead.at).pid(lead.pid))
+    let told = |sign, words: &str| {
+        let span = start..start + words.len();
+        Event::new(Product::Gunicorn, sign, Trust::C, span).at(lead.at).pid(lead.pid)
+    };
+    if error.strip_prefix(WORDS).is_some_and(|it| it.starts_with(" (_ssl.c:")) {
+        return Some(told(Sign::PlainToTlsPort, WORDS));
+    }
+    // What was sent stands behind these words of Gunicorn's own.
+    let words = UNREADABLE.iter().find(|it| error.starts_with(**it))?;
+    Some(told(Sign::RequestUnreadable, words))
 }
+
+/// gunicorn/http/errors.py: what it says of a first line that is none of HTTP.
+const UNREADABLE: [&str; 4] = [
+    "Invalid HTTP request line",
+    "Invalid HTTP method",
+    "Invalid HTTP Version",
+    "Invalid HTTP version",
+];
 
 /// `Listening at: http://127.0.0.1:8000,unix:/run/app.sock (1490)`.
 fn listening<'a>(line: &'a Line) -> Option<Event<'a>> {
@@ -209,6 +225,7 @@ mod tests {
                 "Listening upstream=http://127.0.0.1:8000 | Listening at: http://127.0.0.1:8000",
             ),
             ("[INFO] Booting worker with pid: 9", "WorkerBooted | Booting worker with pid: 9"),
+            ("[INFO] Using worker: gthread", "Started detail=gthread | Using worker: gthread"),
             ("[INFO] Handling signal: term", "ShuttingDown | Handling signal: term"),
         ] {
             check(&format!("{P}{line}"), &format!("gunicorn: {want}"));
@@ -263,8 +280,13 @@ mod tests {
             ),
             "gunicorn: PlainToTlsPort | [SSL: HTTP_REQUEST] http request",
         );
+        check(
+            &format!(
+                "{P}[WARNING] Invalid request from ip=192.0.2.1: Invalid HTTP request line: 'GET /: [SSL: HTTP_REQUEST] http request (_ssl.c:1)'"
+            ),
+            "gunicorn: RequestUnreadable | Invalid HTTP request line",
+        );
         for sent in [
-            "Invalid HTTP request line: 'GET /: [SSL: HTTP_REQUEST] http request (_ssl.c:1)'",
             "[SSL: HTTP_REQUEST] http request of mine",
             "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:2546)",
         ] {
@@ -279,7 +301,7 @@ mod tests {
         ));
         check_nothing("Starting gunicorn.service...");
         check_nothing("INFO:shop:WORKER TIMEOUT (pid:5588)");
-        check_nothing(&format!("{P}[INFO] Using worker: sync"));
+        check_nothing("INFO:shop:Using worker: sync");
         check_nothing(&format!("{P}[INFO] user said WORKER TIMEOUT (pid:1)"));
     }
 

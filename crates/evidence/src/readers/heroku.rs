@@ -104,7 +104,8 @@ fn router(line: &Line, sink: &mut dyn Sink) {
         // `code=H12`, which is nothing without its key.
         span.start = span.start.saturating_sub("code=".len());
     }
-    let limit = limit.filter(|_| sign == Sign::HeadTimedOut);
+    // Of a connection that was closed, how long the app had worked on the request.
+    let limit = limit.filter(|_| matches!(sign, Sign::HeadTimedOut | Sign::Closed));
     sink.event(
         Event::new(Product::Heroku, sign, Trust::C, span)
             .upstream(dyno)
@@ -188,7 +189,7 @@ mod tests {
             "2026-11-20T15:16:30.123456+00:00 heroku[router]: at=error code=H13 desc=\"Connection \
              closed without response\" method=GET path=\"/\" host=a.example.com request_id=x fwd=\"-\" \
              dyno=web.1 connect=1ms service=20ms status=503 bytes=0",
-            "served 503; Heroku: Closed upstream=web.1 status=503 | code=H13",
+            "served 503; Heroku: Closed upstream=web.1 number=20 status=503 | code=H13",
         );
         check(
             "2026-11-20T15:16:30.123456+00:00 heroku[router]: at=info method=GET path=\"/\" host=a \

@@ -168,6 +168,7 @@ const RULES: &[(Product, Rule)] = &[
 fn told<'a>(line: &'a Line) -> Option<Event<'a>> {
     let text = &*line.text;
     let lead = Lead::of(text);
+    let lead = Lead { inset: lead.inset.max(cut_lead(text)), ..lead };
     let rest = &text[lead.inset..];
     let found = RULES.iter().find_map(|(product, rule)| {
         rule::event(std::slice::from_ref(rule), *product, text, lead.inset)
@@ -181,6 +182,18 @@ fn told<'a>(line: &'a Line) -> Option<Event<'a>> {
     let pool = event.sign != Sign::DbPoolExhausted
         || event.who.as_deref().is_some_and(|it| !it.contains(' '));
     pool.then(|| with_port(event))
+}
+
+/// Where the message begins in a line of Spring's whose start was cut: `o.s.c.Balancer      : …`.
+fn cut_lead(text: &str) -> usize {
+    let cut = || {
+        let (name, rest) = text.trim_start().split_once(' ')?;
+        let letter = |it: u8| it.is_ascii_alphanumeric() || b"._$".contains(&it);
+        let named = name.matches('.').count() >= 2 && name.bytes().all(letter);
+        let message = rest.trim_start().strip_prefix(": ")?;
+        named.then(|| text.len() - message.len())
+    };
+    cut().unwrap_or(0)
 }
 
 /// Jetty's `Started ServerConnector@1b2c3d{HTTP/1.1, (http/1.1)}{0.0.0.0:8080}`.
@@ -327,6 +340,8 @@ const WIRE: &[OfWire] = &[
     own("ClientException", "Load balancer does not have available server", Sign::NoEndpoints),
     own("Exception", "Load balancer does not contain an instance", Sign::NoEndpoints),
     own("IllegalStateException", "No instances available for ", Sign::NoEndpoints),
+    own("Http2Exception", "Unexpected HTTP/1.x request", Sign::Http1ToHttp2),
+    own("Http2Exception", "First received frame was not SETTINGS", Sign::Http2ToHttp1),
     own("PoolAcquireTimeoutException", "", Sign::QueueTimedOut),
     own("PoolAcquirePendingLimitException", "", Sign::ConnectionLimit),
     own("CallNotPermittedException", "is OPEN and does not permit", Sign::CircuitOpen),
@@ -570,7 +585,12 @@ mod tests {
         );
         let large = "java.lang.IllegalArgumentException: Request header is too large";
         check(large, &format!("Tomcat: RequestTooBigForUpstream detail={large} | {large}"));
+        check(
+            "    o.s.c.l.core.RoundRobinLoadBalancer      : No servers available for service: shop",
+            "Spring Boot: NoEndpoints detail=shop | No servers available for service: shop",
+        );
         check_nothing("a caller sent No servers available for service: shop");
+        check_nothing("a.b c : No servers available for service: shop");
     }
 
     #[test]

@@ -15,7 +15,14 @@ use crate::trust::Trust;
 pub(super) const LOG: Reader = Reader {
     name: "Linkerd proxy log",
     product: Product::Linkerd,
-    hooks: &["linkerd", "l5d-proxy-error", "(os error ", "fail-fast", "failfast"],
+    hooks: &[
+        "linkerd",
+        "l5d-proxy-error",
+        "(os error ",
+        "fail-fast",
+        "failfast",
+        "Connection denied",
+    ],
     fits: |line| told(line).is_some(),
     read: |line, sink| {
         if let Some(event) = told(line) {
@@ -82,11 +89,22 @@ fn plain(text: &str) -> Option<Event<'_>> {
         return None;
     }
     let message = rest[target..].trim_start_matches([':', ' ']).split_once(": ")?.1;
+    if let Some(denied) = denied(message) {
+        return Some(event(text, message, denied, 0.."Connection denied".len(), spans));
+    }
     if message.contains(":controller{") || message.contains("controller:") {
         return None;
     }
     let (found, span) = find(ERRORS, message)?;
     Some(event(text, message, found.sign, span, spans))
+}
+
+/// `Connection denied server.name=… tls=None(NoClientHello) client=192.0.2.7:5000`: a policy lets in
+/// whom it knows, by the certificate that the mesh gave him.
+fn denied(message: &str) -> Option<Sign> {
+    let rest = message.strip_prefix("Connection denied")?;
+    let unmeshed = rest.contains("tls=None(") || rest.contains("tls=Some(Passthru");
+    Some(if unmeshed { Sign::MtlsMismatch } else { Sign::PolicyDenied })
 }
 
 /// The same with `--set proxy.logFormat=json`.
@@ -144,6 +162,14 @@ mod tests {
             (
                 "[   126.292891s]  INFO ThreadId(01) outbound: linkerd_app_core::errors::respond: HTTP/1.1 request failed error=logical service shop.default.svc.cluster.local:80: service in fail-fast",
                 "Linkerd: NoLiveUpstream upstream=shop.default.svc.cluster.local:80 | service in fail-fast",
+            ),
+            (
+                "[   126.292891s]  INFO ThreadId(01) inbound:accept{client.addr=192.0.2.7:5000}: linkerd_app_inbound::policy::tcp: Connection denied server.name=shop tls=None(NoClientHello) client=192.0.2.7:5000",
+                "Linkerd: MtlsMismatch | Connection denied",
+            ),
+            (
+                "[   126.292891s]  INFO ThreadId(01) inbound:accept{client.addr=192.0.2.7:5000}: linkerd_app_inbound::policy::tcp: Connection denied server.name=shop tls=Some(Established { client_id: Some(a) }) client=192.0.2.7:5000",
+                "Linkerd: PolicyDenied | Connection denied",
             ),
             (
                 "< l5d-proxy-error: HTTP Balancer service in fail-fast",

@@ -8,7 +8,7 @@
 
 pub(super) mod access;
 mod format;
-mod lua;
+pub(super) mod lua;
 mod message;
 mod stderr;
 pub(super) mod tls;
@@ -253,7 +253,10 @@ fn own_and_request(text: &str) -> (&str, &str) {
 fn tell(line: &Line, head: &Head, sink: &mut dyn Sink) {
     let (own, request) = own_and_request(&line.text[head.inset..]);
     let Some(said) = message::read(own, head.emerg, head.cut) else { return };
-    let asked = asked(request);
+    let asked = match asked(request) {
+        it if it.upstream.is_none() && request.is_empty() => Asked { upstream: named(own), ..it },
+        it => it,
+    };
     let said = with_socket(said, asked.upstream);
     let span = head.inset + said.span.start..head.inset + said.span.end;
     let upstream = match said.sign {
@@ -271,6 +274,14 @@ fn tell(line: &Line, head: &Head, sink: &mut dyn Sink) {
             .route(asked.route)
             .client(asked.client),
     );
+}
+
+/// Of a line whose middle was left out: `while connecting to upstream: "http://192.0.2.7:80/"`.
+fn named(own: &str) -> Option<&str> {
+    let (_, end) = message::doing(own);
+    let rest = own.get(end..)?;
+    let rest = rest.strip_prefix(": \"").or_else(|| rest.strip_prefix(", upstream: \""))?;
+    quoted(rest)
 }
 
 /// The address is a unix socket's: some messages do not say so, but what follows them does.

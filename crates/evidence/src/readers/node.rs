@@ -1,15 +1,17 @@
 //! Node: errors as one unit, fatal ends, and the lines by which its frameworks and pm2 say that
 //! they run.
 //!
-//! An error is `TYPE: MESSAGE`, its frames (`    at f (file:1:2)`), perhaps its fields in braces,
-//! and `Node.js v20.20.2` where it ended the process (lib/internal/process/execution.js,
-//! src/node_errors.cc, deps/v8).
+//! An error is `TYPE: MESSAGE`, its frames (`    at f (file:1:2)`), perhaps its fields in braces.
+//! Where it ended the process, the line that threw it stands above it with a caret, and since 17
+//! `Node.js v20.20.2` below (lib/internal/process/execution.js, src/node_errors.cc, deps/v8).
 
+use crate::clock::Stamp;
 use crate::event::{Event, Sink};
 use crate::lead::Lead;
 use crate::line::{Below, Line};
 use crate::product::Product;
 use crate::reader::Reader;
+use crate::readers::flat::Flat;
 use crate::readers::raised::{Raised, span};
 use crate::rule::{self, Rule, rule, words};
 use crate::sign::Sign;
@@ -24,6 +26,50 @@ pub(super) const ERROR: Reader = Reader {
     source: "Node 20.20: lib/internal/errors.js, lib/internal/process/promises.js; measured",
     example: "Error: listen EADDRINUSE: address already in use :::3000",
 };
+
+pub(super) const JSON: Reader = Reader {
+    name: "Node error in JSON (pino, winston, bunyan)",
+    product: Product::Node,
+    hooks: &["\\n    at "],
+    fits: |line| stack(&line.text).is_some(),
+    read: |line, sink| {
+        let Some((at, stack)) = stack(&line.text) else { return };
+        // The line is not decoded: what ends its lines stands in it as two letters.
+        let mut lines = stack.split("\\n");
+        let Some(raised) = lines.next().and_then(error_of) else { return };
+        let place = lines.find_map(own_frame);
+        let sign = match raised.sign() {
+            _ if is_module_missing(&raised) => Sign::BootFailed,
+            it => it.unwrap_or(Sign::UnhandledException),
+        };
+        let words = raised.decisive();
+        sink.event(
+            Event::new(Product::Node, sign, Trust::D, span(&line.text, words))
+                .at(at)
+                .upstream(raised.dialled())
+                .who(place)
+                .detail(Some(words)),
+        );
+    },
+    source: "pino 9: docs/api.md, std-serializers; winston 3: lib/winston/exception-handler.js; bunyan 1.8: lib/bunyan.js",
+    example: r#"{"level":50,"time":1763651790000,"pid":7,"hostname":"web1","err":{"type":"TypeError","message":"a.b is not a function","stack":"TypeError: a.b is not a function\n    at total (/srv/app/price.js:9:2)\n    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)"},"msg":"request errored"}"#,
+};
+
+/// When an object of a logger was written, and the stack in it.
+fn stack(text: &str) -> Option<(Option<Stamp>, &str)> {
+    if !text.starts_with('{') || !text.contains("\\n    at ") {
+        return None;
+    }
+    let flat = Flat::of(text)?;
+    let stack = flat.any(&["err/stack", "error/stack", "stack", "exception/stack"])?;
+    let mut lines = stack.split("\\n");
+    error_of(lines.next()?)?;
+    lines.any(is_frame).then(|| (flat.time(&["time", "timestamp", "@timestamp"]), stack))
+}
+
+fn error_of(text: &str) -> Option<Raised<'_>> {
+    coded(text).or_else(|| Raised::of(text)).filter(|it| !it.kind.contains(['.', ':']))
+}
 
 pub(super) const LOG: Reader = Reader {
     name: "Node runtime and pm2",
@@ -125,6 +171,7 @@ pub(super) const PROXY: Reader = Reader {
         "http proxy error",
         "ws proxy error",
         "Failed to proxy http",
+        "Request failed to proxy: ",
     ],
     fits: |line| proxied(line).is_some(),
     read: |line, sink| {
@@ -192,6 +239,7 @@ fn proxied<'a>(line: &'a Line<'a>) -> Option<Proxied<'a>> {
         "ws proxy error at ",
         "ws proxy error:",
         "Failed to proxy ",
+        "Request failed to proxy: ",
     ];
     let (head, after) = heads.iter().find_map(|it| Some((*it, rest.strip_prefix(it)?)))?;
     let target = after
@@ -205,6 +253,8 @@ fn proxied<'a>(line: &'a Line<'a>) -> Option<Proxied<'a>> {
     // below; a path is no word of a caller's that holds brackets and blanks.
     let tail = match target {
         Some(it) => &text[span(text, it).end..],
+        // Of local-ssl-proxy: nothing but the code.
+        None if head.starts_with("Request") => after,
         None => after.split_once(' ').map_or("", |it| it.1),
     };
     let mut sign = None;
@@ -284,15 +334,32 @@ fn code_of(text: &str) -> Option<(&'static str, Sign)> {
         ("ERR_SSL_WRONG_VERSION_NUMBER", Sign::TlsToPlain),
         ("wrong version number", Sign::TlsToPlain),
         ("EPROTO", Sign::TlsFailed),
-        ("HPE_HEADER_OVERFLOW", Sign::HeadTooBig),
-        ("HPE_INVALID_CONTENT_LENGTH", Sign::LengthInvalid),
-        ("HPE_UNEXPECTED_CONTENT_LENGTH", Sign::LengthAndChunked),
-        ("HPE_INVALID_CHUNK_SIZE", Sign::ChunkBad),
-        ("HPE_INVALID_HEADER_TOKEN", Sign::HeaderBad),
-        ("HPE_INVALID_CONSTANT", Sign::NotHttp),
-        ("HPE_", Sign::ProtocolError),
     ];
-    CODES.iter().find(|(words, _)| text.contains(words)).copied()
+    CODES.iter().chain(PARSER).find(|(words, _)| text.contains(words)).copied()
+}
+
+/// The codes of http_parser and llhttp, which other proxies use too.
+const PARSER: &[(&str, Sign)] = &[
+    ("HPE_HEADER_OVERFLOW", Sign::HeadTooBig),
+    ("HPE_INVALID_CONTENT_LENGTH", Sign::LengthInvalid),
+    ("HPE_UNEXPECTED_CONTENT_LENGTH", Sign::LengthAndChunked),
+    ("HPE_INVALID_TRANSFER_ENCODING", Sign::CodingUnknown),
+    ("HPE_INVALID_CHUNK_SIZE", Sign::ChunkBad),
+    ("HPE_INVALID_HEADER_TOKEN", Sign::HeaderBad),
+    ("HPE_CR_EXPECTED", Sign::HeaderBad),
+    ("HPE_LF_EXPECTED", Sign::HeaderBad),
+    ("HPE_UNEXPECTED_SPACE", Sign::HeaderBad),
+    ("HPE_INVALID_STATUS", Sign::StatusLineBad),
+    ("HPE_INVALID_VERSION", Sign::StatusLineBad),
+    ("HPE_INVALID_CONSTANT", Sign::NotHttp),
+    ("HPE_INVALID_EOF_STATE", Sign::HeadPartial),
+    ("HPE_CLOSED_CONNECTION", Sign::LengthLong),
+    ("HPE_", Sign::ProtocolError),
+];
+
+/// What a code of the parser says of an answer.
+pub(super) fn parser_sign(code: &str) -> Option<Sign> {
+    PARSER.iter().find(|(known, _)| code.starts_with(known)).map(|(_, sign)| *sign)
 }
 
 /// The first line of an error: words that only Node writes, or a frame of JavaScript below.
@@ -300,6 +367,9 @@ fn error<'a>(line: &'a Line) -> Option<(Lead<'a>, Raised<'a>)> {
     let lead = Lead::of(&line.text);
     let text = line.text[lead.inset..].trim_start();
     let (text, unhandled) = introduced(text);
+    if let Some(raised) = rejected(text) {
+        return Some((lead, raised));
+    }
     let raised = coded(text).or_else(|| Raised::of(text))?;
     let javascript = !raised.kind.contains('.') && !raised.kind.contains("::");
     let own = [
@@ -320,7 +390,8 @@ fn error<'a>(line: &'a Line) -> Option<(Lead<'a>, Raised<'a>)> {
     ];
     let fixed =
         own.iter().any(|it| raised.message.starts_with(it)) && raised.kind.ends_with("Error");
-    (javascript && (fixed || unhandled || has_frame(line))).then_some((lead, raised))
+    (javascript && (fixed || unhandled || has_frame(line) || is_under_caret(line)))
+        .then_some((lead, raised))
 }
 
 /// What runtimes and libraries write before an error that nobody caught, taken off; whether only
@@ -347,6 +418,20 @@ fn introduced(text: &str) -> (&str, bool) {
         }
     }
     (text, false)
+}
+
+/// A promise that was rejected with what is no error, which Node wraps in words of its own.
+fn rejected(text: &str) -> Option<Raised<'_>> {
+    const KIND: &str = "UnhandledPromiseRejection";
+    const OWN: &str = "This error originated either by throwing inside of an async function without a catch block";
+    let text = text.strip_prefix('[')?;
+    let message = text.strip_prefix(KIND)?.strip_prefix(": ").filter(|it| it.starts_with(OWN))?;
+    let length = text.len() - message.len() + OWN.len();
+    Some(Raised {
+        kind: &text[..KIND.len()],
+        message: &message[..OWN.len()],
+        text: &text[..length],
+    })
 }
 
 /// `Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'x'`: the code stands between.
@@ -377,14 +462,14 @@ fn is_frame(text: &str) -> bool {
     })
 }
 
-/// The lines of the error after its first, and the deepest frame of the app's own.
-fn unit<'a>(line: &Line<'a>) -> (Vec<Below<'a>>, bool) {
+/// The lines of the error after its first, and which of them is the runtime's last word.
+fn unit<'a>(line: &Line<'a>) -> (Vec<Below<'a>>, Option<usize>) {
     let mut lines = Vec::new();
-    let mut ends_process = false;
+    let mut last_words = None;
     let mut blank = false;
     for below in line.below().take(120) {
         let text = below.text.trim_end();
-        ends_process = text
+        let ends_process = text
             .strip_prefix("Node.js v")
             .is_some_and(|it| it.starts_with(|it: char| it.is_ascii_digit()));
         let belongs = text.is_empty()
@@ -398,32 +483,32 @@ fn unit<'a>(line: &Line<'a>) -> (Vec<Below<'a>>, bool) {
         blank = text.is_empty();
         lines.push(below);
         if ends_process {
+            last_words = Some(lines.len() - 1);
             break;
         }
     }
-    (lines, ends_process)
+    (lines, last_words)
 }
 
 fn read(line: &Line, sink: &mut dyn Sink) {
     let Some((lead, raised)) = error(line) else { return };
-    let (lines, ends_process) = unit(line);
-    let place = lines.iter().filter(|it| is_frame(&it.text)).find_map(|it| {
-        let frame = it.text.trim().strip_prefix("at ")?;
-        let library = frame.contains("node_modules")
-            || frame.contains("node:")
-            || frame.contains("internal/")
-            || !frame.contains(['/', '\\']);
-        (!library).then(|| frame.to_owned())
-    });
+    let (lines, last_words) = unit(line);
+    let place = lines.iter().find_map(|it| own_frame(&it.text));
     if let Some(last) = lines.last().filter(|_| lines.len() > 1) {
         sink.taken(last);
     }
-    let missing = raised.message.starts_with("Cannot find module")
-        || raised.text.contains("[ERR_MODULE_NOT_FOUND]");
+    let missing = is_module_missing(&raised);
+    let ended = last_words.is_some() || is_under_caret(line);
+    // A frame of the loader below all others: the module was being loaded.
+    let loading = || {
+        let frames = || lines.iter().filter(|it| is_frame(&it.text)).map(|it| &*it.text);
+        frames().any(|it| it.contains("node:internal/modules/") || it.contains("internal/modules/"))
+            && !frames().any(|it| it.contains("parserOnIncoming") || it.contains("handle_request"))
+    };
     let sign = match raised.sign() {
         _ if missing => Sign::BootFailed,
         Some(it) => it,
-        None if ends_process => Sign::ProcessExited,
+        None if ended && loading() => Sign::BootFailed,
         None => Sign::UnhandledException,
     };
     let words = match sign {
@@ -446,6 +531,50 @@ fn read(line: &Line, sink: &mut dyn Sink) {
             .who(place)
             .detail(Some(words)),
     );
+    if !ended || matches!(sign, Sign::BootFailed | Sign::PortInUse | Sign::BindFailed) {
+        return;
+    }
+    let exit = |words| Event::new(Product::Node, Sign::ProcessExited, Trust::D, words).at(lead.at);
+    match last_words.and_then(|it| lines.get(it)) {
+        Some(below) => sink.event_below(below, exit(0..below.text.trim_end().len())),
+        None => sink.event(exit(span(&line.text, words))),
+    }
+}
+
+fn is_module_missing(raised: &Raised) -> bool {
+    raised.message.starts_with("Cannot find module")
+        || raised.text.contains("[ERR_MODULE_NOT_FOUND]")
+}
+
+/// A frame of the app's own code.
+fn own_frame(text: &str) -> Option<String> {
+    let frame = text.trim().strip_prefix("at ").filter(|_| is_frame(text))?;
+    let library = frame.contains("node_modules")
+        || frame.contains("node:")
+        || frame.contains("internal/")
+        || !frame.contains(['/', '\\']);
+    (!library).then(|| frame.to_owned())
+}
+
+/// Node printed the line that threw the error, and a caret below it: nobody caught the error.
+fn is_under_caret(line: &Line) -> bool {
+    let mut above = line.preceding().skip_while(|it| it.trim().is_empty());
+    let caret = above.next().is_some_and(|it| {
+        it.trim_start().starts_with('^') && it.trim().bytes().all(|it| it == b'^')
+    });
+    // The line itself may be empty, or long; the place stands right above it.
+    caret && above.take(2).any(|it| is_thrown_at(&it))
+}
+
+/// `/srv/app/server.js:6`, `node:events:497`, `file:///srv/app/main.mjs:3`.
+fn is_thrown_at(text: &str) -> bool {
+    let Some((file, line)) = text.trim_end().rsplit_once(':') else { return false };
+    let starts =
+        ["/", "node:", "file:", "internal/", "events.js", "[eval]", "evalmachine", "webpack"];
+    let drive = file.as_bytes().get(1..3) == Some(b":\\");
+    !line.is_empty()
+        && line.bytes().all(|it| it.is_ascii_digit())
+        && (drive || starts.iter().any(|it| file.starts_with(it)))
 }
 
 /// `:::3000` is `[::]:3000`.
@@ -460,7 +589,7 @@ fn listened(address: &str) -> String {
 mod tests {
     use super::{LOG, RULES};
     use crate::rule::assert_hooked;
-    use crate::testing::{check, check_nothing};
+    use crate::testing::{check, check_last, check_nothing};
 
     #[test]
     fn an_error_is_one_unit() {
@@ -484,6 +613,77 @@ mod tests {
             "TypeError: Cannot read properties of undefined (reading 'x')\n    at get (/srv/app.js:9:2)\n",
             "Node: UnhandledException who=get (/srv/app.js:9:2) detail=TypeError: Cannot read properties of undefined | TypeError: Cannot read properties of undefined",
         );
+    }
+
+    #[test]
+    fn an_error_that_nobody_caught_ends_the_process() {
+        let thrown = "/srv/shop/server.js:6\n    response.end(order.id);\n                       ^\n\nTypeError: Cannot read properties of undefined (reading 'id')";
+        let frames = "    at Timeout._onTimeout (/srv/shop/server.js:6:31)\n    at listOnTimeout (node:internal/timers:581:17)\n";
+        let raised = "Node: UnhandledException who=Timeout._onTimeout (/srv/shop/server.js:6:31) detail=TypeError: Cannot read properties of undefined | TypeError: Cannot read properties of undefined";
+        let error = "TypeError: Cannot read properties of undefined (reading 'id')\n";
+        for prefix in ["", "web-1  | ", "0|shop  | ", "Nov 20 15:16:30 web1 node[12]: "] {
+            let lines = |text: &str| -> String {
+                text.lines().map(|it| format!("{prefix}{it}\n")).collect()
+            };
+            check(
+                &lines(&format!("{error}{frames}\nNode.js v20.20.2\n")),
+                &format!("{raised}; Node: ProcessExited | Node.js v20.20.2"),
+            );
+        }
+        // Before 17, only the line that threw tells.
+        check_last(
+            thrown,
+            "Node: UnhandledException detail=TypeError: Cannot read properties of undefined | TypeError: Cannot read properties of undefined; Node: ProcessExited | TypeError: Cannot read properties of undefined",
+        );
+        check(&format!("{error}{frames}"), raised);
+    }
+
+    #[test]
+    fn thrown_by_a_module_at_its_top_it_kept_the_app_from_starting() {
+        let loading = "    at Module._compile (node:internal/modules/cjs/loader:1554:14)\n";
+        let own = "    at Object.<anonymous> (/srv/shop/server.js:3:9)\n";
+        check(
+            &format!("Error: no settings\n{own}{loading}\nNode.js v20.20.2\n"),
+            "Node: BootFailed who=Object.<anonymous> (/srv/shop/server.js:3:9) detail=Error: no settings | Error: no settings",
+        );
+        // A handler that loads a module late handles a request.
+        check(
+            &format!(
+                "Error: no settings\n{own}{loading}    at parserOnIncoming (node:_http_server:1140:12)\n\nNode.js v20.20.2\n"
+            ),
+            "Node: UnhandledException who=Object.<anonymous> (/srv/shop/server.js:3:9) detail=Error: no settings | Error: no settings; Node: ProcessExited | Node.js v20.20.2",
+        );
+        // Logged, and not fatal.
+        check(
+            &format!("Error: no settings\n{own}{loading}listening on 8000\n"),
+            "Node: UnhandledException who=Object.<anonymous> (/srv/shop/server.js:3:9) detail=Error: no settings | Error: no settings",
+        );
+    }
+
+    #[test]
+    fn a_rejection_without_an_error_is_told_without_its_reason() {
+        check(
+            "[UnhandledPromiseRejection: This error originated either by throwing inside of an async function without a catch block, or by rejecting a promise which was not handled with .catch(). The promise rejected with the reason \"connect ECONNREFUSED 192.0.2.7:5432\".] {\n  code: 'ERR_UNHANDLED_REJECTION'\n}\n\nNode.js v20.20.2\n",
+            "Node: UnhandledException detail=UnhandledPromiseRejection: This error originated either by throwing inside of an async function without a catch block | UnhandledPromiseRejection: This error originated either by throwing inside of an async function without a catch block; Node: ProcessExited | Node.js v20.20.2",
+        );
+        check_nothing("[UnhandledPromiseRejection: somebody sent it]");
+    }
+
+    #[test]
+    fn loggers_write_the_stack_as_json() {
+        check(
+            r#"{"level":"error","message":"uncaughtException: no price\nError: no price\n    at x","stack":"Error: no price\n    at total (/srv/shop/price.js:9:2)"}"#,
+            "Node: UnhandledException who=total (/srv/shop/price.js:9:2) detail=Error: no price | Error: no price",
+        );
+        check(
+            r#"{"level":50,"err":{"stack":"Error: connect ECONNREFUSED 192.0.2.7:5432\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1495:16)"}}"#,
+            "Node: DbRefused upstream=192.0.2.7:5432 detail=Error: connect ECONNREFUSED | Error: connect ECONNREFUSED",
+        );
+        // What a caller sent stands deeper, or under other names.
+        check_nothing(
+            r#"{"level":30,"req":{"headers":{"stack":"TypeError: x\n    at total (/srv/shop/price.js:9:2)"}},"msg":"ok"}"#,
+        );
+        check_nothing(r#"{"level":30,"agent":"TypeError: x\n    at total (/srv/price.js:9:2)"}"#);
     }
 
     #[test]
@@ -532,6 +732,10 @@ mod tests {
         ] {
             check(line, want);
         }
+        check(
+            "Request failed to proxy: ECONNREFUSED",
+            "Node: ConnectRefused detail=ECONNREFUSED | Request failed to proxy",
+        );
         check_nothing("the caller sent Could not proxy request /x to http://a (ECONNREFUSED)");
         check(
             "[HPM] Error occurred while proxying request a/ECONNREFUSED to http://b:80/ [ECONNRESET]",

@@ -9,38 +9,79 @@ use crate::reader::span_of;
 /// Lines longer than this are data.
 const LONGEST: usize = 4000;
 
+/// Pairs of a line beyond these are not looked at.
+const MAX_PAIRS: usize = 256;
+
 /// Fields of structured logs that hold an error or a message, the more telling first.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 27] = [
     "error",
     "err",
     "error/message",
     "err/message",
+    "error/msg",
+    "err/msg",
     "error.message",
     "errorMessage",
+    "fields/error",
     "exception",
+    "exception/message",
+    "thrown/message",
+    "@x",
     "cause",
     "reason",
     "message",
     "msg",
+    "Message",
+    "fields/message",
+    "short_message",
+    "@m",
+    "@mt",
     "log",
     "detail",
+    "details",
+    "ex",
+    "text",
+];
+
+/// Fields that hold the level, whatever the logger calls it.
+const LEVELS: [&str; 11] = [
+    "level",
+    "severity",
+    "lvl",
+    "loglevel",
+    "@level",
+    "@l",
+    "Level",
+    "log.level",
+    "log/level",
+    "levelname",
+    "level_name",
 ];
 
 /// The messages of a line, or none where the line is that of a request, or says itself that nothing
 /// failed.
 pub(super) fn messages(text: &str) -> Vec<&str> {
+    of_level(text, true)
+}
+
+/// The messages of a line of any level.
+pub(super) fn all(text: &str) -> Vec<&str> {
+    of_level(text, false)
+}
+
+fn of_level(text: &str, failing: bool) -> Vec<&str> {
     if text.len() > LONGEST || text.trim().is_empty() {
         return Vec::new();
     }
     let text = unmarked(text);
     let lead = Lead::of(text);
-    if lead.level.is_some_and(is_calm) {
+    if failing && (lead.level.is_some_and(is_calm) || begins_calm(text)) {
         return Vec::new();
     }
     let own = text.get(lead.inset..).unwrap_or(text);
     let object = own.find("{\"").or_else(|| own.find("{ \""));
     if let Some(flat) = object.and_then(|at| Flat::of(&own[at..])) {
-        if flat.any(&["level", "severity", "lvl", "loglevel", "@level"]).is_some_and(is_calm) {
+        if failing && flat.any(&LEVELS).is_some_and(is_calm) {
             return Vec::new();
         }
         let before = own[..object.unwrap_or(0)].trim_end();
@@ -50,8 +91,10 @@ pub(super) fn messages(text: &str) -> Vec<&str> {
     if is_request(own) {
         return Vec::new();
     }
-    let pair = |name: &str| logfmt::value(own, name);
-    if pair("level").or_else(|| pair("lvl")).or_else(|| pair("severity")).is_some_and(is_calm) {
+    let pairs: Vec<(&str, &str)> = logfmt::pairs(own).take(MAX_PAIRS).collect();
+    let pair = |name: &str| pairs.iter().find(|(it, _)| *it == name).map(|(_, it)| *it);
+    let level = ["level", "lvl", "severity"].iter().find_map(|it| pair(it));
+    if failing && level.is_some_and(is_calm) {
         return Vec::new();
     }
     let plain = FIELDS.iter().filter(|it| !it.contains('/'));
@@ -64,11 +107,69 @@ pub(super) fn messages(text: &str) -> Vec<&str> {
     found
 }
 
-/// A level at which nothing has failed.
+/// A level at which nothing has failed. As a number: those of bunyan and pino, and of syslog.
 pub(super) fn is_calm(level: &str) -> bool {
-    ["info", "debug", "trace", "notice", "dbg", "inf", "trc", "information"]
-        .iter()
-        .any(|it| level.eq_ignore_ascii_case(it))
+    [
+        "info",
+        "debug",
+        "trace",
+        "notice",
+        "dbg",
+        "inf",
+        "trc",
+        "information",
+        "verbose",
+        "10",
+        "20",
+        "30",
+        "5",
+        "6",
+        "7",
+    ]
+    .iter()
+    .any(|it| level.eq_ignore_ascii_case(it))
+}
+
+/// `INFO[0003] …` of logrus, `3:16PM INF …` of zerolog, `[15:16:30 INF] …` of Serilog, and klog's
+/// `I1120 15:16:30.123456 …`.
+pub(super) fn begins_calm(text: &str) -> bool {
+    const CALM: [&str; 9] =
+        ["INF", "DBG", "TRC", "INFO", "DEBU", "DEBUG", "TRACE", "NOTICE", "TRAC"];
+    let word = |it: &str| {
+        let it = it.trim_matches(['[', ']']);
+        let it = it.split_once('[').map_or(it, |(it, _)| it);
+        CALM.contains(&it)
+    };
+    let klog = text.strip_prefix('I').is_some_and(|it| {
+        it.as_bytes()
+            .get(..5)
+            .is_some_and(|it| it[..4].iter().all(u8::is_ascii_digit) && it[4] == b' ')
+    });
+    klog || text.split_ascii_whitespace().take(3).any(word)
+}
+
+/// Whether a logger wrote the line: there is a time or a level, which prose does not have.
+pub(super) fn is_logged(text: &str) -> bool {
+    let text = unmarked(text);
+    let structured =
+        || ["level=", "\"level\"", "\"severity\"", "lvl="].iter().any(|it| text.contains(it));
+    Lead::of(text).any() || structured()
+}
+
+/// Whether the line says at what level it is, and that is one of failures.
+pub(super) fn is_failure(text: &str) -> bool {
+    const BAD: [&str; 9] =
+        ["err", "error", "eror", "fatal", "panic", "critical", "crit", "severe", "alert"];
+    let bad =
+        |it: &str| BAD.iter().any(|bad| it.eq_ignore_ascii_case(bad)) || matches!(it, "50" | "60");
+    let text = unmarked(text);
+    if let Some(level) = Lead::of(text).level {
+        return bad(level);
+    }
+    if text.starts_with('{') {
+        return Flat::of(text).and_then(|it| it.any(&LEVELS)).is_some_and(bad);
+    }
+    ["level", "lvl", "severity"].iter().find_map(|it| logfmt::value(text, it)).is_some_and(bad)
 }
 
 /// A line about a request, in which a caller's words may stand anywhere.
@@ -119,13 +220,29 @@ pub(super) fn own(message: &str, words: &str) -> Option<usize> {
     None
 }
 
+/// Where words stand behind a verb of failure without any mark: `Cannot read from it tls: …`. Only
+/// where a logger wrote the line, because people write so too.
+pub(super) fn behind_failure(message: &str, words: &str) -> Option<usize> {
+    const VERBS: [&str; 7] =
+        ["annot ", "ailed ", "rror ", "nable to ", "ould not ", "an't ", "ailure "];
+    let at = memchr::memmem::find(message.as_bytes(), words.as_bytes())?;
+    let before = &message[..at];
+    let said = VERBS.iter().any(|it| before.contains(it)) && before.ends_with(' ');
+    (said && before.len() < 200 && is_outside(before)).then_some(at)
+}
+
 fn is_own(before: &str) -> bool {
     let ends = before.trim_end_matches([' ', '\t']);
     let marked = ends.is_empty()
         || ends.ends_with([':', ']', ')', '(', '[', '>', '|', '=', ';', '-', '—', ','])
         || before.ends_with('\t')
+        || before.ends_with("='")
         || ends.ends_with("(error");
-    // Everything between quotes belongs to others; what is left has to be a program's words.
+    marked && is_outside(before)
+}
+
+/// Everything between quotes belongs to others; what is left has to be a program's words.
+fn is_outside(before: &str) -> bool {
     let mut outside = true;
     let mut plain = true;
     let mut escaped = false;
@@ -139,7 +256,7 @@ fn is_own(before: &str) -> bool {
     }
     // Quotes that a logger escaped are quotes all the same.
     let escapes = before.matches("\\\"").count();
-    marked && outside && plain && escapes.is_multiple_of(2)
+    outside && plain && escapes.is_multiple_of(2)
 }
 
 /// Where a message of this line begins in it.

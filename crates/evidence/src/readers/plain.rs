@@ -69,6 +69,38 @@ pub(super) const TEXT: Reader = Reader {
         "worker_connections are not enough",
         "no resolver defined",
         "circuit breaker is open",
+        "error trying to connect: ",
+        "client error (",
+        "error sending request",
+        "tcp connect error: ",
+        "dns error: failed to lookup",
+        "received corrupt message of type InvalidContentType",
+        "received fatal alert: ",
+        "connection closed before message completed",
+        "invalid HTTP status-code parsed",
+        "message head is too large",
+        "502 Bad Gateway",
+        "Unexpected HTTP/1.x request",
+        "received bogus greeting from client",
+        "HTTP/2 client preface string missing",
+        "First received frame was not SETTINGS",
+        "Trying to connect an http1.x server",
+        "failed to parse domain: ",
+        "websocket: ",
+        "WebSocket protocol violation: ",
+        "Handshake failed due to invalid ",
+        "Failed to upgrade to WebSocket",
+        "No WebSocket UPGRADE hdr",
+        "exceptions.InvalidUpgrade",
+        "503 Service ",
+        "504 Gateway Time",
+        "ECONNRESET",
+        "ETIMEDOUT",
+        "EHOSTUNREACH",
+        "ENOTFOUND",
+        "write EPIPE",
+        "socket hang up",
+        "an't assign requested address",
         "TIMEOUTconnect exceeded",
         "TIMEOUTidle exceeded",
         "rror obtaining Endpoints for Service",
@@ -142,7 +174,10 @@ fn said<'a>(line: &'a Line) -> Option<Event<'a>> {
     let event = listening(text, message)
         .or_else(|| database(text, message))
         .or_else(|| phrases::said(line))
-        .or_else(|| fault(text, message).filter(|_| !lead.level.is_some_and(pasted::is_calm)))?;
+        .or_else(|| {
+            let calm = lead.level.is_some_and(pasted::is_calm) || pasted::begins_calm(text);
+            fault(text, message).filter(|_| !calm)
+        })?;
     Some(event.at(lead.at).pid(lead.pid))
 }
 

@@ -63,7 +63,7 @@ pub(super) const EXCEPTION: Reader = Reader {
         let Some((lead, raised)) = last_line(&line.text) else { return };
         let head = Head { product: Product::Python, boot: false, app: lead.any(), route: None };
         if let Some(it) = verdict(&[raised], &[], &head, !lead.any()) {
-            sink.event(it.event(&line.text, None, &head, lead.at));
+            it.events(&line.text, None, &head, lead.at).for_each(|it| sink.event(it));
         }
     },
     source: "https://docs.python.org/3/library/exceptions.html; requests 2.34, httpx 0.28, aiohttp 3.14, openai 3.54",
@@ -128,7 +128,7 @@ pub(super) fn read_message(line: &Line, lead: &Lead, product: Product, sink: &mu
         Raised::of(message).filter(|it| library(it.kind).is_some() || is_python(it))
         && let Some(it) = verdict(&[raised], &[], &head, false)
     {
-        sink.event(it.event(&line.text, None, &head, lead.at));
+        it.events(&line.text, None, &head, lead.at).for_each(|it| sink.event(it));
     }
 }
 
@@ -178,7 +178,7 @@ pub(super) fn read_one_line(
     let Some(raised) = last_raised(&unit[..end]) else { return false };
     let frames = inline_frames(&unit[..end]);
     let Some(it) = verdict(&[raised], &frames, head, false) else { return false };
-    sink.event(it.event(text, place(&frames), head, at));
+    it.events(text, place(&frames), head, at).for_each(|it| sink.event(it));
     true
 }
 
@@ -228,6 +228,11 @@ impl<'a> Frame<'a> {
             .any(|it| self.file.contains(it))
     }
 
+    /// Of the app's own code, which stands in a file.
+    fn is_own(&self) -> bool {
+        !self.is_library() && self.file != "<string>"
+    }
+
     /// Of a server or a framework that handles a request.
     fn handles_request(&self) -> bool {
         let functions = [
@@ -260,13 +265,23 @@ impl<'a> Frame<'a> {
             "load_wsgi",
             "load_wsgiapp",
             "import_from_string",
+            "load_application",
+            "import_by_path",
             "locate_app",
+            "find_app_by_string",
             "_gcd_import",
             "execute_from_command_line",
+            "get_wsgi_application",
+            "get_asgi_application",
             "populate",
             "init_process",
         ];
-        functions.contains(&self.function)
+        // Names that others have as well count in these files only.
+        let in_file = [("load", "/uvicorn/config.py"), ("load_app", "/uvicorn/config.py")];
+        let named = |(function, file): &(&str, &str)| {
+            self.function == *function && self.file.ends_with(file)
+        };
+        functions.contains(&self.function) || in_file.iter().any(named)
     }
 
     /// Of a server's own start.
@@ -295,7 +310,7 @@ impl<'a> Frame<'a> {
 
 /// The deepest frame of the app's own.
 fn place(frames: &[Frame]) -> Option<String> {
-    let own = frames.iter().rev().find(|it| !it.is_library())?;
+    let own = frames.iter().rev().find(|it| it.is_own())?;
     let function = match own.function {
         "" | "<module>" => String::new(),
         it => format!(" in {it}"),
@@ -324,6 +339,21 @@ fn ungrouped(text: &str) -> &str {
     }
 }
 
+/// `+-+---------------- 1 ----------------` and `+---------------- 2 ----------------`: what comes
+/// next is one more exception of a group. The group's end has no number.
+fn opens_one_more(text: &str) -> bool {
+    let inner = text.trim().trim_start_matches(['+', '-']);
+    let number = inner.trim_matches([' ', '-']);
+    text.trim_start().starts_with("+-")
+        && inner.ends_with('-')
+        && (number == "..." || !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit()))
+}
+
+/// An exception that holds others, which say more.
+fn is_group(raised: &Raised) -> bool {
+    matches!(raised.name(), "ExceptionGroup" | "BaseExceptionGroup" | "MultiError")
+}
+
 /// Lines between an exception and the words that chain it to the next: the rest of a message.
 const MESSAGE_LINES: usize = 12;
 
@@ -334,6 +364,7 @@ impl<'a> Trace<'a> {
         for (at, line) in below.iter().enumerate() {
             let text = ungrouped(&line.text);
             let chains = text.contains(HEADER)
+                || opens_one_more(text)
                 || text.starts_with("During handling of the above")
                 || text.starts_with("The above exception was the direct");
             if chains {
@@ -349,7 +380,7 @@ impl<'a> Trace<'a> {
             } else if text.starts_with([' ', '\t']) || text.is_empty() {
                 trace.last = at;
             } else if let Some(raised) = Raised::any(text).filter(|_| !Lead::of(text).any()) {
-                if trace.raised.is_empty() {
+                if trace.raised.iter().all(|(_, it)| is_group(it)) {
                     trace.root = trace.frames.len();
                 }
                 trace.raised.push((at, raised));
@@ -392,7 +423,8 @@ impl<'a> Trace<'a> {
         let Some(line) = self.raised.get(it.index).and_then(|(at, _)| below.get(*at)) else {
             return false;
         };
-        sink.event_below(line, it.event(&line.text, self.place(), head, at));
+        let events = it.events(&line.text, self.place(), head, at);
+        events.for_each(|it| sink.event_below(line, it));
         true
     }
 }
@@ -408,9 +440,29 @@ struct Verdict<'a> {
     number: Option<i64>,
     upstream: Option<String>,
     callers: bool,
+    /// It also kept the app from starting.
+    boot: bool,
 }
 
 impl Verdict<'_> {
+    /// What was raised, and that the app did not start for it.
+    fn events(
+        &self,
+        text: &str,
+        who: Option<String>,
+        head: &Head,
+        at: Option<Stamp>,
+    ) -> impl Iterator<Item = Event<'static>> + use<> {
+        let event = self.event(text, who, head, at);
+        let boot = self.boot.then(|| Event {
+            sign: Sign::BootFailed,
+            upstream: None,
+            number: None,
+            ..event.clone()
+        });
+        std::iter::once(event).chain(boot)
+    }
+
     fn event(
         &self,
         text: &str,
@@ -442,11 +494,12 @@ fn verdict<'a>(
     if script && let Some(library) = library(last.kind) {
         return callers(last, raised.len() - 1, library);
     }
-    let root = &raised[0];
+    let first = raised.iter().position(|it| !is_group(it)).unwrap_or(0);
+    let root = &raised[first];
     if matches!(
         root.name(),
         "SystemExit" | "KeyboardInterrupt" | "GeneratorExit" | "CancelledError"
-    ) && raised.len() == 1
+    ) && raised.len() == first + 1
     {
         return None;
     }
@@ -460,20 +513,25 @@ fn verdict<'a>(
     let missing = root.name() == "KeyError" && frames.iter().any(Frame::reads_environment);
     let import = matches!(
         root.name(),
-        "ModuleNotFoundError"
-            | "ImportError"
-            | "AppImportError"
-            | "SyntaxError"
-            | "IndentationError"
-            | "TabError"
-            | "NoAppException"
+        "ModuleNotFoundError" | "ImportError" | "SyntaxError" | "IndentationError" | "TabError"
     );
+    let refused = raised.iter().position(is_loaders);
+    // What a loader met in its own code says less than what it says of it.
+    let first = refused.filter(|_| !frames.iter().any(Frame::is_own)).unwrap_or(first);
     let (index, sign) = match known {
         Some(it) => it,
-        None if missing => (0, Sign::ConfigMissing),
-        None if head.boot || loads || import && !handles => (0, Sign::BootFailed),
-        None => (0, Sign::UnhandledException),
+        None if missing => (first, Sign::ConfigMissing),
+        None if head.boot || loads || refused.is_some() || import && !handles => {
+            (first, Sign::BootFailed)
+        }
+        None => (first, Sign::UnhandledException),
     };
+    // What is asked for at the top of a module is asked for when the app is loaded.
+    let own = frames.iter().rev().find(|it| it.is_own());
+    let at_top = missing && own.is_some_and(|it| it.function == "<module>");
+    let boot = sign.kind() == Kind::Act
+        && sign != Sign::BootFailed
+        && (head.boot || !handles && (at_top || frames.iter().any(Frame::loads_app)));
     let raised = &raised[index];
     let whole = matches!(sign, Sign::BootFailed | Sign::ConfigMissing);
     let words = if whole { crate::scan::clip(raised.text, 300) } else { raised.decisive() };
@@ -489,7 +547,21 @@ fn verdict<'a>(
             .dialled()
             .filter(|_| sign.kind() == Kind::Act && sign != Sign::UnhandledException),
         callers: false,
+        boot,
     })
+}
+
+/// Raised by a server about the app that it was told to load.
+fn is_loaders(raised: &Raised) -> bool {
+    matches!(
+        raised.name(),
+        "AppImportError"
+            | "NoAppException"
+            | "NoAppError"
+            | "ImportFromStringError"
+            | "LifespanFailureError"
+            | "LifespanTimeoutError"
+    )
 }
 
 /// The client library that an exception is of.
@@ -579,6 +651,7 @@ fn callers<'a>(raised: &Raised<'a>, index: usize, product: Product) -> Option<Ve
             .map(|it| address::authority(it).to_owned())
             .or_else(|| raised.dialled()),
         callers: true,
+        boot: false,
     })
 }
 
@@ -735,7 +808,67 @@ mod tests {
         );
         check(
             "Traceback (most recent call last):\n  File \"/srv/app.py\", line 3, in <module>\n    KEY = os.environ[\"SECRET\"]\n  File \"<frozen os>\", line 679, in __getitem__\nKeyError: 'SECRET'\n",
-            "Python: ConfigMissing who=/srv/app.py:3 detail=KeyError: 'SECRET' | KeyError: 'SECRET'",
+            "Python: ConfigMissing who=/srv/app.py:3 detail=KeyError: 'SECRET' | KeyError: 'SECRET'; Python: BootFailed who=/srv/app.py:3 detail=KeyError: 'SECRET' | KeyError: 'SECRET'",
+        );
+    }
+
+    #[test]
+    fn a_variable_that_a_request_misses_does_not_keep_the_app_from_starting() {
+        check(
+            "Traceback (most recent call last):\n  File \"/venv/lib/python3.11/site-packages/flask/app.py\", line 1, in wsgi_app\n    x\n  File \"/srv/app.py\", line 30, in pay\n    KEY = os.environ[\"SECRET\"]\n  File \"<frozen os>\", line 679, in __getitem__\nKeyError: 'SECRET'\n",
+            "Python: ConfigMissing who=/srv/app.py:30 in pay detail=KeyError: 'SECRET' | KeyError: 'SECRET'",
+        );
+    }
+
+    #[test]
+    fn what_a_server_says_of_the_app_it_loads_counts_for_more_than_its_own_frames() {
+        let chain = |name: &str, own: &str| {
+            format!(
+                "Traceback (most recent call last):\n  File \"/venv/lib/python3.12/site-packages/hypercorn/utils.py\", line 106, in {name}\n    app = eval(app_name, vars(module))\n  File \"{own}\", line 1, in <module>\nNameError: name 'api' is not defined\n\nDuring handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n  File \"/usr/lib/python3.12/multiprocessing/process.py\", line 314, in _bootstrap\n    self.run()\n  File \"/venv/lib/python3.12/site-packages/hypercorn/utils.py\", line 108, in {name}\n    raise NoAppError(\nhypercorn.utils.NoAppError: Cannot load application from 'main:api', application not found.\n"
+            )
+        };
+        check(
+            &chain("load_application", "<string>"),
+            "Python: BootFailed detail=hypercorn.utils.NoAppError: Cannot load application from 'main:api', application not found. | hypercorn.utils.NoAppError: Cannot load application from 'main:api', application not found.",
+        );
+        check(
+            &chain("load_application", "/srv/main.py"),
+            "Python: BootFailed who=/srv/main.py:1 detail=NameError: name 'api' is not defined | NameError: name 'api' is not defined",
+        );
+        check(
+            "Traceback (most recent call last):\n  File \"/venv/lib/python3.12/site-packages/hypercorn/asyncio/run.py\", line 88, in worker_serve\n    await lifespan.wait_for_startup()\nhypercorn.utils.LifespanFailureError: Lifespan failure in startup. ''\n",
+            "Python: BootFailed detail=hypercorn.utils.LifespanFailureError: Lifespan failure in startup. '' | hypercorn.utils.LifespanFailureError: Lifespan failure in startup. ''",
+        );
+    }
+
+    #[test]
+    fn of_a_group_the_first_exception_in_it_is_the_reason() {
+        let group = |inner: &str| {
+            format!(
+                "  + Exception Group Traceback (most recent call last):\n  |   File \"/venv/lib/python3.12/site-packages/starlette/routing.py\", line 1, in app\n  |     async with anyio.create_task_group() as group:\n  | ExceptionGroup: unhandled errors in a TaskGroup (2 sub-exceptions)\n  +-+---------------- 1 ----------------\n{inner}    +---------------- 2 ----------------\n    | ValueError: late\n    +------------------------------------\ndone\n"
+            )
+        };
+        check(
+            &group(
+                "    | Traceback (most recent call last):\n    |   File \"/srv/jobs.py\", line 12, in collect\n    |     raise RuntimeError(\"no price\")\n    | RuntimeError: no price\n",
+            ),
+            "Python: UnhandledException who=/srv/jobs.py:12 in collect detail=RuntimeError: no price | RuntimeError: no price",
+        );
+        check(
+            &group("    | KeyError: 'price'\n"),
+            "Python: UnhandledException detail=KeyError | KeyError",
+        );
+        check(
+            "  + Exception Group Traceback (most recent call last):\n  |   File \"/srv/jobs.py\", line 12, in collect\n  | ExceptionGroup: one of many (1 sub-exception)\n",
+            "Python: UnhandledException who=/srv/jobs.py:12 in collect detail=ExceptionGroup: one of many | ExceptionGroup: one of many",
+        );
+    }
+
+    #[test]
+    fn what_was_raised_while_the_app_was_loaded_kept_it_from_starting_too() {
+        check(
+            "Traceback (most recent call last):\n  File \"/usr/lib/python3.12/multiprocessing/process.py\", line 314, in _bootstrap\n    self.run()\n  File \"/venv/lib/python3.12/site-packages/uvicorn/config.py\", line 434, in load_app\n    return import_from_string(self.app)\n  File \"/srv/shop/db.py\", line 9, in connect\n    a\npsycopg2.OperationalError: connection to server at \"db\" (192.0.2.7), port 5432 failed: Connection refused\n",
+            "Python: DbRefused upstream=db:5432 who=/srv/shop/db.py:9 in connect detail=psycopg2.OperationalError: connection to server at \"db\" (192.0.2.7), port 5432 failed: Connection refused | psycopg2.OperationalError: connection to server at \"db\" (192.0.2.7), port 5432 failed: Connection refused; Python: BootFailed who=/srv/shop/db.py:9 in connect detail=psycopg2.OperationalError: connection to server at \"db\" (192.0.2.7), port 5432 failed: Connection refused | psycopg2.OperationalError: connection to server at \"db\" (192.0.2.7), port 5432 failed: Connection refused",
         );
     }
 

@@ -2,6 +2,7 @@
 
 use crate::clock::{self, Stamp};
 use crate::event::{Event, Served, Sink};
+use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, span_of};
 use crate::sign::Sign;
@@ -25,10 +26,27 @@ pub(super) const ACCESS: Reader = Reader {
 pub(super) const EVENTS: Reader = Reader {
     name: "Squid cache log",
     product: Product::Squid,
-    hooks: &["TCP connection to ", "Detected DEAD", "Detected REVIVED", "file descriptors", "ERR_"],
-    fits: |line| said(&line.text).is_some(),
+    hooks: &[
+        "TCP connection to ",
+        "Detected DEAD",
+        "Detected REVIVED",
+        "file descriptors",
+        "ERR_",
+        "Unable to determine IP address from host name",
+        "The name server was unable to process this query",
+        "The domain name does not exist",
+        "The name server refuses to perform the specified operation",
+        "requested URL could not be retrieved",
+        "Zero Sized Reply",
+        "Failed to establish a secure connection to",
+        "Unable to forward this request at this time",
+        "The system returned:",
+    ],
+    fits: |line| said(&line.text).or_else(|| sentence(line)).is_some(),
     read: |line, sink| {
-        let Some((at, sign, words, peer)) = said(&line.text) else { return };
+        let Some((at, sign, words, peer)) = said(&line.text).or_else(|| sentence(line)) else {
+            return;
+        };
         let event = Event::new(Product::Squid, sign, Trust::C, span_of(&line.text, words));
         sink.event(event.at(at).upstream(peer).who(peer));
     },
@@ -141,7 +159,10 @@ fn words_of<'a>(text: &'a str, words: &str) -> &'a str {
 
 /// The header of Squid's own answers: `X-Squid-Error: ERR_CONNECT_FAIL 111`.
 fn page(text: &str) -> Option<(Sign, &str)> {
-    let value = text.trim_start().strip_prefix("X-Squid-Error:")?.trim_start().trim_matches('"');
+    let bare = text.trim_start_matches([' ', '<', '*', '>', '-']);
+    let value =
+        bare.strip_prefix("X-Squid-Error:").or_else(|| bare.strip_prefix("x-squid-error:"))?;
+    let value = value.trim_matches([' ', '"', '*', '\r']);
     let (name, code) = value.split_once(' ').unwrap_or((value, ""));
     let sign = match (name, code) {
         ("ERR_CONNECT_FAIL", "111") => Sign::ConnectRefused,
@@ -162,6 +183,74 @@ fn page(text: &str) -> Option<(Sign, &str)> {
         _ => return None,
     };
     Some((sign, value))
+}
+
+/// Without the mark of a test's output and the tags at its start.
+fn untagged(text: &str) -> &str {
+    let mut bare = text.trim_start();
+    bare = bare.strip_prefix("E  ").unwrap_or(bare).trim_start();
+    while bare.starts_with('<') {
+        let Some(end) = bare.find('>') else { break };
+        bare = bare[end + 1..].trim_start();
+    }
+    bare
+}
+
+/// A sentence of Squid's error pages (errors/en, squid 5), with its tags or without.
+fn sentence<'a>(line: &'a Line) -> Option<Words<'a>> {
+    const SENTENCES: [(&str, Sign); 8] = [
+        (
+            "Server Failure: The name server was unable to process this query",
+            Sign::NameServerFailed,
+        ),
+        ("Name Error: The domain name does not exist", Sign::NameNotFound),
+        ("Refused: The name server refuses to perform the specified operation", Sign::NameRefused),
+        ("Unable to determine IP address from host name", Sign::NameUnresolved),
+        ("Zero Sized Reply", Sign::Closed),
+        ("Failed to establish a secure connection to", Sign::TlsFailed),
+        ("Unable to forward this request at this time", Sign::NoLiveUpstream),
+        ("ERROR: The requested URL could not be retrieved", Sign::CallerSawError),
+    ];
+    let text = &*line.text;
+    let bare = untagged(text);
+    if let Some(rest) = bare.strip_prefix("The system returned:") {
+        let words = untagged(rest);
+        let code = words.strip_prefix('(')?.split_once(')')?.0;
+        let sign = match code {
+            "111" => Sign::ConnectRefused,
+            "110" => Sign::ConnectTimedOut,
+            "113" => Sign::HostUnreachable,
+            "101" => Sign::NetworkUnreachable,
+            "99" => Sign::NoLocalPort,
+            "104" => Sign::Reset,
+            _ => return None,
+        };
+        let end = words.find('<').unwrap_or(words.len());
+        return Some((None, sign, words[..end].trim_end(), None));
+    }
+    let (words, sign) = SENTENCES.iter().find(|(it, _)| bare.starts_with(it))?;
+    let words = &bare[..words.len()];
+    let sign = match sign {
+        // The next lines say what the name server did.
+        Sign::NameUnresolved => {
+            let below = line
+                .following()
+                .take(4)
+                .any(|it| SENTENCES[..3].iter().any(|(words, _)| untagged(&it).starts_with(words)));
+            if below {
+                return None;
+            }
+            *sign
+        }
+        // The page in an error of a client's library: the client sent it to a proxy of its own.
+        Sign::CallerSawError => {
+            let tested = text.trim_start().starts_with("E  ");
+            let raised = tested || line.preceding().take(8).any(|it| it.contains("Exception: "));
+            if raised { Sign::ClientProxyFailed } else { *sign }
+        }
+        it => *it,
+    };
+    Some((None, sign, words, None))
 }
 
 #[cfg(test)]
@@ -198,6 +287,29 @@ mod tests {
             "Squid: ServerDown upstream=cache1 who=cache1 | Detected DEAD",
         );
         check_nothing("2023/10/27 10:30:15 kid1| helperOpenServers: Starting 0/5 processes");
+        check("**X-Squid-Error: ERR_DNS_FAIL 0**", "Squid: NameUnresolved | ERR_DNS_FAIL 0");
         check_nothing("GET /X-Squid-Error: ERR_CONNECT_FAIL 111");
+    }
+
+    #[test]
+    fn sentences_of_its_pages_are_read() {
+        check(
+            "<p>Unable to determine IP address from host name <q>app</q></p>",
+            "Squid: NameUnresolved | Unable to determine IP address from host name",
+        );
+        check(
+            "    Server Failure: The name server was unable to process this query.",
+            "Squid: NameServerFailed | Server Failure: The name server was unable to process this query",
+        );
+        check(
+            "<p>The system returned: <i>(111) Connection refused</i></p>",
+            "Squid: ConnectRefused | (111) Connection refused",
+        );
+        check(
+            "E           <title>ERROR: The requested URL could not be retrieved</title></output>",
+            "Squid: ClientProxyFailed | ERROR: The requested URL could not be retrieved",
+        );
+        check_nothing("the page said Zero Sized Reply");
+        check_nothing("GET /?q=Unable to determine IP address from host name HTTP/1.1");
     }
 }

@@ -52,7 +52,18 @@ pub(super) const LOG: Reader = Reader {
         "\"error\":",
         "ealth check failed",
         "does not exist",
-        "no available server",
+        "no available ",
+        "no endpoints found",
+        "endpoints not found",
+        "service not found",
+        "no servers in the pool",
+        "unable to find the IP address for the container",
+        "port is missing",
+        "service port not found",
+        "subset not found",
+        "Starting provider",
+        "Configuration loaded from",
+        "Removing from server list",
         "raefik",
         "Server is up",
         "Error while forwarding",
@@ -167,7 +178,9 @@ fn entry(text: &str) -> Option<Entry<'_>> {
 /// v1 and v2: `time="…" level=debug msg="…" routerName=app@docker`.
 fn logfmt_entry(text: &str) -> Option<Entry<'_>> {
     let text = text.trim_start();
-    if !text.starts_with("time=\"") || !text.contains(" level=") {
+    let timed = text.starts_with("time=\"") && text.contains(" level=");
+    // Without its start, where it was pasted so.
+    if !timed && !text.starts_with("level=") {
         return None;
     }
     let message = logfmt::value(text, "msg")?;
@@ -257,12 +270,16 @@ const MESSAGES: &[Phrase] = &[
     phrase("no available endpoint", Sign::NoEndpoints, Trust::C),
     phrase("the service \\\"", Sign::NoCluster, Trust::C),
     phrase("the service \"", Sign::NoCluster, Trust::C),
+    phrase("no endpoints found", Sign::NoEndpoints, Trust::C),
+    phrase("kubernetes service not found", Sign::NoEndpoints, Trust::C),
     phrase("no servers in the pool", Sign::NoLiveUpstream, Trust::C),
     phrase("unable to find the IP address for the container", Sign::NoEndpoints, Trust::C),
     phrase("port is missing", Sign::NoEndpoints, Trust::C),
     phrase("service port not found", Sign::TargetPortMissing, Trust::C),
     phrase("subset not found", Sign::NoEndpoints, Trust::C),
     phrase("endpoints not found", Sign::NoEndpoints, Trust::C),
+    phrase("Cannot start the provider ", Sign::ConfigRefused, Trust::C),
+    phrase("Error occurred during watcher callback", Sign::ConfigRefused, Trust::C),
     phrase("Starting provider", Sign::ProxyStarted, Trust::C),
     phrase("Configuration loaded from", Sign::ProxyStarted, Trust::C),
 ];
@@ -327,6 +344,23 @@ fn health_sign(error: &str) -> Sign {
 #[cfg(test)]
 mod tests {
     use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn every_message_is_looked_for() {
+        for message in super::MESSAGES {
+            let said = format!("{} x does not exist", message.text);
+            let hooked = super::LOG.hooks.iter().any(|it| said.contains(it));
+            assert!(hooked, "{}", message.text);
+        }
+        check(
+            "time=\"2026-11-20T15:16:30Z\" level=error msg=\"Skipping service: no endpoints found\" providerName=kubernetes serviceName=shop namespace=default",
+            "Traefik: NoEndpoints who=shop | no endpoints found",
+        );
+        check(
+            "level=debug msg=\"'500 Internal Server Error' caused by: unsupported protocol scheme \\\"h2c\\\"\"",
+            "Traefik: Http1ToHttp2 status=500 | unsupported protocol scheme \\\"h2c",
+        );
+    }
 
     #[test]
     fn each_version_says_the_error_its_own_way() {

@@ -39,6 +39,7 @@ pub(super) const LOG: Reader = Reader {
         "Finished server process",
         "StatReload detected",
         "WatchFiles detected",
+        "Invalid HTTP request received",
     ],
     fits: |line| said(line).is_some(),
     read: |line, sink| {
@@ -111,6 +112,7 @@ const RULES: &[Rule] = &[
     rule("ASGI callable returned without completing handshake", Sign::UpgradeRefused),
     rule("Response content longer than Content-Length", Sign::ContentLengthMismatch),
     rule("Response content shorter than Content-Length", Sign::ContentLengthMismatch),
+    rule("Invalid HTTP request received", Sign::RequestUnreadable),
     rule("Shutting down", Sign::ShuttingDown),
     rule("Finished server process [{pid}]", Sign::ShuttingDown),
     rule("StatReload detected changes", Sign::WorkerRecycled),
@@ -233,7 +235,10 @@ mod tests {
         );
         check_nothing("INFO:     192.0.2.1:5 - \"GET /\" 502 \" HTTP/1.1\" 404 Not Found");
         check_nothing("INFO:shop:Exceeded concurrency limit.");
-        check_nothing("WARNING:  Invalid HTTP request received.");
+        check(
+            "WARNING:  Invalid HTTP request received.",
+            "uvicorn: RequestUnreadable | Invalid HTTP request received",
+        );
     }
 
     #[test]

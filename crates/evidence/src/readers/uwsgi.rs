@@ -35,7 +35,9 @@ pub(super) const EVENT: Reader = Reader {
         "SIGPIPE: writing to a closed",
         "uwsgi_response_",
         "async queue is full",
-        "hr_instance_read",
+        "hr_instance_",
+        "i must kill myself",
+        "NO MERCY !!!",
         "Respawned uWSGI worker",
         "spawned uWSGI ",
         "lifetime reached",
@@ -95,6 +97,14 @@ const SLOW: i64 = 10_000;
 
 const RULES: &[Rule] = &[
     rule("*** HARAKIRI ON WORKER {_} (pid: {pid}", Sign::WorkerTimedOut),
+    rule("«HARAKIRI [core {_}]» {caller}", Sign::WorkerTimedOut),
+    rule("HARAKIRI !!! worker {_} status !!!", Sign::WorkerTimedOut),
+    rule("HARAKIRI triggered by worker {_} core", Sign::WorkerTimedOut),
+    rule("F*CK !!! i must kill myself (pid: {pid}", Sign::WorkerTimedOut),
+    rule(
+        "worker {_} (pid: {pid}) is taking too much time to die...NO MERCY !!!",
+        Sign::WorkerTimedOut,
+    ),
     rule(
         "*** uWSGI listen queue of socket \"{upstream}\" (fd: {_}) full !!!",
         Sign::BacklogOverflow,
@@ -130,6 +140,17 @@ const RULES: &[Rule] = &[
         Sign::ConnectRefused,
     ),
     rule("[uwsgi-http key: {caller}] «hr_instance_read(): Broken pipe»", Sign::SendBroken),
+    rule(
+        "[uwsgi-http key: {caller}] «hr_instance_connected(): Connection refused»",
+        Sign::ConnectRefused,
+    ),
+    rule(
+        "[uwsgi-http key: {caller}] «hr_instance_connected(): Connection timed out»",
+        Sign::ConnectTimedOut,
+    ),
+    rule("[uwsgi-http key: {caller}] «hr_instance_connected()", Sign::ConnectFailed),
+    rule("[uwsgi-http key: {caller}] «hr_instance_write(): Broken pipe»", Sign::SendBroken),
+    rule("[uwsgi-http key: {caller}] «hr_instance_write(): Connection reset by peer»", Sign::Reset),
     rule("Respawned uWSGI worker {_} (new pid: {pid})", Sign::WorkerBooted),
     rule("spawned uWSGI worker {_} (pid: {pid}", Sign::WorkerBooted),
     rule("spawned uWSGI worker {_} (and the only) (pid: {pid}", Sign::WorkerBooted),
@@ -237,6 +258,10 @@ mod tests {
             (
                 "unable to load app 0 (mountpoint='') (callable not found or import error)",
                 "BootFailed detail=callable not found or import error | unable to load app 0 (mountpoint='') (callable not found or import error)",
+            ),
+            (
+                "Fri Nov 20 14:40:42 2026 - HARAKIRI [core 3] 192.0.2.3 - GET /HARAKIRI since 1763650000",
+                "WorkerTimedOut | HARAKIRI [core 3]",
             ),
             ("*** no app loaded. GAME OVER ***", "BootFailed | *** no app loaded. GAME OVER ***"),
             (

@@ -350,16 +350,20 @@ fn proxied<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
     for (text, how) in WAITING {
         let Some(text) = opening(message, text) else { continue };
         let rest = message[span_of(message, text).end..].trim_start();
-        let address = rest.split(' ').next().filter(|it| !it.is_empty() && !it.starts_with('/'));
+        // `httpd-UDS:0` stands for any unix socket.
+        let address = rest.split(' ').next();
+        let address = address
+            .filter(|it| !it.is_empty() && !it.starts_with('/') && !it.starts_with("httpd-UDS"));
         let sign = how(parts.code)?;
-        return Some(Said { upstream: address, ..new(sign, with_code(parts, text)) });
+        let number = unreadable(parts.code).filter(|_| sign == Sign::BodyCut);
+        return Some(Said { upstream: address, number, ..new(sign, with_code(parts, text)) });
     }
     answers(parts).or_else(|| balance(message)).or_else(|| secure(parts))
 }
 
 type How = fn(Option<Code>) -> Option<Sign>;
 
-const WAITING: [(&str, How); 6] = [
+const WAITING: [(&str, How); 7] = [
     ("error reading status line from remote server", |code| Some(waiting_sign(code))),
     ("pass request body failed to", |code| match code? {
         Code::System(32) => Some(Sign::SendBroken),
@@ -375,10 +379,18 @@ const WAITING: [(&str, How); 6] = [
             _ => Sign::HeaderBad,
         })
     }),
+    ("error reading response headers from", |code| Some(waiting_sign(code))),
     ("Network error reading response", body_sign),
     ("error reading response", body_sign),
     ("Tunnel timed out", |_| Some(Sign::BodyStalled)),
 ];
+
+/// The end of the stream inside a body is 70008 (`Partial results are valid but processing is
+/// incomplete`). 20014 is what mod_http's filter gives for framing that it cannot read
+/// (modules/http/http_filters.c), and mod_ssl for a record.
+fn unreadable(code: Option<Code>) -> Option<i64> {
+    (code == Some(Code::System(20014))).then_some(20014)
+}
 
 fn body_sign(code: Option<Code>) -> Option<Sign> {
     Some(match code {
@@ -390,7 +402,7 @@ fn body_sign(code: Option<Code>) -> Option<Sign> {
 
 /// Fixed texts of mod_proxy_http.c and proxy_util.c about answers.
 fn answers<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
-    const TABLE: [(&str, Sign); 13] = [
+    const TABLE: [(&str, Sign); 16] = [
         ("header size is over the limit allowed by ResponseFieldSize", Sign::HeadTooBig),
         ("bad HTTP/1.1 header returned by", Sign::HeaderBad),
         ("bad HTTP/1.0 header returned by", Sign::HeaderBad),
@@ -402,6 +414,9 @@ fn answers<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
         ("Too many (", Sign::InterimsTooMany),
         ("Error during SSL Handshake with remote server", Sign::TlsFailed),
         ("failed to acquire connection for", Sign::ConnectionLimit),
+        ("premature end of headers", Sign::HeadPartial),
+        ("no http/1.1 status line", Sign::StatusLineBad),
+        ("malformed header line", Sign::HeaderBad),
         ("prefetch request body failed to", Sign::ClientClosed),
         ("Request exceeded the limit of", Sign::ProxyLoop),
     ];
@@ -524,10 +539,15 @@ fn secure<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
 
 /// The server's own life.
 fn itself<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
-    const TABLE: [(&str, Sign); 9] = [
+    const TABLE: [(&str, Sign); 14] = [
         ("server reached MaxRequestWorkers setting", Sign::PoolExhausted),
         ("server reached MaxClients setting", Sign::PoolExhausted),
         ("scoreboard is full", Sign::PoolExhausted),
+        ("Syntax error on line ", Sign::BootFailed),
+        ("Configuration Failed", Sign::BootFailed),
+        ("Unable to open logs", Sign::BootFailed),
+        ("Fatal error initialising mod_ssl", Sign::BootFailed),
+        ("no listening sockets available, shutting down", Sign::BootFailed),
         ("caught SIGTERM, shutting down", Sign::ProcessStopped),
         ("caught SIGWINCH, shutting down gracefully", Sign::ShuttingDown),
         ("Graceful restart requested, doing restart", Sign::ProxyStarted),
@@ -542,6 +562,10 @@ fn itself<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
     if message.starts_with("Apache/") {
         let text = words(message, "resuming normal operations")?;
         return Some(new(Sign::ProxyStarted, text));
+    }
+    if message.starts_with("Syntax error on line ") && message.contains(" of ") {
+        let text = message.trim_end().trim_end_matches(':');
+        return Some(Said { detail: Some(text), ..new(Sign::ConfigRefused, text) });
     }
     if let Some(rest) = message.strip_prefix("child pid ") {
         let (_, signal) = rest.split_once(" exit signal ")?;
@@ -558,5 +582,5 @@ fn itself<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
         return Some(Said { detail: address, ..new(sign, with_code(parts, message)) });
     }
     let (text, sign) = TABLE.iter().find(|(it, _)| message.starts_with(it))?;
-    Some(new(*sign, &message[..text.len()]))
+    Some(new(*sign, message[..text.len()].trim_end()))
 }

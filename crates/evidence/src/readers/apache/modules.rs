@@ -91,8 +91,14 @@ fn proxy_fcgi<'a>(parts: &Parts<'a>) -> Option<Said<'a>> {
         let said = new(waiting_sign(parts.code), &text[.."read response failed from".len()]);
         return Some(Said { upstream: address, ..said });
     }
-    const TABLE: [(&str, Sign); 5] = [
+    const TABLE: [(&str, Sign); 11] = [
         ("Failed to read FastCGI header", Sign::Disconnected),
+        ("ajp_ilink_receive() can't receive header", Sign::Disconnected),
+        ("ajp_read_header: ajp_ilink_receive failed", Sign::Disconnected),
+        ("ajp_ilink_receive() received bad header", Sign::ProtocolError),
+        ("ajp_send_header: ajp_ilink_send failed", Sign::SendBroken),
+        ("request failed to ", Sign::SendBroken),
+        ("cping/cpong failed to ", Sign::HeadTimedOut),
         ("Got bogus version ", Sign::FastCgiMismatch),
         ("Got bogus rid ", Sign::FastCgiMismatch),
         ("Error parsing script headers", Sign::HeaderBad),

@@ -182,15 +182,13 @@ fn what_a_caller_sent_is_no_evidence() {
 }
 
 #[test]
-fn access_lines_of_apache_are_told_from_those_of_nginx() {
+fn access_lines_behind_a_virtual_host_are_of_apache() {
     let line = "192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 503 299";
-    check(line, "served 503; Apache: Answered503 status=503 | 503");
-    check(&format!("{line} 1234"), "served 503; Apache: Answered503 status=503 | 503");
     check(
         &format!("example.com:80 {line} \"-\" \"curl\""),
         "served 503; Apache: Answered503 status=503 | 503",
     );
-    check(&format!("{line} \"-\" \"curl\""), "served 503; nginx: Answered503 status=503 | 503");
+    check(line, "served 503; the proxy: Answered503 status=503 | 503");
 }
 
 #[test]
@@ -263,5 +261,20 @@ fn words_of_openssl_belong_to_the_side_that_the_lines_beside_them_name() {
         "AH02411: SSL Proxy: Peer certificate does not match for hostname app.example.com",
         "Apache: CertWrongName detail=app.example.com | SSL Proxy: Peer certificate does not match for \
          hostname app.example.com",
+    );
+}
+
+#[test]
+fn a_unix_socket_is_no_host_and_a_start_that_fails_is_told() {
+    says(
+        "(103)Software caused connection abort: [client 192.0.2.1:5] AH01102: error reading status line from remote server httpd-UDS:0",
+        "Apache: Disconnected | error reading status line from remote server",
+    );
+    check(
+        "[Fri Nov 20 15:16:30 2026] [proxy_ajp:error] [pid 7] (70007)The timeout specified has expired: AH00896: cping/cpong failed to 192.0.2.7:8009 (app)",
+        "Apache: HeadTimedOut | cping/cpong failed to",
+    );
+    check_nothing(
+        "[Fri Nov 20 15:16:30 2026] [core:info] [pid 7] [client 192.0.2.1:5] AH00128: File does not exist: /srv/Syntax error on line 5",
     );
 }

@@ -56,6 +56,9 @@ pub(in crate::readers) const ACCESS: Reader = Reader {
 
 const MESSAGES: &[Phrase] = &[
     phrase("Malformed Lambda proxy response", Sign::LambdaMalformed, Trust::C),
+    phrase("doesn't match the format that API Gateway expects", Sign::LambdaMalformed, Trust::C),
+    phrase("Lambda function returned the following error", Sign::LambdaFailed, Trust::C),
+    phrase("doesn't have permissions to call the integration", Sign::AuthDenied, Trust::C),
     phrase("Output mapping refers to an invalid method response", Sign::LambdaMalformed, Trust::C),
     phrase("No match for output mapping and no default", Sign::LambdaMalformed, Trust::C),
     phrase("Unable to transform response", Sign::LambdaMalformed, Trust::C),

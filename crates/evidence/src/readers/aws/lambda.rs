@@ -82,7 +82,7 @@ fn read(line: &Line, sink: &mut dyn Sink) {
 
 /// The platform's sentence after time and id, which are taken off in front.
 fn event(text: &str) -> Option<Event<'_>> {
-    let bare = after_ids(text);
+    let bare = behind_id(text, "Task timed out after ").unwrap_or_else(|| after_ids(text));
     let make = |sign, trust, words: &str| {
         Event::new(Product::AwsLambda, sign, trust, span_of(text, words))
     };
@@ -149,6 +149,13 @@ fn event(text: &str) -> Option<Event<'_>> {
 }
 
 /// Without `TIME ID `, `[ERROR] TIME\tID\t`, `RequestId: ID ` in front.
+fn behind_id<'a>(text: &'a str, words: &str) -> Option<&'a str> {
+    let at = text.find(words)?;
+    let id = text[..at].trim_end_matches([' ', '\t']).rsplit([' ', '\t']).next()?;
+    let is_id = id.len() == 36 && id.bytes().all(|it| it.is_ascii_hexdigit() || it == b'-');
+    (is_id && at < 200).then(|| &text[at..])
+}
+
 fn after_ids(text: &str) -> &str {
     let mut rest = text;
     for _ in 0..6 {
@@ -265,6 +272,11 @@ mod tests {
             "2026-11-20T15:16:30.123Z b5b3a1f0-1111-4222-8333-444455556666 Task timed out after 3.00 seconds",
             "AWS Lambda: WorkerTimedOut number=3000 | Task timed out after 3.00 seconds",
         );
+        check(
+            "  6:55:25am INFO 2026-11-20T15:16:30.064Z b5b3a1f0-1111-4222-8333-444455556666 Task timed out after 18.02 seconds",
+            "AWS Lambda: WorkerTimedOut number=18020 | Task timed out after 18.02 seconds",
+        );
+        check_nothing("the user said that his Task timed out after 3.00 seconds");
         check(
             "RequestId: b5b3a1f0-1111-4222-8333-444455556666 Error: Runtime exited with error: signal: \
              killed Runtime.ExitError",

@@ -34,12 +34,7 @@ pub(in crate::readers) const PAGE: Reader = Reader {
     fits: |line| page(&line.text).is_some(),
     read: |line, sink| {
         let Some(it) = page(&line.text) else { return };
-        let event = Event::new(
-            Product::Page,
-            Sign::CallerSawError,
-            Trust::D,
-            span_of(&line.text, it.words),
-        );
+        let event = Event::new(Product::Page, it.sign, Trust::D, span_of(&line.text, it.words));
         sink.event(event.number(it.status).who(it.server));
     },
     source: "pages of nginx 1.22, Apache 2.4, HAProxy 2.6, Varnish 7, IIS 10, Google front ends",
@@ -67,7 +62,40 @@ pub(in crate::readers) const SERVER: Reader = Reader {
     example: "<hr><center>nginx/1.22.1</center>",
 };
 
+pub(in crate::readers) const PLAIN_TO_TLS: Reader = Reader {
+    name: "answer of a TLS port to plain HTTP",
+    product: Product::Page,
+    hooks: PLAIN_REFUSALS,
+    fits: |line| refusal(&line.text).is_some(),
+    read: |line, sink| {
+        let Some(words) = refusal(&line.text) else { return };
+        let span = span_of(&line.text, words);
+        sink.event(Event::new(Product::Page, Sign::PlainToTlsPort, Trust::D, span));
+    },
+    source: "Go: net/http/server.go; nginx: ngx_http_special_response.c; Apache: ssl_engine_io.c; \
+             Tomcat: o.a.tomcat.util.net.TLSClientHelloExtractor",
+    example: "Client sent an HTTP request to an HTTPS server.",
+};
+
+/// What TLS ports of Go, nginx, Apache and Tomcat answer, with status 400.
+const PLAIN_REFUSALS: &[&str] = &[
+    "Client sent an HTTP request to an HTTPS server",
+    "The plain HTTP request was sent to HTTPS port",
+    "You're speaking plain HTTP to an SSL-enabled server port",
+    "This combination of host and port requires TLS",
+];
+
+/// One of these sentences, alone in its line.
+fn refusal(text: &str) -> Option<&str> {
+    let bare = untagged(text);
+    let bare = bare.strip_prefix("400 ").unwrap_or(bare);
+    let words = PLAIN_REFUSALS.iter().find(|it| bare.starts_with(**it))?;
+    let rest = bare[words.len()..].trim_start_matches('.').trim();
+    (rest.is_empty() || rest.starts_with('<')).then(|| &bare[..words.len()])
+}
+
 struct Page<'a> {
+    sign: Sign,
     words: &'a str,
     status: Option<i64>,
     server: Option<&'static str>,
@@ -111,13 +139,23 @@ fn page(text: &str) -> Option<Page<'_>> {
     if let Some((words, status, server)) =
         SENTENCES.iter().find(|(words, ..)| bare.starts_with(words))
     {
-        return Some(Page { words: &bare[..words.len()], status: *status, server: Some(server) });
+        return Some(Page {
+            sign: Sign::CallerSawError,
+            words: &bare[..words.len()],
+            status: *status,
+            server: Some(server),
+        });
     }
     if let Some(rest) = bare.strip_prefix("HTTP Error ") {
         let status = rest.get(..3).and_then(flat::status).filter(|it| 500 <= *it)?;
         let end = bare.find(['<', '\n']).unwrap_or(bare.len());
         let words = crate::scan::clip(&bare[..end], 80);
-        return Some(Page { words, status: Some(i64::from(status)), server: Some("IIS") });
+        return Some(Page {
+            sign: Sign::CallerSawError,
+            words,
+            status: Some(i64::from(status)),
+            server: Some("IIS"),
+        });
     }
     // What Go's servers answer with, and Traefik where all servers of a service are down.
     if let Some((words, status)) =
@@ -125,7 +163,12 @@ fn page(text: &str) -> Option<Page<'_>> {
             .into_iter()
             .find(|(words, _)| text.trim() == *words)
     {
-        return Some(Page { words: &bare[..words.len()], status: Some(status), server: None });
+        return Some(Page {
+            sign: Sign::CallerSawError,
+            words: &bare[..words.len()],
+            status: Some(status),
+            server: None,
+        });
     }
     let bare = bare.strip_prefix("Error ").unwrap_or(bare);
     let (_, span) =
@@ -137,7 +180,7 @@ fn page(text: &str) -> Option<Page<'_>> {
     }
     let words = &bare[span];
     let status = words.get(..3).and_then(flat::status).map(i64::from);
-    Some(Page { words, status, server: None })
+    Some(Page { sign: Sign::CallerSawError, words, status, server: None })
 }
 
 /// Without the tags at its start: `<html><head><title>502 …` is `502 …`.
@@ -180,6 +223,28 @@ mod tests {
     use crate::testing::{check, check_nothing};
 
     #[test]
+    fn a_tls_port_says_what_came() {
+        for (line, words) in [
+            (
+                "Client sent an HTTP request to an HTTPS server.",
+                "Client sent an HTTP request to an HTTPS server",
+            ),
+            (
+                "<title>400 The plain HTTP request was sent to HTTPS port</title>",
+                "The plain HTTP request was sent to HTTPS port",
+            ),
+            (
+                "You're speaking plain HTTP to an SSL-enabled server port.<br />",
+                "You're speaking plain HTTP to an SSL-enabled server port",
+            ),
+        ] {
+            check(line, &format!("the error page: PlainToTlsPort | {words}"));
+        }
+        check_nothing("GET /Client sent an HTTP request to an HTTPS server. HTTP/1.1");
+        check_nothing("Client sent an HTTP request to an HTTPS server, it says, but why");
+    }
+
+    #[test]
     fn pages_are_known_with_tags_and_without() {
         check(
             "<html><head><title>504 Gateway Time-out</title></head>",
@@ -195,6 +260,14 @@ mod tests {
             "the error page: CallerSawError who=HAProxy number=502 | The server returned an invalid or \
              incomplete response",
         );
+        for words in [
+            "Client sent an HTTP request to an HTTPS server",
+            "The plain HTTP request was sent to HTTPS port",
+            "This combination of host and port requires TLS",
+        ] {
+            check(words, &format!("the error page: PlainToTlsPort | {words}"));
+            check_nothing(&format!("it says {words}"));
+        }
         check(
             "Error 503 Backend fetch failed",
             "the error page: CallerSawError who=Varnish number=503 | Error 503 Backend fetch failed",

@@ -1,6 +1,6 @@
 //! The head of an answer, as `curl -i`, `curl -v` and developer tools show it.
 
-use crate::event::Event;
+use crate::event::{Event, Sink};
 use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, span_of};
@@ -16,6 +16,9 @@ pub(in crate::readers) const STATUS: Reader = Reader {
     fits: |line| status(&line.text).is_some(),
     read: |line, sink| {
         let Some((status, words)) = status(&line.text) else { return };
+        if words.starts_with("HTTP/1.") {
+            framing(line, sink);
+        }
         if status < 500 {
             return;
         }
@@ -65,6 +68,36 @@ fn status(text: &str) -> Option<(u16, &str)> {
     Some((flat::status(number).filter(|_| plain)?, bare))
 }
 
+/// Headers of one head that say twice, or in two ways, where the body ends: no proxy takes that.
+fn framing(line: &Line, sink: &mut dyn Sink) {
+    let (mut codings, mut length, mut lengths) = (0, None, 0);
+    for below in line.below().take(60) {
+        let bare = below.text.trim();
+        let bare = bare.strip_prefix('<').map_or(bare, str::trim_start);
+        let Some((name, value)) = bare.split_once(':') else { return };
+        let value = value.trim();
+        if name.eq_ignore_ascii_case("transfer-encoding") && value.eq_ignore_ascii_case("chunked") {
+            codings += 1;
+        } else if name.eq_ignore_ascii_case("content-length")
+            && let Ok(value) = value.parse::<u64>()
+            // Twice the same is taken by most.
+            && length.replace(value) != Some(value)
+        {
+            lengths += 1;
+        } else {
+            continue;
+        }
+        let sign = match (codings, lengths) {
+            (2.., _) => Sign::CodingTwice,
+            (_, 2..) => Sign::LengthTwice,
+            (1, 1) => Sign::LengthAndChunked,
+            _ => continue,
+        };
+        let span = span_of(&below.text, bare);
+        return sink.event_below(&below, Event::new(Product::Curl, sign, Trust::D, span));
+    }
+}
+
 /// The `Server` header among the next lines, up to the empty line.
 fn server<'a>(line: &Line<'a>) -> Option<Cow<'a, str>> {
     let head = line.following().take(40).take_while(|it| !matches!(it.trim(), "" | "<"));
@@ -101,6 +134,25 @@ mod tests {
     use crate::testing::{check, check_nothing};
 
     #[test]
+    fn a_head_that_frames_its_body_twice_is_told() {
+        for (head, want) in [
+            (
+                "Transfer-Encoding: chunked\nServer: a\ntransfer-encoding: chunked",
+                "CodingTwice | transfer-encoding: chunked",
+            ),
+            ("< Content-Length: 5\n< Content-Length: 6", "LengthTwice | Content-Length: 6"),
+            (
+                "Content-Length: 5\nTransfer-Encoding: chunked",
+                "LengthAndChunked | Transfer-Encoding: chunked",
+            ),
+        ] {
+            check(&format!("HTTP/1.1 200 OK\n{head}\n\nbody"), &format!("curl: {want}"));
+        }
+        check_nothing("HTTP/1.1 200 OK\nContent-Length: 5\n\nTransfer-Encoding: chunked");
+        check_nothing("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nConnection: close\n\n");
+    }
+
+    #[test]
     fn a_failed_answer_names_its_server() {
         check(
             "HTTP/1.1 503 Service Unavailable\ncontent-length: 57\nserver: envoy\n\nx",
@@ -115,8 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_says_its_length_twice_is_told() {
+        check(
+            "HTTP/1.1 200\ntransfer-encoding: chunked\nvary: Origin\nTransfer-Encoding: chunked\n\n395",
+            "curl: CodingTwice | Transfer-Encoding: chunked",
+        );
+        check(
+            "< HTTP/1.1 200 OK\n< Content-Length: 5\n< Transfer-Encoding: chunked\n<",
+            "curl: LengthAndChunked | Transfer-Encoding: chunked",
+        );
+    }
+
+    #[test]
     fn good_answers_and_prose_say_nothing() {
         check_nothing("< HTTP/1.1 200 OK");
+        check_nothing("HTTP/1.1 200\ncontent-length: 5\ncontent-length: 5\n\nhello");
+        check_nothing("HTTP/1.1 200\ncontent-length: 5\n\ntransfer-encoding: chunked\n");
         check_nothing("GET /HTTP/1.1 502 Bad Gateway");
         check_nothing("Server: the box that we bought last year, and moved.");
     }

@@ -79,6 +79,10 @@ pub(in crate::readers) const BROWSER: Reader = Reader {
         "the server responded with a status of ",
         "net::ERR_",
         "NS_ERROR_",
+        "Unexpected server response: ",
+        "websocket: bad handshake",
+        "server rejected WebSocket connection: HTTP ",
+        "Handshake status ",
     ],
     fits: |line| browser(&line.text).is_some(),
     read: |line, sink| {
@@ -184,6 +188,9 @@ fn browser(text: &str) -> Option<(Sign, Range<usize>, Option<i64>)> {
         let end = start + words.len() + status.to_string().len();
         return Some((Sign::UpgradeRefused, span_of(text, rest.get(start..end)?), Some(status)));
     }
+    if let Some(it) = library(text) {
+        return Some(it);
+    }
     let words = "Failed to load resource: the server responded with a status of ";
     if let Some(at) = text.find(words).filter(|at| own(&text[..*at])) {
         let rest = &text[at + words.len()..];
@@ -195,6 +202,24 @@ fn browser(text: &str) -> Option<(Sign, Range<usize>, Option<i64>)> {
     let last = text[span.end..].trim();
     // It ends the line, but for the place in a script or a status after it.
     (own(&text[..span.start]) && last.len() < 80).then_some((found.sign, span, None))
+}
+
+/// Libraries of WebSocket clients: ws and wscat (Node), websockets and websocket-client (Python). A
+/// refusal for who asks, or a path that is not there, is no lost upgrade.
+fn library(text: &str) -> Option<(Sign, Range<usize>, Option<i64>)> {
+    const WORDS: [&str; 3] = [
+        "Unexpected server response: ",
+        "server rejected WebSocket connection: HTTP ",
+        "Handshake status ",
+    ];
+    let (at, words) = WORDS.iter().find_map(|it| Some((text.find(it)?, *it)))?;
+    let before = text[..at].trim_end();
+    let own = before.is_empty() || before.ends_with(':') && !before.contains(['"', '<', '?']);
+    let rest = &text[at + words.len()..];
+    let status = flat::status(rest.get(..3)?).map(i64::from)?;
+    let lost = matches!(status, 200 | 400 | 426 | 500..);
+    let sign = if status < 500 { Sign::UpgradeRefused } else { Sign::CallerSawError };
+    (own && lost).then(|| (sign, at..at + words.len() + 3, Some(status)))
 }
 
 const PROXIES: &[&str] = &[
@@ -282,6 +307,20 @@ mod tests {
             "the browser: ClientProxyFailed | net::ERR_TUNNEL_CONNECTION_FAILED",
         );
         check_nothing("\"GET /net::ERR_EMPTY_RESPONSE HTTP/1.1\" 200");
+    }
+
+    #[test]
+    fn libraries_tell_how_an_upgrade_ended() {
+        check(
+            "error: Unexpected server response: 400",
+            "the browser: UpgradeRefused number=400 | Unexpected server response: 400",
+        );
+        check(
+            "error: Unexpected server response: 502",
+            "the browser: CallerSawError number=502 | Unexpected server response: 502",
+        );
+        check_nothing("error: Unexpected server response: 401");
+        check_nothing("GET /?q=Unexpected server response: 400");
     }
 
     #[test]

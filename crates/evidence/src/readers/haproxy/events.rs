@@ -290,11 +290,11 @@ fn at_start(text: &str, alert: bool) -> Option<Said<'_>> {
         let (place, why) = rest.split_once(']')?;
         let known = alert && place.contains(':') && why.starts_with(" : ");
         let why = crate::scan::clip(why.get(3..)?.trim_end(), 200);
-        return known.then(|| Said { detail: Some(why), ..new(Sign::BootFailed, why) });
+        return known.then(|| Said { detail: Some(why), ..new(Sign::ConfigRefused, why) });
     }
     let at = text.find("rrors found in configuration")?;
     let words = &text[at.saturating_sub(1)..at + "rrors found in configuration".len()];
-    Some(new(Sign::BootFailed, words))
+    Some(new(Sign::ConfigRefused, words))
 }
 
 /// `192.0.2.1:5000 [06/Feb/2009:12:14:14.655] fe/1: SSL handshake failure`.

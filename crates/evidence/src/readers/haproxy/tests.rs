@@ -209,7 +209,7 @@ fn what_it_refuses_at_its_start_is_told_from_what_it_warns_of() {
     check(
         "[ALERT]    (8) : config : parsing [/etc/haproxy/haproxy.cfg:12] : unknown keyword 'x' in \
          'global' section",
-        "HAProxy: BootFailed detail=unknown keyword 'x' in 'global' section | unknown keyword 'x' in \
+        "HAProxy: ConfigRefused detail=unknown keyword 'x' in 'global' section | unknown keyword 'x' in \
          'global' section",
     );
     check_nothing(

@@ -8,6 +8,7 @@ use crate::event::{Event, Sink};
 use crate::line::Line;
 use crate::product::Product;
 use crate::reader::{Reader, between, span_of};
+use crate::readers::phrases;
 use crate::sign::Sign;
 use crate::trust::Trust;
 
@@ -64,10 +65,35 @@ fn head(text: &str, year: i32) -> Option<(Stamp, usize)> {
 fn read(line: &Line, sink: &mut dyn Sink) {
     let Some((at, inset)) = head(&line.text, line.year) else { return };
     let message = &line.text[inset..];
-    let event = ingress(line, message).or_else(|| component(line, message));
+    let event = ingress(line, message)
+        .or_else(|| component(line, message))
+        .or_else(|| phrases::said(line).filter(|_| !is_of_control(message)));
     if let Some(event) = event {
         sink.event(event.at(Some(at)));
     }
+}
+
+/// What a component could not ask of the API server: nobody's request.
+fn is_of_control(message: &str) -> bool {
+    const WORDS: [&str; 15] = [
+        "ailed to watch",
+        "ailed to list",
+        "leader election",
+        "lease",
+        "apiserver",
+        "/api/v1/",
+        "/apis/",
+        "webhook",
+        // Of the kubelet: images, networks of pods, the node itself.
+        "image",
+        "Image",
+        "sandbox",
+        "cni",
+        "etcd",
+        "node status",
+        "register node",
+    ];
+    WORDS.iter().any(|it| message.contains(it))
 }
 
 /// `namespace/name` in quotes, without the namespace.

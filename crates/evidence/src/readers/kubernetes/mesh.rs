@@ -1,15 +1,17 @@
-//! What looks at the mesh and the network: `istioctl analyze`, `istioctl authn tls-check`, Cilium.
+//! What looks at the mesh and the network: `istioctl analyze`, `proxy-status`, `proxy-config endpoints`
+//! and `authn tls-check`, Cilium.
 
 use crate::event::Event;
 use crate::product::Product;
 use crate::reader::{Reader, between, span_of};
+use crate::readers::table::columns;
 use crate::sign::Sign;
 use crate::trust::Trust;
 
 pub(crate) const MESH: Reader = Reader {
     name: "istioctl and Cilium",
     product: Product::Kubernetes,
-    hooks: &["[IST0", "CONFLICT", "Policy denied"],
+    hooks: &["[IST0", "CONFLICT", "Policy denied", "STALE", "HEALTHY"],
     fits: |line| found(&line.text).is_some(),
     read: |line, sink| {
         if let Some(it) = found(&line.text) {
@@ -34,7 +36,11 @@ struct Found<'a> {
 }
 
 fn found(text: &str) -> Option<Found<'_>> {
-    analysis(text).or_else(|| tls_check(text)).or_else(|| cilium(text))
+    analysis(text)
+        .or_else(|| tls_check(text))
+        .or_else(|| proxy_status(text))
+        .or_else(|| endpoint(text))
+        .or_else(|| cilium(text))
 }
 
 /// `Warning [IST0103] (Pod shop-7d-x.default) The pod is missing the Istio proxy. …`
@@ -75,6 +81,39 @@ fn tls_check(text: &str) -> Option<Found<'_>> {
         upstream: Some(host),
         detail: None,
     })
+}
+
+/// `shop-7d-x.default   Kubernetes   SYNCED   SYNCED   STALE   SYNCED   NOT SENT   istiod-x   1.20.1`:
+/// clusters, listeners, endpoints, routes. Only old endpoints send requests to servers that are gone.
+fn proxy_status(text: &str) -> Option<Found<'_>> {
+    let columns: Vec<&str> = columns(text).take(12).collect();
+    let who = *columns.first().filter(|it| it.contains('.') && !it.contains(' '))?;
+    let states = ["SYNCED", "STALE", "NOT SENT", "IGNORED"];
+    let is_state = |it: &&&str| states.iter().any(|state| it.starts_with(state));
+    let cells: Vec<&&str> = columns.iter().skip(1).filter(is_state).collect();
+    let endpoints = **cells.get(2)?;
+    (cells.len() >= 4 && endpoints.starts_with("STALE")).then_some(Found {
+        sign: Sign::DiscoveryStale,
+        words: endpoints,
+        who: Some(who),
+        upstream: None,
+        detail: None,
+    })
+}
+
+/// `192.0.2.7:8000   UNHEALTHY   OK   outbound|8000||shop.default.svc.cluster.local`, and `FAILED` for a
+/// server that outlier detection set aside.
+fn endpoint(text: &str) -> Option<Found<'_>> {
+    let words: Vec<&str> = text.split_ascii_whitespace().take(5).collect();
+    let &[address, status, outlier, cluster] = &words[..] else { return None };
+    crate::address::port(address)?;
+    let host = cluster.split('|').nth(3).filter(|it| !it.is_empty())?;
+    let (sign, words) = match (status, outlier) {
+        ("UNHEALTHY", "OK" | "FAILED") => (Sign::HealthFailed, status),
+        ("HEALTHY", "FAILED") => (Sign::ServerDown, outlier),
+        _ => return None,
+    };
+    Some(Found { sign, words, who: Some(host), upstream: Some(address), detail: None })
 }
 
 /// `… default/a:51000 (ID:1) <> default/shop:8000 (ID:2) Policy denied DROPPED (TCP Flags: SYN)`.
@@ -120,6 +159,25 @@ mod tests {
              DROPPED (TCP Flags: SYN)",
             "Kubernetes: PolicyDenied upstream=default/shop:8000 | Policy denied DROPPED",
         );
+        check(
+            "shop-7d-x.default      Kubernetes   SYNCED   SYNCED   STALE (Never Acknowledged)   SYNCED   NOT SENT   istiod-5f-x   1.20.1",
+            "Kubernetes: DiscoveryStale who=shop-7d-x.default | STALE (Never Acknowledged)",
+        );
+        check(
+            "192.0.2.7:8000      UNHEALTHY   OK   outbound|8000||shop.default.svc.cluster.local",
+            "Kubernetes: HealthFailed upstream=192.0.2.7:8000 who=shop.default.svc.cluster.local | UNHEALTHY",
+        );
+        check(
+            "192.0.2.7:8000      HEALTHY     FAILED   outbound|8000||shop.default.svc.cluster.local",
+            "Kubernetes: ServerDown upstream=192.0.2.7:8000 who=shop.default.svc.cluster.local | FAILED",
+        );
+        check_nothing(
+            "192.0.2.7:8000   HEALTHY   OK   outbound|8000||shop.default.svc.cluster.local",
+        );
+        check_nothing(
+            "shop-7d-x.default   Kubernetes   SYNCED   SYNCED   SYNCED   STALE   NOT SENT   istiod-x   1.20.1",
+        );
+        check_nothing("the caller sent 192.0.2.7:8000 UNHEALTHY OK outbound|8000||shop");
         check_nothing("CONFLICT (content): Merge conflict in app.py");
         check_nothing("Info [IST0102] (Namespace default) The namespace is not enabled");
     }

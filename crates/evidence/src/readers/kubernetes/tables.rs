@@ -41,6 +41,11 @@ pub(crate) const TABLE: Reader = Reader {
                 .detail(it.detail)
                 .number(it.number);
             sink.event(event);
+            if let Some(address) = address(&line.text) {
+                let span = span_of(&line.text, address);
+                let event = Event::new(Product::Kubernetes, Sign::Resolved, Trust::B, span);
+                sink.event(event.upstream(Some(it.who)).detail(Some(address)));
+            }
         }
     },
     source: "kubectl 1.28, printers of pods, endpoints and nodes",
@@ -87,6 +92,15 @@ fn pod(text: &str) -> Option<Found<'_>> {
         _ => (state_says(state)?, None, Some(restarts).filter(|it| *it > 0)),
     };
     Some(Found { sign, words: state, who, detail, number: count })
+}
+
+/// The address of a pod, which `-o wide` puts behind its age.
+fn address(text: &str) -> Option<&str> {
+    let words: Vec<&str> = text.split_ascii_whitespace().take(12).collect();
+    let at = words.iter().take(3).position(|it| ready(it).is_some())?;
+    let mut after = words.iter().skip(at + 3).skip_while(|it| !is_age(it));
+    after.next()?;
+    after.next().copied().filter(|it| crate::address::is_ip(it))
 }
 
 /// `1/2`.
@@ -147,6 +161,11 @@ mod tests {
             "Kubernetes: CrashLooping who=shop-7d4b9c-x2x number=12 | CrashLoopBackOff",
         );
         check_nothing("shop-x2x9z   IPv4   80   192.0.2.7   5m");
+        check(
+            "shop-7d4b9c-x2x   2/2   Running   0   5m5s   192.0.2.7   node-1   <none>   <none>",
+            "Kubernetes: Ready who=shop-7d4b9c-x2x | Running; \
+             Kubernetes: Resolved upstream=shop-7d4b9c-x2x detail=192.0.2.7 | 192.0.2.7",
+        );
     }
 
     #[test]

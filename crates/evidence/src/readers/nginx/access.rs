@@ -21,8 +21,8 @@ pub(in crate::readers) const ACCESS: Reader = Reader {
             it.tell(&line.text, sink);
         }
     },
-    source: "https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format; the combined format",
-    example: "192.0.2.1 - - [27/Oct/2023:10:30:15 +0000] \"GET /data HTTP/1.1\" 502 157 \"-\" \"curl/8.0\"",
+    source: "https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format; the main format of its packages",
+    example: "192.0.2.1 - - [27/Oct/2023:10:30:15 +0000] \"GET /data HTTP/1.1\" 502 157 \"-\" \"curl/8.0\" \"-\"",
 };
 
 pub(in crate::readers) const JSON: Reader = Reader {

@@ -89,11 +89,12 @@ fn tried(reason: &str) -> Option<&str> {
     name.filter(|it| !it.is_empty() && it.len() < 254)
 }
 
-fn dns_sign(reason: &str) -> Sign {
+pub(in crate::readers) fn dns_sign(reason: &str) -> Sign {
     match reason {
-        it if it.contains("3 name error") => Sign::NameNotFound,
-        it if it.contains("2 server failure") => Sign::NameServerFailed,
-        it if it.contains("5 refused") => Sign::NameRefused,
+        // Kong's client writes `3 name error`, APISIX's `3: name error`.
+        it if it.contains("name error") => Sign::NameNotFound,
+        it if it.contains("server failure") => Sign::NameServerFailed,
+        it if it.contains("5 refused") || it.contains("5: refused") => Sign::NameRefused,
         it if it.contains("timeout") => Sign::NameTimedOut,
         _ => Sign::NameUnresolved,
     }

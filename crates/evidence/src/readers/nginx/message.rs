@@ -178,14 +178,29 @@ pub(super) fn read(own: &str, emerg: bool, piece: bool) -> Option<Said<'_>> {
         b'b' => broken(own),
         b'h' => host(own),
         b'i' => fixed(own, &INVALID),
+        b'm' => fixed(own, &WITH_M),
+        b'z' => fixed(own, &WITH_Z),
+        b'a' => fixed(own, &WITH_A),
         b'0'..=b'9' => slots(own),
         _ => None,
     };
     said.or_else(|| names(own)).or_else(|| local(own)).or_else(|| config(own, emerg))
 }
 
-const INVALID: [(&str, Sign); 2] =
-    [("invalid host in upstream", Sign::NoCluster), ("invalid port in upstream", Sign::NoCluster)];
+const INVALID: [(&str, Sign); 3] = [
+    ("invalid host in upstream", Sign::NoCluster),
+    ("invalid port in upstream", Sign::NoCluster),
+    ("invalid URL prefix in", Sign::NoCluster),
+];
+
+const WITH_M: [(&str, Sign); 1] = [("memcached sent invalid", Sign::ProtocolError)];
+
+const WITH_Z: [(&str, Sign); 1] = [("zero length URI to proxy", Sign::NoCluster)];
+
+const WITH_A: [(&str, Sign); 2] = [
+    ("access forbidden by rule", Sign::AuthDenied),
+    ("auth request unexpected status: ", Sign::ExternalFailed),
+];
 
 fn fixed<'a>(own: &str, table: &[(&str, Sign)]) -> Option<Said<'a>> {
     let (text, sign) = table.iter().find(|(text, _)| own.starts_with(text))?;
@@ -207,6 +222,26 @@ fn upstream(own: &str) -> Option<Said<'_>> {
     }
     if rest.starts_with("server temporarily disabled") {
         return Some(Said::new(Sign::ServerDown, 0..36).trust(Trust::E));
+    }
+    const OTHERS: [(&str, Sign); 8] = [
+        ("upstream closed prematurely FastCGI stdout", Sign::Closed),
+        ("upstream closed request stream", Sign::StreamReset),
+        ("upstream split a header line in FastCGI records", Sign::HeaderBad),
+        ("upstream buffer is too small to read response", Sign::HeadTooBig),
+        ("upstream violated stream flow control", Sign::ProtocolError),
+        ("upstream violated connection flow control", Sign::ProtocolError),
+        ("upstream queue is full", Sign::ConnectionLimit),
+        ("upstream queue timeout", Sign::QueueTimedOut),
+    ];
+    if let Some(said) = fixed(own, &OTHERS) {
+        return Some(said);
+    }
+    // The target stood in a variable, and no group has that name: `upstream "app" not found`.
+    if let Some((name, rest)) = rest.strip_prefix('"').and_then(|it| it.split_once('"'))
+        && rest.starts_with(" not found")
+    {
+        let end = own.len() - rest.len() + " not found".len();
+        return Some(Said::new(Sign::NoCluster, 0..end).upstream(Some(name)));
     }
     if let Some(rest) = rest.strip_prefix("rejected request with error ") {
         let code = number(rest);
@@ -241,7 +276,7 @@ fn prematurely_closed(own: &str) -> Said<'_> {
 /// `upstream sent …`: answers that nginx does not take (ngx_http_proxy_module.c,
 /// ngx_http_fastcgi_module.c, ngx_http_grpc_module.c, ngx_http_upstream.c).
 fn sent<'a>(own: &'a str, rest: &'a str) -> Option<Said<'a>> {
-    const SENT: [(&str, Sign); 17] = [
+    const SENT: [(&str, Sign); 19] = [
         ("too big header", Sign::HeadTooBig),
         ("no valid HTTP/1.0 header", Sign::NotHttp),
         (
@@ -253,6 +288,8 @@ fn sent<'a>(own: &'a str, rest: &'a str) -> Option<Said<'a>> {
         ("invalid chunked response", Sign::ChunkBad),
         ("unknown \"Transfer-Encoding\"", Sign::CodingUnknown),
         ("more data than specified in \"Content-Length\" header", Sign::LengthLong),
+        ("response body larger than indicated content length", Sign::LengthLong),
+        ("response body smaller than indicated content length", Sign::BodyShort),
         ("unsupported FastCGI protocol version", Sign::FastCgiMismatch),
         ("invalid FastCGI record type", Sign::FastCgiMismatch),
         ("unexpected FastCGI record", Sign::FastCgiMismatch),
@@ -451,8 +488,9 @@ fn names(own: &str) -> Option<Said<'_>> {
 }
 
 fn no(own: &str) -> Option<Said<'_>> {
-    const TABLE: [(&str, Sign); 4] = [
+    const TABLE: [(&str, Sign); 5] = [
         ("no live upstreams", Sign::NoLiveUpstream),
+        ("no host in upstream", Sign::NoCluster),
         ("no servers are inside upstream", Sign::NoEndpoints),
         ("no port in upstream", Sign::NoCluster),
         ("no user/password was provided for basic authentication", Sign::AuthDenied),
@@ -545,6 +583,9 @@ fn process(own: &str) -> Option<Said<'_>> {
     if own.starts_with("signal process started") {
         return Some(Said::new(Sign::ProxyStarted, 0..22));
     }
+    if own.starts_with("subrequests cycle while processing") {
+        return Some(Said::new(Sign::ProxyLoop, 0..17));
+    }
     if own.starts_with("rewrite or internal redirection cycle") {
         return Some(Said::new(Sign::ProxyLoop, 0..37));
     }
@@ -603,11 +644,26 @@ fn local(own: &str) -> Option<Said<'_>> {
 
 /// A configuration that nginx does not take: `… in /etc/nginx/nginx.conf:12`.
 fn config(own: &str, emerg: bool) -> Option<Said<'_>> {
+    // What nginx lacks at start besides: files, rights, addresses.
+    const AT_START: [&str; 9] = [
+        "cannot load certificate",
+        "SSL_CTX_",
+        "open() ",
+        "mkdir() ",
+        "dlopen() ",
+        "getpwnam(",
+        "getgrnam(",
+        "still could not bind()",
+        "invalid PID number",
+    ];
+    if emerg && AT_START.iter().any(|it| own.starts_with(it)) {
+        return Some(Said::new(Sign::BootFailed, 0..own.len()).detail(Some(own)));
+    }
     let (_, place) = own.rsplit_once(" in ").filter(|_| emerg)?;
     let (file, line) = place.rsplit_once(':')?;
     let is_place = file.starts_with('/') || file.contains('.') || file.contains(":\\");
     (is_place && number(line).is_some())
-        .then(|| Said::new(Sign::BootFailed, 0..own.len()).detail(Some(own)))
+        .then(|| Said::new(Sign::ConfigRefused, 0..own.len()).detail(Some(own)))
 }
 
 #[cfg(test)]

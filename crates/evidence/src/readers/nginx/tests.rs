@@ -350,7 +350,7 @@ fn what_nginx_says_of_itself_and_of_clients() {
     ));
     check(
         "nginx: [emerg] unknown directive \"sever\" in /etc/nginx/nginx.conf:12",
-        "nginx: BootFailed detail=unknown directive \"sever\" in /etc/nginx/nginx.conf:12 | unknown \
+        "nginx: ConfigRefused detail=unknown directive \"sever\" in /etc/nginx/nginx.conf:12 | unknown \
          directive \"sever\" in /etc/nginx/nginx.conf:12",
     );
     check_nothing("nginx: [warn] duplicate MIME type \"text/html\" in /etc/nginx/nginx.conf:12");
@@ -501,7 +501,7 @@ const ACCESS: &str = "192.0.2.1 - - [27/Oct/2023:10:30:15 +0000] \"GET /data HTT
 #[test]
 fn a_status_alone_does_not_say_who_made_it() {
     check(
-        &format!("{ACCESS} 502 157 \"-\" \"curl/8.0\""),
+        &format!("{ACCESS} 502 157 \"-\" \"curl/8.0\" \"-\""),
         "served 502; nginx: Answered502 status=502 | 502",
     );
     check(&format!("{ACCESS} 200 157 \"-\" \"502 504\""), "served 200");
@@ -610,4 +610,76 @@ fn the_user_of_an_access_line_may_be_any_words() {
         "served 200",
     );
     check(&line("{[27/Oct/2023:10:30:15 +0000]"), "served 200");
+}
+
+#[test]
+fn messages_of_rarer_modules_are_read() {
+    for (message, sign, words) in [
+        (
+            "upstream closed prematurely FastCGI stdout while reading response header from upstream",
+            "Closed",
+            "upstream closed prematurely FastCGI stdout",
+        ),
+        (
+            "upstream split a header line in FastCGI records while reading upstream",
+            "HeaderBad",
+            "upstream split a header line in FastCGI records",
+        ),
+        (
+            "upstream buffer is too small to read response while reading upstream",
+            "HeadTooBig",
+            "upstream buffer is too small to read response",
+        ),
+        (
+            "upstream sent response body larger than indicated content length while reading upstream",
+            "LengthLong",
+            "upstream sent response body larger than indicated content length",
+        ),
+        (
+            "upstream violated stream flow control, received 9 data frame with window 1",
+            "ProtocolError",
+            "upstream violated stream flow control",
+        ),
+        (
+            "memcached sent invalid response: \"no live upstreams\" while reading upstream",
+            "ProtocolError",
+            "memcached sent invalid",
+        ),
+        ("zero length URI to proxy", "NoCluster", "zero length URI to proxy"),
+        ("invalid URL prefix in \"app\"", "NoCluster", "invalid URL prefix in"),
+    ] {
+        says(message, &format!("nginx: {sign} upstream=http://192.0.2.7:8000/data | {words}"));
+    }
+    check(
+        &format!("{TIME} [error] 1#1: *5 upstream \"app\" not found, client: 192.0.2.1, server: x"),
+        "nginx: NoCluster upstream=app | upstream \"app\" not found",
+    );
+    says_nothing("upstream \"no live upstreams\" was said");
+}
+
+#[test]
+fn what_nginx_lacks_at_its_start_keeps_it_from_starting() {
+    for words in [
+        "cannot load certificate \"/etc/ssl/a.pem\": BIO_new_file() failed (SSL: error:80000002)",
+        "open() \"/etc/nginx/mime.types\" failed (2: No such file or directory)",
+        "getpwnam(\"app\") failed",
+        "still could not bind()",
+    ] {
+        let want = format!("nginx: BootFailed detail={words} | {words}");
+        check(&format!("nginx: [emerg] {words}"), &want);
+        check_nothing(&format!("{TIME} [error] 1#1: *5 {words}, {REST}"));
+    }
+}
+
+#[test]
+fn a_line_whose_middle_was_left_out_still_names_the_upstream() {
+    check(
+        "connect() failed (111: Connection refused) while connecting to upstream: \"http://192.0.2.7:8000/x\"",
+        "nginx: ConnectRefused upstream=http://192.0.2.7:8000/x | connect() failed (111: Connection \
+         refused) while connecting to upstream",
+    );
+    check(
+        "connect() failed (111: Connection refused) while connecting to upstream: \"http://192.0",
+        "nginx: ConnectRefused | connect() failed (111: Connection refused) while connecting to upstream",
+    );
 }

@@ -1,4 +1,4 @@
-//! `df`, and the mode of SELinux.
+//! `df`, the mode of SELinux, and its switches for proxies.
 
 use crate::event::Event;
 use crate::product::Product;
@@ -7,9 +7,17 @@ use crate::sign::Sign;
 use crate::trust::Trust;
 
 pub(crate) const DISKS: Reader = Reader {
-    name: "df and getenforce",
+    name: "df, getenforce and getsebool",
     product: Product::Shell,
-    hooks: &["100% ", "Enforcing", "Permissive", "SELinux status:", "Current mode:"],
+    hooks: &[
+        "100% ",
+        "Enforcing",
+        "Permissive",
+        "SELinux status:",
+        "Current mode:",
+        "httpd_can_network_",
+        "haproxy_connect_any",
+    ],
     fits: |line| line.ident.is_none() && found(&line.text).is_some(),
     read: |line, sink| {
         let Some((sign, words, who, detail)) = found(&line.text) else { return };
@@ -19,14 +27,14 @@ pub(crate) const DISKS: Reader = Reader {
                 .detail(detail),
         );
     },
-    source: "coreutils df(1); getenforce(8), sestatus(8)",
+    source: "coreutils df(1); getenforce(8), sestatus(8), getsebool(8), semanage-boolean(8)",
     example: "/dev/sda1        40G   40G     0 100% /",
 };
 
 type Found<'a> = Option<(Sign, &'a str, Option<&'a str>, Option<&'a str>)>;
 
 fn found(text: &str) -> Found<'_> {
-    full(text).or_else(|| mode(text))
+    full(text).or_else(|| mode(text)).or_else(|| switch(text))
 }
 
 /// A file system without room, or without inodes (`df -i`). Images that are always full (snaps) are
@@ -45,6 +53,22 @@ fn full(text: &str) -> Found<'_> {
     let end = span_of(text, mount).end;
     let words = &text[span_of(text, used).start..end];
     Some((Sign::AppDiskFull, words, None, Some(mount)))
+}
+
+/// `httpd_can_network_connect --> off`, `httpd_can_network_connect    off` (sestatus -b) and
+/// `httpd_can_network_connect  (off  ,  off)  Allow …` (semanage boolean -l): the switches that let a
+/// proxy connect to the network.
+fn switch(text: &str) -> Found<'_> {
+    const NAMES: [&str; 3] =
+        ["httpd_can_network_connect", "httpd_can_network_relay", "haproxy_connect_any"];
+    let text = text.trim();
+    let name = NAMES.iter().find(|it| text.starts_with(**it))?;
+    let rest = text[name.len()..].strip_prefix([' ', '\t'])?.trim_start();
+    let state = rest.strip_prefix("--> ").or_else(|| rest.strip_prefix('(')).unwrap_or(rest);
+    let state = ["off", "on"].iter().find(|it| state.starts_with(**it))?;
+    let told = rest.starts_with("--> ") || rest.starts_with('(') || rest == *state;
+    let end = text.len() - rest.len() + rest.find(state)? + state.len();
+    told.then(|| (Sign::SelinuxMode, &text[..end], Some(*name), Some(*state)))
 }
 
 /// `Enforcing` alone, or `Current mode:   enforcing`.
@@ -77,7 +101,22 @@ mod tests {
 
     #[test]
     fn the_mode_of_selinux_is_a_state() {
+        check_nothing("set httpd_can_network_connect --> off");
         check("Enforcing", "the shell: SelinuxMode detail=Enforcing | Enforcing");
         check_nothing("Enforcing the rules");
+        for line in [
+            "httpd_can_network_connect --> off",
+            "httpd_can_network_connect      (off",
+            "httpd_can_network_connect      off",
+        ] {
+            check(
+                line,
+                &format!(
+                    "the shell: SelinuxMode who=httpd_can_network_connect detail=off | {line}"
+                ),
+            );
+        }
+        check_nothing("httpd_can_network_connect_db --> off");
+        check_nothing("httpd_can_network_connect off is what I have");
     }
 }

@@ -1,4 +1,4 @@
-//! `dig`, `nslookup`, `host`, `getent hosts`.
+//! `dig`, `nslookup`, `host`, and the address of a container by `docker inspect`.
 
 use crate::address::is_ip;
 use crate::event::Event;
@@ -21,9 +21,20 @@ pub(crate) const NAMES: Reader = Reader {
         "\tIN\tA",
         " IN A",
         "has address ",
+        "IPAddress",
     ],
-    fits: |line| line.ident.is_none() && found(line).is_some(),
+    fits: |line| line.ident.is_none() && (found(line).is_some() || inspected(&line.text).is_some()),
     read: |line, sink| {
+        if let Some(name) = inspected(&line.text) {
+            let Some(answer) = line.below().next() else { return };
+            let address = answer.text.trim().trim_matches(['\'', '"']);
+            if is_ip(address) {
+                let span = span_of(&answer.text, address);
+                let event = Event::new(Product::Docker, Sign::Resolved, Trust::B, span);
+                sink.event_below(&answer, event.upstream(Some(name)).detail(Some(address)));
+            }
+            return;
+        }
         let Some(it) = found(line) else { return };
         sink.event(
             Event::new(Product::Shell, it.sign, Trust::C, span_of(&line.text, it.words))
@@ -40,6 +51,23 @@ struct Found<'a> {
     words: &'a str,
     name: Option<Cow<'a, str>>,
     detail: Option<&'a str>,
+}
+
+/// The container in `$ docker inspect shop-1 --format '{{…IPAddress}}'`, whose address comes next.
+fn inspected(text: &str) -> Option<&str> {
+    let (before, rest) = text.split_once("docker inspect ")?;
+    let prompt = before.trim_end();
+    let typed = prompt.is_empty() || prompt.ends_with(['$', '#', '>']) || prompt.ends_with("sudo");
+    if !typed || !rest.contains("IPAddress") {
+        return None;
+    }
+    let name = |it: &&str| {
+        it.bytes().all(|it| it.is_ascii_alphanumeric() || b"_.-".contains(&it))
+            && it.starts_with(|it: char| it.is_ascii_alphanumeric())
+    };
+    // Templates are in quotes, whose words are no names of containers.
+    let plain = rest.split(['\'', '"']).step_by(2).flat_map(str::split_ascii_whitespace);
+    plain.filter(|it| !it.starts_with('-')).find(name)
 }
 
 fn code(word: &str) -> Option<Sign> {
@@ -144,6 +172,16 @@ fn found<'l>(line: &'l Line) -> Option<Found<'l>> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{check, check_nothing};
+
+    #[test]
+    fn a_container_has_an_address() {
+        check(
+            "$ docker inspect shop-1 --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'\n192.0.2.3",
+            "Docker: Resolved upstream=shop-1 detail=192.0.2.3 | 192.0.2.3",
+        );
+        check_nothing("$ docker inspect shop-1 --format '{{.IPAddress}}'\nError: No such object");
+        check_nothing("then call docker inspect shop-1 for its IPAddress\n192.0.2.3");
+    }
 
     #[test]
     fn failures_name_what_was_asked() {
