@@ -2,6 +2,7 @@
 
 mod bodies;
 mod front;
+mod http2;
 mod neighbours;
 mod records;
 mod routes;

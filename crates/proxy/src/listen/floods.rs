@@ -21,22 +21,25 @@ pub(crate) enum Flood {
     Resets,
     /// PING, SETTINGS, PRIORITY, empty DATA and frames of no known kind (CVE-2019-9512 and others).
     Controls,
+    /// What h2 bounds by itself: CONTINUATION, streams that it had to reset.
+    Bounds,
 }
 
 impl Flood {
-    pub(crate) const ALL: [Flood; 2] = [Flood::Resets, Flood::Controls];
+    pub(crate) const ALL: [Flood; 3] = [Flood::Resets, Flood::Controls, Flood::Bounds];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Flood::Resets => "resets",
             Flood::Controls => "controls",
+            Flood::Bounds => "bounds",
         }
     }
 }
 
 /// Connections that were ended for it, over all cores.
 #[derive(Default)]
-pub(crate) struct Floods([AtomicU64; 2]);
+pub(crate) struct Floods([AtomicU64; 3]);
 
 impl Floods {
     pub(crate) fn count(&self, flood: Flood) {

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 const WINDOW: u32 = 128 * 1024;
 
 /// How long a client may take to leave after it was told to.
-const LEAVING: Duration = Duration::from_secs(5);
+const LEAVING: Duration = Duration::from_secs(3);
 
 /// What the streams of a connection tell the task that drives it.
 struct Streams {
@@ -75,6 +75,8 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
     let mut builder = Builder::new();
     builder
         .max_concurrent_streams(streams)
+        // What is taken back before we came to it; the rate has a limit of ours.
+        .max_pending_accept_reset_streams(limits.http2.resets)
         .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32));
@@ -125,8 +127,11 @@ impl Driven {
                         drop(counted);
                     });
                 }
-                Err(_) => {
+                Err(error) => {
                     worker.plane.client_errors.fetch_add(1, Relaxed);
+                    if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) && !self.flooded {
+                        worker.plane.floods.count(Flood::Bounds);
+                    }
                     return;
                 }
             }

@@ -1,0 +1,401 @@
+//! HTTP/2 from clients: streams are requests of their own, and what a hostile client sends is
+//! bounded and counted.
+
+use crate::world::{OK, SOON, Seen, World, answer_each, echo, signal, told, world, world_with};
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, Method, Request, Response};
+use lab::stage;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// A connection with prior knowledge.
+async fn connect(world: &World) -> SendRequest<Bytes> {
+    let stream = TcpStream::connect(world.gateway.listen).await.unwrap();
+    let (send, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    send.ready().await.unwrap()
+}
+
+fn request(method: Method, path: &str) -> Request<()> {
+    let uri = format!("http://h2.test{path}");
+    Request::builder().method(method).uri(uri).body(()).unwrap()
+}
+
+async fn get(send: &mut SendRequest<Bytes>, path: &str) -> Response<RecvStream> {
+    let (response, _) = send.send_request(request(Method::GET, path), true).unwrap();
+    timeout(SOON, response).await.expect("an answer in time").expect("an answer")
+}
+
+/// The body and its trailers, or why it broke off.
+async fn body(mut stream: RecvStream) -> Result<(String, HeaderMap), Reason> {
+    let mut all = Vec::new();
+    let reason = |it: h2::Error| it.reason().unwrap_or(Reason::NO_ERROR);
+    while let Some(data) = timeout(SOON, stream.data()).await.expect("data in time") {
+        let data = data.map_err(reason)?;
+        stream.flow_control().release_capacity(data.len()).unwrap();
+        all.extend_from_slice(&data);
+    }
+    let trailers = stream.trailers().await.map_err(reason)?.unwrap_or_default();
+    Ok((String::from_utf8(all).unwrap(), trailers))
+}
+
+#[tokio::test]
+async fn requests_of_one_connection_are_answered_each() {
+    let world = world(echo).await;
+    let mut send = connect(&world).await;
+    let paths = ["/a", "/b?x=1", "/c"];
+    let mut answers = Vec::new();
+    for path in paths {
+        let (answer, _) = send.send_request(request(Method::GET, path), true).unwrap();
+        answers.push(answer);
+    }
+    for (path, answer) in paths.iter().zip(answers) {
+        let answer = timeout(SOON, answer).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200);
+        assert!(answer.headers().get("connection").is_none());
+        let (text, _) = body(answer.into_body()).await.unwrap();
+        assert_eq!(text, format!("GET {path} h2.test "));
+    }
+    let records = world.gateway.records_soon(3).await;
+    assert_eq!(records.len(), 3);
+    assert!(records.iter().all(|it| it["end"] == "complete"), "{records:?}");
+}
+
+#[tokio::test]
+async fn a_body_goes_up_in_pieces_and_comes_back_whole() {
+    let world = world(|mut stream: TcpStream| async move {
+        while let Some(request) = stage::read_request(&mut stream).await? {
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n\
+             4\r\nhead\r\n4\r\ntail\r\n0\r\nx-sum: {}\r\n\r\n",
+                request.body.len()
+            );
+            stream.write_all(answer.as_bytes()).await?;
+        }
+        Ok(())
+    })
+    .await;
+    let mut send = connect(&world).await;
+    for length in [None, Some(200_000)] {
+        let mut head = request(Method::POST, "/up");
+        if let Some(length) = length {
+            head.headers_mut().insert("content-length", http::HeaderValue::from(length));
+        }
+        let (answer, mut up) = send.send_request(head, false).unwrap();
+        for piece in 0..10 {
+            up.reserve_capacity(20_000);
+            let mut left = Bytes::from(vec![b'x'; 20_000]);
+            while !left.is_empty() {
+                let room = std::future::poll_fn(|cx| up.poll_capacity(cx)).await.unwrap().unwrap();
+                let now = left.split_to(room.min(left.len()));
+                up.send_data(now, piece == 9 && left.is_empty()).unwrap();
+                up.reserve_capacity(left.len());
+            }
+        }
+        let answer = timeout(SOON, answer).await.unwrap().unwrap();
+        let (text, trailers) = body(answer.into_body()).await.unwrap();
+        assert_eq!(text, "headtail");
+        assert_eq!(trailers["x-sum"], "200000");
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_reader_holds_back_no_other() {
+    let world = world(|mut stream: TcpStream| async move {
+        while let Some(request) = stage::read_request(&mut stream).await? {
+            let large = request.target() == "/large";
+            let body = vec![b'x'; if large { 4 << 20 } else { 5 }];
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(&body).await?;
+        }
+        Ok(())
+    })
+    .await;
+    let stream = TcpStream::connect(world.gateway.listen).await.unwrap();
+    // The connection's window is large; the windows of the streams hold the readers back.
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(64 * 1024).initial_connection_window_size(8 << 20);
+    let (send, connection) = builder.handshake::<_, Bytes>(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut send = send.ready().await.unwrap();
+    let mut stalled = Vec::new();
+    for _ in 0..5 {
+        stalled.push(get(&mut send, "/large").await);
+    }
+    for _ in 0..5 {
+        let answer = get(&mut send, "/small").await;
+        assert_eq!(body(answer.into_body()).await.unwrap().0, "xxxxx");
+    }
+    let whole = body(stalled.pop().unwrap().into_body()).await.unwrap();
+    assert_eq!(whole.0.len(), 4 << 20);
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_given_up() {
+    let world =
+        world_with("timeout = { body = \"300ms\" }\n", |mut stream: TcpStream| async move {
+            stage::read_request(&mut stream).await?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n").await?;
+            stream.write_all(&vec![b'x'; 4_000_000]).await?;
+            stage::stay(stream).await
+        })
+        .await;
+    let mut send = connect(&world).await;
+    let mut stream = get(&mut send, "/").await.into_body();
+    // Its window fills, and is never opened.
+    let ended = async {
+        while let Some(data) = stream.data().await {
+            if let Err(error) = data {
+                return error.reason();
+            }
+        }
+        None
+    };
+    let reason = timeout(SOON, ended).await.expect("it is given up");
+    assert_eq!(reason, Some(Reason::CANCEL));
+    let records = world.gateway.records_soon(1).await;
+    assert_eq!(records[0]["end"], "client_closed", "{records:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_does_not_look_whole() {
+    let world = world(|mut stream: TcpStream| async move {
+        stage::read_request(&mut stream).await?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await?;
+        stage::end(stream).await
+    })
+    .await;
+    let mut send = connect(&world).await;
+    let (answer, _) = send.send_request(request(Method::GET, "/"), true).unwrap();
+    // The reset may overtake a head that has not left yet.
+    let reason = match timeout(SOON, answer).await.unwrap() {
+        Ok(answer) => body(answer.into_body()).await.unwrap_err(),
+        Err(error) => error.reason().unwrap(),
+    };
+    assert_eq!(reason, Reason::INTERNAL_ERROR);
+    let records = world.gateway.records_soon(1).await;
+    assert_eq!(records[0]["cause"], "content_length_short", "{records:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_taken_back_is_recorded_as_that() {
+    let (reached, upstream_has_it) = signal();
+    let world = world(move |mut stream: TcpStream| {
+        let reached = reached.clone();
+        async move {
+            stage::read_request(&mut stream).await?;
+            reached.send(()).map_err(std::io::Error::other)?;
+            stage::stay(stream).await
+        }
+    })
+    .await;
+    let mut send = connect(&world).await;
+    let (_answer, mut stream) = send.send_request(request(Method::POST, "/"), false).unwrap();
+    stream.send_data(Bytes::new(), true).unwrap();
+    told(&upstream_has_it).await;
+    stream.send_reset(Reason::CANCEL);
+    let records = world.gateway.records_soon(1).await;
+    assert_eq!(records[0]["end"], "client_closed", "{records:?}");
+    // The connection serves on.
+    let (_answer, _) = send.send_request(request(Method::GET, "/"), true).unwrap();
+    told(&upstream_has_it).await;
+}
+
+#[tokio::test]
+async fn two_readings_of_one_head_are_refused() {
+    let seen = Seen::default();
+    let world = world({
+        let seen = seen.clone();
+        move |stream| answer_each(stream, OK, seen.clone())
+    })
+    .await;
+    let mut send = connect(&world).await;
+    let table: [(&[(&str, &str)], u16); 6] = [
+        (&[("host", "other.test")], 400),
+        (&[("host", "h2.test"), ("host", "h2.test")], 400),
+        (&[("content-length", "0"), ("content-length", "0")], 400),
+        (&[("host", "h2.test")], 200),
+        (&[("cookie", "a=1"), ("cookie", "b=2")], 200),
+        (&[], 200),
+    ];
+    for (fields, status) in table {
+        let mut head = request(Method::GET, "/");
+        for (name, value) in fields {
+            head.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let (answer, _) = send.send_request(head, true).unwrap();
+        let answer = timeout(SOON, answer).await.unwrap().unwrap();
+        assert_eq!(answer.status(), status, "{fields:?}");
+    }
+    let seen = seen.all();
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert!(seen[1].contains("cookie: a=1; b=2\r\n"), "{}", seen[1]);
+    assert!(seen[1].contains("via: 2 goodgate"), "{}", seen[1]);
+    assert_eq!(world.gateway.records_soon(6).await.len(), 6);
+}
+
+#[tokio::test]
+async fn while_it_stops_clients_are_told_and_what_runs_is_answered() {
+    let (reached, upstream_has_it) = signal();
+    let (go_on, wait) = signal();
+    let mut world = world(move |mut stream: TcpStream| {
+        let (reached, wait) = (reached.clone(), wait.clone());
+        async move {
+            stage::read_request(&mut stream).await?;
+            reached.send(()).map_err(std::io::Error::other)?;
+            told(&wait).await;
+            stream.write_all(OK.as_bytes()).await?;
+            stage::stay(stream).await
+        }
+    })
+    .await;
+    let mut send = connect(&world).await;
+    let (answer, _) = send.send_request(request(Method::GET, "/"), true).unwrap();
+    told(&upstream_has_it).await;
+    world.gateway.terminate();
+    // GOAWAY: no more streams can be opened on this connection.
+    let refused = async {
+        while let Ok(it) = send.clone().ready().await {
+            drop(it);
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, refused).await.expect("the connection is to be left");
+    go_on.send(()).unwrap();
+    let answer = timeout(SOON, answer).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    drop(answer);
+    let status = world.gateway.ended(Duration::from_secs(20)).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{}", world.gateway.said());
+}
+
+/// A client that writes frames as it likes.
+struct Raw(TcpStream);
+
+impl Raw {
+    async fn connect(world: &World) -> Raw {
+        let mut stream = TcpStream::connect(world.gateway.listen).await.unwrap();
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        let mut raw = Raw(stream);
+        raw.frame(4, 0, 0, &[]).await.unwrap();
+        raw
+    }
+
+    async fn frame(&mut self, kind: u8, flags: u8, id: u32, payload: &[u8]) -> std::io::Result<()> {
+        let [_, a, b, c] = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let [d, e, f, g] = id.to_be_bytes();
+        let frame = [&[a, b, c, kind, flags, d, e, f, g], payload].concat();
+        self.0.write_all(&frame).await
+    }
+
+    /// A GET, by fields of the static table (RFC 7541 A) and a literal authority.
+    async fn get(&mut self, id: u32) -> std::io::Result<()> {
+        let head = [&[0x82, 0x86, 0x84, 0x01, 7][..], b"h2.test"].concat();
+        self.frame(1, 0x5, id, &head).await
+    }
+
+    /// The reason of the GOAWAY that ends the connection; `None` where it ends without one.
+    async fn goaway(mut self) -> Option<u32> {
+        let mut told = None;
+        let read = async {
+            loop {
+                let mut head = [0; 9];
+                if self.0.read_exact(&mut head).await.is_err() {
+                    return;
+                }
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+                let mut payload = vec![0; length];
+                if self.0.read_exact(&mut payload).await.is_err() {
+                    return;
+                }
+                if head[3] == 7 {
+                    told = payload.get(4..8).map(|it| u32::from_be_bytes(it.try_into().unwrap()));
+                }
+            }
+        };
+        timeout(SOON, read).await.expect("the connection ends");
+        told
+    }
+}
+
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+async fn floods(world: &World, kind: &str) -> u64 {
+    let mut client = lab::client::Client::connect(world.gateway.status).await.unwrap();
+    let answer = client.exchange(b"GET /metrics HTTP/1.1\r\nHost: s\r\n\r\n").await;
+    let name = format!("goodgate_http2_floods_total{{kind=\"{kind}\"}} ");
+    let text = answer.text();
+    let line = text.lines().find_map(|it| it.strip_prefix(&name));
+    line.expect("the counter is there").parse().unwrap()
+}
+
+#[tokio::test]
+async fn requests_that_are_taken_back_at_once_end_the_connection() {
+    let limits = "[limits]\nhttp2 = { resets = 50 }\n";
+    let world = world_with(limits, echo).await;
+    let mut raw = Raw::connect(&world).await;
+    for at in 0..200 {
+        let id = at * 2 + 1;
+        // It may be closed in the middle.
+        if raw.get(id).await.is_err() || raw.frame(3, 0, id, &[0, 0, 0, 8]).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(raw.goaway().await, Some(ENHANCE_YOUR_CALM));
+    assert_eq!(floods(&world, "resets").await, 1);
+    // Others are served as before.
+    let mut send = connect(&world).await;
+    assert_eq!(get(&mut send, "/").await.status(), 200);
+}
+
+#[tokio::test]
+async fn pings_and_settings_without_end_end_the_connection() {
+    for (kind, payload) in [(6, &[0; 8][..]), (4, &[])] {
+        let world = world_with("[limits]\nhttp2 = { controls = 100 }\n", echo).await;
+        let mut raw = Raw::connect(&world).await;
+        for _ in 0..500 {
+            if raw.frame(kind, 0, 0, payload).await.is_err() {
+                break;
+            }
+        }
+        assert_eq!(raw.goaway().await, Some(ENHANCE_YOUR_CALM));
+        assert_eq!(floods(&world, "controls").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_not_read_for_ever() {
+    let world = world(echo).await;
+    let mut raw = Raw::connect(&world).await;
+    // HEADERS without END_HEADERS, and CONTINUATION upon CONTINUATION (CVE-2024-27316).
+    raw.frame(1, 0x1, 1, &[0x82]).await.unwrap();
+    let field = [&[0x00, 1, b'x', 100][..], &[b'v'; 100]].concat();
+    let mut sent = 0;
+    while sent < 100_000 && raw.frame(9, 0, 1, &field.repeat(100)).await.is_ok() {
+        sent += 100;
+    }
+    assert!(sent < 100_000, "ten megabytes of one head were taken");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle_is_told_to_leave() {
+    let world = world_with("timeout = { idle = \"200ms\" }\n", echo).await;
+    let mut raw = Raw::connect(&world).await;
+    raw.frame(4, 1, 0, &[]).await.unwrap();
+    assert_eq!(raw.goaway().await, Some(0));
+}
+
+#[tokio::test]
+async fn http2_may_be_switched_off() {
+    let world = world_with("http2 = false\n", echo).await;
+    let mut stream = TcpStream::connect(world.gateway.listen).await.unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 505 "), "{answer}");
+}
