@@ -4,7 +4,6 @@
 const KEYS: &[(&str, &[&str])] = &[
     ("", &["data", "provider", "model", "prompt", "defaults", "consumer"]),
     ("upstream.*", &["health", "evidence", "protocol"]),
-    ("upstream.*.timeout", &["tunnel"]),
     ("upstream.*.targets.*", &["weight"]),
     ("route.*", &["limit", "auth", "ai", "cache", "max_duration"]),
     ("route.*.timeout", &["max_duration", "tunnel"]),

@@ -243,6 +243,8 @@ pub struct UpstreamTimeouts {
     pub first_byte: Duration,
     /// The longest gap between two bytes of a body.
     pub idle: Duration,
+    /// The longest time without a byte where another protocol than HTTP is spoken.
+    pub tunnel: Duration,
 }
 
 #[derive(Clone, Debug)]

@@ -397,13 +397,16 @@ pub(crate) struct UpstreamTimeout {
     pub(crate) first_byte: Word<Positive>,
     /// The longest gap between two bytes of a body.
     pub(crate) idle: Word<Positive>,
+    /// The longest time without a byte on a connection that goes on with another protocol, such as
+    /// WebSocket.
+    pub(crate) tunnel: Word<Positive>,
 }
 
 impl Default for UpstreamTimeout {
     fn default() -> Self {
-        let [connect, tls, send, first_byte, idle] =
-            ["2s", "5s", "10s", "60s", "60s"].map(Word::default_of);
-        Self { connect, tls, send, first_byte, idle }
+        let [connect, tls, send, first_byte, idle, tunnel] =
+            ["2s", "5s", "10s", "60s", "60s", "1h"].map(Word::default_of);
+        Self { connect, tls, send, first_byte, idle, tunnel }
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum BodyFraming {
     None,
     Length(u64),
     Chunked,
+    /// None; and what follows is no HTTP if the answer agrees to that.
+    Upgrade,
 }
 
 /// Reads a request head at the start of `bytes`, which must not start with an empty line.
@@ -166,6 +168,9 @@ struct Fields<'a> {
     length: Option<u64>,
     coding: bool,
     unknown_coding: bool,
+    /// `Upgrade` names a protocol, and `Connection` says that it is meant.
+    upgrade: bool,
+    upgrade_listed: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -183,8 +188,17 @@ impl<'a> Fields<'a> {
         if value.iter().any(|it| it.is_ascii_control() && *it != b'\t') {
             return malformed(Malformed::ControlCharacter);
         }
-        // Only three names matter here, and their lengths tell them apart.
+        // Only five names matter here, and their lengths tell them apart.
         match name.len() {
+            7 if name.eq_ignore_ascii_case(b"upgrade") => {
+                self.upgrade = true;
+                Ok(())
+            }
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                let mut options = value.split(|it| *it == b',').map(<[u8]>::trim_ascii);
+                self.upgrade_listed |= options.any(|it| it.eq_ignore_ascii_case(b"upgrade"));
+                Ok(())
+            }
             4 if name.eq_ignore_ascii_case(b"host") => self.host(value.trim_ascii()),
             14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value.trim_ascii()),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
@@ -237,6 +251,9 @@ impl<'a> Fields<'a> {
                 malformed(Malformed::CodingUnknown)
             }
             (true, None) => Ok(BodyFraming::Chunked),
+            (false, Some(0) | None) if self.upgrade && self.upgrade_listed && line.version_11 => {
+                Ok(BodyFraming::Upgrade)
+            }
             (false, Some(0) | None) => Ok(BodyFraming::None),
             (false, Some(length)) => Ok(BodyFraming::Length(length)),
         }

@@ -8,6 +8,7 @@
 use crate::chunked::{Chunked, Piece};
 use crate::framing::{BodyFraming, Progress, request_head};
 use crate::timer::{Alarm, Timer};
+use crate::tunnel::Tunnel;
 use bytes::{Buf, BytesMut};
 use config::{Limits, Listen};
 use exchange::{Malformed, Refusal};
@@ -16,7 +17,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
@@ -36,6 +37,10 @@ pub(crate) struct Link {
     pub(crate) unread: Cell<bool>,
     /// The connection goes on with something else than HTTP/1.
     pub(crate) switched: Cell<bool>,
+    /// Whoever waits for the answer to a request for another protocol.
+    waiting: Cell<Option<Waker>>,
+    /// The other end of what it goes on with, where an upstream agreed to that.
+    pub(crate) tunnel: RefCell<Option<Box<Tunnel>>>,
     /// A head that had begun when the connection ended.
     pub(crate) cut_head: RefCell<Option<CutHead>>,
 }
@@ -72,6 +77,8 @@ impl Link {
             abort: Cell::new(false),
             unread: Cell::new(false),
             switched: Cell::new(false),
+            waiting: Cell::new(None),
+            tunnel: RefCell::new(None),
             cut_head: RefCell::new(None),
         })
     }
@@ -101,6 +108,9 @@ impl Link {
     pub(crate) fn answer_ended(&self, now: Instant) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         self.idle_since.set(now);
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
     }
 }
 
@@ -152,6 +162,8 @@ enum State {
     Chunked(Chunked),
     /// The stand-in is being handed on; nothing follows it.
     Refused,
+    /// What follows is for whom the answer says: nothing is read as HTTP before it is known.
+    Upgrade,
     /// What comes is not ours to read.
     Raw,
 }
@@ -159,6 +171,9 @@ enum State {
 /// After an answer that did not read its request: how long and how much is still swallowed.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
+
+/// What a client may send after a request for another protocol before that is granted.
+const EARLY: usize = 64 * 1024;
 
 /// One read for a head and, where it follows at once, a body of common size.
 const READ: usize = 17 * 1024;
@@ -214,6 +229,7 @@ impl<S: Transport> Front<S> {
                 self.began = None;
                 self.state = match body {
                     BodyFraming::None => State::Head,
+                    BodyFraming::Upgrade => State::Upgrade,
                     BodyFraming::Length(length) => {
                         // What has come with the head goes on with it: one read for the server.
                         let here = (self.held.len() - len) as u64;
@@ -419,6 +435,20 @@ impl<S: Transport> AsyncRead for Front<S> {
                 State::Chunked(_) => this.chunks()?,
                 // The server closes after the stand-in; until then there is nothing to read.
                 State::Refused => return Poll::Pending,
+                State::Upgrade if this.link.in_flight.get() == 0 => {
+                    this.state = State::Head;
+                    continue;
+                }
+                // An end is seen at once, and no more is taken than the other side must read.
+                State::Upgrade => {
+                    this.link.waiting.set(Some(cx.waker().clone()));
+                    while this.held.len() < EARLY {
+                        if !ready!(this.fill(cx))? {
+                            return Poll::Ready(Ok(()));
+                        }
+                    }
+                    return Poll::Pending;
+                }
                 State::Raw => return Pin::new(&mut this.io).poll_read(cx, buf),
             }
             if this.link.switched.get() {

@@ -67,7 +67,7 @@ fn messages(bytes: &[u8]) -> Vec<Message> {
         let target = target.parse::<Uri>().map_or(target, |it| it.to_string());
         rest = &rest[len..];
         let length = match body {
-            BodyFraming::None => 0,
+            BodyFraming::None | BodyFraming::Upgrade => 0,
             BodyFraming::Length(length) => {
                 let Some(length) = usize::try_from(length).ok().filter(|it| *it <= rest.len())
                 else {

@@ -20,6 +20,8 @@ pub(crate) struct Head {
     pub(crate) keep_alive: bool,
     /// `Keep-Alive: timeout=`.
     pub(crate) idle_limit: Option<Duration>,
+    /// What the connection goes on with, where the answer says so (RFC 9110 7.8).
+    pub(crate) upgrade: Option<HeaderValue>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +144,7 @@ fn head(
         body,
         keep_alive: hop.keep_alive(version_11) && body != AnswerFraming::Close,
         idle_limit: hop.idle_limit,
+        upgrade: hop.upgrade,
     })
 }
 
@@ -153,6 +156,7 @@ struct Hop {
     close: bool,
     keep: bool,
     idle_limit: Option<Duration>,
+    upgrade: Option<HeaderValue>,
     /// Values of `Connection`.
     listed: Vec<String>,
 }
@@ -174,7 +178,11 @@ impl Hop {
                 self.connection(value);
                 Ok(false)
             }
-            header::UPGRADE | header::TE => Ok(false),
+            header::UPGRADE => {
+                self.upgrade = HeaderValue::from_bytes(value).ok();
+                Ok(false)
+            }
+            header::TE => Ok(false),
             _ if name == "keep-alive" => {
                 self.idle_limit = timeout_of(value);
                 Ok(false)

@@ -22,6 +22,7 @@ mod share;
 mod snapshot;
 mod status;
 mod timer;
+mod tunnel;
 mod upstream;
 mod worker;
 

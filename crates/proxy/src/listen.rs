@@ -246,6 +246,10 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
     if link.switched.get() {
         return http2::converse(seat, front.into_raw()).await;
     }
+    let tunnel = link.tunnel.take();
+    if let Some(tunnel) = tunnel {
+        return tunnel.join(front.into_raw()).await;
+    }
     if ended.is_ok() {
         let _ = front.shutdown().await;
     }

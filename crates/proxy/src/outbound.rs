@@ -4,6 +4,7 @@
 use crate::front::Link;
 use crate::inbound::Inbound;
 use crate::seat::Seat;
+use crate::tunnel;
 use crate::upstream::wire::Outgoing;
 use bytes::{Bytes, BytesMut};
 use config::{HostSent, Place, Target};
@@ -25,6 +26,8 @@ pub(crate) struct Outbound {
     pub(crate) headers: HeaderMap,
     /// As the client wrote it, port included.
     pub(crate) authority: String,
+    /// What the client asks its connection to go on with.
+    pub(crate) upgrade: Option<Bytes>,
     pub(crate) pump: Pump,
 }
 
@@ -54,7 +57,8 @@ impl Outbound {
         let waits = headers
             .get(header::EXPECT)
             .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        Outbound { method, target, headers, authority, pump: Pump::new(body, waits) }
+        let upgrade = tunnel::asked(&headers).filter(|_| body.is_end_stream());
+        Outbound { method, target, headers, authority, upgrade, pump: Pump::new(body, waits) }
     }
 
     /// The head for one target, ready to be written.
@@ -76,6 +80,9 @@ impl Outbound {
         }
         if self.pump.sent_as == SentAs::Chunked {
             put(&[b"transfer-encoding: chunked\r\n"]);
+        }
+        if let Some(protocol) = &self.upgrade {
+            put(&[b"connection: upgrade\r\nupgrade: ", protocol, b"\r\n"]);
         }
         let via = chain(&self.headers, header::VIA.as_str());
         let version: &[u8] = match origin.version {

@@ -9,6 +9,7 @@ use crate::reply::{AnswerBody, Reply, fixed};
 use crate::seat::Seat;
 use crate::share::divide;
 use crate::snapshot::{Ready, Snapshot};
+use crate::tunnel::Tunnel;
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::{Answered, Halt, Turn, attempt};
 use bytes::Bytes;
@@ -117,7 +118,10 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
                     if let Some(cookie) = divided.cookie {
                         answered.head.fields.append(header::SET_COOKIE, cookie);
                     }
-                    hand_on(&turn, answered, outbound, record)
+                    match answered.head.status {
+                        101 => switch(&turn, answered, record),
+                        _ => hand_on(&turn, answered, outbound, record),
+                    }
                 }
                 Err(Halt::Stop(stop)) => refuse::answer(stop, record, &asked),
                 Err(Halt::ClientGone) => {
@@ -203,6 +207,25 @@ fn again(stop: &Stop, outbound: &Outbound) -> Again {
         Stop::Refused(Refusal::ConnectionLimit) => Again::Elsewhere,
         _ => Again::No,
     }
+}
+
+/// The connection goes on with what client and upstream agreed on; the record goes with it.
+fn switch(turn: &Turn<'_>, mut answered: Answered, mut record: Recorder) -> Reply {
+    let mut headers = std::mem::take(&mut answered.head.fields);
+    record.enter(Phase::ReadBody);
+    record.attempt_mut().status = Some(101);
+    record.answered(101, Maker::Upstream);
+    record.mark_answer(&mut headers);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.extend(answered.head.upgrade.map(|it| (header::UPGRADE, it)));
+    headers.append(header::VIA, record.worker().plane.via_field.clone());
+    let idle = turn.upstream.settings.timeout.tunnel;
+    let tunnel = Tunnel::new(answered.wire, record, answered.alarm, idle);
+    *turn.seat.link.tunnel.borrow_mut() = Some(Box::new(tunnel));
+    let mut reply = Response::new(AnswerBody::Empty);
+    *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *reply.headers_mut() = headers;
+    reply
 }
 
 /// The answer of an upstream goes to the client; the record goes with its body.

@@ -116,12 +116,14 @@ pub(crate) async fn attempt(
     outbound.pump.start(head);
     record.enter(Phase::SendHead);
     let bodyless = outbound.method == http::Method::HEAD;
+    let upgrade = outbound.upgrade.clone();
     let answer = Conversation {
         turn,
         alarm: &alarm,
         pump: &mut outbound.pump,
         record,
         bodyless,
+        upgrade,
         write_failed: None,
         interim: 0,
         limit: None,
@@ -335,6 +337,8 @@ struct Conversation<'a, 'b> {
     pump: &'a mut Pump,
     record: &'b mut Recorder,
     bodyless: bool,
+    /// What the client asked to go on with.
+    upgrade: Option<Bytes>,
     /// Writing failed, which may still be explained by an answer that is on its way.
     write_failed: Option<io::Error>,
     interim: usize,
@@ -482,6 +486,10 @@ impl Conversation<'_, '_> {
                 Some(head) => head,
             };
             match head.status {
+                101 if self.agreed(&head) => {
+                    wire.held.advance(head.len);
+                    return Ok(Some(head));
+                }
                 101 => return Err(HeadFault::UnaskedUpgrade),
                 100..200 => {
                     wire.held.advance(head.len);
@@ -504,6 +512,13 @@ impl Conversation<'_, '_> {
                 }
             }
         }
+    }
+
+    /// The answer goes on with what was asked for.
+    fn agreed(&self, head: &Head) -> bool {
+        let answered = head.upgrade.as_ref().map(http::HeaderValue::as_bytes);
+        let asked = self.upgrade.as_deref();
+        asked.zip(answered).is_some_and(|(asked, answered)| asked.eq_ignore_ascii_case(answered))
     }
 
     /// An interim answer is over, and the final one has not begun.

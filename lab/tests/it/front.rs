@@ -127,7 +127,6 @@ async fn lines_that_are_read_in_two_ways_are_refused() {
             (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", MALFORMED),
             (b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", VERSION),
             (b"GET / http/1.1\r\nHost: a\r\n\r\n", VERSION),
-            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", VERSION),
             (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n", MALFORMED),
         ],
     )

@@ -9,5 +9,6 @@ mod routes;
 mod scenes;
 mod shutdown;
 mod status;
+mod tunnels;
 mod way;
 mod world;

@@ -57,7 +57,8 @@ impl Resolve<'_> {
             proxy_protocol,
             host,
         } = written;
-        let written::UpstreamTimeout { connect, tls: handshake, send, first_byte, idle } = timeout;
+        let written::UpstreamTimeout { connect, tls: handshake, send, first_byte, idle, tunnel } =
+            timeout;
         let written::Pool { idle: idle_connections, connections, idle_for } = pool;
         Upstream {
             name: name.into(),
@@ -68,6 +69,7 @@ impl Resolve<'_> {
                 send: send.means,
                 first_byte: first_byte.means,
                 idle: idle.means,
+                tunnel: tunnel.means,
             },
             pool: Pool {
                 idle: idle_connections,

@@ -75,8 +75,8 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
     let mut builder = Builder::new();
     builder
         .max_concurrent_streams(streams)
-        // What is taken back before we came to it; the rate has a limit of ours.
-        .max_pending_accept_reset_streams(limits.http2.resets)
+        // What is taken back before we came to it; our own limit of the rate comes first.
+        .max_pending_accept_reset_streams(limits.http2.resets.saturating_mul(4))
         .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32));
