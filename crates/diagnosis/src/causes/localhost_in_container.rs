@@ -93,7 +93,7 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
                 Vec::new(),
             )],
             false => vec![Claim::new(
-                1.5,
+                0.5,
                 "in a container this is the container itself",
                 vec![local.cite.clone()],
             )],

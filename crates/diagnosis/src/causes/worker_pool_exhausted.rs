@@ -25,7 +25,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::signs::{listener, waited_in_vain};
-use crate::text::{DECIDES, Text, When, during};
+use crate::text::{Claim, DECIDES, Text, When, during};
 use crate::{platform, wording};
 use evidence::{Limit, Product, Sign};
 use exchange::{ConnectFault, Fault, Refusal, SendFault};
@@ -45,6 +45,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::SendTimedOut, 0.03),
             (Sign::HeadTimedOut, 0.025),
             (Sign::QueueTimedOut, 0.04),
+            (Sign::ConnectionTableFull, 0.02),
             (Sign::Answered504, 0.06),
         ],
         clues: &[during(Sign::PoolExhausted, DECIDES)],
@@ -53,10 +54,11 @@ pub(super) static CAUSE: Cause = Cause {
             "unix_backlog_full",
             "accept_backlog_full",
             "gateway_queue_timeout",
+            "proxy_connection_table_full",
         ],
+        reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -85,6 +87,18 @@ fn fix(case: &Case) -> Vec<Fix> {
              `pool.connections` of this upstream to that number",
         ),
     ]
+}
+
+/// A proxy whose own connections ran out, while requests waited for an app that did not take them:
+/// each of those held one.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    if dossier.sign() != Sign::ConnectionTableFull {
+        return Vec::new();
+    }
+    let waits = [Sign::SocketBacklogFull, Sign::HeadTimedOut, Sign::SendTimedOut];
+    let seen = waits.into_iter().find_map(|it| dossier.seen(it, When::During).into_iter().next());
+    let says = "requests that waited for busy workers held the connections";
+    seen.map(|it| Claim::new(4.0, says, vec![it.cite()])).into_iter().collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
