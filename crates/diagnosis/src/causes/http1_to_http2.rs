@@ -23,8 +23,8 @@ use crate::look::Fix;
 use crate::opening::Opening;
 use crate::report::{Cure, Step};
 use crate::show;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::text::{Claim, DECIDES, SPEAKS, Text, during};
+use evidence::{Sign, address};
 use exchange::{HeadFault, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -46,11 +46,24 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[during(Sign::Http1ToHttp2, DECIDES), during(Sign::Http2Bytes, DECIDES)],
         brings: &["premature_close", "connection_reset", "malformed_status_line"],
-        reason: |it| it.pair_claims("http1_to_http2"),
+        reason,
         says,
         cure,
     },
 };
+
+/// The port of nearly all examples of gRPC, which speaks HTTP/2 only.
+const GRPC: u16 = 50051;
+
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let mut claims = dossier.pair_claims("http1_to_http2");
+    if dossier.sign() == Sign::NotHttp && claims.is_empty() {
+        let here = dossier.dialled().into_iter().find(|it| address::port(&it.to) == Some(GRPC));
+        let claim = here.map(|it| Claim::new(SPEAKS, "gRPC is served on that port", vec![it.cite]));
+        claims.extend(claim);
+    }
+    claims
+}
 
 fn look(case: &Case) -> Option<Finding> {
     if let Some(TlsFault::Alert(120)) = case.tls_fault() {

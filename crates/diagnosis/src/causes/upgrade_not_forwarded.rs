@@ -26,8 +26,8 @@ use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{DECIDES, Text, When, during};
-use evidence::{Product, Sign};
+use crate::text::{Claim, DECIDES, Text, When, during};
+use evidence::{Product, Setting, Sign, What};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "upgrade_not_forwarded",
@@ -41,6 +41,7 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::UpgradeRefused, 0.87)],
         clues: &[during(Sign::UpgradeRefused, DECIDES)],
+        reason,
         says,
         cure,
         ..Text::NONE
@@ -63,6 +64,24 @@ fn fix(case: &Case) -> Vec<Fix> {
             "If the app itself does not switch, install its WebSocket library and check the path",
         ),
     ]
+}
+
+/// nginx passes the headers on, but speaks HTTP/1.0, which has no upgrades: so it did before 1.29.7
+/// unless it was told otherwise.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let of_nginx = |it: &Setting| it.product.stack() == Product::Nginx.stack();
+    let version = dossier.settings(|it| match &it.what {
+        What::HttpVersion { version } if of_nginx(it) && version != "1.0" => Some(()),
+        _ => None,
+    });
+    let passed =
+        dossier.settings(|it| (of_nginx(it) && it.what == What::PassesUpgrade).then_some(()));
+    match passed.into_iter().next() {
+        Some(((), cite)) if version.is_empty() => {
+            vec![Claim::new(2.0, "nginx speaks HTTP/1.0 to the app, without upgrades", vec![cite])]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
