@@ -156,7 +156,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_listed, check_not};
+    use crate::testing::{REFUSED, check_listed, check_not, explained, nginx_to};
 
     #[test]
     fn a_name_whose_address_refuses() {
@@ -185,5 +185,13 @@ mod tests {
             "connect: refused | to=127.0.0.1:8000 target=http://localhost:8000",
             "dns_stale_ip",
         );
+    }
+
+    #[test]
+    fn a_name_that_was_asked_for_is_elsewhere_by_now() {
+        let log = nginx_to("10.0.1.98:9000", REFUSED);
+        let asked = "# getent hosts app\n10.0.4.5        app\n";
+        let report = explained(&[("error.log", &log), ("inside", asked)]);
+        assert_eq!(report.candidates[0].cause, "dns_stale_ip", "{:?}", report.candidates);
     }
 }

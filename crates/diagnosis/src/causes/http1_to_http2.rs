@@ -152,7 +152,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_not};
+    use crate::testing::{check, check_not, explained, nginx_to};
 
     #[test]
     fn settings_in_answer_to_a_request() {
@@ -174,5 +174,15 @@ mod tests {
     #[test]
     fn a_greeting_of_mysql_begins_with_zeros_too() {
         check_not("head: not_http | fresh bytes=4a0000000a382e30", "http1_to_http2");
+    }
+
+    #[test]
+    fn the_usual_port_of_grpc_speaks_for_it() {
+        let says =
+            "upstream sent no valid HTTP/1.0 header while reading response header from upstream";
+        let first =
+            |to: &str| explained(&[("error.log", &nginx_to(to, says))]).candidates.remove(0).cause;
+        assert_eq!(first("192.0.2.10:50051"), "http1_to_http2");
+        assert_ne!(first("192.0.2.10:8000"), "http1_to_http2");
     }
 }

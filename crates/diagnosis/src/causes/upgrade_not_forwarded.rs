@@ -130,3 +130,23 @@ fn cure(dossier: &Dossier) -> Cure {
         ..Cure::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::explained;
+
+    #[test]
+    fn headers_of_an_upgrade_over_http_1_0_lead_nowhere() {
+        let conf = |version: &str| {
+            format!(
+                "server {{\n    listen 80;\n    location /ws {{\n        proxy_pass http://192.0.2.10:9000;\n        {version}proxy_set_header Upgrade $http_upgrade;\n        proxy_set_header Connection upgrade;\n    }}\n}}\n"
+            )
+        };
+        let first = |version: &str| {
+            let report = explained(&[("nginx.conf", &conf(version))]);
+            report.candidates.first().map(|it| it.cause.clone())
+        };
+        assert_eq!(first("").as_deref(), Some("upgrade_not_forwarded"));
+        assert_ne!(first("proxy_http_version 1.1; ").as_deref(), Some("upgrade_not_forwarded"));
+    }
+}

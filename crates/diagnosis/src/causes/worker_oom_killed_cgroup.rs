@@ -171,7 +171,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{CLOSED, check_among, check_not, check_text, nginx};
+    use crate::testing::{CLOSED, check_among, check_not, check_text, explained, nginx};
 
     #[test]
     fn a_worker_may_be_killed_while_it_works() {
@@ -220,5 +220,12 @@ mod tests {
              lasting: Bound what one request may load: the size of bodies, of results and of files\n\
              verify: Its memory stays below the limit under load [heroku logs --num 1500 --app APP] checks",
         );
+    }
+
+    #[test]
+    fn lambda_kills_for_memory() {
+        let line = "RequestId: b5b3a1f0-1111-4222-8333-444455556666 Error: Runtime exited with error: signal: killed\n";
+        let report = explained(&[("function.log", line)]);
+        assert_eq!(report.cause, "worker_oom_killed_cgroup");
     }
 }

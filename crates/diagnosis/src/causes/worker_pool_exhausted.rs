@@ -151,7 +151,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{WAITED, check_among, check_not, check_text, nginx};
+    use crate::testing::{WAITED, check_among, check_not, check_text, explained, nginx, nginx_to};
 
     #[test]
     fn a_wait_in_vain_may_be_a_wait_for_a_worker() {
@@ -184,5 +184,18 @@ mod tests {
              verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
              ' URL] checks",
         );
+    }
+
+    #[test]
+    fn a_full_connection_table_beside_a_full_queue_may_be_either() {
+        let line = |says: &str| nginx_to("unix:/run/app.sock:", says);
+        let full = line("128 worker_connections are not enough while connecting to upstream");
+        let queue = line(
+            "connect() to unix:/run/app.sock failed (11: Resource temporarily unavailable) while connecting to upstream",
+        );
+        let alone = explained(&[("error.log", &full)]);
+        assert_eq!(alone.cause, "proxy_connection_table_full");
+        let report = explained(&[("error.log", &format!("{full}{full}{queue}"))]);
+        assert!(report.confidence < 0.9, "{:?}", report.candidates);
     }
 }
