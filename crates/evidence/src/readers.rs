@@ -153,6 +153,7 @@ pub static READERS: &[Reader] = &[
     python::TRACEBACK,
     python::EXCEPTION,
     nginx::ERROR,
+    nginx::IMAGE,
     nginx::JSON,
     haproxy::REQUESTS,
     haproxy::EVENTS,
