@@ -40,7 +40,8 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
     let chosen = question.incident.as_ref().and_then(|id| ids.iter().position(|it| it == id));
     let failing = incidents.iter().any(|it| !it.was_absorbed());
     if incidents.is_empty() {
-        return without_incident(testimony, &clocks, &index, without);
+        let strict = without_incident(testimony, &clocks, &index, without);
+        return loosely(testimony, question, without).unwrap_or(strict);
     }
     let at = chosen.unwrap_or(0);
     let mut ids = ids;
@@ -62,6 +63,18 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
         })
         .collect();
     report
+}
+
+/// The same with the loose words of lines that no reader knows, where these tell of a failure.
+fn loosely(testimony: &Testimony, question: &Question, without: Option<&str>) -> Option<Report> {
+    if testimony.ledger.loose.is_empty() {
+        return None;
+    }
+    let mut loosened = testimony.clone();
+    loosened.ledger.loosen();
+    let clocks = Clocks::of(&loosened);
+    let failed = incidents(&loosened, &clocks).iter().any(|it| !it.was_absorbed());
+    failed.then(|| report(&loosened, question, without))
 }
 
 /// The incident that is to be explained for this one: the first failures that it comes from, else
@@ -527,7 +540,7 @@ fn summary(id: &str, incident: &Incident, dossier: &Dossier) -> IncidentSummary 
 /// How far down the way to the root the sources reach.
 fn sufficiency(dossier: &Dossier, first: Option<&Weighed>) -> Sufficiency {
     let incident = dossier.incident;
-    if incident.sign.kind() == Kind::Answer {
+    if incident.sign.kind() == Kind::Answer || dossier.testimony.ledger.loosened {
         return Sufficiency::Low;
     }
     let behind = dossier.testimony.sources.iter().any(|it| {

@@ -46,6 +46,8 @@ const STANDS_ALONE: f32 = 1.5;
 const FLOOR: f32 = -9.0;
 /// Never sure.
 const CEILING: f32 = 0.99;
+/// Where all rests on loose words of lines that no reader knows.
+const LOOSE_CEILING: f32 = 0.85;
 /// What a route in common adds: a route is the caller's word, but that it is the same is not.
 const SAME_ROUTE: f32 = 1.0;
 /// What it adds that both happened in the same two seconds, where failures are few.
@@ -78,8 +80,9 @@ pub(crate) fn weigh(dossier: &Dossier) -> Vec<Weighed> {
         })
         .collect();
     let sum: f32 = LEAK + weighed.iter().map(|(_, odds)| odds).sum::<f32>();
+    let ceiling = if dossier.testimony.ledger.loosened { LOOSE_CEILING } else { CEILING };
     for (it, odds) in &mut weighed {
-        it.confidence = (*odds / sum).min(CEILING);
+        it.confidence = (*odds / sum).min(ceiling);
     }
     weighed.sort_by(|(a, _), (b, _)| b.confidence.total_cmp(&a.confidence));
     weighed.into_iter().map(|(it, _)| it).collect()
