@@ -41,7 +41,10 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
     let failing = incidents.iter().any(|it| !it.was_absorbed());
     if incidents.is_empty() {
         let strict = without_incident(testimony, &clocks, &index, without);
-        return loosely(testimony, question, without).unwrap_or(strict);
+        // What settings say by themselves is more than loose words.
+        let told = matches!(strict.verdict, Verdict::Named | Verdict::Either);
+        let loose = if told { None } else { loosely(testimony, question, without) };
+        return loose.unwrap_or(strict);
     }
     let at = chosen.unwrap_or(0);
     let mut ids = ids;
@@ -67,7 +70,7 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
 
 /// The same with the loose words of lines that no reader knows, where these tell of a failure.
 fn loosely(testimony: &Testimony, question: &Question, without: Option<&str>) -> Option<Report> {
-    if testimony.ledger.loose.is_empty() {
+    if !testimony.ledger.may_loosen() {
         return None;
     }
     let mut loosened = testimony.clone();

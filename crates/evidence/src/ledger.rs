@@ -225,8 +225,35 @@ impl Ledger {
         put(&mut self.loose, MAX_LOOSE, event, context);
     }
 
+    /// Whether something is said loosely: words in lines that nobody knows, or calls of an app that
+    /// failed where no request is seen to go well.
+    #[must_use]
+    pub fn may_loosen(&self) -> bool {
+        let well = self.minutes.values().any(|it| it.failed < it.all);
+        !self.loose.is_empty() || !well && self.groups.iter().any(|it| call(it).is_some())
+    }
+
     /// Takes the loose words for observations like all others, where there is nothing better.
     pub fn loosen(&mut self) {
+        let well = self.minutes.values().any(|it| it.failed < it.all);
+        let calls: Vec<(Key, Sign)> = self
+            .groups
+            .iter()
+            .filter(|_| !well)
+            .filter_map(|it| Some((it.0.clone(), call(it)?)))
+            .collect();
+        for (key, sign) in calls {
+            if let Some(group) = self.groups.get(&key).cloned() {
+                let key = Key { sign, detail: None, ..key };
+                let group = Group { trust: Trust::E, ..group };
+                match self.loose.get_mut(&key) {
+                    Some(into) => into.absorb(group),
+                    None => {
+                        self.loose.insert(key, group);
+                    }
+                }
+            }
+        }
         let mut loose: Vec<(Key, Group)> = std::mem::take(&mut self.loose).into_iter().collect();
         loose.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         for (key, group) in loose {
@@ -358,6 +385,19 @@ impl Ledger {
             None => self.unexpected.push((product, place, count)),
         }
     }
+}
+
+/// What an app says of its call to another service, as a fault on the wire.
+fn call((key, group): (&Key, &Group)) -> Option<Sign> {
+    if !matches!(key.sign, Sign::ExternalFailed | Sign::ExternalTimedOut) {
+        return None;
+    }
+    let sample = group.sample();
+    let words = crate::readers::loose::sign_of(&sample.quote);
+    let told = || crate::readers::loose::sign_of(sample.detail.as_deref()?);
+    let wire = |it: &Sign| it.kind() == Kind::Wire;
+    let slow = (key.sign == Sign::ExternalTimedOut).then_some(Sign::HeadTimedOut);
+    words.or_else(told).filter(wire).or(slow)
 }
 
 /// Adds the groups of another part, with their places moved; how many events were not kept.

@@ -381,6 +381,24 @@ const DETAILS: &[Phrase] = &[
     phrase("ext_authz_denied", Sign::AuthDenied, Trust::C),
     phrase("jwt_authn_access_denied", Sign::AuthDenied, Trust::C),
     phrase("request_payload_too_large", Sign::ClientBodyTooLarge, Trust::C),
+    phrase("upgrade_failed", Sign::UpgradeRefused, Trust::C),
+    phrase("max_duration_timeout", Sign::Deadline, Trust::C),
+    phrase("duration_timeout", Sign::Deadline, Trust::C),
+    phrase("request_overall_timeout", Sign::ClientSlow, Trust::C),
+    phrase("request_header_timeout", Sign::ClientSlow, Trust::C),
+    phrase("route_configuration_not_found", Sign::RouteUnknown, Trust::C),
+    phrase("filter_chain_not_found", Sign::RouteUnknown, Trust::C),
+    phrase("reached_concurrency_limit", Sign::ConnectionLimit, Trust::C),
+    phrase("ext_authz_error", Sign::ExternalFailed, Trust::C),
+    phrase("csrf_origin_mismatch", Sign::AuthDenied, Trust::C),
+    phrase("request_headers_failed_strict_check", Sign::RequestUnreadable, Trust::C),
+    phrase("absolute_path_rejected", Sign::RequestUnreadable, Trust::C),
+    phrase("missing_host_header", Sign::RequestUnreadable, Trust::C),
+    phrase("missing_path_rejected", Sign::RequestUnreadable, Trust::C),
+    phrase("path_normalization_failed", Sign::RequestUnreadable, Trust::C),
+    phrase("low_version", Sign::RequestUnreadable, Trust::C),
+    phrase("http2.violation.of.messaging.rule", Sign::ProtocolError, Trust::C),
+    phrase("http2.unknown.nghttp2.error", Sign::ProtocolError, Trust::C),
     phrase("response_payload_too_large", Sign::MemoryOut, Trust::C),
 ];
 
@@ -658,7 +676,7 @@ fn step(message: &str) -> Option<Step<'_>> {
     const REPLY: &str = "Sending local reply with details ";
     if let Some(details) = message.strip_prefix(REPLY) {
         let details = details.split(' ').next()?;
-        let (sign, words) = sign_of_details(details)?;
+        let (sign, words) = sign_of_details(details).or_else(|| overload(details))?;
         return said(sign, REPLY.len() + words.end);
     }
     // What the upstream sent; `dispatch error: ` is of what the client sent.
@@ -666,6 +684,12 @@ fn step(message: &str) -> Option<Step<'_>> {
     let inset = sent.iter().find_map(|it| message.strip_prefix(it).map(|_| it.len()))?;
     let (sign, words) = sign_of_codec(&message[inset..])?;
     said(sign, inset + words.end)
+}
+
+/// The overload manager, whose word is part of others.
+fn overload(details: &str) -> Option<(Sign, Range<usize>)> {
+    let word = details.split([' ', '\t', ',']).next()?;
+    matches!(word, "overload" | "overload_manager").then_some((Sign::MemoryOut, 0..word.len()))
 }
 
 /// What the codec of HTTP/1 or of HTTP/2 did not take, in the words of http1/codec_impl.cc, of its

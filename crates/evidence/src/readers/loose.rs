@@ -244,6 +244,13 @@ pub(crate) fn said<'a>(line: &'a Line<'_>) -> Option<Event<'a>> {
     Some(found.at(crate::scan::leading_time(text).or(Lead::of(text).at)))
 }
 
+/// What the most telling of these words say, whoever they are of.
+pub(crate) fn sign_of(text: &str) -> Option<Sign> {
+    let text = crate::scan::clip(text, 1000);
+    let rank = WORDS.find_iter(text).map(|it| it.pattern().as_usize()).min()?;
+    CUT.iter().chain(WHOLE).nth(rank).map(|it| it.1)
+}
+
 /// The most telling words of a message that are its own.
 fn of_message(message: &str, line: &str, logged: bool) -> Option<(Sign, Range<usize>)> {
     const TRIES: usize = 16;
@@ -663,7 +670,7 @@ mod tests {
                 "UpgradeRefused | upgrade_failed",
             ),
             (
-                "2026-11-20 15:16:30 ERROR relay: lookup says no such host here",
+                "2026-11-20 15:16:30 ERROR relay: the resolver says no such host here",
                 "NameNotFound | no such host",
             ),
         ] {
