@@ -720,6 +720,7 @@ fn limited(testimony: &Testimony) -> Option<(&'static str, u64, Option<String>)>
 
 #[cfg(test)]
 mod tests {
+    use crate::report::{Sufficiency, Verdict};
     use crate::testing::explained;
 
     #[test]
@@ -728,5 +729,32 @@ mod tests {
                     /etc/nginx/conf.d/default.conf:4";
         let report = explained(&[("error.log", line)]);
         assert_eq!(report.candidates.is_empty(), report.cause == "unknown");
+    }
+
+    const LOOSE: &str = "2026-11-20 15:16:30 ERROR relay: to app:8080 it says that x509 ends with PKIX path building failed there\n";
+
+    #[test]
+    fn loose_words_rank_what_nothing_else_tells_and_never_make_sure() {
+        let report = explained(&[("relay.log", LOOSE)]);
+        assert_eq!(report.candidates[0].cause, "tls_unknown_ca");
+        assert!(report.confidence <= 0.85);
+        assert_eq!(report.sufficiency, Sufficiency::Low);
+        assert!(!report.next.is_empty());
+        for words in ["broken pipe", "ECONNRESET", "OutOfMemoryError", "SERVFAIL", "queue is full"]
+        {
+            let line = format!("2026-11-20 15:16:30 ERROR relay sees that {words} comes up\n");
+            let report = explained(&[("relay.log", &line)]);
+            assert_ne!(report.verdict, Verdict::NoFailure, "{line}");
+            assert!(report.confidence <= 0.85, "{line}");
+        }
+    }
+
+    #[test]
+    fn loose_words_are_nothing_beside_what_a_reader_knows() {
+        let known = crate::testing::nginx_to("192.0.2.7:80", crate::testing::REFUSED);
+        let alone = explained(&[("error.log", &known)]);
+        let both = explained(&[("error.log", &known), ("relay.log", LOOSE)]);
+        assert_eq!(both.cause, alone.cause);
+        assert!(both.candidates.iter().all(|it| !it.cause.starts_with("tls_")));
     }
 }

@@ -397,7 +397,8 @@ fn call((key, group): (&Key, &Group)) -> Option<Sign> {
     let told = || crate::readers::loose::sign_of(sample.detail.as_deref()?);
     let wire = |it: &Sign| it.kind() == Kind::Wire;
     let slow = (key.sign == Sign::ExternalTimedOut).then_some(Sign::HeadTimedOut);
-    words.or_else(told).filter(wire).or(slow)
+    let reached = sample.quote.contains("onnect").then_some(Sign::ConnectFailed);
+    words.or_else(told).filter(wire).or(slow).or(reached)
 }
 
 /// Adds the groups of another part, with their places moved; how many events were not kept.

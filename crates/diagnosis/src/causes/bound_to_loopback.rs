@@ -217,6 +217,20 @@ mod tests {
     }
 
     #[test]
+    fn a_published_port_does_not_lead_to_the_loopback_of_the_container() {
+        let run = |address: &str, more: &str| {
+            format!(
+                "docker run -p 4180:4180 {more}example/oauth2-proxy --upstream=http://127.0.0.1:8181 --http-address={address}\n"
+            )
+        };
+        let cause = |text: &str| crate::testing::explained(&[("run.sh", text)]).cause;
+        assert_eq!(cause(&run("127.0.0.1:4180", "")), "bound_to_loopback");
+        assert_ne!(cause(&run("0.0.0.0:4180", "")), "bound_to_loopback");
+        assert_ne!(cause(&run("127.0.0.1:4181", "")), "bound_to_loopback");
+        assert_ne!(cause(&run("127.0.0.1:4180", "--network host ")), "bound_to_loopback");
+    }
+
+    #[test]
     fn an_app_on_loopback_does_not_refuse_loopback() {
         check_not("connect: refused | to=127.0.0.1:8000", "bound_to_loopback");
     }

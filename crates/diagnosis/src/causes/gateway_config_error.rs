@@ -237,6 +237,26 @@ mod tests {
     }
 
     #[test]
+    fn a_subset_that_no_rule_defines_is_no_cluster() {
+        let route = "kind: VirtualService\nmetadata: {name: web}\nspec:\n  hosts: [web]\n  http:\n  - route:\n    - destination: {host: web, subset: v2}\n";
+        let rule = |name: &str| {
+            format!(
+                "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: web}}\nspec:\n  host: web.shop.svc.cluster.local\n  subsets:\n  - name: {name}\n    labels: {{version: x}}\n"
+            )
+        };
+        let first = |files: &[(&str, &str)]| {
+            let report = crate::testing::explained(files);
+            report.candidates.first().map(|it| it.cause.clone())
+        };
+        let answer = ("curl.txt", "503 Service Unavailable\n");
+        let route = format!("apiVersion: networking.istio.io/v1\n{route}");
+        let wanted = Some("gateway_config_error".to_owned());
+        assert_eq!(first(&[("vs.yaml", &route), answer]), wanted);
+        assert_eq!(first(&[("vs.yaml", &route), ("dr.yaml", &rule("v1")), answer]), wanted);
+        assert_ne!(first(&[("vs.yaml", &route), ("dr.yaml", &rule("v2")), answer]), wanted);
+    }
+
+    #[test]
     fn a_request_without_a_route_never_came_so_far() {
         check_not("refused: no_route", "gateway_config_error");
     }

@@ -963,6 +963,34 @@ mod tests {
     }
 
     #[test]
+    fn each_of_its_own_replies_says_why() {
+        for (details, want) in [
+            ("upgrade_failed", "UpgradeRefused"),
+            ("no_healthy_upstream", "NoLiveUpstream"),
+            ("max_duration_timeout", "Deadline"),
+            ("request_overall_timeout", "ClientSlow"),
+            ("route_configuration_not_found", "RouteUnknown"),
+            ("filter_chain_not_found", "RouteUnknown"),
+            ("reached_concurrency_limit", "ConnectionLimit"),
+            ("overload", "MemoryOut"),
+            ("missing_host_header", "RequestUnreadable"),
+            ("low_version", "RequestUnreadable"),
+            ("http2.violation.of.messaging.rule", "ProtocolError"),
+            ("upstream_response_timeout", "HeadTimedOut"),
+        ] {
+            check(
+                &format!(
+                    "2026-11-20T15:16:30.123456Z\tdebug\tenvoy http external/envoy/source/common/http/filter_manager.cc:1077\t[Tags: \"ConnectionId\":\"3\",\"StreamId\":\"4\"] Sending local reply with details {details}\tthread=32"
+                ),
+                &format!("Envoy: {want} | Sending local reply with details {details}"),
+            );
+        }
+        check_nothing(
+            "2026-11-20T15:16:30.123456Z\tdebug\tenvoy http x.cc:1\t'user-agent', 'Sending local reply with details upgrade_failed'",
+        );
+    }
+
+    #[test]
     fn its_log_of_a_request_is_read() {
         for (line, want) in [
             (

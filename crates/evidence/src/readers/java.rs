@@ -564,6 +564,11 @@ mod tests {
                 &format!("Spring Boot: {want} detail={first} | {first}"),
             );
         }
+        let first = "java.lang.IllegalArgumentException: invalid version format: HELLO";
+        check(
+            &format!("{first}\n{checkpoint}"),
+            &format!("Spring Boot: NotHttp detail={first} | {first}"),
+        );
         // Without a gateway in the trace, a dependency of the app was meant.
         check(
             "java.net.UnknownHostException: shop.internal\n\tat com.example.Shop.pay(Shop.java:42)\n",

@@ -758,6 +758,14 @@ mod tests {
                 "Node: ConnectRefused upstream=127.0.0.1:5000 detail=ECONNREFUSED | http proxy error",
             ),
             (
+                "3:16:30 PM [vite] Internal server error: connect ECONNREFUSED ::1:3080\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1495:16)",
+                "Node: ConnectRefused upstream=[::1]:3080 detail=ECONNREFUSED | connect ECONNREFUSED",
+            ),
+            (
+                "3:16:30 PM [vite] Internal server error: getaddrinfo ENOTFOUND app",
+                "Node: NameNotFound detail=ENOTFOUND | getaddrinfo ENOTFOUND",
+            ),
+            (
                 "Failed to proxy http://localhost:5000/api Error: socket hang up",
                 "Node: Closed upstream=http://localhost:5000/api detail=socket hang up | Failed to proxy",
             ),
@@ -768,6 +776,7 @@ mod tests {
             "Request failed to proxy: ECONNREFUSED",
             "Node: ConnectRefused detail=ECONNREFUSED | Request failed to proxy",
         );
+        check_nothing("3:16:30 PM [vite] Internal server error: Transform failed with 1 error");
         check_nothing("the caller sent Could not proxy request /x to http://a (ECONNREFUSED)");
         check(
             "[HPM] Error occurred while proxying request a/ECONNREFUSED to http://b:80/ [ECONNRESET]",
