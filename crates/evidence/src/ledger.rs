@@ -397,8 +397,9 @@ fn call((key, group): (&Key, &Group)) -> Option<Sign> {
     let told = || crate::readers::loose::sign_of(sample.detail.as_deref()?);
     let wire = |it: &Sign| it.kind() == Kind::Wire;
     let slow = (key.sign == Sign::ExternalTimedOut).then_some(Sign::HeadTimedOut);
-    let reached = sample.quote.contains("onnect").then_some(Sign::ConnectFailed);
-    words.or_else(told).filter(wire).or(slow).or(reached)
+    let reached =
+        if sample.quote.contains("onnect") { Sign::ConnectFailed } else { Sign::Disconnected };
+    words.or_else(told).filter(wire).or(slow).or(Some(reached))
 }
 
 /// Adds the groups of another part, with their places moved; how many events were not kept.

@@ -215,7 +215,7 @@ impl<'t> Server<'_, 't, '_> {
             match flag {
                 "--host" if self.takes_host() => host = Some((value, quote)),
                 "--http-address" if self.product == Product::Waitress => {
-                    host = Some((value, quote))
+                    host = Some((value, quote));
                 }
                 "-h" if self.product == Product::Flask => host = Some((value, quote)),
                 "-b" | "--bind" if matches!(self.product, Product::Daphne | Product::Python) => {

@@ -666,11 +666,16 @@ fn step(message: &str) -> Option<Step<'_>> {
     for (words, sign) in [
         ("no healthy host for", Sign::NoLiveUpstream),
         ("no healthy upstream host", Sign::NoLiveUpstream),
+        ("connect timeout", Sign::ConnectTimedOut),
+        ("upstream timeout", Sign::HeadTimedOut),
+        ("upstream per try timeout", Sign::HeadTimedOut),
+        ("upstream per try idle timeout", Sign::HeadTimedOut),
+        ("disconnect. resetting ", Sign::Closed),
         ("no route match for URL", Sign::RouteUnknown),
         ("no cluster match for URL", Sign::RouteUnknown),
     ] {
         if message.starts_with(words) {
-            return said(sign, words.len());
+            return said(sign, words.trim_end().len());
         }
     }
     const REPLY: &str = "Sending local reply with details ";
@@ -985,6 +990,14 @@ mod tests {
                 &format!("Envoy: {want} | Sending local reply with details {details}"),
             );
         }
+        check(
+            "[2026-11-20 15:16:30.123][17][debug][pool] [source/common/conn_pool/conn_pool_base.cc:793] [C12] connect timeout",
+            "Envoy: ConnectTimedOut | connect timeout",
+        );
+        check(
+            "[2026-11-20 15:16:30.123][17][debug][client] [source/common/http/codec_client.cc:142] [C12] disconnect. resetting 1 pending requests",
+            "Envoy: Closed | disconnect. resetting",
+        );
         check_nothing(
             "2026-11-20T15:16:30.123456Z\tdebug\tenvoy http x.cc:1\t'user-agent', 'Sending local reply with details upgrade_failed'",
         );

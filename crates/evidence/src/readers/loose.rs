@@ -15,7 +15,7 @@ use crate::product::Product;
 use crate::reader::span_of;
 use crate::sign::Sign;
 use crate::trust::Trust;
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -108,6 +108,8 @@ const CUT: &[(&str, Sign)] = &[
     ("onnection pool is exhausted", Sign::DbPoolExhausted),
     ("imeout waiting for connection from pool", Sign::QueueTimedOut),
     ("ending acquire queue has reached its maximum", Sign::ConnectionLimit),
+    ("ailed to connect to all addresses", Sign::ConnectFailed),
+    ("onnection with the server could not be established", Sign::ConnectFailed),
     ("o healthy upstream", Sign::NoLiveUpstream),
     ("o live upstream", Sign::NoLiveUpstream),
     ("o available server", Sign::NoLiveUpstream),
@@ -206,11 +208,17 @@ const WHOLE: &[(&str, Sign)] = &[
     ("PoolAcquirePendingLimitException", Sign::ConnectionLimit),
     ("CallNotPermittedException", Sign::CircuitOpen),
     ("BrokenCircuitException", Sign::CircuitOpen),
+    ("ConnectionPoolTooBusyException", Sign::ConnectionLimit),
+    ("UNAVAILABLE: io exception", Sign::ConnectFailed),
+    ("ms exceeded", Sign::HeadTimedOut),
     ("upgrade_failed", Sign::UpgradeRefused),
     ("502 Bad Gateway", Sign::CallerSawError),
     ("503 Service Unavailable", Sign::CallerSawError),
     ("503 Service Temporarily Unavailable", Sign::CallerSawError),
     ("504 Gateway Time", Sign::CallerSawError),
+    ("status code 502", Sign::CallerSawError),
+    ("status code 503", Sign::CallerSawError),
+    ("status code 504", Sign::CallerSawError),
 ];
 
 /// What one search finds lines by.
@@ -220,6 +228,7 @@ pub(crate) fn hooks() -> impl Iterator<Item = &'static str> {
 
 static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::DFA))
         .match_kind(MatchKind::LeftmostLongest)
         .build(hooks())
         .expect("words are short texts")
@@ -237,7 +246,9 @@ pub(crate) fn said<'a>(line: &'a Line<'_>) -> Option<Event<'a>> {
         let upstream = dialled(message, &span);
         let of = upstream.and_then(address::port).and_then(dependency);
         let sign = of.filter(|_| is_of_address(sign)).unwrap_or(sign);
-        let number = message[span.clone()].get(..3).and_then(|it| it.parse().ok());
+        let words = &message[span.clone()];
+        let status = |it: &str| it.parse().ok().filter(|it| (500..600).contains(it));
+        let number = words.split(' ').find_map(status);
         let event = Event::new(Product::Unknown, sign, Trust::E, span_of(text, &message[span]));
         Some(event.upstream(upstream).number(number))
     })?;
@@ -266,11 +277,12 @@ fn of_message(message: &str, line: &str, logged: bool) -> Option<(Sign, Range<us
         let span = start..it.end();
         let (before, after) = (&message[..start], &message[it.end()..]);
         let apart = !before.ends_with(|it: char| it.is_ascii_alphanumeric() || it == '_')
-            || !cut && before.ends_with('.');
+            || !cut && before.ends_with('.')
+            || message[span.clone()].starts_with("ms ");
         let whole = !after.starts_with(|it: char| it.is_ascii_lowercase())
             || message[span.clone()].ends_with("Time");
         let own = apart && whole && is_outside(before) && !is_denied(before, after);
-        let told = own && (logged || is_told(before, after, line));
+        let told = own && (logged || is_told(before, &message[span.clone()], after, line));
         let behind = !of_either_side(sign) || !is_of_client(line);
         (told && behind).then_some((rank, sign, span))
     });
@@ -368,10 +380,13 @@ fn is_outside(before: &str) -> bool {
     if before.contains(['<', '?']) || before.contains('{') && !before.contains("rror") {
         return false;
     }
+    /// What gRPC quotes is its own error.
+    const OWN: [&str; 3] = ["desc = ", "details = ", "debug_error_string = "];
     let mut quotes = 0;
     let mut escaped = false;
-    for it in before.bytes() {
-        quotes += usize::from(it == b'"' && !escaped);
+    for (at, it) in before.bytes().enumerate() {
+        let own = || OWN.iter().any(|it| before[..at].ends_with(it));
+        quotes += usize::from(it == b'"' && !escaped && !own());
         escaped = it == b'\\' && !escaped;
     }
     quotes % 2 == 0
@@ -437,7 +452,7 @@ fn is_denied(before: &str, after: &str) -> bool {
 
 /// Whether a line without a time or a level speaks of a failure all the same: as the end of what was
 /// done, behind the word error, and not as prose, code or help.
-fn is_told(before: &str, after: &str, line: &str) -> bool {
+fn is_told(before: &str, words: &str, after: &str, line: &str) -> bool {
     const FAILED: [&str; 18] = [
         "rror",
         "ailed",
@@ -460,7 +475,8 @@ fn is_told(before: &str, after: &str, line: &str) -> bool {
     ];
     let starts = before.trim().is_empty() && after.trim_end_matches(['.', '!']).is_empty();
     let marked = before.ends_with(": ") || before.ends_with('(') || before.ends_with("] ");
-    let failed = FAILED.iter().any(|it| before.contains(it) || after.contains(it));
+    let failed = FAILED.iter().any(|it| before.contains(it) || after.contains(it))
+        || words.ends_with("Exception");
     (starts || marked && failed || failed && before.len() + after.len() < 160) && !is_prose(line)
 }
 
@@ -664,6 +680,23 @@ mod tests {
             (
                 "2026-11-20 15:16:30 ERROR relay sees that the connection to store:5432 fails ECONNREFUSED here",
                 "DbRefused upstream=store:5432 | ECONNREFUSED",
+            ),
+            (
+                "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 192.0.2.7:50051: connect: connection refused\"",
+                "ConnectRefused upstream=192.0.2.7:50051 | connection refused",
+            ),
+            (
+                "io.vertx.core.http.ConnectionPoolTooBusyException: Connection pool reached max wait queue size of 20",
+                "ConnectionLimit | ConnectionPoolTooBusyException",
+            ),
+            ("AxiosError: timeout of 5000ms exceeded", "HeadTimedOut | ms exceeded"),
+            (
+                "io.grpc.StatusRuntimeException: UNAVAILABLE: io exception",
+                "ConnectFailed | UNAVAILABLE: io exception",
+            ),
+            (
+                "2026-11-20 15:16:30 ERROR relay got Service Unavailable, status code 503 from it",
+                "CallerSawError | status code 503",
             ),
             (
                 "2026-11-20 15:16:30 ERROR relay: upgrade ended with upgrade_failed for it",
