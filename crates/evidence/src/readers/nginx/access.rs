@@ -145,13 +145,15 @@ impl<'a> Access<'a> {
     /// address of a network of one's own, a proxy sent it; from elsewhere it may be a scanner.
     fn preface<'e>(&'e self, text: &'e str, status: u16) -> Option<Event<'e>> {
         const PREFACE: &str = "\"PRI * HTTP/2.0\"";
+        if !matches!(status, 400 | 405 | 505) || !self.client.is_some_and(is_private) {
+            return None;
+        }
         let at = text.find(PREFACE)?;
-        let refused = matches!(status, 400 | 405 | 505) && self.client.is_some_and(is_private);
         // The first quote of the line, so that no caller wrote it.
         let first = !text[..at].contains('"');
         let span = at + 1..at + PREFACE.len() - 1;
         let event = Event::new(self.product, Sign::Http2ToHttp1, Trust::C, span).at(self.at);
-        (refused && first).then(|| event.client(self.client))
+        first.then(|| event.client(self.client))
     }
 
     fn sign(&self, status: u16) -> Option<(Sign, Attempt<'a>)> {
