@@ -49,6 +49,8 @@ const CEILING: f32 = 0.99;
 /// The most for an accident that may have been without harm, where nothing else was seen: that
 /// requests failed for it is not said.
 const UNSETTLED: f32 = 0.88;
+/// Where all rests on loose words of lines that no reader knows.
+const LOOSE_CEILING: f32 = 0.85;
 /// What a route in common adds: a route is the caller's word, but that it is the same is not.
 const SAME_ROUTE: f32 = 1.0;
 /// What it adds that both happened in the same two seconds, where failures are few.
@@ -81,8 +83,9 @@ pub(crate) fn weigh(dossier: &Dossier) -> Vec<Weighed> {
         })
         .collect();
     let sum: f32 = LEAK + weighed.iter().map(|(_, odds)| odds).sum::<f32>();
+    let ceiling = if dossier.testimony.ledger.loosened { LOOSE_CEILING } else { CEILING };
     for (it, odds) in &mut weighed {
-        let ceiling = if it.settled(dossier) { CEILING } else { UNSETTLED };
+        let ceiling = if it.settled(dossier) { ceiling } else { ceiling.min(UNSETTLED) };
         it.confidence = (*odds / sum).min(ceiling);
     }
     weighed.sort_by(|(a, _), (b, _)| b.confidence.total_cmp(&a.confidence));

@@ -35,6 +35,7 @@ mod kernel;
 mod kubernetes;
 mod linkerd;
 mod logfmt;
+pub(crate) mod loose;
 mod nghttpx;
 mod nginx;
 mod node;
