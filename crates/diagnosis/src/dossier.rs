@@ -396,7 +396,17 @@ impl<'a> Dossier<'a> {
                 && !self.listen_apart(up, stopped.key)
                 && group.all_runs().any(|it| self.follows(up, it, &stopped))
         });
-        (!came_up).then(|| stopped.cite())
+        (!came_up && !self.only_then(&stopped)).then(|| stopped.cite())
+    }
+
+    /// Requests failed for a few seconds after a process of a cluster was told to end, and no longer
+    /// that we know of: what came in its place may be elsewhere.
+    fn only_then(&self, stopped: &Seen) -> bool {
+        const SECONDS: i64 = 30 * SECOND;
+        let timed = stopped.run.opening.at.is_some();
+        let told = stopped.run.last + self.clocks.shift(stopped.key.source);
+        let in_cluster = stopped.key.product == Product::Kubernetes;
+        in_cluster && timed && self.incident.last.is_some_and(|last| last - told <= SECONDS)
     }
 
     /// Two processes that listen on different addresses: one is not there in place of the other.
@@ -631,7 +641,11 @@ impl<'a> Dossier<'a> {
         if let Some((source, it)) = by_setting {
             return Some(Cite::setting(*source, it));
         }
-        self.incident.service.is_some().then(|| self.incident.cites.first().cloned()).flatten()
+        if self.incident.service.is_some() {
+            return self.incident.cites.first().cloned();
+        }
+        let told = self.seen(Sign::InContainer, When::Any);
+        told.iter().find(|it| it.key.product.stack() == stack).map(Seen::cite)
     }
 }
 

@@ -40,7 +40,11 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
     let chosen = question.incident.as_ref().and_then(|id| ids.iter().position(|it| it == id));
     let failing = incidents.iter().any(|it| !it.was_absorbed());
     if incidents.is_empty() {
-        return without_incident(testimony, &clocks, &index, without);
+        let strict = without_incident(testimony, &clocks, &index, without);
+        // What settings say by themselves is more than loose words.
+        let told = matches!(strict.verdict, Verdict::Named | Verdict::Either);
+        let loose = if told { None } else { loosely(testimony, question, without) };
+        return loose.unwrap_or(strict);
     }
     let at = chosen.unwrap_or(0);
     let mut ids = ids;
@@ -62,6 +66,18 @@ pub(crate) fn report(testimony: &Testimony, question: &Question, without: Option
         })
         .collect();
     report
+}
+
+/// The same with the loose words of lines that no reader knows, where these tell of a failure.
+fn loosely(testimony: &Testimony, question: &Question, without: Option<&str>) -> Option<Report> {
+    if !testimony.ledger.may_loosen() {
+        return None;
+    }
+    let mut loosened = testimony.clone();
+    loosened.ledger.loosen();
+    let clocks = Clocks::of(&loosened);
+    let failed = incidents(&loosened, &clocks).iter().any(|it| !it.was_absorbed());
+    failed.then(|| report(&loosened, question, without))
 }
 
 /// The incident that is to be explained for this one: the first failures that it comes from, else
@@ -527,7 +543,7 @@ fn summary(id: &str, incident: &Incident, dossier: &Dossier) -> IncidentSummary 
 /// How far down the way to the root the sources reach.
 fn sufficiency(dossier: &Dossier, first: Option<&Weighed>) -> Sufficiency {
     let incident = dossier.incident;
-    if incident.sign.kind() == Kind::Answer {
+    if incident.sign.kind() == Kind::Answer || dossier.testimony.ledger.loosened {
         return Sufficiency::Low;
     }
     let behind = dossier.testimony.sources.iter().any(|it| {
@@ -704,6 +720,7 @@ fn limited(testimony: &Testimony) -> Option<(&'static str, u64, Option<String>)>
 
 #[cfg(test)]
 mod tests {
+    use crate::report::{Sufficiency, Verdict};
     use crate::testing::explained;
 
     #[test]
@@ -712,5 +729,32 @@ mod tests {
                     /etc/nginx/conf.d/default.conf:4";
         let report = explained(&[("error.log", line)]);
         assert_eq!(report.candidates.is_empty(), report.cause == "unknown");
+    }
+
+    const LOOSE: &str = "2026-11-20 15:16:30 ERROR relay: to app:8080 it says that x509 ends with PKIX path building failed there\n";
+
+    #[test]
+    fn loose_words_rank_what_nothing_else_tells_and_never_make_sure() {
+        let report = explained(&[("relay.log", LOOSE)]);
+        assert_eq!(report.candidates[0].cause, "tls_unknown_ca");
+        assert!(report.confidence <= 0.85);
+        assert_eq!(report.sufficiency, Sufficiency::Low);
+        assert!(!report.next.is_empty());
+        for words in ["broken pipe", "ECONNRESET", "OutOfMemoryError", "SERVFAIL", "queue is full"]
+        {
+            let line = format!("2026-11-20 15:16:30 ERROR relay sees that {words} comes up\n");
+            let report = explained(&[("relay.log", &line)]);
+            assert_ne!(report.verdict, Verdict::NoFailure, "{line}");
+            assert!(report.confidence <= 0.85, "{line}");
+        }
+    }
+
+    #[test]
+    fn loose_words_are_nothing_beside_what_a_reader_knows() {
+        let known = crate::testing::nginx_to("192.0.2.7:80", crate::testing::REFUSED);
+        let alone = explained(&[("error.log", &known)]);
+        let both = explained(&[("error.log", &known), ("relay.log", LOOSE)]);
+        assert_eq!(both.cause, alone.cause);
+        assert!(both.candidates.iter().all(|it| !it.cause.starts_with("tls_")));
     }
 }

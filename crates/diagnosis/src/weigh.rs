@@ -46,6 +46,11 @@ const STANDS_ALONE: f32 = 1.5;
 const FLOOR: f32 = -9.0;
 /// Never sure.
 const CEILING: f32 = 0.99;
+/// The most for an accident that may have been without harm, where nothing else was seen: that
+/// requests failed for it is not said.
+const UNSETTLED: f32 = 0.88;
+/// Where all rests on loose words of lines that no reader knows.
+const LOOSE_CEILING: f32 = 0.85;
 /// What a route in common adds: a route is the caller's word, but that it is the same is not.
 const SAME_ROUTE: f32 = 1.0;
 /// What it adds that both happened in the same two seconds, where failures are few.
@@ -78,8 +83,10 @@ pub(crate) fn weigh(dossier: &Dossier) -> Vec<Weighed> {
         })
         .collect();
     let sum: f32 = LEAK + weighed.iter().map(|(_, odds)| odds).sum::<f32>();
+    let ceiling = if dossier.testimony.ledger.loosened { LOOSE_CEILING } else { CEILING };
     for (it, odds) in &mut weighed {
-        it.confidence = (*odds / sum).min(CEILING);
+        let ceiling = if it.settled(dossier) { ceiling } else { ceiling.min(UNSETTLED) };
+        it.confidence = (*odds / sum).min(ceiling);
     }
     weighed.sort_by(|(a, _), (b, _)| b.confidence.total_cmp(&a.confidence));
     weighed.into_iter().map(|(it, _)| it).collect()
@@ -178,6 +185,60 @@ fn says_little(sign: evidence::Sign) -> bool {
     )
 }
 
+/// Accidents whose line states a limit that was reached or a defect: who meets them cannot serve.
+/// The others happen to healthy services too, or have several reasons.
+fn settles(sign: evidence::Sign) -> bool {
+    use evidence::Sign::*;
+    matches!(
+        sign,
+        ProcessInactive
+            | BootFailed
+            | PortInUse
+            | WorkerSegfault
+            | WorkerTimedOut
+            | OomKilledCgroup
+            | OomKilledGlobal
+            | OomKilled
+            | HeapExhausted
+            | ReloadCut
+            | ConfigRefused
+            | ProxyWorkerCrashed
+            | PoolExhausted
+            | AppConcurrencyLimit
+            | RequestTooBigForUpstream
+            | SelinuxDenied
+            | ApparmorDenied
+            | ConntrackFull
+            | NeighbourLost
+            | PolicyDenied
+            | HealthWrongProtocol
+            | DbRefused
+            | DbNameUnknown
+            | DbAuthFailed
+            | DbPoolExhausted
+            | DbTooManyClients
+            | DbFailover
+            | CacheDown
+            | BrokerDown
+            | AppDiskFull
+            | AppFdExhausted
+            | ReadOnlyFs
+            | ConfigMissing
+            | MigrationMissing
+            | QuotaDenied
+            | NoResponseFromApp
+            | PodEvicted
+            | PodUnschedulable
+            | ImagePullFailed
+            | NodeLost
+            | VolumeFailed
+            | TargetPortMissing
+            | SidecarNotReady
+            | LbDeregistered
+            | DiscoveryStale
+    )
+}
+
 /// How far effects of effects are followed.
 const DEPTH: usize = 4;
 
@@ -209,6 +270,17 @@ impl Weighed {
         let mut hits: Vec<&Hit> = self.hits.iter().filter(|it| it.weight >= 0.0).collect();
         hits.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         hits.into_iter()
+    }
+
+    /// Requests were seen to fail, or what happened is enough for that, or two things were seen that
+    /// speak for the cause.
+    fn settled(&self, dossier: &Dossier) -> bool {
+        let sign = dossier.sign();
+        let mut for_it = self.hits.iter().filter(|it| it.weight > 0.0);
+        let first = for_it.next().and_then(|it| it.cite.as_ref()?.sign);
+        sign.kind() != Kind::Act
+            || settles(sign)
+            || for_it.any(|it| it.cite.as_ref().is_none_or(|it| it.sign != first))
     }
 
     /// It has a witness of its own that is no guess.

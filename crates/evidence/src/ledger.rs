@@ -17,6 +17,8 @@ pub const GAP: i64 = 10 * MINUTE;
 
 /// Groups beyond this are counted, not kept.
 pub(crate) const MAX_GROUPS: usize = 20_000;
+/// The same for loose words.
+pub(crate) const MAX_LOOSE: usize = 500;
 /// Runs of one group beyond this are counted, not kept.
 pub const MAX_RUNS: usize = 10_000;
 /// Routes of one run beyond this are counted under no name.
@@ -140,6 +142,10 @@ pub struct Tally {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
     pub groups: HashMap<Key, Group>,
+    /// What lines that no reader knows say in loose words. They count only where nothing else failed.
+    pub loose: HashMap<Key, Group>,
+    /// The loose words stand among the groups: whatever rests on them is a guess.
+    pub loosened: bool,
     /// Events of groups that were not kept.
     pub left_out: u64,
     pub tickets: Vec<Ticket>,
@@ -210,68 +216,59 @@ impl Ledger {
             self.saw(stamp.micros);
         }
         self.ticket(&event, stamp.map(|it| it.micros), context.place.source);
-        let grouped = matches!(event.sign.kind(), Kind::Act | Kind::State | Kind::Client);
-        let cut = |it: &str| crate::scan::clip(it, 300).to_owned();
-        let key = Key {
-            source: context.place.source,
-            service: context.service.map(str::to_owned),
-            product: event.product,
-            sign: event.sign,
-            upstream: event.upstream.as_deref().map(|it| normal(authority(it))),
-            who: event.who.as_deref().map(cut),
-            detail: event.detail.as_deref().filter(|_| grouped).map(cut),
-        };
-        let full = self.groups.len() >= MAX_GROUPS;
-        let group = match self.groups.entry(key) {
-            std::collections::hash_map::Entry::Occupied(it) => it.into_mut(),
-            std::collections::hash_map::Entry::Vacant(_) if full => {
-                self.left_out += 1;
-                return;
-            }
-            std::collections::hash_map::Entry::Vacant(it) => it.insert(Group {
-                trust: event.trust,
-                zoned: stamp.is_some_and(|it| it.zoned),
-                count: 0,
-                runs: Vec::new(),
-                untimed: None,
-                dropped: (0, 0),
-            }),
-        };
-        group.count += 1;
-        group.trust = group.trust.min(event.trust);
-        let at = stamp.map(|it| it.micros);
-        if let (Some(at), Some(run)) = (at, group.runs.last_mut()) {
-            // The usual case: one more of a run that goes on.
-            if run.first <= at && at < run.last + GAP {
-                let later = run.last <= at;
-                run.last = run.last.max(at);
-                run.one_more(&event);
-                if later {
-                    run.closing.place = context.place;
-                    run.closing.at = Some(at);
+        let kept = put(&mut self.groups, MAX_GROUPS, &event, context);
+        self.left_out += u64::from(!kept);
+    }
+
+    /// Words of a line that no reader knows. Those that are not kept are not missed.
+    pub(crate) fn loose(&mut self, event: &Event<'_>, context: &Context<'_>) {
+        put(&mut self.loose, MAX_LOOSE, event, context);
+    }
+
+    /// Whether something is said loosely: words in lines that nobody knows, or calls of an app that
+    /// failed where no request is seen to go well.
+    #[must_use]
+    pub fn may_loosen(&self) -> bool {
+        let well = self.minutes.values().any(|it| it.failed < it.all);
+        !self.loose.is_empty() || !well && self.groups.iter().any(|it| call(it).is_some())
+    }
+
+    /// Takes the loose words for observations like all others, where there is nothing better.
+    pub fn loosen(&mut self) {
+        let well = self.minutes.values().any(|it| it.failed < it.all);
+        let calls: Vec<(Key, Sign)> = self
+            .groups
+            .iter()
+            .filter(|_| !well)
+            .filter_map(|it| Some((it.0.clone(), call(it)?)))
+            .collect();
+        for (key, sign) in calls {
+            if let Some(group) = self.groups.get(&key).cloned() {
+                let key = Key { sign, detail: None, ..key };
+                let group = Group { trust: Trust::E, ..group };
+                match self.loose.get_mut(&key) {
+                    Some(into) => into.absorb(group),
+                    None => {
+                        self.loose.insert(key, group);
+                    }
                 }
-                return;
             }
         }
-        let sample = sample(&event, context, at);
-        let mut run = Run {
-            first: at.unwrap_or(0),
-            last: at.unwrap_or(0),
-            count: 0,
-            failed: 0,
-            succeeded: 0,
-            routes: BTreeMap::new(),
-            opening: sample.clone(),
-            closing: sample,
-        };
-        run.one_more(&event);
-        match at {
-            Some(_) => group.insert(run),
-            None => match &mut group.untimed {
-                Some(all) => all.absorb(run),
-                None => group.untimed = Some(run),
-            },
+        let mut loose: Vec<(Key, Group)> = std::mem::take(&mut self.loose).into_iter().collect();
+        loose.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        for (key, group) in loose {
+            for run in &group.runs {
+                self.saw(run.first);
+                self.saw(run.last);
+            }
+            match self.groups.get_mut(&key) {
+                Some(into) => into.absorb(group),
+                None => {
+                    self.groups.insert(key, group);
+                }
+            }
         }
+        self.loosened = true;
     }
 
     /// Adds what a document says that is read whole, if the source is one.
@@ -337,25 +334,8 @@ impl Ledger {
         let moved = |place: &mut Place| {
             place.line = place.line.zip(lines_before).map(|(line, before)| line + before);
         };
-        let mut groups: Vec<(Key, Group)> = other.groups.into_iter().collect();
-        // Where not all can be kept, the same ones are kept each time.
-        if self.groups.len() + groups.len() > MAX_GROUPS {
-            groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        }
-        for (key, mut group) in groups {
-            for run in group.runs.iter_mut().chain(&mut group.untimed) {
-                moved(&mut run.opening.place);
-                moved(&mut run.closing.place);
-            }
-            let full = self.groups.len() >= MAX_GROUPS;
-            match self.groups.get_mut(&key) {
-                Some(into) => into.absorb(group),
-                None if full => self.left_out += group.count,
-                None => {
-                    self.groups.insert(key, group);
-                }
-            }
-        }
+        self.left_out += join(&mut self.groups, other.groups, MAX_GROUPS, moved);
+        join(&mut self.loose, other.loose, MAX_LOOSE, moved);
         let room = MAX_TICKETS.saturating_sub(self.tickets.len());
         self.tickets_overflowed |= other.tickets_overflowed || other.tickets.len() > room;
         self.tickets.extend(other.tickets.into_iter().take(room));
@@ -405,6 +385,121 @@ impl Ledger {
             None => self.unexpected.push((product, place, count)),
         }
     }
+}
+
+/// What an app says of its call to another service, as a fault on the wire.
+fn call((key, group): (&Key, &Group)) -> Option<Sign> {
+    if !matches!(key.sign, Sign::ExternalFailed | Sign::ExternalTimedOut) {
+        return None;
+    }
+    let sample = group.sample();
+    let words = crate::readers::loose::sign_of(&sample.quote);
+    let told = || crate::readers::loose::sign_of(sample.detail.as_deref()?);
+    let wire = |it: &Sign| it.kind() == Kind::Wire;
+    let slow = (key.sign == Sign::ExternalTimedOut).then_some(Sign::HeadTimedOut);
+    let reached =
+        if sample.quote.contains("onnect") { Sign::ConnectFailed } else { Sign::Disconnected };
+    words.or_else(told).filter(wire).or(slow).or(Some(reached))
+}
+
+/// Adds the groups of another part, with their places moved; how many events were not kept.
+fn join(
+    into: &mut HashMap<Key, Group>,
+    other: HashMap<Key, Group>,
+    room: usize,
+    moved: impl Fn(&mut Place),
+) -> u64 {
+    let mut left_out = 0;
+    let mut groups: Vec<(Key, Group)> = other.into_iter().collect();
+    // Where not all can be kept, the same ones are kept each time.
+    if into.len() + groups.len() > room {
+        groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    }
+    for (key, mut group) in groups {
+        for run in group.runs.iter_mut().chain(&mut group.untimed) {
+            moved(&mut run.opening.place);
+            moved(&mut run.closing.place);
+        }
+        let full = into.len() >= room;
+        match into.get_mut(&key) {
+            Some(it) => it.absorb(group),
+            None if full => left_out += group.count,
+            None => {
+                into.insert(key, group);
+            }
+        }
+    }
+    left_out
+}
+
+/// Adds an event to those like it. `false` where there is no room for another group.
+fn put(
+    groups: &mut HashMap<Key, Group>,
+    room: usize,
+    event: &Event<'_>,
+    context: &Context<'_>,
+) -> bool {
+    let stamp = event.at.or(context.at);
+    let grouped = matches!(event.sign.kind(), Kind::Act | Kind::State | Kind::Client);
+    let cut = |it: &str| crate::scan::clip(it, 300).to_owned();
+    let key = Key {
+        source: context.place.source,
+        service: context.service.map(str::to_owned),
+        product: event.product,
+        sign: event.sign,
+        upstream: event.upstream.as_deref().map(|it| normal(authority(it))),
+        who: event.who.as_deref().map(cut),
+        detail: event.detail.as_deref().filter(|_| grouped).map(cut),
+    };
+    let full = groups.len() >= room;
+    let group = match groups.entry(key) {
+        std::collections::hash_map::Entry::Occupied(it) => it.into_mut(),
+        std::collections::hash_map::Entry::Vacant(_) if full => return false,
+        std::collections::hash_map::Entry::Vacant(it) => it.insert(Group {
+            trust: event.trust,
+            zoned: stamp.is_some_and(|it| it.zoned),
+            count: 0,
+            runs: Vec::new(),
+            untimed: None,
+            dropped: (0, 0),
+        }),
+    };
+    group.count += 1;
+    group.trust = group.trust.min(event.trust);
+    let at = stamp.map(|it| it.micros);
+    if let (Some(at), Some(run)) = (at, group.runs.last_mut()) {
+        // The usual case: one more of a run that goes on.
+        if run.first <= at && at < run.last + GAP {
+            let later = run.last <= at;
+            run.last = run.last.max(at);
+            run.one_more(event);
+            if later {
+                run.closing.place = context.place;
+                run.closing.at = Some(at);
+            }
+            return true;
+        }
+    }
+    let sample = sample(event, context, at);
+    let mut run = Run {
+        first: at.unwrap_or(0),
+        last: at.unwrap_or(0),
+        count: 0,
+        failed: 0,
+        succeeded: 0,
+        routes: BTreeMap::new(),
+        opening: sample.clone(),
+        closing: sample,
+    };
+    run.one_more(event);
+    match at {
+        Some(_) => group.insert(run),
+        None => match &mut group.untimed {
+            Some(all) => all.absorb(run),
+            None => group.untimed = Some(run),
+        },
+    }
+    true
 }
 
 impl Run {

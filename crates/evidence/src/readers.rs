@@ -35,6 +35,7 @@ mod kernel;
 mod kubernetes;
 mod linkerd;
 mod logfmt;
+pub(crate) mod loose;
 mod nghttpx;
 mod nginx;
 mod node;
@@ -153,6 +154,7 @@ pub static READERS: &[Reader] = &[
     python::TRACEBACK,
     python::EXCEPTION,
     nginx::ERROR,
+    nginx::IMAGE,
     nginx::JSON,
     haproxy::REQUESTS,
     haproxy::EVENTS,

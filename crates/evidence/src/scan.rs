@@ -7,7 +7,7 @@ use crate::ledger::{Carried, Context, Ledger, Place};
 use crate::line::{Below, Line};
 use crate::product::Product;
 use crate::reader::Reader;
-use crate::readers::{READERS, is_lax};
+use crate::readers::{READERS, is_lax, loose};
 use crate::source::Shape;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::sync::LazyLock;
@@ -60,7 +60,7 @@ impl Window {
 }
 
 static HOOKS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let hooks = READERS.iter().flat_map(|it| it.hooks);
+    let hooks = READERS.iter().flat_map(|it| it.hooks).copied().chain(loose::hooks());
     AhoCorasick::builder()
         .kind(Some(AhoCorasickKind::DFA))
         .match_kind(MatchKind::Standard)
@@ -352,10 +352,12 @@ impl<'a> Reading<'a> {
         }
         let defined = self.shape.formats.iter().find(|it| it.fits(&line));
         let reader = if defined.is_some() { None } else { self.reader(&line) };
-        if defined.is_none() && reader.is_none() {
+        let known = defined.is_some() || reader.is_some();
+        let guess = if known { None } else { self.guess(&line) };
+        if !known && guess.is_none() {
             return;
         }
-        self.ledger.understood += 1;
+        self.ledger.understood += u64::from(known);
         let product = match reader.map_or(Product::Nginx, |it| it.product) {
             Product::AccessLog => self.shape.writer(&line),
             it => it,
@@ -371,13 +373,39 @@ impl<'a> Reading<'a> {
             return;
         }
         let at = line.at;
-        let mut found =
-            Found { reading: self, line: &line, raw, place, at, start, after, fragments, product };
+        let mut found = Found {
+            reading: self,
+            line: &line,
+            raw,
+            place,
+            at,
+            start,
+            after,
+            fragments,
+            product,
+            silent: true,
+            loose: !known,
+        };
         match (defined, reader) {
             (Some(format), _) => format.read(&line, &mut found),
             (None, Some(reader)) => (reader.read)(&line, &mut found),
             (None, None) => {}
         }
+        // A reader may know the format of a line, and not what it says.
+        let guess = match found.silent && known {
+            true => found.reading.guess(&line),
+            false => guess,
+        };
+        if let Some(event) = guess {
+            found.loose = true;
+            found.put(event, None);
+        }
+    }
+
+    /// What the line says in loose words. In configurations and documents words are no observations.
+    fn guess<'e>(&self, line: &'e Line<'_>) -> Option<Event<'e>> {
+        let log = self.shape.config.is_none() && self.shape.document.is_none();
+        log.then(|| loose::said(line)).flatten()
     }
 
     fn is_taken(&self, start: usize, service: Option<&str>) -> bool {
@@ -442,6 +470,10 @@ struct Found<'r, 'a, 'l> {
     fragments: Vec<Fragment<'a>>,
     /// Who wrote the line.
     product: Product,
+    /// Nothing was found so far.
+    silent: bool,
+    /// What is found is said in loose words.
+    loose: bool,
 }
 
 impl Found<'_, '_, '_> {
@@ -468,7 +500,14 @@ impl Found<'_, '_, '_> {
             service: self.line.service.as_deref(),
             pid: self.line.pid,
         };
-        self.reading.ledger.event(event, &context);
+        self.keep(event, &context);
+    }
+
+    fn keep(&mut self, event: Event<'_>, context: &Context<'_>) {
+        match self.loose {
+            true => self.reading.ledger.loose(&event, context),
+            false => self.reading.ledger.event(event, context),
+        }
     }
 
     /// An event of a line in pieces is cited in the piece that holds most of its words.
@@ -499,7 +538,11 @@ impl Found<'_, '_, '_> {
             pid: self.line.pid,
         };
         let span = span.start - of.start..span.end - of.start;
-        self.reading.ledger.event(Event { span, ..event }, &context);
+        let event = Event { span, ..event };
+        match self.loose {
+            true => self.reading.ledger.loose(&event, &context),
+            false => self.reading.ledger.event(event, &context),
+        }
     }
 
     fn place_of(&self, below: &Below<'_>) -> Place {
@@ -516,19 +559,23 @@ impl Found<'_, '_, '_> {
 
 impl Sink for Found<'_, '_, '_> {
     fn event(&mut self, event: Event<'_>) {
+        self.silent = false;
         self.put(event, None);
     }
 
     fn event_below(&mut self, below: &Below<'_>, event: Event<'_>) {
+        self.silent = false;
         self.put(event, Some(below));
     }
 
     fn taken(&mut self, last: &Below<'_>) {
+        self.silent = false;
         let service = self.line.service.as_deref().map(str::to_owned);
         self.reading.taken = Some((self.after + last.start, service));
     }
 
     fn served(&mut self, served: Served) {
+        self.silent = false;
         let served = Served { at: served.at.or(self.at), ..served };
         if self.reading.window.holds(served.at) {
             self.reading.ledger.served(self.place.source, served);

@@ -304,6 +304,7 @@ signs! {
     Ready "the app says that it is ready"
     WorkerBooted "a new worker was started"
     ProxyStarted "the proxy was started or reloaded"
+    InContainer "the process runs in a container of its own"
     ServerIs "an answer or page names the server that made it"
     Resolved "a name was resolved to this address"
     SocketMode "owner and mode of a socket's file"

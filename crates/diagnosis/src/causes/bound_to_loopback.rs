@@ -19,14 +19,14 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::{Dossier, Listener};
+use crate::dossier::{Cite, Dossier, Listener};
 use crate::look::Fix;
 use crate::reach::Dialled;
 use crate::report::{Cure, Risk, Step};
 use crate::signs::{listener, remote};
 use crate::text::{Claim, RULES_OUT, Text};
 use crate::{platform, wording};
-use evidence::{Product, Sign, address};
+use evidence::{Product, Setting, Sign, What, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -75,6 +75,13 @@ fn fix(case: &Case) -> Vec<Fix> {
 
 /// The app listens on its own loopback, and the proxy comes from elsewhere.
 fn reason(dossier: &Dossier) -> Vec<Claim> {
+    if let Some((address, cites)) = published(dossier) {
+        let says = format!(
+            "the container's port is published, and its process listens on {address}, where nobody \
+             outside of the container reaches it"
+        );
+        return vec![Claim::new(6.5, says, cites)];
+    }
     if dossier.dials_loopback() {
         return vec![Claim::new(RULES_OUT, "the proxy dials its own machine", Vec::new())];
     }
@@ -114,6 +121,34 @@ fn says(dossier: &Dossier) -> Option<String> {
         },
         it.address
     ))
+}
+
+/// A process on the loopback of a container whose port is published: what is published leads to the
+/// container's other address.
+fn published<'d>(dossier: &'d Dossier) -> Option<(&'d str, Vec<Cite>)> {
+    let dialled = dossier.incident.upstream.as_deref().map(address::port);
+    let settings = &dossier.testimony.settings;
+    settings.iter().find_map(|(source, it)| {
+        let What::Publishes { container, .. } = &it.what else { return None };
+        if it.service.is_none() || dialled.is_some_and(|port| port != Some(*container)) {
+            return None;
+        }
+        let of_same = |(other, at): &&(u32, Setting)| other == source && at.service == it.service;
+        let same = || settings.iter().filter(of_same);
+        if same().any(|(_, it)| it.what == What::HostNetwork) {
+            return None;
+        }
+        let listens = |at: &'d Setting| match &at.what {
+            What::Listens { address, .. } if address::port(address) == Some(*container) => {
+                Some((address.as_str(), at))
+            }
+            _ => None,
+        };
+        let all: Vec<_> = same().filter_map(|(_, it)| listens(it)).collect();
+        let (address, at) = *all.first()?;
+        let local = all.iter().all(|(address, _)| address::is_loopback(address));
+        local.then(|| (address, vec![Cite::setting(*source, at), Cite::setting(*source, it)]))
+    })
 }
 
 /// The listener that only its own machine reaches.
@@ -179,6 +214,20 @@ mod tests {
     #[test]
     fn a_refusal_by_another_machine_may_be_this() {
         check_among("connect: refused | to=172.18.0.3:8000", "bound_to_loopback");
+    }
+
+    #[test]
+    fn a_published_port_does_not_lead_to_the_loopback_of_the_container() {
+        let run = |address: &str, more: &str| {
+            format!(
+                "docker run -p 4180:4180 {more}example/oauth2-proxy --upstream=http://127.0.0.1:8181 --http-address={address}\n"
+            )
+        };
+        let cause = |text: &str| crate::testing::explained(&[("run.sh", text)]).cause;
+        assert_eq!(cause(&run("127.0.0.1:4180", "")), "bound_to_loopback");
+        assert_ne!(cause(&run("0.0.0.0:4180", "")), "bound_to_loopback");
+        assert_ne!(cause(&run("127.0.0.1:4181", "")), "bound_to_loopback");
+        assert_ne!(cause(&run("127.0.0.1:4180", "--network host ")), "bound_to_loopback");
     }
 
     #[test]

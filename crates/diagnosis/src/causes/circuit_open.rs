@@ -39,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     look: silent,
     fix,
     text: Text {
-        behind: &[(Sign::CircuitOpen, 0.92), (Sign::Answered503, 0.03)],
+        behind: &[(Sign::CircuitOpen, 0.22), (Sign::Answered503, 0.03)],
         says,
         cure,
         ..Text::NONE

@@ -39,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::BodyCut, 0.08), (Sign::BodyShort, 0.92)],
+        behind: &[(Sign::BodyCut, 0.08), (Sign::BodyShort, 0.8)],
         clues: &[during(Sign::ContentLengthMismatch, STRONG)],
         brings: &["response_truncated"],
         says,

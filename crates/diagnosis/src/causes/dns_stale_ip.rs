@@ -86,13 +86,14 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
     }
 }
 
-/// Containers or pods were listed with their addresses, on the network that was dialled, and none
+/// A name was asked for, or containers or pods were listed with their addresses, on the network that was dialled, and none
 /// has the address that was.
 fn moved(dossier: &Dossier) -> Option<Claim> {
     let dialled: Ipv4Addr = address::host(dossier.upstream()?).parse().ok()?;
     let now = dossier.seen(Sign::Resolved, When::Any);
-    let listed =
-        now.iter().filter(|it| matches!(it.key.product, Product::Docker | Product::Kubernetes));
+    let listed = now.iter().filter(|it| {
+        matches!(it.key.product, Product::Docker | Product::Kubernetes | Product::Shell)
+    });
     let listed: Vec<_> = listed
         .filter_map(|it| Some((it, it.detail()?.parse::<Ipv4Addr>().ok()?)))
         .filter(|(_, it)| it.octets()[..2] == dialled.octets()[..2])
@@ -102,8 +103,11 @@ fn moved(dossier: &Dossier) -> Option<Claim> {
     }
     let (seen, _) = listed.first()?;
     // Of one container its own address was asked for; a table may leave out the pod that is meant.
-    let weight = if seen.key.product == Product::Docker { 5.5 } else { 3.0 };
-    let says = format!("no container or pod that was listed has the address {dialled}");
+    let weight = if seen.key.product == Product::Docker { 5.5 } else { 4.6 };
+    let says = match seen.key.product {
+        Product::Shell => format!("the name that was asked for has not the address {dialled}"),
+        _ => format!("no container or pod that was listed has the address {dialled}"),
+    };
     Some(Claim::new(weight, says, vec![seen.cite()]))
 }
 
@@ -152,7 +156,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check_listed, check_not};
+    use crate::testing::{REFUSED, check_listed, check_not, explained, nginx_to};
 
     #[test]
     fn a_name_whose_address_refuses() {
@@ -181,5 +185,13 @@ mod tests {
             "connect: refused | to=127.0.0.1:8000 target=http://localhost:8000",
             "dns_stale_ip",
         );
+    }
+
+    #[test]
+    fn a_name_that_was_asked_for_is_elsewhere_by_now() {
+        let log = nginx_to("10.0.1.98:9000", REFUSED);
+        let asked = "# getent hosts app\n10.0.4.5        app\n";
+        let report = explained(&[("error.log", &log), ("inside", asked)]);
+        assert_eq!(report.candidates[0].cause, "dns_stale_ip", "{:?}", report.candidates);
     }
 }

@@ -81,7 +81,28 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         _ => None,
     });
     let claim = |((weight, says), cite): ((f32, &str), _)| Claim::new(weight, says, vec![cite]);
-    wrong.into_iter().take(1).map(claim).collect()
+    wrong.into_iter().take(1).map(claim).chain(subset(dossier)).collect()
+}
+
+/// A subset that a route names and no rule defines: Envoy has no cluster of that name, and answers 503
+/// (istio.io: Traffic management problems, 503 errors after setting destination rule).
+fn subset(dossier: &Dossier) -> Option<Claim> {
+    let subsets = dossier.settings(|it| match &it.what {
+        What::Subset { host, name, defined } => Some((host.as_str(), name.as_str(), *defined)),
+        _ => None,
+    });
+    let short = |host: &str| host.split('.').next().unwrap_or(host).to_owned();
+    let same = |a: &str, b: &str| short(a) == short(b);
+    let ((host, name, _), cite) = subsets.iter().find(|((host, name, defined), _)| {
+        let is_defined = |((of, it, defined), _): &&((&str, &str, bool), _)| {
+            *defined && it == name && same(of, host)
+        };
+        !defined && !subsets.iter().any(|it| is_defined(&it))
+    })?;
+    // Where a rule for the host is there, it is the one that lacks the subset.
+    let ruled = subsets.iter().any(|((of, _, defined), _)| *defined && same(of, host));
+    let says = format!("the route names the subset {name} of {host}, which no rule here defines");
+    Some(Claim::new(if ruled { 7.0 } else { 5.5 }, says, vec![cite.clone()]))
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
@@ -107,6 +128,9 @@ fn says(dossier: &Dossier) -> Option<String> {
     let hop = dossier.hop();
     if let Some(name) = missing {
         return Some(format!("the configuration of {hop} names {name}, which it cannot use"));
+    }
+    if disabled.is_empty() {
+        return subset(dossier).map(|it| it.says);
     }
     let (server, _) = disabled.first()?;
     Some(format!("the configuration of {hop} takes the server {server} out of use (`down`)"))
@@ -210,6 +234,26 @@ mod tests {
         ] {
             check_report(&[("output.log", line)], &format!("gateway_config_error: {words}"));
         }
+    }
+
+    #[test]
+    fn a_subset_that_no_rule_defines_is_no_cluster() {
+        let route = "kind: VirtualService\nmetadata: {name: web}\nspec:\n  hosts: [web]\n  http:\n  - route:\n    - destination: {host: web, subset: v2}\n";
+        let rule = |name: &str| {
+            format!(
+                "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: web}}\nspec:\n  host: web.shop.svc.cluster.local\n  subsets:\n  - name: {name}\n    labels: {{version: x}}\n"
+            )
+        };
+        let first = |files: &[(&str, &str)]| {
+            let report = crate::testing::explained(files);
+            report.candidates.first().map(|it| it.cause.clone())
+        };
+        let answer = ("curl.txt", "503 Service Unavailable\n");
+        let route = format!("apiVersion: networking.istio.io/v1\n{route}");
+        let wanted = Some("gateway_config_error".to_owned());
+        assert_eq!(first(&[("vs.yaml", &route), answer]), wanted);
+        assert_eq!(first(&[("vs.yaml", &route), ("dr.yaml", &rule("v1")), answer]), wanted);
+        assert_ne!(first(&[("vs.yaml", &route), ("dr.yaml", &rule("v2")), answer]), wanted);
     }
 
     #[test]

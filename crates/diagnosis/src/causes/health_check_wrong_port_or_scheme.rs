@@ -45,7 +45,7 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         clues: &[
             before(Sign::HealthWrongProtocol, DECIDES),
-            before(Sign::HealthConnectFailed, HINTS),
+            before(Sign::HealthConnectFailed, 1.5),
             before(Sign::HealthFailed, HINTS),
         ],
         brings: &["no_live_upstreams", "endpoints_empty"],

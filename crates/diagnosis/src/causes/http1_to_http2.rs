@@ -23,8 +23,8 @@ use crate::look::Fix;
 use crate::opening::Opening;
 use crate::report::{Cure, Step};
 use crate::show;
-use crate::text::{DECIDES, Text, during};
-use evidence::Sign;
+use crate::text::{Claim, DECIDES, SPEAKS, Text, during};
+use evidence::{Sign, address};
 use exchange::{HeadFault, TlsFault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -46,11 +46,24 @@ pub(super) static CAUSE: Cause = Cause {
         ],
         clues: &[during(Sign::Http1ToHttp2, DECIDES), during(Sign::Http2Bytes, DECIDES)],
         brings: &["premature_close", "connection_reset", "malformed_status_line"],
-        reason: |it| it.pair_claims("http1_to_http2"),
+        reason,
         says,
         cure,
     },
 };
+
+/// The port of nearly all examples of gRPC, which speaks HTTP/2 only.
+const GRPC: u16 = 50051;
+
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let mut claims = dossier.pair_claims("http1_to_http2");
+    if dossier.sign() == Sign::NotHttp && claims.is_empty() {
+        let here = dossier.dialled().into_iter().find(|it| address::port(&it.to) == Some(GRPC));
+        let claim = here.map(|it| Claim::new(SPEAKS, "gRPC is served on that port", vec![it.cite]));
+        claims.extend(claim);
+    }
+    claims
+}
 
 fn look(case: &Case) -> Option<Finding> {
     if let Some(TlsFault::Alert(120)) = case.tls_fault() {
@@ -139,7 +152,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{check, check_not};
+    use crate::testing::{check, check_not, explained, nginx_to};
 
     #[test]
     fn settings_in_answer_to_a_request() {
@@ -161,5 +174,15 @@ mod tests {
     #[test]
     fn a_greeting_of_mysql_begins_with_zeros_too() {
         check_not("head: not_http | fresh bytes=4a0000000a382e30", "http1_to_http2");
+    }
+
+    #[test]
+    fn the_usual_port_of_grpc_speaks_for_it() {
+        let says =
+            "upstream sent no valid HTTP/1.0 header while reading response header from upstream";
+        let first =
+            |to: &str| explained(&[("error.log", &nginx_to(to, says))]).candidates.remove(0).cause;
+        assert_eq!(first("192.0.2.10:50051"), "http1_to_http2");
+        assert_ne!(first("192.0.2.10:8000"), "http1_to_http2");
     }
 }

@@ -40,7 +40,7 @@ pub(super) static CAUSE: Cause = Cause {
     passing: true,
     look: silent,
     fix,
-    text: Text { behind: &[(Sign::GoAway, 0.92)], cure, ..Text::NONE },
+    text: Text { behind: &[(Sign::GoAway, 0.2)], cure, ..Text::NONE },
 };
 
 fn fix(_: &Case) -> Vec<Fix> {

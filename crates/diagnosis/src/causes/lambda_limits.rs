@@ -41,7 +41,7 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::LambdaFailed, 0.8)],
+        behind: &[(Sign::LambdaFailed, 0.65)],
         clues: &[during(Sign::LambdaFailed, DECIDES)],
         says,
         cure,

@@ -23,7 +23,7 @@ use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::text::{Claim, RULES_OUT, Text};
 use crate::{platform, wording};
-use evidence::{Sign, What, address};
+use evidence::{Sign, Trust, What, address};
 use exchange::{ConnectFault, Fault};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -93,7 +93,7 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
                 Vec::new(),
             )],
             false => vec![Claim::new(
-                1.5,
+                0.5,
                 "in a container this is the container itself",
                 vec![local.cite.clone()],
             )],
@@ -107,7 +107,10 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         dossier.hop(),
         address::host(&local.to)
     );
-    vec![Claim::new(6.5, says, vec![local.cite.clone(), container])]
+    // Who asked may be a container on the host of a proxy that is in none.
+    let guessed = container.sign == Some(Sign::InContainer) && container.trust == Trust::D;
+    let weight = if guessed { 5.3 } else { 6.5 };
+    vec![Claim::new(weight, says, vec![local.cite.clone(), container])]
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
@@ -182,7 +185,7 @@ fn there(dossier: &Dossier, port: Option<u16>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{REFUSED, check_among, check_not, check_text, nginx};
+    use crate::testing::{REFUSED, check_among, check_not, check_text, explained, nginx};
 
     #[test]
     fn a_refusal_by_loopback_may_be_the_wrong_loopback() {
@@ -215,5 +218,14 @@ mod tests {
              lasting: For an app on the host itself dial `host.docker.internal`, with `extra_hosts: [\"host.docker.internal:host-gateway\"]`, and let the app listen on that address too\n\
              verify: The app answers from inside the container of nginx [docker compose exec nginx wget -qO- http://app:8000/] checks",
         );
+    }
+
+    #[test]
+    fn who_asked_came_through_a_bridge_of_docker() {
+        let line = nginx(REFUSED).replace("client: 192.0.2.7", "client: 172.18.0.1");
+        assert!(line.contains("172.18.0.1"), "{line}");
+        let report = explained(&[("error.log", &line)]);
+        assert_eq!(report.candidates[0].cause, "localhost_in_container");
+        assert!(report.confidence < 0.8, "{:?}", report.candidates);
     }
 }

@@ -38,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::NotHttp, 0.3), (Sign::StatusLineBad, 0.87), (Sign::ProtocolError, 0.28)],
+        behind: &[(Sign::NotHttp, 0.3), (Sign::StatusLineBad, 0.8), (Sign::ProtocolError, 0.28)],
         says,
         cure,
         ..Text::NONE

@@ -104,6 +104,12 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         let says = format!("only the check goes to port {port}");
         return vec![Claim::new(AGAINST, says, vec![cite])];
     }
+    let refused = dossier.incident.cites.first();
+    let refused = refused.filter(|it| it.quote.contains("onnection refused"));
+    if let Some(cite) = refused.filter(|_| dossier.sign() == Sign::CallerFailed) {
+        let says = "the caller's connection was refused";
+        return vec![Claim::new(3.6, says, vec![cite.clone()])];
+    }
     // What gives up at its start ends as well: that is the effect.
     let came_up = dossier.seen(Sign::BootFailed, When::Before).is_empty();
     if let Some(stopped) = dossier.stayed_down().filter(|_| came_up) {
@@ -171,7 +177,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{REFUSED, check, check_text, nginx, nginx_to};
+    use crate::testing::{REFUSED, check, check_text, explained, nginx, nginx_to};
 
     #[test]
     fn a_refused_connection_is_a_process_that_is_down() {
@@ -216,5 +222,13 @@ mod tests {
              verify: Something listens on port 8000 [docker compose exec app ss -ltnp 'sport = :8000'] checks\n\
              verify: app:8000 answers by itself [curl -sv http://app:8000/ -o /dev/null] checks",
         );
+    }
+
+    #[test]
+    fn a_script_whose_connection_was_refused_found_nobody() {
+        let line = "requests.exceptions.ConnectionError: HTTPConnectionPool(host='localhost', port=8000): Max retries exceeded with url: / (Caused by NewConnectionError('<x>: Failed to establish a new connection: [Errno 111] Connection refused'))\n";
+        let report = explained(&[("script.txt", line)]);
+        assert_eq!(report.candidates[0].cause, "process_down", "{:?}", report.statement);
+        assert!(report.confidence < 0.8, "{:?}", report.candidates);
     }
 }

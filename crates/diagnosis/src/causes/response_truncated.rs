@@ -41,7 +41,12 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::BodyCut, 0.6), (Sign::BodyReset, 0.6), (Sign::ChunkCut, 0.05)],
+        behind: &[
+            (Sign::BodyCut, 0.6),
+            (Sign::BodyReset, 0.6),
+            (Sign::ChunkCut, 0.05),
+            (Sign::BodyShort, 0.1),
+        ],
         says,
         cure,
         ..Text::NONE

@@ -42,7 +42,7 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[
             (Sign::Closed, 0.01),
-            (Sign::LambdaFailed, 0.05),
+            (Sign::LambdaFailed, 0.2),
             (Sign::BodyCut, 0.03),
             (Sign::ChunkCut, 0.05),
             (Sign::RelayedError, 0.14),

@@ -26,8 +26,8 @@ use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
-use crate::text::{DECIDES, Text, When, during};
-use evidence::{Product, Sign};
+use crate::text::{Claim, DECIDES, Text, When, during};
+use evidence::{Product, Setting, Sign, What};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "upgrade_not_forwarded",
@@ -41,6 +41,7 @@ pub(super) static CAUSE: Cause = Cause {
     text: Text {
         behind: &[(Sign::UpgradeRefused, 0.87)],
         clues: &[during(Sign::UpgradeRefused, DECIDES)],
+        reason,
         says,
         cure,
         ..Text::NONE
@@ -63,6 +64,24 @@ fn fix(case: &Case) -> Vec<Fix> {
             "If the app itself does not switch, install its WebSocket library and check the path",
         ),
     ]
+}
+
+/// nginx passes the headers on, but speaks HTTP/1.0, which has no upgrades: so it did before 1.29.7
+/// unless it was told otherwise.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let of_nginx = |it: &Setting| it.product.stack() == Product::Nginx.stack();
+    let version = dossier.settings(|it| match &it.what {
+        What::HttpVersion { version } if of_nginx(it) && version != "1.0" => Some(()),
+        _ => None,
+    });
+    let passed =
+        dossier.settings(|it| (of_nginx(it) && it.what == What::PassesUpgrade).then_some(()));
+    match passed.into_iter().next() {
+        Some(((), cite)) if version.is_empty() => {
+            vec![Claim::new(2.0, "nginx speaks HTTP/1.0 to the app, without upgrades", vec![cite])]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
@@ -109,5 +128,25 @@ fn cure(dossier: &Dossier) -> Cure {
             "curl -sS -i -N --max-time 5 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' http://SITE/PATH | head -1",
         )],
         ..Cure::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::explained;
+
+    #[test]
+    fn headers_of_an_upgrade_over_http_1_0_lead_nowhere() {
+        let conf = |version: &str| {
+            format!(
+                "server {{\n    listen 80;\n    location /ws {{\n        proxy_pass http://192.0.2.10:9000;\n        {version}proxy_set_header Upgrade $http_upgrade;\n        proxy_set_header Connection upgrade;\n    }}\n}}\n"
+            )
+        };
+        let first = |version: &str| {
+            let report = explained(&[("nginx.conf", &conf(version))]);
+            report.candidates.first().map(|it| it.cause.clone())
+        };
+        assert_eq!(first("").as_deref(), Some("upgrade_not_forwarded"));
+        assert_ne!(first("proxy_http_version 1.1; ").as_deref(), Some("upgrade_not_forwarded"));
     }
 }

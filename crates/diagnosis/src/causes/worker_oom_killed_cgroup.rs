@@ -22,13 +22,13 @@
 
 use crate::case::Case;
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Seen};
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::signs::{Loss, loss, window};
-use crate::text::{DECIDES, HINTS, SPEAKS, Text, When, before, during};
+use crate::text::{Claim, DECIDES, HINTS, SPEAKS, Text, When, before, during};
 use crate::{platform, wording};
-use evidence::{Limit, Sign};
+use evidence::{Limit, Product, Sign};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "worker_oom_killed_cgroup",
@@ -61,9 +61,9 @@ pub(super) static CAUSE: Cause = Cause {
             "crash_loop",
             "docker_restart",
         ],
+        reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -93,6 +93,15 @@ fn fix(case: &Case) -> Vec<Fix> {
         ),
         Fix::new("Run fewer workers, or find what grows, before raising the limit"),
     ]
+}
+
+/// Lambda kills a runtime for its memory; what takes too long it ends with other words.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    let killed = dossier.seen(Sign::ProcessKilled, When::During).into_iter();
+    let ours = |it: &Seen| it.key.product == Product::AwsLambda && it.run.opening.number == Some(9);
+    let says = "Lambda kills a function that needs more than its memory";
+    let claim = killed.filter(ours).take(1).map(|it| Claim::new(5.0, says, vec![it.cite()]));
+    claim.collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
@@ -162,7 +171,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{CLOSED, check_among, check_not, check_text, nginx};
+    use crate::testing::{CLOSED, check_among, check_not, check_text, explained, nginx};
 
     #[test]
     fn a_worker_may_be_killed_while_it_works() {
@@ -211,5 +220,12 @@ mod tests {
              lasting: Bound what one request may load: the size of bodies, of results and of files\n\
              verify: Its memory stays below the limit under load [heroku logs --num 1500 --app APP] checks",
         );
+    }
+
+    #[test]
+    fn lambda_kills_for_memory() {
+        let line = "RequestId: b5b3a1f0-1111-4222-8333-444455556666 Error: Runtime exited with error: signal: killed\n";
+        let report = explained(&[("function.log", line)]);
+        assert_eq!(report.cause, "worker_oom_killed_cgroup");
     }
 }

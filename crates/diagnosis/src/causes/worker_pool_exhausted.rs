@@ -25,7 +25,7 @@ use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::signs::{listener, waited_in_vain};
-use crate::text::{DECIDES, Text, When, during};
+use crate::text::{Claim, DECIDES, Text, When, during};
 use crate::{platform, wording};
 use evidence::{Limit, Product, Sign};
 use exchange::{ConnectFault, Fault, Refusal, SendFault};
@@ -45,6 +45,7 @@ pub(super) static CAUSE: Cause = Cause {
             (Sign::SendTimedOut, 0.03),
             (Sign::HeadTimedOut, 0.025),
             (Sign::QueueTimedOut, 0.04),
+            (Sign::ConnectionTableFull, 0.02),
             (Sign::Answered504, 0.06),
         ],
         clues: &[during(Sign::PoolExhausted, DECIDES)],
@@ -53,10 +54,11 @@ pub(super) static CAUSE: Cause = Cause {
             "unix_backlog_full",
             "accept_backlog_full",
             "gateway_queue_timeout",
+            "proxy_connection_table_full",
         ],
+        reason,
         says,
         cure,
-        ..Text::NONE
     },
 };
 
@@ -85,6 +87,18 @@ fn fix(case: &Case) -> Vec<Fix> {
              `pool.connections` of this upstream to that number",
         ),
     ]
+}
+
+/// A proxy whose own connections ran out, while requests waited for an app that did not take them:
+/// each of those held one.
+fn reason(dossier: &Dossier) -> Vec<Claim> {
+    if dossier.sign() != Sign::ConnectionTableFull {
+        return Vec::new();
+    }
+    let waits = [Sign::SocketBacklogFull, Sign::HeadTimedOut, Sign::SendTimedOut];
+    let seen = waits.into_iter().find_map(|it| dossier.seen(it, When::During).into_iter().next());
+    let says = "requests that waited for busy workers held the connections";
+    seen.map(|it| Claim::new(4.0, says, vec![it.cite()])).into_iter().collect()
 }
 
 fn says(dossier: &Dossier) -> Option<String> {
@@ -137,7 +151,7 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{WAITED, check_among, check_not, check_text, nginx};
+    use crate::testing::{WAITED, check_among, check_not, check_text, explained, nginx, nginx_to};
 
     #[test]
     fn a_wait_in_vain_may_be_a_wait_for_a_worker() {
@@ -170,5 +184,18 @@ mod tests {
              verify: A request that failed gets its answer through nginx [curl -sS -o /dev/null -w '%{http_code} %{time_total}s\\n\
              ' URL] checks",
         );
+    }
+
+    #[test]
+    fn a_full_connection_table_beside_a_full_queue_may_be_either() {
+        let line = |says: &str| nginx_to("unix:/run/app.sock:", says);
+        let full = line("128 worker_connections are not enough while connecting to upstream");
+        let queue = line(
+            "connect() to unix:/run/app.sock failed (11: Resource temporarily unavailable) while connecting to upstream",
+        );
+        let alone = explained(&[("error.log", &full)]);
+        assert_eq!(alone.cause, "proxy_connection_table_full");
+        let report = explained(&[("error.log", &format!("{full}{full}{queue}"))]);
+        assert!(report.confidence < 0.9, "{:?}", report.candidates);
     }
 }

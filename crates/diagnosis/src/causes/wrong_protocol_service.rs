@@ -39,7 +39,7 @@ pub(super) static CAUSE: Cause = Cause {
     look,
     fix,
     text: Text {
-        behind: &[(Sign::NotHttp, 0.12), (Sign::StatusLineBad, 0.05)],
+        behind: &[(Sign::NotHttp, 0.12), (Sign::StatusLineBad, 0.1)],
         clues: &[during(Sign::SpokenToInHttp, DECIDES)],
         brings: &["premature_close", "connection_reset", "response_header_timeout"],
         reason,

@@ -64,6 +64,17 @@ pub(super) fn flags<'t>(places: &mut Places<'t>, product: Product, words: &[&'t 
     Server { places, product, words, bound: true }.read("");
 }
 
+/// Reads the options of an image whose program is the one that it is named after.
+pub(super) fn of_image<'t>(places: &mut Places<'t>, image: &'t str, words: &[&'t str]) {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    let name = name.split([':', '@']).next().unwrap_or(name);
+    let words = &words[..words.len().min(MAX_WORDS)];
+    let product = product(name, words).map(|it| it.0);
+    let bound = product.is_none();
+    places.product(product.unwrap_or(Product::Unknown));
+    Server { places, product: product.unwrap_or(Product::Unknown), words, bound }.read(image);
+}
+
 /// The command itself as a fact, up to the first word that could hold a secret.
 pub(super) fn runs<'t>(places: &mut Places<'t>, words: &[&'t str]) {
     let safe: Vec<&'t str> = words.iter().copied().take_while(|it| is_shown(it)).take(60).collect();
@@ -154,6 +165,7 @@ fn product<'w, 't>(name: &str, rest: &'w [&'t str]) -> Option<(Product, &'w [&'t
         "rackup" => (Product::Ruby, rest),
         "node" | "nodejs" => (Product::Node, rest),
         "java" => (Product::Java, rest),
+        "oauth2-proxy" | "oauth2_proxy" => (Product::Go, rest),
         "http.server" => (Product::Python, rest),
         "php-fpm" => (Product::PhpFpm, rest),
         "php" if rest.contains(&"-S") => (Product::Php, rest),
@@ -201,7 +213,10 @@ impl<'t> Server<'_, 't, '_> {
                 },
             };
             match flag {
-                "--host" | "--http-address" if self.takes_host() => host = Some((value, quote)),
+                "--host" if self.takes_host() => host = Some((value, quote)),
+                "--http-address" if self.product == Product::Waitress => {
+                    host = Some((value, quote));
+                }
                 "-h" if self.product == Product::Flask => host = Some((value, quote)),
                 "-b" | "--bind" if matches!(self.product, Product::Daphne | Product::Python) => {
                     host = Some((value, quote));
@@ -220,11 +235,12 @@ impl<'t> Server<'_, 't, '_> {
     }
 
     fn takes_host(&self) -> bool {
-        !matches!(self.product, Product::Gunicorn | Product::Hypercorn | Product::Java)
+        let own = matches!(self.product, Product::Gunicorn | Product::Hypercorn | Product::Java);
+        !own && !matches!(self.product, Product::Go | Product::Unknown)
     }
 
     fn takes_port(&self) -> bool {
-        !matches!(self.product, Product::Gunicorn | Product::Hypercorn | Product::Java)
+        self.takes_host()
     }
 
     /// `runserver 0.0.0.0:8000`.
@@ -359,7 +375,40 @@ impl<'t> Server<'_, 't, '_> {
                 }
                 _ => {}
             },
+            Product::Go | Product::Unknown => self.any(flag, value, quote),
             Product::Php if flag == "-S" => self.listens(value.to_owned(), Scheme::Http, quote),
+            _ => {}
+        }
+    }
+
+    /// Options that proxies and servers of all kinds have: `--http-address=127.0.0.1:4180`,
+    /// `--upstream=http://app:8080`.
+    fn any(&mut self, flag: &str, value: &'t str, quote: &'t str) {
+        let value = value.trim_matches(['"', '\'']);
+        let at = authority(value);
+        if crate::address::port(at).is_none() || !is_safe(quote) {
+            return;
+        }
+        match flag {
+            "--http-address"
+            | "--listen-address"
+            | "--listen"
+            | "--bind"
+            | "--bind-address"
+            | "--address"
+            | "--addr"
+            | "--http-addr"
+            | "--web.listen-address" => {
+                self.listens(at.to_owned(), Scheme::Http, quote);
+            }
+            "--upstream" | "--upstream-url" | "--backend" | "--backend-url" | "--proxy-to"
+            | "--target" => {
+                let scheme = match value.split_once("://").map(|it| it.0) {
+                    Some("https") => Scheme::Https,
+                    _ => Scheme::Http,
+                };
+                self.places.add(What::Dials { to: at.to_owned(), scheme }, quote);
+            }
             _ => {}
         }
     }

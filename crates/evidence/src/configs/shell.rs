@@ -220,7 +220,12 @@ fn run<'t>(places: &mut Places<'t>, rest: &[&'t str]) {
     }
     let all = rest.get(at + 1..).unwrap_or_default();
     command::runs(places, all);
-    command::read_words(places, all);
+    match image.filter(|_| all.first().is_some_and(|it| it.starts_with('-'))) {
+        Some(image) => command::of_image(places, image, all),
+        None => {
+            command::read_words(places, all);
+        }
+    }
 }
 
 /// `-eNAME=value`, `-p80:80`: a flag of one letter with its value.
@@ -295,6 +300,15 @@ pub(super) fn publish<'t>(places: &mut Places<'t>, written: &str, quote: &'t str
 #[cfg(test)]
 mod tests {
     use crate::testing::check_config;
+
+    #[test]
+    fn options_of_an_image_are_those_of_its_program() {
+        check_config(
+            "run.sh",
+            "docker run -p 4180:4180 quay.io/oauth2-proxy/oauth2-proxy:v7 --upstream=\"http://app:8181\" --http-address=127.0.0.1:4180 --client-secret=hush\n",
+            "the shell: [oauth2-proxy] Image { name: \"quay.io/oauth2-proxy/oauth2-proxy:v7\" }; [oauth2-proxy] Publishes 4180->4180; [oauth2-proxy] Runs { command: \"--upstream=\\\"http://app:8181\\\" --http-address=127.0.0.1:4180\" }; [oauth2-proxy] Dials app:8181 Http; [oauth2-proxy] Listens 127.0.0.1:4180",
+        );
+    }
 
     #[test]
     fn a_mesh_is_installed_with_mutual_tls() {

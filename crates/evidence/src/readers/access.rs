@@ -78,6 +78,21 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_that_greets_in_http2_is_told_from_a_scanner() {
+        let line = LINE.replace("GET /a HTTP/1.1\" 502", "PRI * HTTP/2.0\" 400");
+        let own = line.replace("192.0.2.1", "10.0.3.7");
+        check(&own, "served 400; the proxy: Http2ToHttp1 | PRI * HTTP/2.0");
+        check(
+            &line.replace("192.0.2.1", "100.64.3.7"),
+            "served 400; the proxy: Http2ToHttp1 | PRI * HTTP/2.0",
+        );
+        check_nothing(&line);
+        check_nothing(&own.replace(" 400 ", " 200 "));
+        check_nothing(&own.replace("PRI * HTTP/2.0", "GET /PRI * HTTP/2.0"));
+        check_nothing(&own.replace("PRI *", "GET /").replace("curl/8.5.0", "PRI * HTTP/2.0"));
+    }
+
+    #[test]
     fn what_only_one_writes_names_it() {
         check(&LINE.replace(" 502 ", " 499 "), "served 499; nginx: ClientClosed status=499 | 499");
         check(&format!("{LINE} \"-\""), "served 502; nginx: Answered502 status=502 | 502");

@@ -381,6 +381,24 @@ const DETAILS: &[Phrase] = &[
     phrase("ext_authz_denied", Sign::AuthDenied, Trust::C),
     phrase("jwt_authn_access_denied", Sign::AuthDenied, Trust::C),
     phrase("request_payload_too_large", Sign::ClientBodyTooLarge, Trust::C),
+    phrase("upgrade_failed", Sign::UpgradeRefused, Trust::C),
+    phrase("max_duration_timeout", Sign::Deadline, Trust::C),
+    phrase("duration_timeout", Sign::Deadline, Trust::C),
+    phrase("request_overall_timeout", Sign::ClientSlow, Trust::C),
+    phrase("request_header_timeout", Sign::ClientSlow, Trust::C),
+    phrase("route_configuration_not_found", Sign::RouteUnknown, Trust::C),
+    phrase("filter_chain_not_found", Sign::RouteUnknown, Trust::C),
+    phrase("reached_concurrency_limit", Sign::ConnectionLimit, Trust::C),
+    phrase("ext_authz_error", Sign::ExternalFailed, Trust::C),
+    phrase("csrf_origin_mismatch", Sign::AuthDenied, Trust::C),
+    phrase("request_headers_failed_strict_check", Sign::RequestUnreadable, Trust::C),
+    phrase("absolute_path_rejected", Sign::RequestUnreadable, Trust::C),
+    phrase("missing_host_header", Sign::RequestUnreadable, Trust::C),
+    phrase("missing_path_rejected", Sign::RequestUnreadable, Trust::C),
+    phrase("path_normalization_failed", Sign::RequestUnreadable, Trust::C),
+    phrase("low_version", Sign::RequestUnreadable, Trust::C),
+    phrase("http2.violation.of.messaging.rule", Sign::ProtocolError, Trust::C),
+    phrase("http2.unknown.nghttp2.error", Sign::ProtocolError, Trust::C),
     phrase("response_payload_too_large", Sign::MemoryOut, Trust::C),
 ];
 
@@ -648,17 +666,22 @@ fn step(message: &str) -> Option<Step<'_>> {
     for (words, sign) in [
         ("no healthy host for", Sign::NoLiveUpstream),
         ("no healthy upstream host", Sign::NoLiveUpstream),
+        ("connect timeout", Sign::ConnectTimedOut),
+        ("upstream timeout", Sign::HeadTimedOut),
+        ("upstream per try timeout", Sign::HeadTimedOut),
+        ("upstream per try idle timeout", Sign::HeadTimedOut),
+        ("disconnect. resetting ", Sign::Closed),
         ("no route match for URL", Sign::RouteUnknown),
         ("no cluster match for URL", Sign::RouteUnknown),
     ] {
         if message.starts_with(words) {
-            return said(sign, words.len());
+            return said(sign, words.trim_end().len());
         }
     }
     const REPLY: &str = "Sending local reply with details ";
     if let Some(details) = message.strip_prefix(REPLY) {
         let details = details.split(' ').next()?;
-        let (sign, words) = sign_of_details(details)?;
+        let (sign, words) = sign_of_details(details).or_else(|| overload(details))?;
         return said(sign, REPLY.len() + words.end);
     }
     // What the upstream sent; `dispatch error: ` is of what the client sent.
@@ -666,6 +689,12 @@ fn step(message: &str) -> Option<Step<'_>> {
     let inset = sent.iter().find_map(|it| message.strip_prefix(it).map(|_| it.len()))?;
     let (sign, words) = sign_of_codec(&message[inset..])?;
     said(sign, inset + words.end)
+}
+
+/// The overload manager, whose word is part of others.
+fn overload(details: &str) -> Option<(Sign, Range<usize>)> {
+    let word = details.split([' ', '\t', ',']).next()?;
+    matches!(word, "overload" | "overload_manager").then_some((Sign::MemoryOut, 0..word.len()))
 }
 
 /// What the codec of HTTP/1 or of HTTP/2 did not take, in the words of http1/codec_impl.cc, of its
@@ -935,6 +964,42 @@ mod tests {
             "[2026-11-20T15:16:30.123Z] \"GET /upstream_reset_before_response_started{overflow} \
              HTTP/1.1\" 200 - via_upstream - \"-\" 0 5 1 1 \"-\" \"UF no_healthy_upstream\" \"id\" \
              \"a\" \"192.0.2.10:80\" c - - - - -",
+        );
+    }
+
+    #[test]
+    fn each_of_its_own_replies_says_why() {
+        for (details, want) in [
+            ("upgrade_failed", "UpgradeRefused"),
+            ("no_healthy_upstream", "NoLiveUpstream"),
+            ("max_duration_timeout", "Deadline"),
+            ("request_overall_timeout", "ClientSlow"),
+            ("route_configuration_not_found", "RouteUnknown"),
+            ("filter_chain_not_found", "RouteUnknown"),
+            ("reached_concurrency_limit", "ConnectionLimit"),
+            ("overload", "MemoryOut"),
+            ("missing_host_header", "RequestUnreadable"),
+            ("low_version", "RequestUnreadable"),
+            ("http2.violation.of.messaging.rule", "ProtocolError"),
+            ("upstream_response_timeout", "HeadTimedOut"),
+        ] {
+            check(
+                &format!(
+                    "2026-11-20T15:16:30.123456Z\tdebug\tenvoy http external/envoy/source/common/http/filter_manager.cc:1077\t[Tags: \"ConnectionId\":\"3\",\"StreamId\":\"4\"] Sending local reply with details {details}\tthread=32"
+                ),
+                &format!("Envoy: {want} | Sending local reply with details {details}"),
+            );
+        }
+        check(
+            "[2026-11-20 15:16:30.123][17][debug][pool] [source/common/conn_pool/conn_pool_base.cc:793] [C12] connect timeout",
+            "Envoy: ConnectTimedOut | connect timeout",
+        );
+        check(
+            "[2026-11-20 15:16:30.123][17][debug][client] [source/common/http/codec_client.cc:142] [C12] disconnect. resetting 1 pending requests",
+            "Envoy: Closed | disconnect. resetting",
+        );
+        check_nothing(
+            "2026-11-20T15:16:30.123456Z\tdebug\tenvoy http x.cc:1\t'user-agent', 'Sending local reply with details upgrade_failed'",
         );
     }
 

@@ -60,16 +60,34 @@ pub(super) const DETAILS: Reader = Reader {
 pub(super) const HEALTH: Reader = Reader {
     name: "Google Cloud backend health",
     product: Product::GcpLb,
-    hooks: &["healthState", "detailedHealthState"],
-    fits: |line| unhealthy(&line.text).is_some(),
+    hooks: &["healthState", "detailedHealthState", "kubernetes.io/backends"],
+    fits: |line| state(&line.text).is_some(),
     read: |line, sink| {
-        let Some((words, sign)) = unhealthy(&line.text) else { return };
+        let Some((words, sign)) = state(&line.text) else { return };
         sink.event(Event::new(Product::GcpLb, sign, Trust::C, span_of(&line.text, words)));
     },
     source: "https://cloud.google.com/compute/docs/reference/rest/v1/backendServices/getHealth; \
              https://cloud.google.com/load-balancing/docs/health-check-logging",
     example: "  - healthState: UNHEALTHY",
 };
+
+fn state(text: &str) -> Option<(&str, Sign)> {
+    unhealthy(text).or_else(|| annotated(text))
+}
+
+/// `ingress.kubernetes.io/backends: '{"k8s-be-30080--1a2b":"UNHEALTHY"}'`, which the controller of
+/// GKE writes at an Ingress; where one backend is healthy it says less.
+fn annotated(text: &str) -> Option<(&str, Sign)> {
+    const WORD: &str = "\":\"UNHEALTHY\"";
+    let bare = text.trim_start_matches(|it: char| it.is_whitespace() || it == '"');
+    let bare = bare.strip_prefix("Annotations:").map_or(bare, str::trim_start);
+    let rest = bare.strip_prefix("ingress.kubernetes.io/backends")?;
+    let rest = rest.trim_start_matches(|it: char| it.is_whitespace() || "\"':=\\".contains(it));
+    let list = rest.strip_prefix('{')?;
+    let at = list.find(WORD).filter(|_| !list.contains(":\"HEALTHY\""))?;
+    let word = &list[at + 3..at + WORD.len() - 1];
+    Some((word, Sign::LbTargetUnhealthy))
+}
 
 fn unhealthy(text: &str) -> Option<(&str, Sign)> {
     let bare = text.trim_start_matches(|it: char| it.is_whitespace() || "\"'-".contains(it));
@@ -285,5 +303,21 @@ mod tests {
              to start and listen on the port defined provided by the PORT=8080 environment variable",
             "Cloud Run: BootFailed | failed to start and listen on the port defined",
         );
+    }
+
+    #[test]
+    fn the_annotation_of_an_ingress_says_how_its_backends_are() {
+        check(
+            "    ingress.kubernetes.io/backends: '{\"k8s-be-30080--1a2b\":\"UNHEALTHY\"}'",
+            "the Google Cloud load balancer: LbTargetUnhealthy | UNHEALTHY",
+        );
+        check(
+            "Annotations:  ingress.kubernetes.io/backends: {\"k8s-be-30080--1a2b\":\"UNHEALTHY\"}",
+            "the Google Cloud load balancer: LbTargetUnhealthy | UNHEALTHY",
+        );
+        check_nothing(
+            "    ingress.kubernetes.io/backends: '{\"a\":\"HEALTHY\",\"b\":\"UNHEALTHY\"}'",
+        );
+        check_nothing("    ingress.kubernetes.io/backends: '{\"a\":\"Unknown\"}'");
     }
 }

@@ -46,6 +46,7 @@ pub(super) const ERROR: Reader = Reader {
         "No servers could be started",
         "Error: class uri",
         "Socket error processing request",
+        "connection to server at \"",
     ],
     fits: |line| is_error_line(&line.text) || said(line).is_some(),
     read,

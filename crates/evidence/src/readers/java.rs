@@ -344,6 +344,9 @@ const WIRE: &[OfWire] = &[
     own("Http2Exception", "First received frame was not SETTINGS", Sign::Http2ToHttp1),
     own("PoolAcquireTimeoutException", "", Sign::QueueTimedOut),
     own("PoolAcquirePendingLimitException", "", Sign::ConnectionLimit),
+    own("RejectedExecutionException", "", Sign::PoolExhausted),
+    own("TaskRejectedException", "", Sign::PoolExhausted),
+    own("BulkheadFullException", "", Sign::AppConcurrencyLimit),
     own("CallNotPermittedException", "is OPEN and does not permit", Sign::CircuitOpen),
     own("RuntimeException", "circuit short-circuited and is OPEN", Sign::CircuitOpen),
     own("IllegalArgumentException", "Request header is too large", Sign::RequestTooBigForUpstream),
@@ -381,6 +384,9 @@ const WIRE: &[OfWire] = &[
     wire("SSLHandshakeException", "protocol_version", Sign::TlsVersion),
     wire("SSLHandshakeException", "unrecognized_name", Sign::TlsNameRejected),
     wire("SSLHandshakeException", "", Sign::TlsFailed),
+    wire("IllegalArgumentException", "invalid version format", Sign::NotHttp),
+    wire("IllegalArgumentException", "text is empty (possibly HTTP/0.9)", Sign::NotHttp),
+    wire("NumberFormatException", "status", Sign::StatusLineBad),
     wire("TooLongHttpHeaderException", "", Sign::HeadTooBig),
     wire("TooLongFrameException", "HTTP header is larger than", Sign::HeadTooBig),
 ];
@@ -558,6 +564,11 @@ mod tests {
                 &format!("Spring Boot: {want} detail={first} | {first}"),
             );
         }
+        let first = "java.lang.IllegalArgumentException: invalid version format: HELLO";
+        check(
+            &format!("{first}\n{checkpoint}"),
+            &format!("Spring Boot: NotHttp detail={first} | {first}"),
+        );
         // Without a gateway in the trace, a dependency of the app was meant.
         check(
             "java.net.UnknownHostException: shop.internal\n\tat com.example.Shop.pay(Shop.java:42)\n",

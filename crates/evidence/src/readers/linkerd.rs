@@ -62,7 +62,7 @@ const ERRORS: &[Phrase] = &[
 
 fn told<'a>(line: &'a Line) -> Option<Event<'a>> {
     let text = line.text.trim_end();
-    header(text).or_else(|| plain(text)).or_else(|| json(text))
+    header(text).or_else(|| plain(text)).or_else(|| json(text)).or_else(|| early(text))
 }
 
 /// `l5d-proxy-error: HTTP Balancer service in fail-fast`.
@@ -97,6 +97,24 @@ fn plain(text: &str) -> Option<Event<'_>> {
     }
     let (found, span) = find(ERRORS, message)?;
     Some(event(text, message, found.sign, span, spans))
+}
+
+/// Before 2.8: `ERR! proxy={server=out listen=127.0.0.1:4140 remote=…} linkerd2_proxy::proxy::http::
+/// router service error: … Connection refused (os error 111) (address: 192.0.2.7:80)`.
+fn early(text: &str) -> Option<Event<'_>> {
+    let start = text.find("proxy={")?;
+    let level = text[..start].split_ascii_whitespace().next_back()?;
+    let (spans, rest) = text[start..].split_once("} ")?;
+    let (_, message) = rest.strip_prefix("linkerd2_proxy::")?.split_once(' ')?;
+    if !matches!(level, "ERR!" | "WARN" | "ERROR") || spans.contains("controller") {
+        return None;
+    }
+    let (found, span) = find(ERRORS, message)?;
+    let address = between(message, "(address: ", ")");
+    let address = address.filter(|it| crate::address::port(it).is_some());
+    let event = Event::new(Product::Linkerd, found.sign, Trust::C, span_of(text, &message[span]));
+    let at = crate::lead::Lead::of(text).at;
+    Some(event.upstream(address).at(at))
 }
 
 /// `Connection denied server.name=… tls=None(NoClientHello) client=192.0.2.7:5000`: a policy lets in
@@ -182,6 +200,18 @@ mod tests {
         ] {
             check(line, want);
         }
+    }
+
+    #[test]
+    fn its_first_releases_wrote_other_lines() {
+        let line = "2026-11-20T15:16:30.123Z ERR! proxy={server=out listen=127.0.0.1:4140 remote=192.0.2.1:60066} linkerd2_proxy::proxy::http::router service error: an error occurred trying to connect: Connection refused (os error 111) (address: 192.0.2.7:80)";
+        check(
+            line,
+            "Linkerd: ConnectRefused upstream=192.0.2.7:80 | Connection refused (os error 111)",
+        );
+        check_nothing(&line.replace("ERR!", "INFO"));
+        check_nothing(&line.replace("server=out", "controller"));
+        check_nothing("a caller wrote proxy={server=out} linkerd2_proxy::a Connection refused");
     }
 
     #[test]

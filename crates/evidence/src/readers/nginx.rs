@@ -23,9 +23,11 @@ use crate::product::Product;
 use crate::reader::Reader;
 use crate::readers::pasted;
 use crate::sign::Sign;
+use crate::trust::Trust;
 use memchr::memmem;
 use message::Said;
 use std::borrow::Cow;
+use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 
 /// What stands in every line that says something, in the order of how often it does.
@@ -63,6 +65,24 @@ pub(super) const ERROR: Reader = Reader {
               while connecting to upstream, client: 192.0.2.1, server: example.com, request: \"GET \
               /data HTTP/1.1\", upstream: \"http://127.0.0.1:8000/data\", host: \"example.com\"",
 };
+
+/// The script that starts nginx in its image.
+pub(super) const IMAGE: Reader = Reader {
+    name: "start of the nginx image",
+    product: Product::Nginx,
+    hooks: &["/docker-entrypoint.sh: Configuration complete"],
+    fits: |line| line.text.starts_with(STARTED),
+    read: |line, sink| {
+        if line.text.starts_with(STARTED) {
+            let span = 0..STARTED.len();
+            sink.event(Event::new(Product::Nginx, Sign::InContainer, Trust::C, span));
+        }
+    },
+    source: "https://github.com/nginx/docker-nginx entrypoint/docker-entrypoint.sh",
+    example: "/docker-entrypoint.sh: Configuration complete; ready for start up",
+};
+
+const STARTED: &str = "/docker-entrypoint.sh: Configuration complete";
 
 /// An error line that was cut at its start, or that a tool wrote something before: people paste the
 /// words they find telling.
@@ -244,15 +264,43 @@ static REQUEST: LazyLock<memmem::Finder<'static>> =
 
 /// nginx's own words, and the request's after them.
 fn own_and_request(text: &str) -> (&str, &str) {
-    match CLIENT.find(text.as_bytes()) {
+    match CLIENT.find(text.as_bytes()).or_else(|| REQUEST.find(text.as_bytes())) {
         Some(at) => text.split_at(at),
         None => (text, ""),
     }
 }
 
+/// The request's part, where its fields stand on lines of their own: `client: …,`, `upstream: …`.
+fn parted(line: &Line, own: &str) -> String {
+    const FIELDS: [&str; 7] =
+        ["client: ", "server: ", "request: ", "subrequest: ", "upstream: ", "host: ", "referrer: "];
+    let mut whole = String::new();
+    if !own.trim_end().ends_with(',') {
+        return whole;
+    }
+    for field in line.following().take(FIELDS.len()) {
+        let field = field.trim();
+        if !FIELDS.iter().any(|it| field.starts_with(it)) {
+            break;
+        }
+        whole += ", ";
+        whole += field.trim_end_matches(',');
+    }
+    whole
+}
+
+/// The address by which a container's own network sees what comes from outside of it: the gateway
+/// of a bridge of Docker's. Who is asked by it stands behind that bridge.
+fn is_bridge(client: &str) -> bool {
+    let Ok(it) = client.parse::<Ipv4Addr>() else { return false };
+    matches!(it.octets(), [172, 17..=31, 0, 1])
+}
+
 fn tell(line: &Line, head: &Head, sink: &mut dyn Sink) {
     let (own, request) = own_and_request(&line.text[head.inset..]);
     let Some(said) = message::read(own, head.emerg, head.cut) else { return };
+    let parted = if request.is_empty() { parted(line, own) } else { String::new() };
+    let request = if parted.is_empty() { request } else { &parted };
     let asked = match asked(request) {
         it if it.upstream.is_none() && request.is_empty() => Asked { upstream: named(own), ..it },
         it => it,
@@ -264,11 +312,15 @@ fn tell(line: &Line, head: &Head, sink: &mut dyn Sink) {
         _ if said.upstream.is_some() && asked.upstream.is_none() => said.upstream,
         _ => asked.upstream,
     };
+    if said.sign == Sign::ConnectRefused && asked.client.is_some_and(is_bridge) {
+        let event = Event::new(Product::Nginx, Sign::InContainer, Trust::D, span.clone());
+        sink.event(event.at(head.at));
+    }
     sink.event(
         Event::new(said.product, said.sign, said.trust, span)
             .at(head.at)
             .pid(head.pid)
-            .upstream(upstream.map(Cow::Borrowed))
+            .upstream(upstream.map(|it| Cow::Owned(it.to_owned())))
             .detail(said.detail)
             .number(said.number)
             .route(asked.route)
@@ -310,10 +362,12 @@ struct Asked<'a> {
 /// A request line, a host and a referrer can hold what looks like the parts after them, so that they
 /// are read in the order in which nginx writes them (ngx_http_log_error_handler).
 fn asked(text: &str) -> Asked<'_> {
-    let Some(rest) = text.strip_prefix(", client: ") else { return Asked::default() };
-    let end = memchr::memchr(b',', rest.as_bytes()).unwrap_or(rest.len());
-    let client = Some(&rest[..end]).filter(|it| !it.is_empty());
-    let rest = &rest[end..];
+    let (client, rest) = match text.strip_prefix(", client: ") {
+        Some(rest) => rest.split_at(memchr::memchr(b',', rest.as_bytes()).unwrap_or(rest.len())),
+        // People take out who asked.
+        None => ("", text),
+    };
+    let client = Some(client).filter(|it| !it.is_empty());
     let Some(at) = REQUEST.find(rest.as_bytes()) else {
         // The stream module: no request, and the upstream without a scheme.
         let upstream = rest.find(", upstream: \"").map(|at| &rest[at + 13..]);

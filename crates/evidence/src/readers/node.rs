@@ -172,6 +172,7 @@ pub(super) const PROXY: Reader = Reader {
         "ws proxy error",
         "Failed to proxy http",
         "Request failed to proxy: ",
+        "[vite] Internal server error: ",
     ],
     fits: |line| proxied(line).is_some(),
     read: |line, sink| {
@@ -227,6 +228,10 @@ fn proxied<'a>(line: &'a Line<'a>) -> Option<Proxied<'a>> {
     while let Some(after) = starts.iter().find_map(|it| rest.strip_prefix(it)) {
         rest = after.trim_start();
     }
+    let of_vite = text.contains("[vite] Internal server error: ");
+    if let Some(it) = of_vite.then(|| dialling(rest)).flatten() {
+        return Some(it);
+    }
     let heads = [
         "Error occurred while trying to proxy request ",
         "Error occurred while trying to proxy to: ",
@@ -276,7 +281,7 @@ fn proxied<'a>(line: &'a Line<'a>) -> Option<Proxied<'a>> {
         if let Some((word, found)) = code_of(&it) {
             dialled = Raised::any(it.trim_start()).and_then(|it| it.dialled()).or_else(|| {
                 let rest = it.split_once("connect ECONNREFUSED ")?.1;
-                rest.split([' ', ',']).next().map(str::to_owned)
+                rest.split([' ', ',']).next().map(bracketed)
             });
             (sign, code) = (Some(found), Some(word.to_owned()));
             last = (at > 0).then(|| line.below().nth(at - 1)).flatten();
@@ -298,6 +303,33 @@ fn proxied<'a>(line: &'a Line<'a>) -> Option<Proxied<'a>> {
         code,
         last,
     })
+}
+
+/// `connect ECONNREFUSED ::1:3080`, `read ECONNRESET`: what ended a request that a middleware of the
+/// server passed on.
+fn dialling(message: &str) -> Option<Proxied<'_>> {
+    const DONE: [&str; 6] =
+        ["connect E", "read E", "write E", "getaddrinfo E", "socket hang up", "Parse Error: "];
+    DONE.iter().find(|it| message.starts_with(**it))?;
+    let (code, sign) = code_of(message)?;
+    let end = message.find(code)? + code.len();
+    let dialled = message[end..].split_ascii_whitespace().next();
+    let upstream = dialled.filter(|_| message.starts_with("connect E")).map(bracketed);
+    Some(Proxied {
+        sign,
+        words: &message[..end],
+        upstream,
+        code: Some(code.to_owned()),
+        last: None,
+    })
+}
+
+/// Node writes the address of IPv6 and its port without brackets: `::1:3080`.
+fn bracketed(address: &str) -> String {
+    let parts = address.rsplit_once(':').filter(|(host, port)| {
+        port.parse::<u16>().is_ok() && host.parse::<std::net::Ipv6Addr>().is_ok()
+    });
+    parts.map_or_else(|| address.to_owned(), |(host, port)| format!("[{host}]:{port}"))
 }
 
 /// The code or words of an error of Node's, and what they say of a connection to an upstream.
@@ -726,6 +758,14 @@ mod tests {
                 "Node: ConnectRefused upstream=127.0.0.1:5000 detail=ECONNREFUSED | http proxy error",
             ),
             (
+                "3:16:30 PM [vite] Internal server error: connect ECONNREFUSED ::1:3080\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1495:16)",
+                "Node: ConnectRefused upstream=[::1]:3080 detail=ECONNREFUSED | connect ECONNREFUSED",
+            ),
+            (
+                "3:16:30 PM [vite] Internal server error: getaddrinfo ENOTFOUND app",
+                "Node: NameNotFound detail=ENOTFOUND | getaddrinfo ENOTFOUND",
+            ),
+            (
                 "Failed to proxy http://localhost:5000/api Error: socket hang up",
                 "Node: Closed upstream=http://localhost:5000/api detail=socket hang up | Failed to proxy",
             ),
@@ -736,6 +776,7 @@ mod tests {
             "Request failed to proxy: ECONNREFUSED",
             "Node: ConnectRefused detail=ECONNREFUSED | Request failed to proxy",
         );
+        check_nothing("3:16:30 PM [vite] Internal server error: Transform failed with 1 error");
         check_nothing("the caller sent Could not proxy request /x to http://a (ECONNREFUSED)");
         check(
             "[HPM] Error occurred while proxying request a/ECONNREFUSED to http://b:80/ [ECONNRESET]",

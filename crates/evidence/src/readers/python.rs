@@ -57,6 +57,7 @@ pub(super) const EXCEPTION: Reader = Reader {
         "Timeout: ",
         "Exception: ",
         "ImproperlyConfigured",
+        "ConnectionPool(host='",
     ],
     fits: |line| last_line(&line.text).is_some(),
     read: |line, sink| {
@@ -118,14 +119,13 @@ pub(super) fn read_failure(
 /// Reads what an app wrote by its server's logger: a traceback in one line, or an exception.
 pub(super) fn read_message(line: &Line, lead: &Lead, product: Product, sink: &mut dyn Sink) {
     let head = Head { product, boot: false, app: true, route: None };
-    let message = &line.text[lead.inset..];
+    let message = &line.text[before_type(&line.text, lead)..];
     if message.starts_with(HEADER) {
         if !read_one_line(line, lead.inset, &head, lead.at, sink) {
             let below: Vec<Below> = line.below().collect();
             Trace::of(&below).emit(&below, &head, lead.at, sink);
         }
-    } else if let Some(raised) =
-        Raised::of(message).filter(|it| library(it.kind).is_some() || is_python(it))
+    } else if let Some(raised) = of_python(message).or_else(|| of_libpq(message))
         && let Some(it) = verdict(&[raised], &[], &head, false)
     {
         it.events(&line.text, None, &head, lead.at).for_each(|it| sink.event(it));
@@ -710,9 +710,55 @@ fn url(message: &str) -> Option<&str> {
 /// A line that is nothing but an exception of Python, after what a logger puts before it.
 fn last_line(text: &str) -> Option<(Lead<'_>, Raised<'_>)> {
     let lead = Lead::of(text);
-    let raised = Raised::of(&text[lead.inset..])?;
-    let known = library(raised.kind).is_some() || is_python(&raised);
-    known.then_some((lead, raised))
+    let raised = of_python(&text[before_type(text, &lead)..])?;
+    Some((lead, raised))
+}
+
+fn of_python(message: &str) -> Option<Raised<'_>> {
+    Raised::of(message)
+        .filter(|it| library(it.kind).is_some() || is_python(it))
+        .or_else(|| of_urllib3(message))
+}
+
+/// Where the message begins: the type of an exception looks like the name of a logger.
+fn before_type(text: &str, lead: &Lead) -> usize {
+    let type_of = |name: &&str| name.ends_with("Error") || name.ends_with("Exception");
+    let Some(name) = lead.logger.filter(type_of) else { return lead.inset };
+    let at = text[..lead.inset].rfind(name);
+    at.filter(|at| text[at + name.len()..].starts_with(": ")).unwrap_or(lead.inset)
+}
+
+/// What libpq says, in a logger's words: `error connecting in 'pool-1': connection failed:
+/// connection to server at "192.0.2.9", port 5432 failed: FATAL:  sorry, too many clients already`.
+fn of_libpq(message: &str) -> Option<Raised<'_>> {
+    let own = "connection to server at \"";
+    let at = message.find(own)?;
+    let before = &message[..at];
+    let pool = before.is_empty()
+        || before.starts_with("error connecting in '")
+        || before.starts_with("connection failed: ")
+        || before.starts_with("connection attempt failed: ");
+    let said = Raised { kind: "OperationalError", message: &message[at..], text: &message[at..] };
+    (pool && said.dialled().is_some()).then_some(said)
+}
+
+/// An exception of urllib3 or requests without its package, or without its type:
+/// `HTTPConnectionPool(host='app', port=80): Max retries exceeded with url: …`.
+fn of_urllib3(text: &str) -> Option<Raised<'_>> {
+    let types = ["ConnectionError: ", "MaxRetryError: ", "ReadTimeout: ", "ConnectTimeout: "];
+    let message = types.iter().find_map(|it| text.strip_prefix(it)).unwrap_or(text);
+    let pool = message.strip_prefix("HTTP").map(|it| it.strip_prefix('S').unwrap_or(it))?;
+    // What a certificate was refused for is told by other readers.
+    if !pool.starts_with("ConnectionPool(host='") || message.contains("SSLError(") {
+        return None;
+    }
+    let timed_out =
+        message.contains("): Read timed out. (") || message.contains("ConnectTimeoutError(");
+    let kind = match timed_out {
+        true => "requests.exceptions.Timeout",
+        false => "requests.exceptions.ConnectionError",
+    };
+    Some(Raised { kind, message, text })
 }
 
 /// Types that only Python has, and those of its packages that say something.
@@ -967,5 +1013,35 @@ mod tests {
             "ModuleNotFoundError: No module named 'flask'"
         );
         assert_eq!(boot.0.service.as_deref(), Some("api"));
+    }
+
+    #[test]
+    fn what_libpq_says_is_read_behind_a_loggers_prefix() {
+        let refused = "psycopg2.OperationalError: connection to server at \"db\" (192.0.2.9), port 5432 failed: Connection refused";
+        check(
+            &format!("2026-11-20 15:16:30,123 ERROR {refused}"),
+            &format!("Python: DbRefused upstream=db:5432 detail={refused} | {refused}"),
+        );
+        let full = "connection to server at \"192.0.2.9\", port 5432 failed: FATAL:  sorry, too many clients already";
+        check(
+            &format!(
+                "[2026-11-20 15:16:30 +0000] [9] [WARNING] error connecting in 'pool-1': connection failed: {full}"
+            ),
+            &format!("gunicorn: DbTooManyClients upstream=192.0.2.9:5432 detail={full} | {full}"),
+        );
+        check_nothing(&format!("[2026-11-20 15:16:30 +0000] [9] [WARNING] the caller sent {full}"));
+    }
+
+    #[test]
+    fn a_pool_of_urllib3_is_known_without_the_package_of_its_error() {
+        let refused = "HTTPConnectionPool(host='localhost', port=8000): Max retries exceeded with url: / (Caused by NewConnectionError('<x>: Failed to establish a new connection: [Errno 111] Connection refused'))";
+        let want = "requests: CallerFailed upstream=localhost:8000 detail=Connection refused | Connection refused";
+        check(refused, want);
+        check(&format!("ConnectionError: {refused}"), want);
+        check(
+            "HTTPConnectionPool(host='app', port=80): Read timed out. (read timeout=5)",
+            "requests: CallerTimedOut upstream=app:80 detail=HTTPConnectionPool | HTTPConnectionPool",
+        );
+        check_nothing("the caller sent HTTPConnectionPool(host='app', port=80): Read timed out.");
     }
 }

@@ -16,6 +16,7 @@ pub(in crate::readers) const EXECUTION: Reader = Reader {
         "Execution failed due to",
         "Malformed Lambda proxy response",
         "Endpoint request timed out",
+        "Lambda execution failed with status",
         "Internal server error",
     ],
     fits: |line| told(&line.text).is_some(),
@@ -97,19 +98,18 @@ fn told(text: &str) -> Option<(&str, &'static Phrase, std::ops::Range<usize>)> {
         Some((id, rest)) if id.len() < 64 && !id.contains(' ') => rest,
         _ => text,
     };
+    // `Fri Nov 20 15:16:30 UTC 2026 : Execution failed due to …`, as the console's test prints it.
+    let message = match message.split_once(" : ") {
+        Some((date, rest)) if date.len() < 40 && date.contains(" UTC ") => rest,
+        _ => message,
+    };
     let pasted = message.trim_start_matches(['{', ' ', '"']);
     let starts = message.starts_with("Execution failed due to")
         || message.starts_with("Malformed Lambda proxy response")
         || message.starts_with("Lambda execution failed with status")
         || message.starts_with("Endpoint request timed out")
         || pasted.starts_with("message\":") && message.contains("\"Endpoint request timed out\"");
-    // `Fri Nov 20 15:16:30 UTC 2026 : Execution failed due to …`, as the console's test prints it.
-    let message = match message.split_once(" : ") {
-        Some((date, rest)) if date.len() < 40 && date.contains(" UTC ") => rest,
-        _ if starts => message,
-        _ => return None,
-    };
-    if !starts && !message.starts_with("Execution failed due to") {
+    if !starts {
         return None;
     }
     let (found, span) = find(MESSAGES, message)?;
@@ -249,6 +249,14 @@ mod tests {
         check(
             r#"{"requestId":"x","status":"502","integrationStatus":"502"}"#,
             "served 502; AWS API Gateway: RelayedError status=502 | 502",
+        );
+    }
+
+    #[test]
+    fn a_function_that_raised_is_told_by_the_consoles_test_too() {
+        check(
+            "Fri Nov 20 15:16:30 UTC 2026 : Lambda execution failed with status 200 due to customer function error: it failed. Lambda request id: b5b3a1f0-1111-4222-8333-444455556666",
+            "AWS API Gateway: LambdaFailed | Lambda execution failed with status 200 due to customer function error",
         );
     }
 }

@@ -28,7 +28,7 @@ pub(in crate::readers) const LOG: Reader = Reader {
         let frame = ["START RequestId: ", "END RequestId: ", "INIT_START Runtime Version: "];
         frame.iter().any(|it| text.starts_with(it))
             || event(text).is_some()
-            || report(text).is_some()
+            || report(line).is_some()
     },
     read,
     source: "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-view.html; \
@@ -66,7 +66,7 @@ fn read(line: &Line, sink: &mut dyn Sink) {
     if let Some(it) = event(text) {
         return sink.event(it.at(at));
     }
-    let Some(it) = report(text) else { return };
+    let Some(it) = report(line) else { return };
     // All of its memory was used: the platform ended it, or it was about to.
     if it.size <= it.used {
         let event =
@@ -97,6 +97,7 @@ fn event(text: &str) -> Option<Event<'_>> {
     }
     if let Some(rest) = bare
         .strip_prefix("Error: Runtime exited with error: ")
+        .or_else(|| bare.strip_prefix("Error Runtime exited with error: "))
         .or_else(|| bare.strip_prefix("Runtime exited with error: "))
     {
         let words = bare.split(" Runtime.").next().unwrap_or(bare).trim_end_matches(['"', '}']);
@@ -186,8 +187,13 @@ struct Report<'a> {
 }
 
 /// `REPORT RequestId: … Memory Size: 128 MB Max Memory Used: 39 MB Status: timeout`.
-fn report(text: &str) -> Option<Report<'_>> {
-    let rest = text.trim_start().strip_prefix("REPORT RequestId")?;
+fn report<'l>(line: &'l Line) -> Option<Report<'l>> {
+    let text = &*line.text;
+    // Behind a time it looks like a host's name and a process's.
+    let rest = match line.ident.as_deref() {
+        Some("RequestId") => text,
+        _ => after_ids(text).strip_prefix("REPORT RequestId")?,
+    };
     let size = number(between(rest, "Memory Size: ", " MB")?)?;
     let start = rest.find("Max Memory Used: ")?;
     let words = &rest[start..];
@@ -312,6 +318,18 @@ mod tests {
         check_nothing("    \"body\": {\n  \"x\": 1");
         check_nothing(
             r#"{"statusCode": 200, "headers": {}, "body": "ok", "isBase64Encoded": false}"#,
+        );
+    }
+
+    #[test]
+    fn times_before_the_platforms_lines_come_off() {
+        check(
+            "2026-11-20T15:16:30.123Z REPORT RequestId: b5b3a1f0-1111-4222-8333-444455556666\tDuration: 900.00 ms\tBilled Duration: 900 ms\tMemory Size: 128 MB\tMax Memory Used: 128 MB",
+            "AWS Lambda: OomKilled number=134217728 | Max Memory Used: 128 MB",
+        );
+        check(
+            "Error Runtime exited with error: signal: killed",
+            "AWS Lambda: ProcessKilled number=9 | Error Runtime exited with error: signal: killed",
         );
     }
 }

@@ -36,6 +36,8 @@ pub(crate) const KLOG: Reader = Reader {
         "OOM encountered",
         "networkPlugin cni failed",
         "leader election lost",
+        "SIGTERM, shutting down",
+        "Shutting down controller queues",
     ],
     fits: |line| head(&line.text, line.year).is_some(),
     read,
@@ -46,6 +48,13 @@ pub(crate) const KLOG: Reader = Reader {
 
 /// The time, and where the message begins.
 fn head(text: &str, year: i32) -> Option<(Stamp, usize)> {
+    let (around, start) = crate::clock::iso(text).map_or((None, 0), |(at, end)| (Some(at), end));
+    let bare = text[start..].trim_start();
+    let (at, inset) = bare_head(bare, year)?;
+    Some((around.unwrap_or(at), text.len() - bare.len() + inset))
+}
+
+fn bare_head(text: &str, year: i32) -> Option<(Stamp, usize)> {
     let bytes = text.as_bytes();
     if !matches!(bytes.first()?, b'I' | b'W' | b'E' | b'F') || bytes.get(5) != Some(&b' ') {
         return None;
@@ -65,12 +74,23 @@ fn head(text: &str, year: i32) -> Option<(Stamp, usize)> {
 fn read(line: &Line, sink: &mut dyn Sink) {
     let Some((at, inset)) = head(&line.text, line.year) else { return };
     let message = &line.text[inset..];
-    let event = ingress(line, message)
+    let event = ends(line, message)
+        .or_else(|| ingress(line, message))
         .or_else(|| component(line, message))
         .or_else(|| phrases::said(line).filter(|_| !is_of_control(message)));
     if let Some(event) = event {
-        sink.event(event.at(Some(at)));
+        // What collected the line knows the year too.
+        sink.event(event.at(line.at.or(Some(at))));
     }
+}
+
+/// The ingress controller is told to end (cmd/nginx, internal/ingress/controller/nginx.go).
+fn ends<'a>(line: &Line, message: &str) -> Option<Event<'a>> {
+    const WORDS: [&str; 2] = ["Received SIGTERM, shutting down", "Shutting down controller queues"];
+    let bare = message.trim_start_matches('"');
+    let words = WORDS.iter().find(|it| bare.starts_with(**it))?;
+    let span = span_of(&line.text, &bare[..words.len()]);
+    Some(Event::new(Product::Kubernetes, Sign::ShuttingDown, Trust::C, span))
 }
 
 /// What a component could not ask of the API server: nobody's request.
@@ -223,5 +243,20 @@ mod tests {
         check_nothing("W1320 15:16:30.123456 7 x.go:1] no endpoints available for service \"x\"");
         check_nothing("I1120 15:16:30.123456       7 x.go:1] GET /healthz");
         check_nothing("E1120 15:16:30.1234");
+    }
+
+    #[test]
+    fn a_controller_that_is_told_to_end_says_so() {
+        check(
+            "I1120 15:16:30.123456       7 sigterm.go:36] \"Received SIGTERM, shutting down\"",
+            "Kubernetes: ShuttingDown | Received SIGTERM, shutting down",
+        );
+        check(
+            "I1120 15:16:30.123456       7 nginx.go:387] Shutting down controller queues",
+            "Kubernetes: ShuttingDown | Shutting down controller queues",
+        );
+        check_nothing(
+            "I1120 15:16:30.123456       7 a.go:36] got \"Received SIGTERM, shutting down\"",
+        );
     }
 }

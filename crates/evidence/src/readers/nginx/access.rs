@@ -120,6 +120,9 @@ impl<'a> Access<'a> {
     pub(in crate::readers) fn tell(&self, text: &str, sink: &mut dyn Sink) {
         let Some(status) = self.number() else { return };
         sink.served(Served { at: self.at, status });
+        if let Some(event) = self.preface(text, status) {
+            return sink.event(event);
+        }
         let Some((sign, attempt)) = self.sign(status) else { return };
         let about_client = sign.kind() == crate::sign::Kind::Client;
         // The words that decide: where an attempt failed and another went well, both.
@@ -136,6 +139,21 @@ impl<'a> Access<'a> {
                 .client(self.client)
                 .request_id(self.request_id),
         );
+    }
+
+    /// `PRI * HTTP/2.0` is the greeting of HTTP/2 (RFC 9113, 3.4), read by a server of HTTP/1. From an
+    /// address of a network of one's own, a proxy sent it; from elsewhere it may be a scanner.
+    fn preface<'e>(&'e self, text: &'e str, status: u16) -> Option<Event<'e>> {
+        const PREFACE: &str = "\"PRI * HTTP/2.0\"";
+        if !matches!(status, 400 | 405 | 505) || !self.client.is_some_and(is_private) {
+            return None;
+        }
+        let at = text.find(PREFACE)?;
+        // The first quote of the line, so that no caller wrote it.
+        let first = !text[..at].contains('"');
+        let span = at + 1..at + PREFACE.len() - 1;
+        let event = Event::new(self.product, Sign::Http2ToHttp1, Trust::C, span).at(self.at);
+        first.then(|| event.client(self.client))
     }
 
     fn sign(&self, status: u16) -> Option<(Sign, Attempt<'a>)> {
@@ -478,4 +496,16 @@ fn members<'a>(text: &'a str, found: &mut dyn FnMut(&'a str, &'a str) -> bool) -
         }
     }
     true
+}
+
+/// Of RFC 1918 and RFC 6598, loopback, or their like of IPv6.
+fn is_private(client: &str) -> bool {
+    match client.parse() {
+        Ok(std::net::IpAddr::V4(it)) => {
+            let [a, b, ..] = it.octets();
+            it.is_private() || it.is_loopback() || a == 100 && (64..128).contains(&b)
+        }
+        Ok(std::net::IpAddr::V6(it)) => it.is_loopback() || it.segments()[0] & 0xfe00 == 0xfc00,
+        Err(_) => false,
+    }
 }

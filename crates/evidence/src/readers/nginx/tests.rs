@@ -683,3 +683,39 @@ fn a_line_whose_middle_was_left_out_still_names_the_upstream() {
         "nginx: ConnectRefused | connect() failed (111: Connection refused) while connecting to upstream",
     );
 }
+
+#[test]
+fn a_proxy_behind_a_bridge_of_docker_is_in_a_container() {
+    let refused = "connect() failed (111: Connection refused) while connecting to upstream";
+    let line = |client: &str| {
+        format!(
+            "2026/11/20 15:16:30 [error] 7#7: *5 {refused}, client: {client}, server: a, request: \
+             \"GET / HTTP/1.1\", upstream: \"http://127.0.0.1:8000/\", host: \"a\""
+        )
+    };
+    let fault = format!("nginx: ConnectRefused upstream=http://127.0.0.1:8000/ | {refused}");
+    check(&line("172.18.0.1"), &format!("nginx: InContainer | {refused}; {fault}"));
+    check(&line("172.18.0.2"), &fault);
+    check(&line("172.32.0.1"), &fault);
+    check(&line("192.0.2.1"), &fault);
+    check(
+        "/docker-entrypoint.sh: Configuration complete; ready for start up",
+        "nginx: InContainer | /docker-entrypoint.sh: Configuration complete",
+    );
+}
+
+#[test]
+fn the_request_is_found_without_who_asked_and_on_lines_of_its_own() {
+    check(
+        "[error] 7#7: connect() failed (111: Connection refused) while connecting to upstream, request: \"GET /\", upstream: \"http://192.0.2.10:8000/\", host: \"a\"",
+        "nginx: ConnectRefused upstream=http://192.0.2.10:8000/ | connect() failed (111: Connection refused) while connecting to upstream",
+    );
+    check(
+        "[error] 7#7: *5 upstream prematurely closed connection while reading response header from upstream,\nclient: 192.0.2.1,\nserver: a,\nrequest: \"GET / HTTP/1.1\",\nupstream: \"http://192.0.2.10:8000/\",\nhost: \"a\"",
+        "nginx: Closed upstream=http://192.0.2.10:8000/ | upstream prematurely closed connection while reading response header from upstream",
+    );
+    check(
+        "[error] 7#7: *5 upstream prematurely closed connection while reading response header from upstream,\nsomething else\nupstream: \"http://192.0.2.10:8000/\"",
+        "nginx: Closed | upstream prematurely closed connection while reading response header from upstream",
+    );
+}

@@ -10,7 +10,7 @@ use crate::trust::Trust;
 use std::borrow::Cow;
 
 pub(crate) const NAMES: Reader = Reader {
-    name: "dig, nslookup and host",
+    name: "dig, nslookup, host and getent",
     product: Product::Shell,
     hooks: &[
         "->>HEADER<<-",
@@ -22,9 +22,24 @@ pub(crate) const NAMES: Reader = Reader {
         " IN A",
         "has address ",
         "IPAddress",
+        "getent ",
     ],
-    fits: |line| line.ident.is_none() && (found(line).is_some() || inspected(&line.text).is_some()),
+    fits: |line| {
+        let text = &*line.text;
+        let asked = || inspected(text).is_some() || looked_up(text).is_some();
+        line.ident.is_none() && (found(line).is_some() || asked())
+    },
     read: |line, sink| {
+        if let Some(name) = looked_up(&line.text) {
+            let Some(answer) = line.below().next() else { return };
+            let mut words = answer.text.split_ascii_whitespace();
+            if let Some(address) = words.next().filter(|it| is_ip(it)) {
+                let span = span_of(&answer.text, address);
+                let event = Event::new(Product::Shell, Sign::Resolved, Trust::C, span);
+                sink.event_below(&answer, event.upstream(Some(name)).detail(Some(address)));
+            }
+            return;
+        }
         if let Some(name) = inspected(&line.text) {
             let Some(answer) = line.below().next() else { return };
             let address = answer.text.trim().trim_matches(['\'', '"']);
@@ -68,6 +83,19 @@ fn inspected(text: &str) -> Option<&str> {
     // Templates are in quotes, whose words are no names of containers.
     let plain = rest.split(['\'', '"']).step_by(2).flat_map(str::split_ascii_whitespace);
     plain.filter(|it| !it.starts_with('-')).find(name)
+}
+
+/// The name in `$ getent hosts app`, whose address comes next.
+fn looked_up(text: &str) -> Option<&str> {
+    let (before, rest) = text.split_once("getent ")?;
+    let prompt = before.trim_end();
+    let inside = prompt.contains("docker ") || prompt.contains("kubectl ");
+    let typed = prompt.is_empty() || prompt.ends_with(['$', '#', '>']) || inside;
+    let mut words = rest.split_ascii_whitespace();
+    let table = words.next()?;
+    let name = words.next().filter(|it| !it.starts_with('-'))?;
+    let known = matches!(table, "hosts" | "ahosts" | "ahostsv4" | "ahostsv6");
+    (typed && known && words.next().is_none()).then_some(name)
 }
 
 fn code(word: &str) -> Option<Sign> {
@@ -213,5 +241,20 @@ mod tests {
         check_nothing(";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1");
         check_nothing("my house has address 12");
         check_nothing("GET /** server can't find x: NXDOMAIN");
+    }
+
+    #[test]
+    fn a_name_that_was_looked_up_by_getent_is_at_what_follows() {
+        check(
+            "# getent hosts app\n192.0.2.7       app",
+            "the shell: Resolved upstream=app detail=192.0.2.7 | 192.0.2.7",
+        );
+        check(
+            "$ docker compose exec web getent ahosts app\n192.0.2.7       STREAM app",
+            "the shell: Resolved upstream=app detail=192.0.2.7 | 192.0.2.7",
+        );
+        check_nothing("# getent hosts app");
+        check_nothing("# getent passwd app\n192.0.2.7");
+        check_nothing("GET /?q=getent hosts app\n192.0.2.7");
     }
 }
