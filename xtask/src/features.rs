@@ -23,6 +23,26 @@ pub(crate) const FEATURES: &[Feature] = &[
     row("Passing on", "TLS from clients", "test_clients_speak_tls_to_the_gateway"),
     row(
         "Passing on",
+        "HTTP/2 from clients, by ALPN or by its preface, to HTTP/1.1 targets",
+        "requests_of_one_connection_are_answered_each",
+    ),
+    row(
+        "Passing on",
+        "WebSocket and other upgrades of HTTP/1.1, with an idle limit of their own",
+        "both_sides_talk_until_both_have_ended",
+    ),
+    row(
+        "Passing on",
+        "several certificates by name, and certificates of callers",
+        "each_name_has_its_certificate",
+    ),
+    row(
+        "Passing on",
+        "the PROXY protocol: versions 1 and 2 from trusted proxies, version 2 to targets",
+        "a_trusted_proxy_says_who_calls",
+    ),
+    row(
+        "Passing on",
         "5 MB up and down, unchanged",
         "test_five_megabytes_arrive_whole_in_both_directions",
     ),
@@ -54,6 +74,22 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Routing",
+        "by wildcard host, `{name}` segments, expressions, headers, query and cookies",
+        "open_segments_come_by_their_literal_beginning",
+    ),
+    row(
+        "Routing",
+        "divided between upstreams by weight, with sticky callers; rewritten paths",
+        "requests_are_divided_by_weight_and_callers_stay",
+    ),
+    row("Routing", "plain callers sent to `https`", "plain_callers_are_sent_to_https"),
+    row(
+        "Routing",
+        "`goodgate route` says which route takes a request, and why each other one does not",
+        "a_request_is_told_its_route_and_why",
+    ),
+    row(
+        "Routing",
         "one normal form of a path for matching and for sending on",
         "paths_are_matched_and_sent_on_in_one_form",
     ),
@@ -61,6 +97,11 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Refusing",
         "requests that two servers could read in two ways, before anything is sent on",
         "two_ways_to_end_a_body_are_refused",
+    ),
+    row(
+        "Refusing",
+        "floods of HTTP/2 frames: bounded, counted, and the connection ended",
+        "requests_that_are_taken_back_at_once_end_the_connection",
     ),
     row(
         "Preventing",

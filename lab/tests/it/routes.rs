@@ -188,3 +188,67 @@ async fn what_a_stranger_says_of_the_way_is_not_passed_on() {
     assert!(head.to_ascii_lowercase().contains("x-request-id: mine"), "{head}");
     assert_eq!(answer.field("x-request-id"), Some("mine"));
 }
+
+#[tokio::test]
+async fn requests_are_divided_by_weight_and_callers_stay() {
+    let config = r#"
+[upstream.app]
+targets = ["{url}"]
+host = "app.test"
+
+[upstream.canary]
+targets = ["{url}"]
+host = "canary.test"
+
+[route.divided]
+match = "/divided"
+to = [{ upstream = "app", weight = 3 }, { upstream = "canary" }]
+
+[route.sticky]
+match = "/sticky"
+to = [{ upstream = "app", weight = 3 }, { upstream = "canary" }]
+sticky = "cookie"
+
+[route.by_header]
+match = "/by-header"
+to = [{ upstream = "app" }, { upstream = "canary" }]
+sticky = "header:X-User"
+
+[route.rewritten]
+match = { path = "/users/{id}/*", headers = { x-version = "2" } }
+to = "app"
+rewrite = "/v2/{id}/*"
+"#;
+    let world = world_with(config, echo).await;
+    let fetch = async |target: &str, fields: &str| {
+        let mut client = world.gateway.client().await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n");
+        client.exchange(request.as_bytes()).await
+    };
+    let mut canary = 0;
+    for _ in 0..200 {
+        canary += usize::from(fetch("/divided", "").await.text().contains("canary.test"));
+    }
+    // A quarter of 200, and far away from none and all.
+    assert!((20..=90).contains(&canary), "{canary} of 200");
+
+    let first = fetch("/sticky", "").await;
+    let cookie = first.field("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    for _ in 0..10 {
+        let answer = fetch("/sticky", &format!("Cookie: other=1; {cookie}\r\n")).await;
+        assert_eq!(answer.text(), first.text());
+        assert_eq!(answer.field("set-cookie"), None);
+    }
+    let chosen = fetch("/sticky", "Cookie: goodgate-sticky=canary\r\n").await;
+    assert!(chosen.text().contains("canary.test"));
+
+    for user in ["ann", "bob", "cem"] {
+        let fields = format!("X-User: {user}\r\n");
+        let first = fetch("/by-header", &fields).await.text();
+        assert_eq!(fetch("/by-header", &fields).await.text(), first);
+    }
+
+    let answer = fetch("/users/7/posts?x=1", "X-Version: 2\r\n").await;
+    assert_eq!(answer.text(), "GET /v2/7/posts?x=1 app.test ");
+    assert_eq!(fetch("/users/7/posts", "X-Version: 1\r\n").await.status, Some(404));
+}

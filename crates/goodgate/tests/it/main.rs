@@ -373,3 +373,39 @@ fn fetch(place: &str, path: &str) -> String {
     stream.read_to_string(&mut answer).expect("it answers");
     answer
 }
+
+#[test]
+fn a_request_is_told_its_route_and_why() {
+    let file = "\
+[upstream.app]
+targets = [\"http://127.0.0.1:8000\"]
+[upstream.next]
+targets = [\"http://127.0.0.1:8001\"]
+[route.all]
+match = \"/*\"
+to = \"app\"
+[route.user]
+match = { host = \"*.example.com\", path = \"/users/{id}\", methods = [\"GET\"] }
+to = [{ upstream = \"app\", weight = 9 }, { upstream = \"next\" }]
+rewrite = \"/u/{id}\"
+[route.beta]
+match = { path = \"/users/*\", headers = { X-Beta = \"~[0-9]+\" } }
+answer = {}
+[route.admin]
+match = { host = \"admin.example.com\" }
+to = \"app\"
+";
+    let folder = folder("route", &[("goodgate.toml", file)]);
+    let seen = |arguments: &str| call_in(&folder, arguments).seen();
+    insta::assert_snapshot!("route_taken", seen("route GET https://api.example.com/users/7?x=1"));
+    insta::assert_snapshot!("route_header", seen("route POST /users/%37 -H X-Beta:1"));
+    insta::assert_snapshot!("route_bad_words", seen("route get users"));
+    let json = json(&call_in(&folder, "route GET https://api.example.com/users/7 --format json"));
+    assert_eq!(json["route"], "user");
+    assert_eq!(json["sends"]["path"], "/u/7");
+    assert_eq!(json["tried"].as_array().map(Vec::len), Some(4));
+    let none = call_in(&folder, "route GET /../x");
+    assert_eq!(none.exit, Some(1), "{}", none.seen());
+    let missing = call_in(&folder, "route GET /x --config no.toml");
+    assert_eq!(missing.exit, Some(4), "{}", missing.seen());
+}
