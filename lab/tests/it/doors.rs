@@ -25,16 +25,20 @@ struct Papers {
 impl Papers {
     fn new(test: &str) -> Papers {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-        std::fs::create_dir_all(&folder).unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        std::fs::create_dir_all(&folder).expect("the test can go on");
+        let mut params = CertificateParams::new(Vec::new()).expect("the test can go on");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let authority =
+            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("the test can go on"))
+                .expect("the test can go on");
         let papers = Papers { folder, authority };
-        std::fs::write(papers.path("ca.pem"), papers.authority.pem()).unwrap();
+        std::fs::write(papers.path("ca.pem"), papers.authority.pem()).expect("the test can go on");
         for name in ["one.test", "two.test"] {
             let (certificate, key) = papers.issue(&[name, &format!("*.{name}")]);
-            std::fs::write(papers.path(&format!("{name}.pem")), certificate.pem()).unwrap();
-            std::fs::write(papers.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+            std::fs::write(papers.path(&format!("{name}.pem")), certificate.pem())
+                .expect("the test can go on");
+            std::fs::write(papers.path(&format!("{name}.key")), key.serialize_pem())
+                .expect("the test can go on");
         }
         papers
     }
@@ -45,14 +49,17 @@ impl Papers {
 
     fn issue(&self, names: &[&str]) -> (rcgen::Certificate, KeyPair) {
         let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(names).unwrap();
-        (params.signed_by(&key, &self.authority).unwrap(), key)
+        let key = KeyPair::generate().expect("the test can go on");
+        let params = CertificateParams::new(names).expect("the test can go on");
+        (params.signed_by(&key, &self.authority).expect("the test can go on"), key)
     }
 
     /// The settings of the listener, and where it is.
     fn https(&self, more: &str) -> (String, SocketAddr) {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port().unwrap()));
+        let address = SocketAddr::from((
+            Ipv4Addr::LOCALHOST,
+            stage::free_port().expect("the test can go on"),
+        ));
         let folder = self.folder.display();
         let settings = format!(
             "https = {{ addr = \"{address}\", certs = [\n\
@@ -71,24 +78,24 @@ impl Papers {
         protocols: &[&[u8]],
     ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.authority.der().clone()).unwrap();
+        roots.add(self.authority.der().clone()).expect("the test can go on");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .unwrap()
+            .expect("the test can go on")
             .with_root_certificates(roots);
         let mut config = match own {
             false => builder.with_no_client_auth(),
             true => {
                 let (certificate, key) = self.issue(&["caller.test"]);
-                let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+                let key = PrivateKeyDer::try_from(key.serialize_der()).expect("the test can go on");
                 let chain: Vec<CertificateDer<'static>> = vec![certificate.into()];
-                builder.with_client_auth_cert(chain, key).unwrap()
+                builder.with_client_auth_cert(chain, key).expect("the test can go on")
             }
         };
         config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
         let stream = TcpStream::connect(address).await?;
-        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let name = ServerName::try_from(name.to_owned()).expect("the test can go on");
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 }
@@ -179,7 +186,7 @@ async fn plain_callers_are_sent_to_https() {
 }
 
 async fn told_by_a_proxy(world: &World, header: &[u8]) -> Option<u16> {
-    let mut client = Client::connect(world.gateway.listen).await.unwrap();
+    let mut client = Client::connect(world.gateway.listen).await.expect("the test can go on");
     let request = [header, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"].concat();
     client.exchange(&request).await.status
 }

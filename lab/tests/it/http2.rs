@@ -14,19 +14,20 @@ use tokio::time::timeout;
 
 /// A connection with prior knowledge.
 async fn connect(world: &World) -> SendRequest<Bytes> {
-    let stream = TcpStream::connect(world.gateway.listen).await.unwrap();
-    let (send, connection) = h2::client::handshake(stream).await.unwrap();
+    let stream = TcpStream::connect(world.gateway.listen).await.expect("the test can go on");
+    let (send, connection) = h2::client::handshake(stream).await.expect("the test can go on");
     tokio::spawn(connection);
-    send.ready().await.unwrap()
+    send.ready().await.expect("the test can go on")
 }
 
 fn request(method: Method, path: &str) -> Request<()> {
     let uri = format!("http://h2.test{path}");
-    Request::builder().method(method).uri(uri).body(()).unwrap()
+    Request::builder().method(method).uri(uri).body(()).expect("the test can go on")
 }
 
 async fn get(send: &mut SendRequest<Bytes>, path: &str) -> Response<RecvStream> {
-    let (response, _) = send.send_request(request(Method::GET, path), true).unwrap();
+    let (response, _) =
+        send.send_request(request(Method::GET, path), true).expect("the test can go on");
     timeout(SOON, response).await.expect("an answer in time").expect("an answer")
 }
 
@@ -36,11 +37,11 @@ async fn body(mut stream: RecvStream) -> Result<(String, HeaderMap), Reason> {
     let reason = |it: h2::Error| it.reason().unwrap_or(Reason::NO_ERROR);
     while let Some(data) = timeout(SOON, stream.data()).await.expect("data in time") {
         let data = data.map_err(reason)?;
-        stream.flow_control().release_capacity(data.len()).unwrap();
+        stream.flow_control().release_capacity(data.len()).expect("the test can go on");
         all.extend_from_slice(&data);
     }
     let trailers = stream.trailers().await.map_err(reason)?.unwrap_or_default();
-    Ok((String::from_utf8(all).unwrap(), trailers))
+    Ok((String::from_utf8(all).expect("the test can go on"), trailers))
 }
 
 #[tokio::test]
@@ -279,15 +280,16 @@ struct Raw(TcpStream);
 
 impl Raw {
     async fn connect(world: &World) -> Raw {
-        let mut stream = TcpStream::connect(world.gateway.listen).await.unwrap();
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        let mut stream =
+            TcpStream::connect(world.gateway.listen).await.expect("the test can go on");
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("the test can go on");
         let mut raw = Raw(stream);
-        raw.frame(4, 0, 0, &[]).await.unwrap();
+        raw.frame(4, 0, 0, &[]).await.expect("the test can go on");
         raw
     }
 
     async fn frame(&mut self, kind: u8, flags: u8, id: u32, payload: &[u8]) -> std::io::Result<()> {
-        let [_, a, b, c] = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let [_, a, b, c] = u32::try_from(payload.len()).expect("the test can go on").to_be_bytes();
         let [d, e, f, g] = id.to_be_bytes();
         let frame = [&[a, b, c, kind, flags, d, e, f, g], payload].concat();
         self.0.write_all(&frame).await
@@ -314,7 +316,9 @@ impl Raw {
                     return;
                 }
                 if head[3] == 7 {
-                    told = payload.get(4..8).map(|it| u32::from_be_bytes(it.try_into().unwrap()));
+                    told = payload
+                        .get(4..8)
+                        .map(|it| u32::from_be_bytes(it.try_into().expect("the test can go on")));
                 }
             }
         };
@@ -326,12 +330,13 @@ impl Raw {
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 async fn floods(world: &World, kind: &str) -> u64 {
-    let mut client = lab::client::Client::connect(world.gateway.status).await.unwrap();
+    let mut client =
+        lab::client::Client::connect(world.gateway.status).await.expect("the test can go on");
     let answer = client.exchange(b"GET /metrics HTTP/1.1\r\nHost: s\r\n\r\n").await;
     let name = format!("goodgate_http2_floods_total{{kind=\"{kind}\"}} ");
     let text = answer.text();
     let line = text.lines().find_map(|it| it.strip_prefix(&name));
-    line.expect("the counter is there").parse().unwrap()
+    line.expect("the counter is there").parse().expect("the test can go on")
 }
 
 #[tokio::test]

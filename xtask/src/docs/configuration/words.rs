@@ -21,6 +21,9 @@ const FORMATS: &[(&str, &str)] = &[
     ("goodgate-path-pattern", "a path such as `\"/orders\"` or `\"/orders/*\"`"),
     ("goodgate-path-prefix", "a path such as `\"/orders\"`"),
     ("goodgate-redirect-target", "a path or a URL"),
+    ("goodgate-rewrite", "a path such as `\"/new/{id}\"`"),
+    ("goodgate-sought", "a value, `\"*\"` for any, or `\"~expression\"`"),
+    ("goodgate-sticky", "`\"cookie\"`, `\"address\"`, `\"cookie:NAME\"` or `\"header:NAME\"`"),
     ("goodgate-server-name", "a host name or an IP address"),
     ("goodgate-size", "a size, or a number of bytes"),
     (
