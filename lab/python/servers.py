@@ -118,6 +118,8 @@ def goodgate_with_tls(folder, app):
     https = f'https = {{ addr = "127.0.0.1:{port}", cert = "gate.pem", key = "gate.key" }}'
     file.write_text(file.read_text().replace("[console]", f"{https}\n\n[console]"))
     server.url = f"https://127.0.0.1:{port}"
+    # The last one that is opened.
+    server.port = port
     return server
 
 

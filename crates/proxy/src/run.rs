@@ -284,14 +284,17 @@ impl Doors {
             }
             Ok::<SocketAddr, StartError>(address)
         };
+        // Read before anything is listened on: a port must not answer while another cannot yet.
+        let tls = match &listen.https {
+            Some(https) => Some((https.addr, acceptor(https, listen.http2, provider)?)),
+            None => None,
+        };
         let mut http = Vec::new();
         for address in &listen.http {
             http.push(add(*address, None, any_port && listen.assumed)?);
         }
-        let https = match &listen.https {
-            Some(https) => {
-                Some(add(https.addr, Some(&acceptor(https, listen.http2, provider)?), false)?)
-            }
+        let https = match &tls {
+            Some((address, acceptor)) => Some(add(*address, Some(acceptor), false)?),
             None => None,
         };
         Ok(Doors { http, https, by_core })
