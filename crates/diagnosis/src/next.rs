@@ -587,7 +587,7 @@ pub(crate) fn fallback(dossier: &Dossier) -> Vec<Next> {
         Stack::Apache => "tail -n 1000 /var/log/apache2/error.log | goodgate why".to_owned(),
         Stack::HaProxy => "journalctl -u haproxy --since -1h | goodgate why".to_owned(),
         Stack::Kubernetes => "kubectl describe pods | goodgate why".to_owned(),
-        _ => format!("goodgate why {} and the app's log", log_of(dossier)),
+        _ => format!("{} | goodgate why", log_of(dossier)),
     };
     vec![step(
         "the host of the proxy",
