@@ -233,11 +233,20 @@ async fn two_readings_of_one_head_are_refused() {
         let answer = timeout(SOON, answer).await.unwrap().unwrap();
         assert_eq!(answer.status(), status, "{fields:?}");
     }
+    for fields in [&[][..], &[("host", "user@h2.test")]] {
+        let mut head = Request::get("http://user@h2.test/").body(()).unwrap();
+        for (name, value) in fields {
+            head.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let (answer, _) = send.send_request(head, true).unwrap();
+        let answer = timeout(SOON, answer).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 400, "{fields:?}");
+    }
     let seen = seen.all();
     assert_eq!(seen.len(), 3, "{seen:?}");
     assert!(seen[1].contains("cookie: a=1; b=2\r\n"), "{}", seen[1]);
     assert!(seen[1].contains("via: 2 goodgate"), "{}", seen[1]);
-    assert_eq!(world.gateway.records_soon(6).await.len(), 6);
+    assert_eq!(world.gateway.records_soon(8).await.len(), 8);
 }
 
 #[tokio::test]

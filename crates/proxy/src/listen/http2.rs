@@ -239,18 +239,18 @@ fn refusal(parts: &http::request::Parts, limits: &Limits) -> Option<Refusal> {
     }
     let malformed = |what| Some(Refusal::Malformed(what));
     let mut hosts = headers.get_all(header::HOST).iter();
-    match (parts.uri.authority(), hosts.next(), hosts.next()) {
-        (None, None, _) => return malformed(Malformed::HostMissing),
-        (_, Some(_), Some(_)) => return malformed(Malformed::HostRepeated),
-        (Some(authority), Some(host), None)
-            if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
-        {
+    let authority = parts.uri.authority().map(|it| it.as_str().as_bytes());
+    let host = hosts.next().map(HeaderValue::as_bytes);
+    if hosts.next().is_some() {
+        return malformed(Malformed::HostRepeated);
+    }
+    match (authority, host) {
+        (None, None) => return malformed(Malformed::HostMissing),
+        (Some(one), Some(other)) if !one.eq_ignore_ascii_case(other) => {
             return malformed(Malformed::HostMismatch);
         }
-        (Some(authority), None, _) if !is_host(authority.as_str().as_bytes()) => {
-            return malformed(Malformed::HostInvalid);
-        }
-        (None, Some(host), None) if !is_host(host.as_bytes()) => {
+        // A user name before the host is none of HTTP's (RFC 9113 8.3.1), however often it is said.
+        (Some(it), _) | (None, Some(it)) if !is_host(it) => {
             return malformed(Malformed::HostInvalid);
         }
         _ => {}
