@@ -106,12 +106,22 @@ pub fn request_for(path: &str, ask: Ask) -> Vec<u8> {
         Ask::Head => ("HEAD", None),
         Ask::Post => ("POST", Some(2)),
         Ask::Upload(size) => ("POST", Some(size)),
+        Ask::Call => return call(path),
     };
     let length = body.map_or_else(String::new, |it| format!("Content-Length: {it}\r\n"));
     let mut bytes =
         format!("{method} {path} HTTP/1.1\r\nHost: lab.test\r\n{length}\r\n").into_bytes();
     bytes.resize(bytes.len() + body.unwrap_or_default(), b'x');
     bytes
+}
+
+/// A call of one message without a field: a flag and a length, both zero.
+fn call(path: &str) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: lab.test\r\nContent-Type: application/grpc\r\n\
+         TE: trailers\r\nContent-Length: 5\r\n\r\n"
+    );
+    [head.as_bytes(), &[0; 5]].concat()
 }
 
 impl Client {

@@ -92,6 +92,8 @@ pub enum Ask {
     Post,
     /// A `POST` of this many bytes.
     Upload(usize),
+    /// A gRPC call with an empty message.
+    Call,
 }
 
 /// What an upstream does.

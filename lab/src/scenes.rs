@@ -18,6 +18,7 @@ mod dns_refused;
 mod dns_servfail;
 mod dns_timeout;
 mod duplicate_content_length;
+mod grpc_mismatch;
 mod head_fin_race;
 mod header_too_big;
 mod header_too_big_fields;
@@ -116,6 +117,7 @@ pub static SCENES: &[&Scene] = &[
     &http1_to_http2::SCENE,
     &wrong_protocol_service::SCENE,
     &unexpected_upgrade::SCENE,
+    &grpc_mismatch::SCENE,
     &partial_head::SCENE,
     &malformed_status_line::SCENE,
     &invalid_header_line::SCENE,

@@ -243,7 +243,7 @@ pub struct UpstreamTimeouts {
     pub first_byte: Duration,
     /// The longest gap between two bytes of a body.
     pub idle: Duration,
-    /// The longest time without a byte where another protocol than HTTP is spoken.
+    /// The longest time without a byte where another protocol than HTTP is spoken, or gRPC.
     pub tunnel: Duration,
 }
 
@@ -339,6 +339,8 @@ pub struct Forward {
     pub rewrite: Option<Rewrite>,
     /// The route's `host`, where it differs from the upstream's.
     pub host: Option<HostSent>,
+    /// gRPC-Web calls are translated to gRPC.
+    pub grpc_web: bool,
     /// `timeout.total`: until the head of the answer, over all attempts.
     pub total: Duration,
     /// All tries, the first one included.

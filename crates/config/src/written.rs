@@ -393,12 +393,13 @@ pub(crate) struct UpstreamTimeout {
     pub(crate) tls: Word<Positive>,
     /// The longest gap while the request is sent.
     pub(crate) send: Word<Positive>,
-    /// From the last byte of the request to the first of the answer.
+    /// From the last byte of the request to the first of the answer. A gRPC call that has a deadline
+    /// of its own may wait until then.
     pub(crate) first_byte: Word<Positive>,
     /// The longest gap between two bytes of a body.
     pub(crate) idle: Word<Positive>,
     /// The longest time without a byte on a connection that goes on with another protocol, such as
-    /// WebSocket.
+    /// WebSocket, or in the body of a gRPC call.
     pub(crate) tunnel: Word<Positive>,
 }
 
@@ -493,6 +494,10 @@ pub(crate) struct Route {
     /// Read `//` in paths as `/`.
     #[serde(default = "yes")]
     pub(crate) merge_slashes: bool,
+    /// Translate gRPC-Web calls, which browsers make, to gRPC. Without it they pass as they are, for
+    /// servers that understand them.
+    #[serde(default)]
+    pub(crate) grpc_web: bool,
     /// How long a request may take.
     #[serde(default)]
     pub(crate) timeout: RouteTimeout,
@@ -605,7 +610,8 @@ impl Default for Answer {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RouteTimeout {
-    /// Until the head of the answer, over all attempts.
+    /// Until the head of the answer, over all attempts. A gRPC call has its caller's deadline
+    /// (`grpc-timeout`) instead.
     pub(crate) total: Word<Positive>,
 }
 

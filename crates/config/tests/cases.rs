@@ -250,6 +250,8 @@ fn actions() {
     check_route("match = '/'\nanswer = { status = 204, body = 'x' }", "4 no_effect");
     check_route("match = '/'\nanswer = { content_type = 'x' }", "4 bad_value");
     check_route("match = '/'\nanswer = {}\nretry = { attempts = 1 }", "5 no_effect");
+    check_route("match = '/'\nanswer = {}\ngrpc_web = true", "5 no_effect");
+    check_route("match = '/'\nto = 'app'\ngrpc_web = true", "fine");
     check_route(
         "match = '/x'\nanswer = {}\nstrip_prefix = '/x'\nhost = 'h'",
         "5 no_effect, 6 no_effect",

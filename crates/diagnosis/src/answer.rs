@@ -3,6 +3,7 @@
 //! Paths, hosts, server names and first bytes were chosen by strangers. Each form escapes them for
 //! its own reader: a JSON parser, a browser, a terminal.
 
+mod grpc;
 mod html;
 mod problem;
 mod text;
@@ -11,6 +12,7 @@ use crate::catalogue::{RetryClass, Side};
 use crate::look::Look;
 use crate::show::takes_effect;
 use exchange::{Attempt, Exchange};
+pub use grpc::{CallStatus, call_status};
 
 /// Who reads an answer, and so how much it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

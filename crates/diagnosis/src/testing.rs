@@ -362,6 +362,8 @@ pub(crate) const CASES: &[&str] = &[
     "head: unasked_upgrade | fresh received=40",
     "head: too_many_interim | fresh received=40",
     "head: errno | fresh received=40",
+    "head: not_grpc | fresh received=40",
+    "head: not_grpc_untyped | fresh received=40",
     "head: not_http | fresh received=40 bytes=15030100",
     "head: not_http | fresh received=40 bytes=000006040000",
     "head: not_http | fresh received=40 bytes=5353482d322e30",
@@ -386,13 +388,18 @@ pub(crate) const CASES: &[&str] = &[
     "body: tls | fresh received=4000 after=30s",
     "body: errno | fresh received=4000 after=2s answered=200",
     "body: errno | fresh received=4000 after=30s",
+    "body: no_grpc_status | fresh received=4000 after=2s answered=200",
     "deadline | fresh after=60s",
     "deadline | to=10.0.0.7:80 phase=connect",
     "deadline | phase=resolve unresolved",
+    "call_deadline | fresh after=60s",
+    "call_deadline | fresh phase=read_body received=4000 answered=200",
     "refused: no_route",
     "refused: method_not_allowed",
     "refused: no_target",
     "refused: malformed",
+    "refused: grpc_timeout",
+    "refused: grpc_web_text",
     "refused: tls_to_plain_port",
     "refused: uri_too_long",
     "refused: head_too_large",
@@ -446,7 +453,7 @@ pub(crate) fn exchange(line: &str) -> Exchange {
         Subject::Left => exchange.end = End::ClientClosed(phase),
         Subject::Status(status) => {
             attempt.status = Some(status);
-            exchange.answer = Some(Answer { status, made_by: Maker::Upstream, body_bytes: 0 });
+            exchange.answer = Some(upstream_answer(status));
         }
     }
     for fact in parts.flat_map(str::split_whitespace) {
@@ -547,12 +554,14 @@ fn stop(at: &str, how: &str, argument: &str) -> (Phase, Subject) {
                 "chunk_invalid" => BodyFault::ChunkInvalid,
                 "trailer" => BodyFault::Trailer,
                 "surplus" => BodyFault::Surplus,
+                "no_grpc_status" => BodyFault::NoGrpcStatus,
                 "tls" => BodyFault::Tls,
                 "errno" => BodyFault::Errno,
                 other => panic!("body: {other}"),
             }),
         ),
         "deadline" => fault(Phase::WaitFirstByte, Fault::Deadline(limit("timeout.total"))),
+        "call_deadline" => fault(Phase::WaitFirstByte, Fault::Deadline(limit("grpc-timeout"))),
         "refused" => (Phase::Route, Subject::Refused(refusal(how))),
         "client_closed" => (Phase::WaitFirstByte, Subject::Left),
         "status" => (Phase::ReadBody, Subject::Status(how.parse().unwrap())),
@@ -586,6 +595,10 @@ fn head(how: &str) -> (Phase, HeadFault) {
         "too_many_interim" => {
             HeadFault::TooManyInterim(Limit { name: "limits.interim_responses", value: 20 })
         }
+        "not_grpc" => {
+            HeadFault::NotGrpc { status: 503, content_type: Some("text/html".to_owned()) }
+        }
+        "not_grpc_untyped" => HeadFault::NotGrpc { status: 200, content_type: None },
         "errno" => HeadFault::Errno,
         other => panic!("head: {other}"),
     };
@@ -626,6 +639,8 @@ fn refusal(how: &str) -> Refusal {
         "malformed" => Refusal::Malformed(Malformed::LengthAndCoding),
         "tls_to_plain_port" => Refusal::Malformed(Malformed::TlsToPlainPort),
         "host_missing" => Refusal::Malformed(Malformed::HostMissing),
+        "grpc_timeout" => Refusal::Malformed(Malformed::GrpcTimeout),
+        "grpc_web_text" => Refusal::Malformed(Malformed::GrpcWebText),
         "uri_too_long" => Refusal::UriTooLong,
         "head_too_large" => Refusal::HeadTooLarge,
         "head_timeout" => Refusal::HeadTimeout,
@@ -718,11 +733,15 @@ fn apply(fact: &str, exchange: &mut Exchange, attempt: &mut Attempt) {
         "body" => exchange.request.body_bytes = value.parse().unwrap(),
         "answered" => {
             let status = value.parse().unwrap();
-            exchange.answer = Some(Answer { status, made_by: Maker::Upstream, body_bytes: 0 });
+            exchange.answer = Some(upstream_answer(status));
             attempt.status = Some(status);
         }
         other => panic!("no fact is called {other}"),
     }
+}
+
+fn upstream_answer(status: u16) -> Answer {
+    Answer { status, grpc_status: None, made_by: Maker::Upstream, body_bytes: 0 }
 }
 
 fn time(text: &str) -> Micros {

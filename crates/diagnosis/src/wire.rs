@@ -58,6 +58,7 @@ fn failed(fault: &Fault, case: &Case) -> &'static str {
             BodyFault::ChunkInvalid => "bad_chunk",
             BodyFault::Trailer => "invalid_header_line",
             BodyFault::Surplus => "content_length_long",
+            BodyFault::NoGrpcStatus => "grpc_mismatch",
         },
         Fault::Deadline(_) => "total_deadline_exceeded",
     }
@@ -160,6 +161,7 @@ fn head(fault: &HeadFault, case: &Case) -> &'static str {
         HeadFault::CodingUnknown => "unknown_transfer_encoding",
         HeadFault::UnaskedUpgrade => "unexpected_upgrade",
         HeadFault::TooManyInterim(_) => "too_many_interim_responses",
+        HeadFault::NotGrpc { .. } => "grpc_mismatch",
     }
 }
 
@@ -252,6 +254,8 @@ mod tests {
         ("head: length_and_coding", "cl_and_te"),
         ("head: coding_unknown", "unknown_transfer_encoding"),
         ("head: unasked_upgrade", "unexpected_upgrade"),
+        ("head: not_grpc", "grpc_mismatch"),
+        ("body: no_grpc_status", "grpc_mismatch"),
         ("head: too_many_interim", "too_many_interim_responses"),
         ("head: errno | errno=5", "connection_reset"),
         ("body: length_short=5", "content_length_short"),

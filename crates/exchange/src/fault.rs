@@ -16,14 +16,15 @@ pub enum Fault {
     Send(SendFault),
     Head(HeadFault),
     Body(BodyFault),
-    /// `timeout.total` of the route passed before there was an answer, whatever was being done.
+    /// `timeout.total` of the route passed before there was an answer, or the deadline of a gRPC call
+    /// (`grpc-timeout`) before its status, whatever was being done.
     Deadline(Limit),
 }
 
 /// A limit of ours that fired: its name in the configuration and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Limit {
-    /// As written in the configuration, such as `timeout.first_byte`.
+    /// As written in the configuration, such as `timeout.first_byte`; `grpc-timeout` is the caller's.
     pub name: &'static str,
     /// In microseconds for a time, in bytes or pieces for a size.
     pub value: Micros,
@@ -194,6 +195,8 @@ pub enum HeadFault {
     UnaskedUpgrade,
     /// More than `limits.interim_responses` 1xx heads.
     TooManyInterim(Limit),
+    /// The answer to a gRPC call is something else: its status, and its content type if it has one.
+    NotGrpc { status: u16, content_type: Option<String> },
     /// Another error number, which the attempt holds.
     Errno,
 }
@@ -216,6 +219,8 @@ pub enum BodyFault {
     Trailer,
     /// More bytes came than the answer declared. The answer itself is whole.
     Surplus,
+    /// The answer to a gRPC call ended without a status.
+    NoGrpcStatus,
     /// The TLS session broke inside the body: an alert, or no close_notify where only that
     /// would mark the end.
     Tls,
@@ -297,6 +302,7 @@ impl Fault {
                 HeadFault::CodingUnknown => "unknown_coding",
                 HeadFault::UnaskedUpgrade => "unasked_upgrade",
                 HeadFault::TooManyInterim(_) => "too_many_interim",
+                HeadFault::NotGrpc { .. } => "not_grpc",
                 HeadFault::Errno => "read_error",
             },
             Fault::Body(it) => match it {
@@ -307,6 +313,7 @@ impl Fault {
                 BodyFault::ChunkInvalid => "bad_chunk",
                 BodyFault::Trailer => "bad_trailer",
                 BodyFault::Surplus => "surplus_bytes",
+                BodyFault::NoGrpcStatus => "no_grpc_status",
                 BodyFault::Tls => "tls_broke_in_body",
                 BodyFault::Errno => "body_read_error",
             },

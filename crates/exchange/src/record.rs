@@ -100,6 +100,8 @@ pub struct Request {
 #[derive(Clone, Debug, Serialize)]
 pub struct Answer {
     pub status: u16,
+    /// The status of a gRPC call, which its HTTP status does not tell.
+    pub grpc_status: Option<u32>,
     pub made_by: Maker,
     /// Body bytes handed to the client's connection.
     pub body_bytes: u64,

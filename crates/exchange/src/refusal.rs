@@ -76,6 +76,10 @@ pub enum Malformed {
     Target,
     /// The path holds `%2F`, `%5C`, `%00`, a backslash, or leaves the root.
     PathAmbiguous,
+    /// `grpc-timeout` is not up to eight digits and a unit.
+    GrpcTimeout,
+    /// The body of a gRPC-Web call in text form is no base64.
+    GrpcWebText,
 }
 
 impl Refusal {
@@ -123,6 +127,8 @@ impl Malformed {
             Malformed::Chunk => "chunk",
             Malformed::Target => "target",
             Malformed::PathAmbiguous => "path_ambiguous",
+            Malformed::GrpcTimeout => "grpc_timeout",
+            Malformed::GrpcWebText => "grpc_web_text",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The body of a request on its way in, whichever HTTP version it comes by.
 
 use crate::front::Link;
+use crate::grpc::Base64;
 use crate::timer::Alarm;
 use bytes::Bytes;
-use exchange::Refusal;
+use exchange::{Malformed, Refusal};
 use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -16,6 +17,15 @@ pub(crate) enum Inbound {
     /// The front limits its gaps.
     Http1(Incoming),
     Http2(Box<Streamed>),
+    /// Text that is passed on as the bytes that it stands for.
+    Text(Box<Spelled>),
+}
+
+/// A body in base64, in whatever pieces it comes.
+pub(crate) struct Spelled {
+    body: Inbound,
+    decoder: Base64,
+    link: Rc<Link>,
 }
 
 /// The body of one HTTP/2 stream.
@@ -26,8 +36,8 @@ pub(crate) struct Streamed {
     data_is_over: bool,
     is_over: bool,
     alarm: Alarm,
-    /// The longest gap between two pieces.
-    patience: Duration,
+    /// The longest gap between two pieces; where there is none, who reads has limits of its own.
+    patience: Option<Duration>,
     link: Rc<Link>,
 }
 
@@ -51,9 +61,46 @@ impl Inbound {
             data_is_over,
             is_over,
             alarm,
-            patience,
+            patience: Some(patience),
             link,
         }))
+    }
+
+    pub(crate) fn text(body: Inbound, link: Rc<Link>) -> Inbound {
+        Inbound::Text(Box::new(Spelled { body, decoder: Base64::default(), link }))
+    }
+
+    /// The client may be silent between two pieces for as long as its reader lets it.
+    pub(crate) fn may_rest(&mut self) {
+        if let Inbound::Http2(body) = self {
+            body.patience = None;
+        }
+    }
+}
+
+impl Spelled {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        loop {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                None if !self.decoder.is_whole() => return Poll::Ready(Some(Err(self.refuse()))),
+                over => return Poll::Ready(over),
+            };
+            let text = match frame.into_data() {
+                Ok(text) => text,
+                Err(frame) => return Poll::Ready(Some(Ok(frame))),
+            };
+            match self.decoder.push(&text) {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Err(_) => return Poll::Ready(Some(Err(self.refuse()))),
+            }
+        }
+    }
+
+    fn refuse(&self) -> Broken {
+        self.link.refuse_body(Refusal::Malformed(Malformed::GrpcWebText));
+        Broken
     }
 }
 
@@ -68,7 +115,10 @@ impl Streamed {
                 Poll::Ready(frame)
             }
             Poll::Pending => {
-                self.alarm.set_if_clear(self.patience);
+                let Some(patience) = self.patience else {
+                    return Poll::Pending;
+                };
+                self.alarm.set_if_clear(patience);
                 ready!(self.alarm.poll(cx));
                 self.is_over = true;
                 self.link.refuse_body(Refusal::BodyTimeout);
@@ -120,6 +170,7 @@ impl Body for Inbound {
                 Pin::new(body).poll_frame(cx).map(|it| it.map(|it| it.map_err(|_| Broken)))
             }
             Inbound::Http2(body) => body.poll_frame(cx),
+            Inbound::Text(body) => body.poll_frame(cx),
         }
     }
 
@@ -127,6 +178,7 @@ impl Body for Inbound {
         match self {
             Inbound::Http1(body) => body.is_end_stream(),
             Inbound::Http2(body) => body.is_over || body.recv.is_end_stream(),
+            Inbound::Text(body) => body.decoder.is_whole() && body.body.is_end_stream(),
         }
     }
 
@@ -134,6 +186,7 @@ impl Body for Inbound {
         match self {
             Inbound::Http1(body) => body.size_hint(),
             Inbound::Http2(body) => body.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Inbound::Text(_) => SizeHint::default(),
         }
     }
 }

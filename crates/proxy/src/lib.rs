@@ -4,6 +4,7 @@
 mod chunked;
 mod framing;
 mod front;
+mod grpc;
 mod head;
 mod inbound;
 mod listen;

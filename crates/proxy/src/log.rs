@@ -258,6 +258,9 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
     text(out, "host", &request.host);
     text(out, "path", &request.path);
     number(out, "status", u64::from(status(exchange)));
+    if let Some(it) = exchange.answer.as_ref().and_then(|it| it.grpc_status) {
+        number(out, "grpc_status", u64::from(it));
+    }
     if let Some(it) = &exchange.route {
         text(out, "route", it);
     }
@@ -355,8 +358,10 @@ fn terminal(out: &mut Vec<u8>, exchange: &Exchange, colour: bool, clock: &mut Cl
         true => format!("\x1b[{code}m{word}\x1b[0m"),
         false => word.to_owned(),
     };
+    let grpc = exchange.answer.as_ref().and_then(|it| it.grpc_status);
     let status = status(exchange);
     let code = match status {
+        _ if grpc.is_some_and(|it| it != 0) => "31",
         200..300 => "32",
         300..400 => "36",
         400..500 => "33",
@@ -372,6 +377,9 @@ fn terminal(out: &mut Vec<u8>, exchange: &Exchange, colour: bool, clock: &mut Cl
         paint(code, &status.to_string()),
         request.method,
     );
+    if let Some(it) = grpc {
+        line += &format!(" grpc {it}");
+    }
     let phases: Vec<String> = exchange
         .all_phases()
         .iter()
@@ -391,7 +399,7 @@ fn terminal(out: &mut Vec<u8>, exchange: &Exchange, colour: bool, clock: &mut Cl
         && exchange
             .answer
             .as_ref()
-            .is_none_or(|it| 500 <= it.status || it.made_by == Maker::Upstream);
+            .is_none_or(|it| 500 <= it.status || grpc.is_some() || it.made_by == Maker::Upstream);
     if let Some(case) = Case::of(exchange).filter(|_| explained) {
         for line in block(&first_look(&case), exchange, colour).lines() {
             let _ = writeln!(out, "  {line}");

@@ -22,6 +22,7 @@ pub(crate) struct Shard(Mutex<Numbers>);
 struct Numbers {
     requests: HashMap<Series, Histogram>,
     failures: HashMap<Failure, u64>,
+    calls: HashMap<Calls, u64>,
     phases: [Histogram; Phase::ALL.len()],
     attempts: u64,
     retries: u64,
@@ -45,6 +46,17 @@ struct Failure {
     cause: &'static str,
     side: &'static str,
 }
+
+/// gRPC calls of one outcome.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Calls {
+    route: Option<Arc<str>>,
+    /// `None` for a code that gRPC does not have.
+    code: Option<u32>,
+}
+
+/// Codes of gRPC end here; others would be series without end.
+const LAST_CODE: u32 = 16;
 
 #[derive(Clone, Default)]
 struct Histogram {
@@ -79,6 +91,10 @@ impl Shard {
         if let (true, Some(cause), Some(side)) = (counts(exchange), exchange.cause, exchange.side) {
             let (route, upstream) = (exchange.route.clone(), exchange.upstream.clone());
             *numbers.failures.entry(Failure { route, upstream, cause, side }).or_default() += 1;
+        }
+        if let Some(code) = exchange.answer.as_ref().and_then(|it| it.grpc_status) {
+            let code = Some(code).filter(|it| *it <= LAST_CODE);
+            *numbers.calls.entry(Calls { route: exchange.route.clone(), code }).or_default() += 1;
         }
         for (phase, spent) in exchange.all_phases().iter() {
             numbers.phases[phase as usize].add(spent);
@@ -176,6 +192,9 @@ impl Numbers {
         for (failure, count) in &other.failures {
             *self.failures.entry(failure.clone()).or_default() += count;
         }
+        for (calls, count) in &other.calls {
+            *self.calls.entry(calls.clone()).or_default() += count;
+        }
         for (mine, theirs) in self.phases.iter_mut().zip(&other.phases) {
             mine.absorb(theirs);
         }
@@ -227,6 +246,15 @@ impl Numbers {
             label(&mut labels, "route", failure.route.as_deref());
             label(&mut labels, "upstream", failure.upstream.as_deref());
             let _ = writeln!(out, "goodgate_failures_total{{{labels}}} {count}");
+        }
+        about(out, "goodgate_grpc_calls_total", "counter", "gRPC calls, by their status.");
+        let mut calls: Vec<_> = self.calls.iter().collect();
+        calls.sort();
+        for (calls, count) in calls {
+            let code = calls.code.map_or_else(|| "other".to_owned(), |it| it.to_string());
+            let mut labels = format!("grpc_status=\"{code}\"");
+            label(&mut labels, "route", calls.route.as_deref());
+            let _ = writeln!(out, "goodgate_grpc_calls_total{{{labels}}} {count}");
         }
         let totals = [
             ("goodgate_attempts_total", "Tries at targets.", self.attempts),

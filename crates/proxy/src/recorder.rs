@@ -4,13 +4,15 @@
 //! A recorder that is dropped unfinished is a client that left: hyper drops the service's future,
 //! or the body, and nothing else does.
 
+use crate::grpc::status;
+use crate::refuse;
 use crate::seat::Seat;
 use crate::worker::Worker;
 use config::{Route, Upstream};
 use diagnosis::answer::{Audience, Form, body};
 use diagnosis::{Case, Look, first_look};
 use exchange::{
-    Answer, Attempt, Client, End, Exchange, Fault, Maker, Phase, Refusal, Request, Stop,
+    Answer, Attempt, BodyFault, Client, End, Exchange, Fault, Maker, Phase, Refusal, Request, Stop,
     TraceParent,
 };
 use http::header::{self, HeaderMap, HeaderValue};
@@ -34,6 +36,10 @@ pub(crate) struct Recorder {
     /// An answer of unknown length to HTTP/1.0 ends with the connection.
     old_client: bool,
     audience: Audience,
+    /// It is a gRPC call, and ends with a status.
+    is_call: bool,
+    /// The status of a call whose answer broke off, for its caller.
+    last_words: Option<Box<HeaderMap>>,
     /// What is written when there is no attempt; nobody reads it.
     spare: Option<Box<Attempt>>,
 }
@@ -78,6 +84,8 @@ impl Recorder {
             phase: Phase::Route,
             old_client,
             audience: Audience::Public,
+            is_call: false,
+            last_words: None,
             spare: None,
         }
     }
@@ -242,7 +250,32 @@ impl Recorder {
     }
 
     pub(crate) fn answered(&mut self, status: u16, made_by: Maker) {
-        self.exchange().answer = Some(Answer { status, made_by, body_bytes: 0 });
+        self.exchange().answer = Some(Answer { status, grpc_status: None, made_by, body_bytes: 0 });
+    }
+
+    /// From here on the answer is one to a gRPC call.
+    pub(crate) fn is_call(&mut self) {
+        self.is_call = true;
+    }
+
+    /// The status of a call, once it is known.
+    pub(crate) fn call_status(&mut self, code: Option<u32>) {
+        let answer = self.exchange.as_mut().and_then(|it| it.answer.as_mut());
+        if let (Some(answer), Some(_)) = (answer, code) {
+            answer.grpc_status = code;
+        }
+    }
+
+    /// The trailers of an upstream's answer.
+    pub(crate) fn trailed(&mut self, trailers: &HeaderMap) {
+        if self.is_call {
+            self.call_status(status::given(trailers));
+        }
+    }
+
+    /// The status that ends the body of a call which broke off.
+    pub(crate) fn last_words(&mut self) -> Option<HeaderMap> {
+        self.last_words.take().map(|it| *it)
     }
 
     /// Judges what stopped the exchange. The look is for the answer; the record keeps its cause.
@@ -259,6 +292,11 @@ impl Recorder {
 
     /// The last byte has been handed on.
     pub(crate) fn complete(&mut self) {
+        let answer = self.exchange.as_ref().and_then(|it| it.answer.as_ref());
+        let unsaid = |it: &Answer| it.made_by == Maker::Upstream && it.grpc_status.is_none();
+        if self.is_call && answer.is_some_and(unsaid) {
+            return self.cut(Fault::Body(BodyFault::NoGrpcStatus));
+        }
         self.offer(End::Complete);
     }
 
@@ -274,7 +312,10 @@ impl Recorder {
     pub(crate) fn cut(&mut self, fault: Fault) {
         self.failed(fault.clone());
         if let Some(exchange) = &mut self.exchange {
-            exchange.stop = Some(Stop::Failed(fault));
+            exchange.stop = Some(Stop::Failed(fault.clone()));
+            if self.is_call {
+                self.last_words = Some(Box::new(refuse::last_words(Stop::Failed(fault), self)));
+            }
         }
         self.offer(End::Cut);
     }

@@ -2,11 +2,18 @@
 //!
 //! The rows follow RFC 9110 (502 for an invalid answer, 504 for none in time, 503 where we cannot
 //! try) and RFC 9209 2.3 for the error types; 404 instead of its 500 where no route matches.
+//!
+//! To a gRPC caller each is a code of statuscodes.md of gRPC. Most are what a caller would make of the
+//! HTTP status (http-grpc-status-mapping.md). Where that would make it try again for nothing, the row
+//! says otherwise: a time limit that passed once the request was out is DEADLINE_EXCEEDED (as Envoy
+//! answers since its change 44479), and an answer that breaks its protocol is INTERNAL.
 
+use crate::grpc::Call;
+use crate::grpc::status::{self, put};
 use crate::recorder::Recorder;
 use crate::reply::{Reply, fixed};
 use diagnosis::Look;
-use diagnosis::answer::{Audience, Form, body, form};
+use diagnosis::answer::{Audience, Form, body, call_status, form};
 use exchange::{
     BodyFault, ConnectFault, DnsFault, Fault, HeadFault, Maker, Malformed, Refusal, SendFault,
     Stop, TlsFault,
@@ -19,10 +26,19 @@ pub(crate) struct Row {
     pub(crate) status: u16,
     /// An error type of RFC 9209 2.3.
     pub(crate) error: &'static str,
+    /// `grpc-status`, for a gRPC call.
+    pub(crate) grpc: u32,
 }
 
 const fn row(status: u16, error: &'static str) -> Row {
-    Row { status, error }
+    Row { status, error, grpc: status::of_http(status) }
+}
+
+impl Row {
+    /// The same with another code for gRPC.
+    const fn grpc(self, grpc: u32) -> Row {
+        Row { grpc, ..self }
+    }
 }
 
 /// Total: a stop without a row does not compile.
@@ -36,19 +52,21 @@ pub(crate) fn answer_row(stop: &Stop) -> Row {
 fn refused(refusal: Refusal) -> Row {
     match refusal {
         Refusal::NoRoute => row(404, "destination_not_found"),
-        Refusal::MethodNotAllowed => row(405, "http_request_error"),
-        Refusal::NoTarget => row(500, "destination_not_found"),
+        Refusal::MethodNotAllowed => row(405, "http_request_error").grpc(status::UNIMPLEMENTED),
+        Refusal::NoTarget => row(500, "destination_not_found").grpc(status::INTERNAL),
         Refusal::Malformed(Malformed::Version | Malformed::Http2Preface) => {
             row(505, "http_request_error")
         }
         Refusal::Malformed(_) => row(400, "http_request_error"),
-        Refusal::UriTooLong => row(414, "http_request_error"),
-        Refusal::HeadTooLarge => row(431, "http_request_error"),
-        Refusal::HeadTimeout | Refusal::BodyTimeout => row(408, "http_request_error"),
+        Refusal::UriTooLong => row(414, "http_request_error").grpc(status::RESOURCE_EXHAUSTED),
+        Refusal::HeadTooLarge => row(431, "http_request_error").grpc(status::RESOURCE_EXHAUSTED),
+        Refusal::HeadTimeout | Refusal::BodyTimeout => {
+            row(408, "http_request_error").grpc(status::CANCELLED)
+        }
         Refusal::ConnectionLimit => row(503, "connection_limit_reached"),
-        Refusal::Loop => row(502, "proxy_loop_detected"),
+        Refusal::Loop => row(502, "proxy_loop_detected").grpc(status::INTERNAL),
         Refusal::Draining => row(503, "proxy_internal_response"),
-        Refusal::Bug => row(500, "proxy_internal_error"),
+        Refusal::Bug => row(500, "proxy_internal_error").grpc(status::INTERNAL),
     }
 }
 
@@ -58,11 +76,13 @@ fn failed(fault: &Fault) -> Row {
         Fault::Resolve(_) => row(502, "dns_error"),
         Fault::Connect(it) => connect(*it),
         Fault::Tls(it) => tls(it),
-        Fault::Send(SendFault::TimedOut(_)) => row(504, "connection_write_timeout"),
+        Fault::Send(SendFault::TimedOut(_)) => {
+            row(504, "connection_write_timeout").grpc(status::DEADLINE_EXCEEDED)
+        }
         Fault::Send(_) => row(502, "connection_terminated"),
         Fault::Head(it) => head(it),
         Fault::Body(it) => in_body(*it),
-        Fault::Deadline(_) => row(504, "http_response_timeout"),
+        Fault::Deadline(_) => row(504, "http_response_timeout").grpc(status::DEADLINE_EXCEEDED),
     }
 }
 
@@ -105,12 +125,19 @@ fn head(fault: &HeadFault) -> Row {
         HeadFault::Closed | HeadFault::Reset | HeadFault::Errno => {
             row(502, "connection_terminated")
         }
-        HeadFault::TimedOut(_) | HeadFault::Slow(_) => row(504, "http_response_timeout"),
-        HeadFault::TooBig { .. } | HeadFault::TooManyFields(_) => {
-            row(502, "http_response_header_section_size")
+        HeadFault::TimedOut(_) | HeadFault::Slow(_) => {
+            row(504, "http_response_timeout").grpc(status::DEADLINE_EXCEEDED)
         }
-        HeadFault::CodingUnknown => row(502, "http_response_transfer_coding"),
-        HeadFault::UnaskedUpgrade => row(502, "http_upgrade_failed"),
+        HeadFault::TooBig { .. } | HeadFault::TooManyFields(_) => {
+            row(502, "http_response_header_section_size").grpc(status::RESOURCE_EXHAUSTED)
+        }
+        HeadFault::CodingUnknown => {
+            row(502, "http_response_transfer_coding").grpc(status::INTERNAL)
+        }
+        HeadFault::UnaskedUpgrade => row(502, "http_upgrade_failed").grpc(status::INTERNAL),
+        HeadFault::NotGrpc { status, .. } => {
+            row(502, "http_protocol_error").grpc(status::of_http(*status))
+        }
         HeadFault::NotHttp
         | HeadFault::StatusLine
         | HeadFault::FieldLine
@@ -118,16 +145,22 @@ fn head(fault: &HeadFault) -> Row {
         | HeadFault::LengthInvalid
         | HeadFault::LengthRepeated
         | HeadFault::LengthAndCoding
-        | HeadFault::TooManyInterim(_) => row(502, "http_protocol_error"),
+        | HeadFault::TooManyInterim(_) => row(502, "http_protocol_error").grpc(status::INTERNAL),
     }
 }
 
-/// The status is out by then; these rows are for the record.
+/// The HTTP status is out by then: it is for the record, and the rest for the trailers of a call.
 fn in_body(fault: BodyFault) -> Row {
     match fault {
-        BodyFault::Stalled(_) => row(504, "connection_read_timeout"),
-        BodyFault::ChunkInvalid => row(502, "http_response_transfer_coding"),
-        BodyFault::Trailer | BodyFault::Surplus => row(502, "http_protocol_error"),
+        BodyFault::Stalled(_) => {
+            row(504, "connection_read_timeout").grpc(status::DEADLINE_EXCEEDED)
+        }
+        BodyFault::ChunkInvalid => row(502, "http_response_transfer_coding").grpc(status::INTERNAL),
+        BodyFault::Trailer | BodyFault::Surplus => {
+            row(502, "http_protocol_error").grpc(status::INTERNAL)
+        }
+        // As a caller would conclude by itself.
+        BodyFault::NoGrpcStatus => row(502, "http_protocol_error").grpc(status::of_http(200)),
         BodyFault::LengthShort { .. }
         | BodyFault::ChunkCut
         | BodyFault::Reset
@@ -137,9 +170,9 @@ fn in_body(fault: BodyFault) -> Row {
 }
 
 /// Seconds after which a refusal of ours may be over.
-fn retry_after(refusal: Refusal) -> Option<&'static str> {
-    match refusal {
-        Refusal::ConnectionLimit | Refusal::Draining => Some("1"),
+fn retry_after(stop: &Stop) -> Option<u64> {
+    match stop {
+        Stop::Refused(Refusal::ConnectionLimit | Refusal::Draining) => Some(1),
         _ => None,
     }
 }
@@ -149,34 +182,39 @@ pub(crate) struct Asked {
     pub(crate) accept: Option<String>,
     /// For 405.
     pub(crate) allowed: Vec<std::sync::Arc<str>>,
+    /// It is a gRPC call, and wants a status.
+    pub(crate) call: Option<Call>,
 }
 
 /// Answers a request that was stopped, and closes its record with the answer.
 pub(crate) fn answer(stop: Stop, mut record: Recorder, asked: &Asked) -> Reply {
     let row = answer_row(&stop);
-    let wait = match stop {
-        Stop::Refused(refusal) => retry_after(refusal),
-        Stop::Failed(_) => None,
-    };
+    let wait = retry_after(&stop);
     let refused_head = matches!(stop, Stop::Refused(it) if ends_connection(it));
     let look = record.stopped(stop);
-    record.answered(row.status, Maker::Gateway);
     let audience = record.audience();
-    let form = form(asked.accept.as_deref());
-    let text = body(form, &look, record.exchange(), row.status, audience);
-
-    let mut headers = HeaderMap::with_capacity(10);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+    let mut headers = HeaderMap::with_capacity(12);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
     if let Some(status) = proxy_status(&row, &look, &mut record, audience) {
         headers.insert(PROXY_STATUS, status);
     }
     let should = if look.retryable { "true" } else { "false" };
     headers.insert("x-should-retry", HeaderValue::from_static(should));
     if let Some(seconds) = wait {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if refused_head {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(call) = &asked.call {
+        return call_answer(call, &row, wait, &look, headers, record);
+    }
+    record.answered(row.status, Maker::Gateway);
+    let form = form(asked.accept.as_deref());
+    let text = body(form, &look, record.exchange(), row.status, audience);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
     if row.status == 405
         && let Ok(allowed) = HeaderValue::from_str(&asked.allowed.join(", "))
     {
@@ -187,26 +225,59 @@ pub(crate) fn answer(stop: Stop, mut record: Recorder, asked: &Asked) -> Reply {
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if refused_head {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     fixed(row.status, headers, text.into(), record)
+}
+
+/// The same to a gRPC caller: 200, and the status where a status of gRPC stands.
+fn call_answer(
+    call: &Call,
+    row: &Row,
+    wait: Option<u64>,
+    look: &Look,
+    mut headers: HeaderMap,
+    mut record: Recorder,
+) -> Reply {
+    record.answered(200, Maker::Gateway);
+    record.call_status(Some(row.grpc));
+    let audience = record.audience();
+    let mut told = HeaderMap::new();
+    let status = call_status(look, record.exchange(), row.grpc, wait, audience);
+    put(&mut told, row.grpc, &status);
+    headers.insert(header::CONTENT_TYPE, call.answer_type());
+    let body = call.own_answer(told, &mut headers);
+    fixed(200, headers, body, record)
+}
+
+/// The end of an answer to a call that broke off, as trailers. The record is told their status.
+pub(crate) fn last_words(stop: Stop, record: &mut Recorder) -> HeaderMap {
+    let row = answer_row(&stop);
+    let look = record.stopped(stop);
+    record.call_status(Some(row.grpc));
+    let audience = record.audience();
+    let mut words = HeaderMap::new();
+    let status = call_status(&look, record.exchange(), row.grpc, None, audience);
+    put(&mut words, row.grpc, &status);
+    if let Some(status) = proxy_status(&row, &look, record, audience) {
+        words.insert(PROXY_STATUS, status);
+    }
+    words
 }
 
 pub(crate) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// After these nobody knows where the next request would begin.
 fn ends_connection(refusal: Refusal) -> bool {
-    matches!(
-        refusal,
+    match refusal {
+        // Only its meaning could not be read.
+        Refusal::Malformed(Malformed::GrpcTimeout) => false,
         Refusal::Malformed(_)
-            | Refusal::UriTooLong
-            | Refusal::HeadTooLarge
-            | Refusal::HeadTimeout
-            | Refusal::BodyTimeout
-            | Refusal::Draining
-    )
+        | Refusal::UriTooLong
+        | Refusal::HeadTooLarge
+        | Refusal::HeadTimeout
+        | Refusal::BodyTimeout
+        | Refusal::Draining => true,
+        _ => false,
+    }
 }
 
 /// `goodgate; error=connection_refused; cause=process_down`, with details for those we trust.
@@ -299,14 +370,36 @@ mod tests {
         for stop in every_stop() {
             let row = answer_row(&stop);
             if let Stop::Failed(fault) = &stop {
-                let timed = fault
-                    .limit()
-                    .is_some_and(|it| it.name.starts_with("timeout") || it.name.starts_with("dns"));
+                let timed = fault.limit().is_some_and(|it| {
+                    ["timeout", "dns", "grpc-timeout"].iter().any(|own| it.name.starts_with(own))
+                });
                 assert_eq!(timed, row.status == 504, "{stop:?}: {row:?}");
             }
             if row.error == "proxy_internal_error" {
                 assert!(matches!(row.status, 500 | 503), "{stop:?}: {row:?}");
             }
+        }
+    }
+
+    #[test]
+    fn callers_of_grpc_try_again_only_where_it_may_help() {
+        for stop in every_stop() {
+            let row = answer_row(&stop);
+            assert!((1..=16).contains(&row.grpc), "{stop:?}: {row:?}");
+            let out =
+                matches!(stop, Stop::Failed(Fault::Send(_) | Fault::Head(_) | Fault::Body(_)));
+            let timed = row.status == 504;
+            let deadline = row.grpc == status::DEADLINE_EXCEEDED;
+            let whole = matches!(stop, Stop::Failed(Fault::Deadline(_)));
+            assert_eq!(deadline, timed && (out || whole), "{stop:?}: {row:?}");
+        }
+        let grpc = |stop| answer_row(&stop).grpc;
+        assert_eq!(grpc(Stop::Failed(Fault::Connect(ConnectFault::Refused))), 14);
+        assert_eq!(grpc(Stop::Refused(Refusal::NoRoute)), 12);
+        assert_eq!(grpc(Stop::Refused(Refusal::Malformed(Malformed::GrpcTimeout))), 13);
+        for (status, code) in [(200, 2), (302, 2), (401, 16), (403, 7), (404, 12), (503, 14)] {
+            let fault = HeadFault::NotGrpc { status, content_type: None };
+            assert_eq!(grpc(Stop::Failed(Fault::Head(fault))), code, "{status}");
         }
     }
 
@@ -320,6 +413,7 @@ mod tests {
             Refusal::NoTarget,
             Refusal::Malformed(Malformed::Chunk),
             Refusal::Malformed(Malformed::Version),
+            Refusal::Malformed(Malformed::GrpcTimeout),
             Refusal::UriTooLong,
             Refusal::HeadTooLarge,
             Refusal::HeadTimeout,
@@ -380,6 +474,7 @@ mod tests {
             Fault::Head(HeadFault::CodingUnknown),
             Fault::Head(HeadFault::UnaskedUpgrade),
             Fault::Head(HeadFault::TooManyInterim(size)),
+            Fault::Head(HeadFault::NotGrpc { status: 200, content_type: None }),
             Fault::Head(HeadFault::Errno),
             Fault::Body(BodyFault::LengthShort { left: 1 }),
             Fault::Body(BodyFault::ChunkCut),
@@ -388,9 +483,11 @@ mod tests {
             Fault::Body(BodyFault::ChunkInvalid),
             Fault::Body(BodyFault::Trailer),
             Fault::Body(BodyFault::Surplus),
+            Fault::Body(BodyFault::NoGrpcStatus),
             Fault::Body(BodyFault::Tls),
             Fault::Body(BodyFault::Errno),
             Fault::Deadline(time("timeout.total")),
+            Fault::Deadline(time("grpc-timeout")),
         ];
         let refused = refusals.into_iter().map(Stop::Refused);
         refused.chain(faults.into_iter().map(Stop::Failed)).collect()

@@ -1,5 +1,6 @@
 //! What the service gives to the client's connection: a head, and a body that ends the record.
 
+use crate::grpc::body::CallBody;
 use crate::recorder::Recorder;
 use crate::upstream::body::{Cut, UpstreamBody};
 use bytes::Bytes;
@@ -12,6 +13,8 @@ pub(crate) type Reply = Response<AnswerBody>;
 
 pub(crate) enum AnswerBody {
     Upstream(Box<UpstreamBody>),
+    /// The same in answer to a gRPC call.
+    Call(Box<CallBody>),
     Fixed {
         bytes: Bytes,
         record: Box<Recorder>,
@@ -60,6 +63,7 @@ impl Body for AnswerBody {
         let this = self.get_mut();
         match this {
             AnswerBody::Upstream(body) => body.poll_frame(cx),
+            AnswerBody::Call(body) => body.poll_frame(cx),
             AnswerBody::Fixed { bytes, record } => {
                 let bytes = std::mem::take(bytes);
                 record.body_sent(bytes.len());
@@ -74,6 +78,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             AnswerBody::Upstream(body) => body.is_end_stream(),
+            AnswerBody::Call(body) => body.is_end_stream(),
             AnswerBody::Fixed { .. } => false,
             AnswerBody::Empty => true,
         }
@@ -82,6 +87,7 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             AnswerBody::Upstream(body) => body.size_hint(),
+            AnswerBody::Call(_) => SizeHint::default(),
             AnswerBody::Fixed { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
             AnswerBody::Empty => SizeHint::with_exact(0),
         }

@@ -1,6 +1,8 @@
 //! Serves one request, from its head to its record. Read this file first.
 
 use crate::front::{CutHead, HeadNote};
+use crate::grpc::body::CallBody;
+use crate::grpc::{Call, status};
 use crate::inbound::Inbound;
 use crate::outbound::{Origin, Outbound};
 use crate::recorder::Recorder;
@@ -25,7 +27,7 @@ use http_body::Body;
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A request whose record has begun. Made as soon as hyper hands the request over: the client may
 /// leave before the first step of [`serve`].
@@ -64,7 +66,11 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
     let Begun { mut record, refused, request, head } = begun;
     let seat = record.seat().clone();
     let (parts, body) = request.into_parts();
-    let mut asked = Asked { accept: head.accept(&parts.headers), allowed: Vec::new() };
+    let mut asked = Asked {
+        accept: head.accept(&parts.headers),
+        allowed: Vec::new(),
+        call: Call::of(&parts.method, parts.version, &parts.headers),
+    };
     if let Some(refusal) = refused {
         return refuse::answer(Stop::Refused(refusal), record, &asked);
     }
@@ -109,11 +115,19 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
             let divided = divide(&route, forward, &parts.headers, &mut record);
             record.sent_to(&forward.shares[divided.share].upstream);
             let upstream = snapshot.upstream(route.index, divided.share);
-            let (method, headers) = (parts.method, parts.headers);
+            let (method, mut headers) = (parts.method, parts.headers);
+            let call = asked.call.as_ref().filter(|it| it.is_sent_as_grpc(forward.grpc_web));
+            let body = match call {
+                None => Ok(body),
+                Some(call) => call.request(&mut headers, body, &seat),
+            };
+            let body = match body {
+                Ok(body) => body,
+                Err(refusal) => return refuse::answer(Stop::Refused(refusal), record, &asked),
+            };
             let mut outbound = Outbound::new(method, target, headers, head.authority, body);
-            let sent =
-                send(&snapshot, upstream, forward, &mut outbound, &mut record, parts.version);
-            match sent.await {
+            let plan = Plan { snapshot: &snapshot, upstream, forward, call };
+            match send(&plan, &mut outbound, &mut record, parts.version).await {
                 Ok((turn, mut answered)) => {
                     if let Some(cookie) = divided.cookie {
                         answered.head.fields.append(header::SET_COOKIE, cookie);
@@ -137,11 +151,34 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
     }
 }
 
-/// Attempts until one answers or none may follow.
-async fn send<'a>(
+/// Where a request goes, and what it is.
+struct Plan<'a> {
     snapshot: &'a Snapshot,
     upstream: Option<&'a Arc<Ready>>,
     forward: &'a Forward,
+    call: Option<&'a Call>,
+}
+
+/// Longer than any gateway runs.
+const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+impl Plan<'_> {
+    /// When the whole must have come to an answer. The time of a gRPC call is its caller's to limit:
+    /// until its end, and not at all where the caller says nothing.
+    fn deadline(&self) -> (Instant, Limit) {
+        let value = u64::try_from(self.forward.total.as_micros()).unwrap_or(u64::MAX);
+        let total = Limit { name: "timeout.total", value };
+        match self.call.map(Call::deadline) {
+            None => (Instant::now() + self.forward.total, total),
+            Some(Some(it)) => (it.at, it.limit),
+            Some(None) => (Instant::now() + NEVER, total),
+        }
+    }
+}
+
+/// Attempts until one answers or none may follow.
+async fn send<'a>(
+    plan: &Plan<'a>,
     outbound: &mut Outbound,
     record: &mut Recorder,
     version: Version,
@@ -150,9 +187,8 @@ async fn send<'a>(
     let received = outbound.headers.get("traceparent").and_then(|it| it.to_str().ok());
     let trace = record.continue_trace(received.and_then(TraceParent::parse));
     let id = record.exchange().id;
-    let value = u64::try_from(forward.total.as_micros()).unwrap_or(u64::MAX);
-    let total = Limit { name: "timeout.total", value };
-    let deadline = Instant::now() + forward.total;
+    let Plan { snapshot, upstream, forward, call } = *plan;
+    let (deadline, total) = plan.deadline();
     let Some(upstream) = upstream else {
         return Err(Stop::Refused(Refusal::NoTarget).into());
     };
@@ -163,13 +199,23 @@ async fn send<'a>(
             return Err(Stop::Refused(Refusal::NoTarget).into());
         };
         let limits = &snapshot.config.limits;
-        let turn = Turn { seat: seat.clone(), limits, upstream, index, deadline, total };
+        let turn = Turn { seat: seat.clone(), limits, upstream, index, deadline, total, call };
         record.begin_attempt(&turn.target().name, turn.state().server());
         let origin = Origin { seat: &seat, id, trace, version };
         let host = forward.host.as_ref().unwrap_or(&upstream.settings.host);
+        if let Some(call) = call {
+            call.put_time_left(&mut outbound.headers);
+        }
         let head = outbound.head(turn.target(), host, &origin);
         let halt = match attempt(&turn, outbound, head, record).await {
-            Ok(answered) => return Ok((turn, answered)),
+            Ok(answered) => match call.and_then(|_| Call::mismatch(&answered.head)) {
+                None => return Ok((turn, answered)),
+                Some(fault) => {
+                    record.attempt_mut().status = Some(answered.head.status);
+                    record.failed(Fault::Head(fault.clone()));
+                    Stop::Failed(Fault::Head(fault)).into()
+                }
+            },
             Err(halt) => halt,
         };
         let Halt::Stop(stop) = &halt else {
@@ -251,8 +297,19 @@ fn hand_on(
     }
     turn.seat.link.unread.set(!outbound.pump.is_done());
     let trailer_limit = turn.limits.response_head;
+    if turn.call.is_some() {
+        record.is_call();
+        record.call_status(status::given(&headers));
+    }
     let body = UpstreamBody::new(turn, answered, outbound.pump, record, trailer_limit);
-    let mut reply = Response::new(AnswerBody::Upstream(Box::new(body)));
+    let body = match turn.call {
+        None => AnswerBody::Upstream(Box::new(body)),
+        Some(call) => {
+            let alarm = turn.seat.worker.timer.alarm();
+            AnswerBody::Call(Box::new(CallBody::new(call, &mut headers, body, alarm)))
+        }
+    };
+    let mut reply = Response::new(body);
     *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     *reply.headers_mut() = headers;
     reply
@@ -348,7 +405,7 @@ fn own_page(mut record: Recorder, page: &str) -> Reply {
         _ => None,
     };
     let Some((kind, text)) = found else {
-        let asked = Asked { accept: None, allowed: Vec::new() };
+        let asked = Asked { accept: None, allowed: Vec::new(), call: None };
         return refuse::answer(Stop::Refused(Refusal::NoRoute), record, &asked);
     };
     record.answered(200, Maker::Route);

@@ -13,6 +13,7 @@ mod verify;
 pub(crate) mod wire;
 
 use crate::front::Link;
+use crate::grpc::Call;
 use crate::head::{Head, answer_head};
 use crate::listen::proxied;
 use crate::outbound::{Outbound, Pump, PumpFault, Pumped};
@@ -61,9 +62,11 @@ pub(crate) struct Turn<'a> {
     pub(crate) upstream: &'a Arc<Ready>,
     /// Which of the upstream's targets.
     pub(crate) index: usize,
-    /// When `timeout.total` of the route is over.
+    /// When `timeout.total` of the route is over, or the deadline of the call.
     pub(crate) deadline: Instant,
     pub(crate) total: Limit,
+    /// The gRPC call that it is.
+    pub(crate) call: Option<&'a Call>,
 }
 
 impl Turn<'_> {
@@ -77,11 +80,38 @@ impl Turn<'_> {
 
     /// A limit that starts now, cut to the deadline; with the fault of whichever fires.
     fn limit(&self, name: &'static str, length: Duration) -> (Instant, Limit) {
-        let value = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
         let at = Instant::now() + length;
         match self.deadline < at {
             true => (self.deadline, self.total),
-            false => (at, Limit { name, value }),
+            false => (at, limit(name, length)),
+        }
+    }
+
+    /// How long the first byte of an answer may take. A gRPC server that streams sends its head with
+    /// its first message, so where the caller has a deadline, that alone holds; where it has none,
+    /// the limit of the upstream does.
+    fn first_byte(&self) -> (Instant, Limit) {
+        let length = self.upstream.settings.timeout.first_byte;
+        match self.call.and_then(Call::deadline) {
+            Some(_) => (self.deadline, self.total),
+            None => self.limit("timeout.first_byte", length),
+        }
+    }
+
+    /// How long the client may leave its body where it is.
+    fn client(&self) -> (Instant, Limit) {
+        match self.call.map(Call::deadline) {
+            Some(None) => self.limit(TUNNEL, self.upstream.settings.timeout.tunnel),
+            _ => (self.deadline, self.total),
+        }
+    }
+
+    /// The longest gap between two bytes of the answer's body.
+    fn gap(&self) -> Limit {
+        let timeout = &self.upstream.settings.timeout;
+        match self.call {
+            None => limit("timeout.idle", timeout.idle),
+            Some(_) => limit(TUNNEL, timeout.tunnel),
         }
     }
 
@@ -89,6 +119,13 @@ impl Turn<'_> {
     fn fired(&self, limit: Limit, fault: impl FnOnce(Limit) -> Fault) -> Fault {
         if limit == self.total { Fault::Deadline(limit) } else { fault(limit) }
     }
+}
+
+/// The streams of gRPC are as quiet as those of other protocols may be.
+const TUNNEL: &str = "timeout.tunnel";
+
+fn limit(name: &'static str, length: Duration) -> Limit {
+    Limit { name, value: u64::try_from(length.as_micros()).unwrap_or(u64::MAX) }
 }
 
 /// An answer whose head is read and whose body is still on the connection.
@@ -422,7 +459,7 @@ impl Conversation<'_, '_> {
             }
             Ok(Pumped::Upstream) => self.wait(Waiting::Take, before < self.pump.sent),
             Ok(Pumped::Client) if self.pump.waits => self.wait(Waiting::Continue, false),
-            Ok(Pumped::Client) => self.wait(Waiting::Client, false),
+            Ok(Pumped::Client) => self.wait(Waiting::Client, before < self.pump.sent),
             Err(PumpFault::Upstream(error)) => {
                 self.write_failed = Some(error);
                 self.wait(Waiting::Answer, false);
@@ -447,8 +484,8 @@ impl Conversation<'_, '_> {
         let (at, limit) = match what {
             Waiting::Take => self.turn.limit("timeout.send", timeout.send),
             Waiting::Continue => self.turn.limit("100-continue", CONTINUE),
-            Waiting::Answer => self.turn.limit("timeout.first_byte", timeout.first_byte),
-            Waiting::Client => (self.turn.deadline, self.turn.total),
+            Waiting::Answer => self.turn.first_byte(),
+            Waiting::Client => self.turn.client(),
         };
         self.limit = Some((what, limit));
         self.alarm.set(at);
@@ -467,6 +504,9 @@ impl Conversation<'_, '_> {
                 return self.poll(wire, cx);
             }
             Waiting::Take => Fault::Send(SendFault::TimedOut(limit)),
+            Waiting::Client if limit.name == TUNNEL => {
+                return Poll::Ready(Err(Stop::Refused(Refusal::BodyTimeout).into()));
+            }
             Waiting::Answer | Waiting::Client if began => Fault::Head(HeadFault::Slow(limit)),
             Waiting::Answer | Waiting::Client => Fault::Head(HeadFault::TimedOut(limit)),
         };

@@ -3,6 +3,7 @@
 mod bodies;
 mod doors;
 mod front;
+mod grpc;
 mod http2;
 mod neighbours;
 mod records;

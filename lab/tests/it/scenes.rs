@@ -3,6 +3,7 @@
 
 use lab::client::{Answer, End};
 use lab::gateway::Gateway;
+use lab::scene::Ask;
 use lab::{Expect, SCENES, Scene, table};
 use serde_json::Value;
 use std::fmt::Write;
@@ -98,6 +99,9 @@ fn check_answer(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer) {
 fn check_explanation(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer) {
     same(wrong, "cause in Proxy-Status", expect.cause, table::proxy_status(answer, "cause"));
     same(wrong, "error in Proxy-Status", expect.error, table::proxy_status(answer, "error"));
+    if expect.ask == Ask::Call {
+        return check_call(wrong, answer);
+    }
     same(wrong, "type", Some("application/problem+json"), answer.field("content-type"));
     let problem: Value = match serde_json::from_slice(&answer.body) {
         Ok(problem) => problem,
@@ -114,6 +118,17 @@ fn check_explanation(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer) 
     for list in ["/evidence", "/fix/now"] {
         let entries = problem.pointer(list).and_then(Value::as_array);
         same(wrong, list, true, entries.is_some_and(|it| !it.is_empty()));
+    }
+}
+
+/// What a gRPC call is told instead of a body.
+fn check_call(wrong: &mut Vec<String>, answer: &Answer) {
+    same(wrong, "type", Some("application/grpc"), answer.field("content-type"));
+    same(wrong, "body", true, answer.body.is_empty());
+    let code = answer.field("grpc-status").and_then(|it| it.parse::<u32>().ok());
+    same(wrong, "status of the call", true, code.is_some_and(|it| (1..=16).contains(&it)));
+    for field in ["grpc-message", "grpc-status-details-bin"] {
+        same(wrong, field, true, answer.field(field).is_some_and(|it| !it.is_empty()));
     }
 }
 

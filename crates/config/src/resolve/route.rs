@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// What a route does; exactly one of them.
 const ACTIONS: [&str; 3] = ["to", "redirect", "answer"];
 /// What has no effect on a route without `to`.
-const OF_FORWARD: [&str; 6] = ["strip_prefix", "rewrite", "sticky", "host", "timeout", "retry"];
+const OF_FORWARD: [&str; 7] =
+    ["strip_prefix", "rewrite", "sticky", "host", "grpc_web", "timeout", "retry"];
 
 impl Resolve<'_> {
     /// All routes in the order of the file. URLs in them make upstreams of the same name.
@@ -90,6 +91,7 @@ impl Resolve<'_> {
             https_only,
             raw_path,
             merge_slashes,
+            grpc_web,
             timeout: written::RouteTimeout { total },
             retry: written::Retry { attempts },
         } = written;
@@ -127,6 +129,7 @@ impl Resolve<'_> {
                     strip_prefix: strip_prefix.unwrap_or_default().into(),
                     rewrite,
                     host: host.map(|it| it.means),
+                    grpc_web,
                     total: total.means,
                     attempts,
                 })

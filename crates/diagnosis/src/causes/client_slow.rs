@@ -52,7 +52,7 @@ fn look(case: &Case) -> Option<Finding> {
                  {took}",
                 request.body_bytes
             ),
-            "`listen.timeout.body` passed between two bytes of the body",
+            "`listen.timeout.body` passed between two bytes of the body; `timeout.tunnel` in a gRPC call",
         ),
         _ => return None,
     };

@@ -21,12 +21,14 @@
 
 use crate::advice::{self, Hop};
 use crate::case::Case;
-use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
+use crate::show;
 use crate::text::Text;
 use evidence::Sign;
+use exchange::{BodyFault, HeadFault};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "grpc_mismatch",
@@ -35,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     side: Side::Gateway,
     retry: RetryClass::R3,
     passing: false,
-    look: silent,
+    look,
     fix,
     text: Text {
         behind: &[
@@ -51,6 +53,29 @@ pub(super) static CAUSE: Cause = Cause {
         ..Text::NONE
     },
 };
+
+fn look(case: &Case) -> Option<Finding> {
+    if let Some(BodyFault::NoGrpcStatus) = case.body_fault() {
+        return Some(Finding::new(
+            0.9,
+            format!("the answer of {} ended without a grpc-status", case.server()),
+            "gRPC says in the trailers how a call ended; something on the way drops them, or what \
+             answered is no gRPC",
+        ));
+    }
+    let HeadFault::NotGrpc { status, content_type } = case.head_fault()? else {
+        return None;
+    };
+    let what = match content_type {
+        Some(it) => format!("content type {}", show::text(it)),
+        None => "no content type".to_owned(),
+    };
+    Some(Finding::new(
+        0.95,
+        format!("{} answered a gRPC call with HTTP {status} and {what}", case.server()),
+        "a gRPC server answers with `application/grpc`, even when it fails",
+    ))
+}
 
 fn fix(case: &Case) -> Vec<Fix> {
     vec![
@@ -113,7 +138,28 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
+    use crate::testing::check;
     use crate::testing::report::{check_report, nginx};
+
+    #[test]
+    fn a_page_in_answer_to_a_call() {
+        check(
+            "head: not_grpc | fresh server=nginx/1.25 received=40",
+            "grpc_mismatch: nginx answered a gRPC call with HTTP 503 and content type text/html",
+        );
+        check(
+            "head: not_grpc_untyped | fresh received=40",
+            "grpc_mismatch: the upstream answered a gRPC call with HTTP 200 and no content type",
+        );
+    }
+
+    #[test]
+    fn trailers_were_dropped() {
+        check(
+            "body: no_grpc_status | fresh received=4000 answered=200",
+            "grpc_mismatch: the answer of the upstream ended without a grpc-status",
+        );
+    }
 
     #[test]
     fn an_answer_without_a_status_of_http2() {

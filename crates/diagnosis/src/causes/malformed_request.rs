@@ -126,6 +126,14 @@ fn wording(how: Malformed) -> (&'static str, &'static str) {
             "Send the path without `%2F`, `%5C`, `%00` and `\\`; a route whose app needs them may \
              say `raw_path = true`",
         ),
+        Malformed::GrpcTimeout => (
+            "its grpc-timeout is not up to eight digits and one of the units H M S m u n",
+            "Send `grpc-timeout` as the gRPC library writes it, such as `5S` or `250m`",
+        ),
+        Malformed::GrpcWebText => (
+            "it is a gRPC-Web call in text form, and its body is no base64",
+            "Send the body base64-encoded, or say `application/grpc-web` for one that is not",
+        ),
     }
 }
 

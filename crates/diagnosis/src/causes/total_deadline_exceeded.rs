@@ -1,4 +1,4 @@
-//! All attempts together took longer than the route allows.
+//! All attempts together took longer than the route, or the caller of a gRPC call, allows.
 //!
 //! ## What you see
 //! 504 after the same total time, whatever each attempt was doing. Envoy has such a limit by
@@ -25,12 +25,12 @@ use crate::report::{Cure, Step};
 use crate::text::Text;
 use crate::wording;
 use evidence::Sign;
-use exchange::{Fault, Phase};
+use exchange::{Fault, Limit, Phase};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "total_deadline_exceeded",
     family: Family::F5,
-    title: "All attempts together took longer than the route allows",
+    title: "All attempts together took longer than the route or the caller allows",
     side: Side::App,
     retry: RetryClass::R2,
     passing: false,
@@ -52,17 +52,27 @@ fn look(case: &Case) -> Option<Finding> {
         1 => "the first attempt".to_owned(),
         all => format!("attempt {all}"),
     };
+    let (whose, says) = match limit.name {
+        CALLERS => (
+            "caller's",
+            "the caller's deadline (`grpc-timeout`) bounds its call to the end".to_owned(),
+        ),
+        name => ("route's", format!("`{name}` counts over all attempts, and ended this one")),
+    };
     Some(Finding::new(
         0.55,
         format!(
-            "the route's {} passed while {attempts} was {} {}",
+            "the {whose} {} passed while {attempts} was {} {}",
             words(limit.value),
             doing(attempt.phase),
             case.dialled()
         ),
-        format!("`{}` counts over all attempts, and ended this one", limit.name),
+        says,
     ))
 }
+
+/// The deadline of a gRPC call.
+const CALLERS: &str = "grpc-timeout";
 
 fn doing(phase: Phase) -> &'static str {
     match phase {
@@ -85,6 +95,13 @@ fn fix(case: &Case) -> Vec<Fix> {
             words(spent),
             phase.name()
         )));
+    }
+    if let Some(Fault::Deadline(Limit { name: CALLERS, .. })) = case.fault() {
+        fixes.push(Fix::new(
+            "Give the call as long as it takes where it is made; the server is told how much is \
+             left and may give up in time",
+        ));
+        return fixes;
     }
     fixes.push(Fix::new(
         "Set `timeout.connect` and `timeout.first_byte` of the upstream well below the route's \
@@ -125,6 +142,15 @@ mod tests {
             "deadline | to=10.0.0.7:80 phase=connect",
             "total_deadline_exceeded: the route's 60 s passed while the first attempt was \
              connecting to 10.0.0.7:80",
+        );
+    }
+
+    #[test]
+    fn the_callers_own_deadline_is_told_as_that() {
+        check(
+            "call_deadline | fresh after=60s",
+            "total_deadline_exceeded: the caller's 60 s passed while the first attempt was \
+             waiting for the first byte of 127.0.0.1:8000",
         );
     }
 

@@ -140,6 +140,7 @@ fn of_fault(fault: &str) -> Option<Sign> {
         "unknown_coding" => Sign::CodingUnknown,
         "unasked_upgrade" => Sign::UpgradeUnexpected,
         "too_many_interim" => Sign::InterimsTooMany,
+        "not_grpc" | "no_grpc_status" => Sign::GrpcMismatch,
         "read_error" => Sign::Disconnected,
         "body_short" => Sign::BodyShort,
         "chunks_cut" => Sign::ChunkCut,

@@ -37,7 +37,8 @@ pub(crate) struct UpstreamBody {
     source: Option<Source>,
     reading: Reading,
     alarm: Alarm,
-    idle: Duration,
+    /// The longest gap between two bytes.
+    gap: Limit,
     upstream: Arc<Ready>,
     index: usize,
     keep: bool,
@@ -103,7 +104,7 @@ impl UpstreamBody {
             source: Some(source),
             reading,
             alarm,
-            idle: turn.upstream.settings.timeout.idle,
+            gap: turn.gap(),
             upstream: turn.upstream.clone(),
             index: turn.index,
             // One caller's introduction is no other's.
@@ -159,13 +160,11 @@ impl UpstreamBody {
                 }
                 Poll::Ready(Err(error)) => return self.fail(broke(&error), error.raw_os_error()),
                 Poll::Pending => {
-                    self.alarm.set_if_clear(self.idle);
+                    self.alarm.set_if_clear(Duration::from_micros(self.gap.value));
                     if self.alarm.poll(cx).is_pending() {
                         return Poll::Pending;
                     }
-                    let value = u64::try_from(self.idle.as_micros()).unwrap_or(u64::MAX);
-                    let limit = Limit { name: "timeout.idle", value };
-                    return self.fail(BodyFault::Stalled(limit), None);
+                    return self.fail(BodyFault::Stalled(self.gap), None);
                 }
             }
         }
@@ -182,6 +181,7 @@ impl UpstreamBody {
             Reading::Done => Next::Done,
             Reading::Trailers(trailers) => {
                 let trailers = std::mem::take(trailers);
+                self.record.trailed(&trailers);
                 self.complete();
                 Next::Trailers(trailers)
             }
@@ -267,15 +267,25 @@ impl UpstreamBody {
         }
     }
 
+    /// Ends it before its end, for a reason of ours.
+    pub(crate) fn stop(&mut self, fault: Fault) {
+        self.source = None;
+        self.reading = Reading::Done;
+        self.record.cut(fault);
+    }
+
+    /// What a caller whose answer broke off is still to be told.
+    pub(crate) fn last_words(&mut self) -> Option<HeaderMap> {
+        self.record.last_words()
+    }
+
     fn fail(
         &mut self,
         fault: BodyFault,
         errno: Option<i32>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.source = None;
-        self.reading = Reading::Done;
         self.record.attempt_mut().errno = errno;
-        self.record.cut(Fault::Body(fault));
+        self.stop(Fault::Body(fault));
         Poll::Ready(Some(Err(Cut)))
     }
 }
