@@ -150,13 +150,13 @@ impl Call {
 
     fn content_type(&self, kind: Spoken) -> HeaderValue {
         let name = match kind {
-            Spoken::Grpc => "application/grpc",
+            Spoken::Grpc => GRPC,
             Spoken::Web => "application/grpc-web",
             Spoken::WebText => "application/grpc-web-text",
         };
         // The suffix was part of a field's value, so it fits into one.
         HeaderValue::from_str(&format!("{name}{}", self.suffix))
-            .unwrap_or_else(|_| HeaderValue::from_static("application/grpc"))
+            .unwrap_or_else(|_| HeaderValue::from_static(GRPC))
     }
 }
 
@@ -166,11 +166,17 @@ impl Spoken {
     }
 }
 
+const GRPC: &str = "application/grpc";
+
 /// The kind of call that a content type names, and what follows it.
 fn kind(value: &HeaderValue) -> Option<(Spoken, String)> {
-    let text = value.to_str().ok()?;
-    let text = text.split([';', ',']).next()?.trim().to_ascii_lowercase();
-    let rest = text.strip_prefix("application/grpc")?;
+    // Nearly all requests are something else, and end here.
+    let (name, rest) = value.as_bytes().split_at_checked(GRPC.len())?;
+    if !name.eq_ignore_ascii_case(GRPC.as_bytes()) {
+        return None;
+    }
+    let rest = str::from_utf8(rest).ok()?;
+    let rest = rest.split([';', ',']).next()?.trim().to_ascii_lowercase();
     let kinds = [("-web-text", Spoken::WebText), ("-web", Spoken::Web), ("", Spoken::Grpc)];
     kinds.into_iter().find_map(|(name, kind)| {
         let suffix = rest.strip_prefix(name)?;

@@ -3,8 +3,7 @@
 
 use lab::client::{Answer, End};
 use lab::gateway::Gateway;
-use lab::scene::Ask;
-use lab::{Expect, SCENES, Scene, table};
+use lab::{Ask, Expect, SCENES, Scene, table};
 use serde_json::Value;
 use std::fmt::Write;
 use std::io;

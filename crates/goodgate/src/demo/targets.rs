@@ -88,7 +88,7 @@ pub(super) fn method(ask: Ask) -> &'static str {
     match ask {
         Ask::Get => "GET",
         Ask::Head => "HEAD",
-        Ask::Post | Ask::Upload(_) => "POST",
+        Ask::Post | Ask::Upload(_) | Ask::Call => "POST",
     }
 }
 
