@@ -43,6 +43,16 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Passing on",
+        "gRPC with its trailers, to the end within the caller's deadline",
+        "a_call_passes_with_its_trailers",
+    ),
+    row(
+        "Passing on",
+        "gRPC-Web of browsers, in bytes and in base64, translated to gRPC",
+        "browsers_speak_grpc_web_in_bytes_and_in_text",
+    ),
+    row(
+        "Passing on",
         "5 MB up and down, unchanged",
         "test_five_megabytes_arrive_whole_in_both_directions",
     ),
@@ -117,6 +127,11 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Explaining",
         "an app that is down: cause, evidence and fix in the answer",
         "test_a_killed_app_is_explained_with_a_fix",
+    ),
+    row(
+        "Explaining",
+        "failed gRPC calls: `grpc-status` with `google.rpc` details, also where an answer breaks off",
+        "our_own_failures_are_statuses_with_details",
     ),
     row(
         "Explaining",
