@@ -370,6 +370,85 @@ async fn a_client_that_streams_may_rest() {
     assert_eq!(field(&trailers, "grpc-status"), "0");
 }
 
+#[tokio::test]
+async fn both_sides_of_a_call_talk_in_turns() {
+    let world = world(|mut stream: TcpStream| async move {
+        stage::read_head(&mut stream).await?;
+        stream.write_all(HEAD.as_bytes()).await?;
+        for _ in 0..3 {
+            let mut chunk = vec![0; CHUNK.len()];
+            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut chunk).await?;
+            assert_eq!(chunk, CHUNK.as_bytes());
+            stream.write_all(CHUNK.as_bytes()).await?;
+        }
+        stream.write_all(b"0\r\ngrpc-status: 0\r\n\r\n").await?;
+        stage::stay(stream).await
+    })
+    .await;
+    let mut send = connect(&world).await;
+    let (answer, mut up) = send.send_request(call(&[]), false).unwrap();
+    up.send_data(Bytes::from_static(HELLO), false).unwrap();
+    let mut down = timeout(SOON, answer).await.unwrap().unwrap().into_body();
+    for last in [false, false, true] {
+        let message = timeout(SOON, down.data()).await.unwrap().unwrap().unwrap();
+        assert_eq!(message, HELLO);
+        if !last {
+            up.send_data(Bytes::from_static(HELLO), false).unwrap();
+        }
+    }
+    let (rest, trailers) = body(down).await.unwrap();
+    assert!(rest.is_empty());
+    assert_eq!(field(&trailers, "grpc-status"), "0");
+}
+
+#[tokio::test]
+async fn a_client_that_still_streams_is_told_what_failed() {
+    let port = stage::free_port().unwrap();
+    let config = format!(
+        "[route.down]\nmatch = \"/*\"\nto = \"http://127.0.0.1:{port}\"\n\
+         [route.app]\nmatch = \"/app\"\nto = \"{{url}}\"\n"
+    );
+    let world = world_with(&config, |_| async { Ok(()) }).await;
+    let mut send = connect(&world).await;
+    for _ in 0..3 {
+        let (answer, mut up) = send.send_request(call(&[]), false).unwrap();
+        up.send_data(Bytes::from_static(HELLO), false).unwrap();
+        let answer = timeout(SOON, answer).await.unwrap().unwrap();
+        assert_eq!(field(answer.headers(), "grpc-status"), "14");
+    }
+}
+
+/// A stream with a silence in it.
+async fn quiet(mut stream: TcpStream) -> std::io::Result<()> {
+    stage::read_request(&mut stream).await?;
+    stream.write_all(HEAD.as_bytes()).await?;
+    stream.write_all(CHUNK.as_bytes()).await?;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    stream.write_all(CHUNK.as_bytes()).await?;
+    stream.write_all(b"0\r\ngrpc-status: 0\r\n\r\n").await?;
+    stage::stay(stream).await
+}
+
+#[tokio::test]
+async fn a_stream_may_be_as_quiet_as_a_tunnel() {
+    for (timeouts, code) in [("idle = \"200ms\"", "0"), ("tunnel = \"200ms\"", "4")] {
+        let config = format!(
+            "[upstream.app]\ntargets = [\"{{url}}\"]\ntimeout = {{ {timeouts} }}\n\
+             [route.app]\nmatch = \"/*\"\nto = \"app\"\n"
+        );
+        let world = world_with(&config, quiet).await;
+        let mut send = connect(&world).await;
+        // A deadline beyond any clock is none.
+        let answer = ask(&mut send, &[("grpc-timeout", "99999999H")]).await;
+        let (messages, trailers) = body(answer.into_body()).await.unwrap();
+        assert_eq!(field(&trailers, "grpc-status"), code, "{timeouts}");
+        assert_eq!(messages.len(), if code == "0" { 20 } else { 10 });
+        let record = records(&world, 1).await.remove(0);
+        let cause = if code == "0" { Value::Null } else { "body_stall".into() };
+        assert_eq!(record["cause"], cause, "{record}");
+    }
+}
+
 /// What a browser sends: one message, in bytes or in base64.
 fn web_call(text: bool, payload: &[u8]) -> Vec<u8> {
     let kind = if text { "application/grpc-web-text+proto" } else { "application/grpc-web+proto" };

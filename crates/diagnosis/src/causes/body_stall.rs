@@ -56,17 +56,18 @@ fn look(case: &Case) -> Option<Finding> {
     ))
 }
 
-fn fix(_: &Case) -> Vec<Fix> {
+fn fix(case: &Case) -> Vec<Fix> {
+    let limit = case.fault().and_then(Fault::limit).map_or("timeout.idle", |it| it.name);
     vec![
         Fix::new(
             "If it is a stream that may be quiet, let it send a heartbeat, such as the line \
              `: ping` for server-sent events",
         ),
         Fix::run("Else see where the app waits, here for Python", "py-spy dump -p PID"),
-        Fix::new(
-            "Raise `timeout.idle` of this upstream only for streams: elsewhere it hides stalls and \
-             keeps dead answers open",
-        ),
+        Fix::new(format!(
+            "Raise `{limit}` of this upstream only for streams: elsewhere it hides stalls and \
+             keeps dead answers open"
+        )),
     ]
 }
 
