@@ -65,7 +65,11 @@ fn field<'a>(fields: &'a HeaderMap, name: &str) -> &'a str {
 
 /// What is told to callers in `grpc-status-details-bin`, as far as it is text.
 fn details(fields: &HeaderMap) -> String {
-    String::from_utf8_lossy(&decode(field(fields, "grpc-status-details-bin"))).into_owned()
+    decode_text(field(fields, "grpc-status-details-bin"))
+}
+
+fn decode_text(text: &str) -> String {
+    String::from_utf8_lossy(&decode(text)).into_owned()
 }
 
 /// Base64, padded or not, in one piece or several.
@@ -186,16 +190,7 @@ async fn the_callers_deadline_ends_a_call_that_is_not_answered() {
 
 #[tokio::test]
 async fn the_callers_deadline_ends_a_stream() {
-    let world = world(|mut stream: TcpStream| async move {
-        stage::read_request(&mut stream).await?;
-        stream.write_all(HEAD.as_bytes()).await?;
-        // Never silent for long, and never over.
-        loop {
-            stream.write_all(CHUNK.as_bytes()).await?;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    let world = world(endless).await;
     let mut send = connect(&world).await;
     let answer = ask(&mut send, &[("grpc-timeout", "400m")]).await;
     assert_eq!(field(answer.headers(), "grpc-status"), "");
@@ -566,6 +561,56 @@ async fn every_end_of_a_call_is_a_frame_of_grpc_web() {
         }
         let code: u64 = code.parse().unwrap();
         assert!(records(&world, 2).await.iter().all(|it| it["grpc_status"] == code));
+    }
+}
+
+/// Never silent for long, and never over.
+async fn endless(mut stream: TcpStream) -> std::io::Result<()> {
+    stage::read_request(&mut stream).await?;
+    stream.write_all(HEAD.as_bytes()).await?;
+    loop {
+        stream.write_all(CHUNK.as_bytes()).await?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_is_kept_in_grpc_web_and_told_in_its_last_frame() {
+    let world = world_with(WEB, endless).await;
+    for text in [false, true] {
+        let payload = if text { HELLO_TEXT } else { HELLO };
+        let request = String::from_utf8(web_call(text, payload)).unwrap();
+        let request = request.replace("X-Grpc-Web: 1", "grpc-timeout: 300m");
+        let answer = world.gateway.client().await.unwrap().exchange(request.as_bytes()).await;
+        assert!(!answer.cut());
+        let (messages, trailers) = frames(&answer);
+        assert!(messages.starts_with(b"hello"));
+        assert_eq!(trailers["grpc-status"], "4");
+        assert!(decode_text(&trailers["grpc-status-details-bin"]).contains("google.rpc.ErrorInfo"));
+    }
+    let records = records(&world, 2).await;
+    assert!(records.iter().all(|it| it["end"] == "cut" && it["grpc_status"] == 4), "{records:?}");
+}
+
+#[tokio::test]
+async fn grpc_web_over_http2_ends_with_a_frame_too() {
+    let world = world_with(WEB, |it| answer_each(it, OK, Seen::default())).await;
+    let mut send = connect(&world).await;
+    for (kind, payload) in
+        [("application/grpc-web", HELLO), ("application/grpc-web-text", HELLO_TEXT)]
+    {
+        let mut request = call(&[]);
+        request.headers_mut().insert("content-type", kind.parse().unwrap());
+        let (answer, mut up) = send.send_request(request, false).unwrap();
+        up.send_data(Bytes::from_static(payload), true).unwrap();
+        let answer = timeout(SOON, answer).await.unwrap().unwrap();
+        assert_eq!(field(answer.headers(), "content-type"), kind);
+        let (bytes, trailers) = body(answer.into_body()).await.unwrap();
+        assert!(trailers.is_empty());
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = if kind.ends_with("-text") { decode_text(&text) } else { text };
+        assert!(text.contains("hello"), "{text:?}");
+        assert!(text.ends_with("grpc-status: 0\r\nx-took: 7\r\n"), "{text:?}");
     }
 }
 
