@@ -48,6 +48,7 @@ fn access(line: &Line, sink: &mut dyn Sink) {
     let at = flat.time(&["time"]);
     let Some(status_text) = flat.text("status") else { return };
     let Some(status) = flat::status(status_text) else { return };
+    let status = of_call(&flat).unwrap_or(status);
     sink.served(Served { at, status });
     let fault = flat.text("fault").and_then(|it| Some((of_fault(it)?, it)));
     let cause = flat.text("cause").and_then(|it| Some((of_cause(it)?, it)));
@@ -71,6 +72,16 @@ fn access(line: &Line, sink: &mut dyn Sink) {
             .client(flat.text("client"))
             .request_id(flat.any(&["caller_id", "id"])),
     );
+}
+
+/// A gRPC call that failed is 200 to HTTP: what HTTP would have said of it.
+fn of_call(flat: &Flat) -> Option<u16> {
+    flat.text("cause")?;
+    match flat.text("grpc_status")? {
+        "0" => None,
+        "4" => Some(504),
+        _ => Some(502),
+    }
 }
 
 /// What the words of an answer say, and the cause it names.
@@ -204,6 +215,28 @@ mod tests {
             &line("/x", 503, ",\"cause\":\"no_live_upstreams\""),
             "served 503; goodgate: NoLiveUpstream upstream=app who=app status=503 | no_live_upstreams",
         );
+    }
+
+    #[test]
+    fn a_failed_call_counts_as_one_although_its_http_status_is_200() {
+        check(
+            &line(
+                "/x",
+                200,
+                ",\"grpc_status\":14,\"cause\":\"process_down\",\"fault\":\"connection_refused\"",
+            ),
+            "served 502; goodgate: ConnectRefused upstream=app who=app status=502 | connection_refused",
+        );
+        check(
+            &line(
+                "/x",
+                200,
+                ",\"grpc_status\":4,\"cause\":\"total_deadline_exceeded\",\"fault\":\"deadline\"",
+            ),
+            "served 504; goodgate: Deadline upstream=app who=app status=504 | deadline",
+        );
+        // The app's own answer.
+        check_nothing(&line("/x", 200, ",\"grpc_status\":5"));
     }
 
     #[test]
