@@ -22,7 +22,7 @@ use http::{Method, Version};
 use std::time::Instant;
 
 /// `grpc-timeout` as a limit that fires.
-const DEADLINE: &str = "grpc-timeout";
+pub(crate) const DEADLINE: &str = "grpc-timeout";
 
 /// One gRPC call of a client.
 pub(crate) struct Call {

@@ -112,6 +112,7 @@ fn tls(fault: &TlsFault) -> Row {
         TlsFault::Alert(_) | TlsFault::LateAlert(_) => row(502, "tls_alert_received"),
         TlsFault::TimedOut(_) => row(504, "connection_timeout"),
         TlsFault::PlainHttp
+        | TlsFault::NoHttp2
         | TlsFault::NotTls
         | TlsFault::Closed
         | TlsFault::Reset
@@ -145,7 +146,19 @@ fn head(fault: &HeadFault) -> Row {
         | HeadFault::LengthInvalid
         | HeadFault::LengthRepeated
         | HeadFault::LengthAndCoding
-        | HeadFault::TooManyInterim(_) => row(502, "http_protocol_error").grpc(status::INTERNAL),
+        | HeadFault::TooManyInterim(_)
+        | HeadFault::AnsweredHttp1
+        | HeadFault::Http2(_) => row(502, "http_protocol_error").grpc(status::INTERNAL),
+        // Too many at a time is over soon (RFC 9113 7: REFUSED_STREAM, ENHANCE_YOUR_CALM).
+        HeadFault::StreamReset(code @ (7 | 11)) => {
+            row(503, "connection_terminated").grpc(status::of_reset(*code))
+        }
+        HeadFault::GoAway(11) => row(503, "connection_terminated"),
+        HeadFault::StreamReset(code) => {
+            row(502, "connection_terminated").grpc(status::of_reset(*code))
+        }
+        HeadFault::GoAway(_) => row(502, "connection_terminated"),
+        HeadFault::NoExtendedConnect => row(502, "http_upgrade_failed").grpc(status::INTERNAL),
     }
 }
 
@@ -156,24 +169,31 @@ fn in_body(fault: BodyFault) -> Row {
             row(504, "connection_read_timeout").grpc(status::DEADLINE_EXCEEDED)
         }
         BodyFault::ChunkInvalid => row(502, "http_response_transfer_coding").grpc(status::INTERNAL),
-        BodyFault::Trailer | BodyFault::Surplus => {
+        BodyFault::Trailer | BodyFault::Surplus | BodyFault::Http2(_) => {
             row(502, "http_protocol_error").grpc(status::INTERNAL)
         }
         // As a caller would conclude by itself.
         BodyFault::NoGrpcStatus => row(502, "http_protocol_error").grpc(status::of_http(200)),
+        BodyFault::StreamReset(code) => {
+            row(502, "http_response_incomplete").grpc(status::of_reset(code))
+        }
         BodyFault::LengthShort { .. }
         | BodyFault::ChunkCut
+        | BodyFault::StreamCut
         | BodyFault::Reset
         | BodyFault::Tls
         | BodyFault::Errno => row(502, "http_response_incomplete"),
     }
 }
 
-/// Seconds after which a refusal of ours may be over.
+/// Seconds after which it may be over.
 fn retry_after(stop: &Stop) -> Option<u64> {
     match stop {
-        Stop::Refused(Refusal::ConnectionLimit | Refusal::Draining) => Some(1),
-        _ => None,
+        Stop::Refused(Refusal::ConnectionLimit | Refusal::Draining)
+        | Stop::Failed(Fault::Head(HeadFault::StreamReset(7 | 11) | HeadFault::GoAway(11))) => {
+            Some(1)
+        }
+        Stop::Refused(_) | Stop::Failed(_) => None,
     }
 }
 
@@ -453,6 +473,7 @@ mod tests {
             Fault::Tls(TlsFault::Reset),
             Fault::Tls(TlsFault::TimedOut(time("timeout.tls"))),
             Fault::Tls(TlsFault::Incompatible),
+            Fault::Tls(TlsFault::NoHttp2),
             Fault::Tls(TlsFault::Protocol),
             Fault::Send(SendFault::Reset),
             Fault::Send(SendFault::Closed),
@@ -475,9 +496,19 @@ mod tests {
             Fault::Head(HeadFault::UnaskedUpgrade),
             Fault::Head(HeadFault::TooManyInterim(size)),
             Fault::Head(HeadFault::NotGrpc { status: 200, content_type: None }),
+            Fault::Head(HeadFault::StreamReset(2)),
+            Fault::Head(HeadFault::StreamReset(7)),
+            Fault::Head(HeadFault::GoAway(0)),
+            Fault::Head(HeadFault::GoAway(11)),
+            Fault::Head(HeadFault::AnsweredHttp1),
+            Fault::Head(HeadFault::Http2(1)),
+            Fault::Head(HeadFault::NoExtendedConnect),
             Fault::Head(HeadFault::Errno),
             Fault::Body(BodyFault::LengthShort { left: 1 }),
             Fault::Body(BodyFault::ChunkCut),
+            Fault::Body(BodyFault::StreamCut),
+            Fault::Body(BodyFault::StreamReset(8)),
+            Fault::Body(BodyFault::Http2(1)),
             Fault::Body(BodyFault::Reset),
             Fault::Body(BodyFault::Stalled(time("timeout.idle"))),
             Fault::Body(BodyFault::ChunkInvalid),

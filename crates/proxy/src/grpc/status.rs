@@ -32,6 +32,18 @@ pub(crate) const fn of_http(status: u16) -> u32 {
     }
 }
 
+/// What a caller makes of a stream that is reset with this code (PROTOCOL-HTTP2.md of gRPC).
+pub(crate) const fn of_reset(code: u32) -> u32 {
+    match code {
+        0..=4 | 6 | 9 | 10 => INTERNAL,
+        7 => UNAVAILABLE,
+        8 => CANCELLED,
+        11 => RESOURCE_EXHAUSTED,
+        12 => PERMISSION_DENIED,
+        _ => UNKNOWN,
+    }
+}
+
 /// The status that an upstream gave in its head or its trailers.
 pub(crate) fn given(fields: &HeaderMap) -> Option<u32> {
     let digits = fields.get(STATUS)?.to_str().ok()?;
@@ -105,6 +117,13 @@ mod tests {
         ];
         for (http, grpc) in table {
             assert_eq!(of_http(http), grpc, "{http}");
+        }
+    }
+
+    #[test]
+    fn resets_are_mapped_as_callers_map_them() {
+        for (code, grpc) in [(0, 13), (1, 13), (2, 13), (5, 2), (7, 14), (8, 1), (11, 8), (12, 7)] {
+            assert_eq!(of_reset(code), grpc, "{code}");
         }
     }
 
