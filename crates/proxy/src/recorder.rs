@@ -4,7 +4,7 @@
 //! A recorder that is dropped unfinished is a client that left: hyper drops the service's future,
 //! or the body, and nothing else does.
 
-use crate::grpc::status;
+use crate::grpc::{Deadline, status};
 use crate::refuse;
 use crate::seat::Seat;
 use crate::worker::Worker;
@@ -19,11 +19,14 @@ use http::header::{self, HeaderMap, HeaderValue};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Fields that say: this request is somebody else's.
 const SPEAKS_FOR: [&str; 6] =
     ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+
+/// How much earlier than our clock a caller's may be when it gives up a call at its deadline.
+const LEEWAY: Duration = Duration::from_millis(50);
 
 pub(crate) struct Recorder {
     /// `None` once it has been offered.
@@ -38,6 +41,8 @@ pub(crate) struct Recorder {
     audience: Audience,
     /// It is a gRPC call, and ends with a status.
     is_call: bool,
+    /// When the caller of a call gives it up.
+    deadline: Option<Deadline>,
     /// The status of a call whose answer broke off, for its caller.
     last_words: Option<Box<HeaderMap>>,
     /// What is written when there is no attempt; nobody reads it.
@@ -85,6 +90,7 @@ impl Recorder {
             old_client,
             audience: Audience::Public,
             is_call: false,
+            deadline: None,
             last_words: None,
             spare: None,
         }
@@ -253,9 +259,10 @@ impl Recorder {
         self.exchange().answer = Some(Answer { status, grpc_status: None, made_by, body_bytes: 0 });
     }
 
-    /// From here on the answer is one to a gRPC call.
-    pub(crate) fn is_call(&mut self) {
+    /// From here on an answer of an upstream is one to a gRPC call.
+    pub(crate) fn is_call(&mut self, deadline: Option<Deadline>) {
         self.is_call = true;
+        self.deadline = deadline;
     }
 
     /// The status of a call, once it is known.
@@ -323,6 +330,16 @@ impl Recorder {
     /// The client left, and we noticed by ourselves.
     pub(crate) fn client_gone(&mut self) {
         let phase = self.phase;
+        // Callers keep their deadline themselves, and are often first by a moment: that they left is
+        // not what happened.
+        if let Some(Deadline { at, limit }) = self.deadline
+            && at <= Instant::now() + LEEWAY
+        {
+            self.failed(Fault::Deadline(limit));
+            if let Some(exchange) = &mut self.exchange {
+                exchange.stop = Some(Stop::Failed(Fault::Deadline(limit)));
+            }
+        }
         self.offer(End::ClientClosed(phase));
     }
 
@@ -339,7 +356,9 @@ impl Recorder {
             exchange.cause = Some(look.cause().id);
             exchange.side = Some(look.side().name());
             if exchange.failed() {
-                let status = exchange.answer.as_ref().map_or(0, |it| it.status);
+                let answer = exchange.answer.as_ref().map(|it| it.status);
+                let status = answer.or_else(|| exchange.stop.as_ref().map(refuse::status_of));
+                let status = status.unwrap_or_default();
                 let text = body(Form::Problem, &look, &exchange, status, self.audience);
                 self.seat.worker.plane.reports.keep(exchange.id, text);
             }

@@ -49,6 +49,11 @@ pub(crate) fn answer_row(stop: &Stop) -> Row {
     }
 }
 
+/// The status of a stop, where nobody was there to be answered.
+pub(crate) fn status_of(stop: &Stop) -> u16 {
+    answer_row(stop).status
+}
+
 fn refused(refusal: Refusal) -> Row {
     match refusal {
         Refusal::NoRoute => row(404, "destination_not_found"),

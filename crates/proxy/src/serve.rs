@@ -129,6 +129,9 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
                 Err(refusal) => return refuse::answer(Stop::Refused(refusal), record, &asked),
             };
             let mut outbound = Outbound::new(method, target, headers, head.authority, body);
+            if let Some(call) = call {
+                record.is_call(call.deadline());
+            }
             let plan = Plan { snapshot: &snapshot, upstream, forward, call };
             match send(&plan, &mut outbound, &mut record, parts.version).await {
                 Ok((turn, mut answered)) => {
@@ -314,7 +317,6 @@ fn hand_on(
     turn.seat.link.unread.set(!outbound.pump.is_done());
     let trailer_limit = turn.limits.response_head;
     if turn.call.is_some() {
-        record.is_call();
         record.call_status(status::given(&headers));
     }
     let body = UpstreamBody::new(turn, answered, outbound.pump, record, trailer_limit);

@@ -1,11 +1,14 @@
 //! gRPC: every call ends with a status, whoever made it, and within its caller's deadline.
 
+use crate::peer::{connect, connect_to, serve2, world2};
 use crate::world::{SOON, Seen, World, answer_each, signal, told, world, world_with};
 use bytes::Bytes;
 use h2::client::SendRequest;
+use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
 use lab::client::{Answer, Client};
+use lab::gateway::Gateway;
 use lab::stage;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -23,13 +26,6 @@ const CHUNK: &str = "a\r\n\0\0\0\0\x05hello\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/grpc+proto\r\n\
                   Transfer-Encoding: chunked\r\n\r\na\r\n\0\0\0\0\x05hello\r\n0\r\n\
                   grpc-status: 0\r\nx-took: 7\r\n\r\n";
-
-async fn connect(world: &World) -> SendRequest<Bytes> {
-    let stream = TcpStream::connect(world.gateway.listen).await.expect("the test can go on");
-    let (send, connection) = h2::client::handshake(stream).await.expect("the test can go on");
-    tokio::spawn(connection);
-    send.ready().await.expect("the test can go on")
-}
 
 fn call(fields: &[(&str, &str)]) -> Request<()> {
     let request = Request::post("http://grpc.test/shop.Shop/Get")
@@ -90,7 +86,11 @@ fn decode(text: &str) -> Vec<u8> {
 }
 
 async fn records(world: &World, count: usize) -> Vec<Value> {
-    let records = world.gateway.records_soon(count).await;
+    records_of(&world.gateway, count).await
+}
+
+async fn records_of(gateway: &Gateway, count: usize) -> Vec<Value> {
+    let records = gateway.records_soon(count).await;
     assert_eq!(records.len(), count, "{records:?}");
     records
 }
@@ -108,7 +108,7 @@ async fn a_call_passes_with_its_trailers() {
         move |stream| answer_each(stream, OK, seen.clone())
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let answer = ask(&mut send, &[("grpc-timeout", "10S")]).await;
     assert_eq!(field(answer.headers(), "content-type"), "application/grpc+proto");
     let (message, trailers) = body(answer.into_body()).await.unwrap();
@@ -135,7 +135,7 @@ async fn our_own_failures_are_statuses_with_details() {
          [route.app]\nmatch = \"/app\"\nto = \"{{url}}\"\n"
     );
     let world = world_with(&config, |_| async { Ok(()) }).await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let answer = ask(&mut send, &[]).await;
     assert_eq!(answer.status(), 200);
     let fields = answer.headers().clone();
@@ -176,7 +176,7 @@ async fn the_callers_deadline_ends_a_call_that_is_not_answered() {
         stage::stay(stream).await
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let began = Instant::now();
     let answer = ask(&mut send, &[("grpc-timeout", "300m")]).await;
     let took = began.elapsed();
@@ -191,7 +191,7 @@ async fn the_callers_deadline_ends_a_call_that_is_not_answered() {
 #[tokio::test]
 async fn the_callers_deadline_ends_a_stream() {
     let world = world(endless).await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let answer = ask(&mut send, &[("grpc-timeout", "400m")]).await;
     assert_eq!(field(answer.headers(), "grpc-status"), "");
     let (messages, trailers) = body(answer.into_body()).await.unwrap();
@@ -202,6 +202,35 @@ async fn the_callers_deadline_ends_a_stream() {
     let record = records(&world, 1).await.remove(0);
     assert_eq!(record["end"], "cut", "{record}");
     assert_eq!(record["grpc_status"], 4, "{record}");
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_at_its_deadline_is_recorded_as_that() {
+    let (reached, upstream_has_it) = signal();
+    let world = world(move |mut stream: TcpStream| {
+        let reached = reached.clone();
+        async move {
+            stage::read_request(&mut stream).await?;
+            reached.send(()).map_err(std::io::Error::other)?;
+            stage::stay(stream).await
+        }
+    })
+    .await;
+    let mut send = connect_to(&world).await;
+    // One that waits for its deadline, and one that loses interest long before.
+    for (deadline, wait) in [("300m", 270), ("60S", 100)] {
+        let request = call(&[("grpc-timeout", deadline)]);
+        let (_answer, mut up) = send.send_request(request, false).unwrap();
+        up.send_data(Bytes::from_static(HELLO), true).unwrap();
+        told(&upstream_has_it).await;
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        up.send_reset(Reason::CANCEL);
+    }
+    let records = records(&world, 2).await;
+    let of = |at: usize, key: &str| records[at][key].as_str().unwrap_or_default().to_owned();
+    assert_eq!(of(0, "cause"), "total_deadline_exceeded", "{records:?}");
+    assert_eq!(of(1, "cause"), "client_closed", "{records:?}");
+    assert_eq!(of(1, "end"), "client_closed", "{records:?}");
 }
 
 /// Answers only after this time.
@@ -218,7 +247,7 @@ async fn a_deadline_stands_above_our_limits_until_the_head() {
     let config = "[upstream.app]\ntargets = [\"{url}\"]\ntimeout = { first_byte = \"300ms\" }\n\
                   [route.app]\nmatch = \"/*\"\nto = \"app\"\ntimeout = { total = \"200ms\" }\n";
     let world = world_with(config, |it| slow(it, Duration::from_millis(700))).await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     // Its caller waits longer, and so do we.
     let answer = ask(&mut send, &[("grpc-timeout", "5S")]).await;
     let (_, trailers) = body(answer.into_body()).await.unwrap();
@@ -237,7 +266,7 @@ async fn a_deadline_that_cannot_be_read_is_refused() {
         move |stream| answer_each(stream, OK, seen.clone())
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     for bad in ["5", "5s", "123456789S", "S", "-1S"] {
         let answer = ask(&mut send, &[("grpc-timeout", bad)]).await;
         assert_eq!(field(answer.headers(), "grpc-status"), "13", "{bad}");
@@ -261,7 +290,7 @@ async fn what_is_no_grpc_is_told_as_that() {
     ];
     for (answer, code) in table {
         let world = world(move |stream| answer_each(stream, answer, Seen::default())).await;
-        let mut send = connect(&world).await;
+        let mut send = connect_to(&world).await;
         let reply = ask(&mut send, &[]).await;
         let fields = reply.headers().clone();
         assert_eq!(field(&fields, "grpc-status"), code, "{answer}");
@@ -284,7 +313,7 @@ async fn an_answer_that_breaks_off_ends_with_a_status() {
         stage::end(stream).await
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let answer = ask(&mut send, &[]).await;
     let (message, trailers) = body(answer.into_body()).await.unwrap();
     assert_eq!(message, HELLO);
@@ -307,7 +336,7 @@ async fn an_answer_without_a_status_is_no_success() {
     ];
     for answer in answers {
         let world = world(move |stream| answer_each(stream, answer, Seen::default())).await;
-        let mut send = connect(&world).await;
+        let mut send = connect_to(&world).await;
         let reply = ask(&mut send, &[]).await;
         let (_, trailers) = body(reply.into_body()).await.unwrap();
         assert_eq!(field(&trailers, "grpc-status"), "2", "{answer}");
@@ -325,7 +354,7 @@ async fn a_status_in_the_head_is_the_whole_answer() {
         answer_each(stream, answer, Seen::default())
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let answer = ask(&mut send, &[]).await;
     assert_eq!(field(answer.headers(), "grpc-status"), "5");
     assert_eq!(field(answer.headers(), "grpc-message"), "no such thing");
@@ -353,7 +382,7 @@ async fn a_client_that_streams_may_rest() {
         }
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let (answer, mut up) = send.send_request(call(&[]), false).unwrap();
     up.send_data(Bytes::from_static(HELLO), false).unwrap();
     told(&upstream_has_it).await;
@@ -380,7 +409,7 @@ async fn both_sides_of_a_call_talk_in_turns() {
         stage::stay(stream).await
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let (answer, mut up) = send.send_request(call(&[]), false).unwrap();
     up.send_data(Bytes::from_static(HELLO), false).unwrap();
     let mut down = timeout(SOON, answer).await.unwrap().unwrap().into_body();
@@ -404,7 +433,7 @@ async fn a_client_that_still_streams_is_told_what_failed() {
          [route.app]\nmatch = \"/app\"\nto = \"{{url}}\"\n"
     );
     let world = world_with(&config, |_| async { Ok(()) }).await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     for _ in 0..3 {
         let (answer, mut up) = send.send_request(call(&[]), false).unwrap();
         up.send_data(Bytes::from_static(HELLO), false).unwrap();
@@ -432,7 +461,7 @@ async fn a_stream_may_be_as_quiet_as_a_tunnel() {
              [route.app]\nmatch = \"/*\"\nto = \"app\"\n"
         );
         let world = world_with(&config, quiet).await;
-        let mut send = connect(&world).await;
+        let mut send = connect_to(&world).await;
         // A deadline beyond any clock is none.
         let answer = ask(&mut send, &[("grpc-timeout", "99999999H")]).await;
         let (messages, trailers) = body(answer.into_body()).await.unwrap();
@@ -595,7 +624,7 @@ async fn a_deadline_is_kept_in_grpc_web_and_told_in_its_last_frame() {
 #[tokio::test]
 async fn grpc_web_over_http2_ends_with_a_frame_too() {
     let world = world_with(WEB, |it| answer_each(it, OK, Seen::default())).await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     for (kind, payload) in
         [("application/grpc-web", HELLO), ("application/grpc-web-text", HELLO_TEXT)]
     {
@@ -663,4 +692,189 @@ async fn servers_that_speak_grpc_web_themselves_are_left_to_it() {
     assert_eq!(answer.text(), "own");
     let head = seen.all().remove(0);
     assert!(head.contains("content-type: application/grpc-web+proto\r\n"), "{head}");
+}
+
+/// A server of gRPC over HTTP/2: each method of `shop.Shop` is one kind of call.
+async fn shop(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) -> Result<(), h2::Error> {
+    let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+    let seen = request.headers().clone();
+    let mut up = request.into_body();
+    let mut head = Response::new(());
+    let kind = if method == "Page" { "text/html" } else { "application/grpc" };
+    head.headers_mut().insert("content-type", kind.parse().expect("a field's value"));
+    if method == "Refuse" {
+        respond.send_reset(Reason::REFUSED_STREAM);
+        return Ok(());
+    }
+    if method == "Missing" {
+        head.headers_mut().insert("grpc-status", 12.into());
+        respond.send_response(head, true)?;
+        return Ok(());
+    }
+    // Who talks answers at once, the others when all is said.
+    let mut down = match method.as_str() {
+        "Talk" => Some(respond.send_response(head.clone(), false)?),
+        _ => None,
+    };
+    let mut count = 0;
+    while let Some(data) = up.data().await {
+        let data = data?;
+        up.flow_control().release_capacity(data.len())?;
+        count += data.len() / HELLO.len();
+        if let Some(down) = &mut down {
+            down.send_data(data, false)?;
+        }
+    }
+    let mut down = match down {
+        Some(down) => down,
+        None => respond.send_response(head, false)?,
+    };
+    let answers = match method.as_str() {
+        "Talk" => 0,
+        "List" => 3,
+        _ => 1,
+    };
+    for _ in 0..answers {
+        down.send_data(Bytes::from_static(HELLO), false)?;
+    }
+    match method.as_str() {
+        "Break" => {
+            tokio::time::sleep(stage::BETWEEN_PARTS).await;
+            down.send_reset(Reason::INTERNAL_ERROR);
+            return Ok(());
+        }
+        "Watch" => {
+            std::future::poll_fn(|cx| down.poll_reset(cx)).await?;
+            return Ok(());
+        }
+        "Silent" => return down.send_data(Bytes::new(), true),
+        _ => {}
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", 0.into());
+    trailers.insert("x-count", count.into());
+    for name in ["te", "grpc-timeout"] {
+        if let Some(value) = seen.get(name) {
+            trailers.insert(http::HeaderName::from_static(name), value.clone());
+        }
+    }
+    let told = trailers.remove("te").map_or(Vec::new(), |it| it.as_bytes().to_vec());
+    trailers.insert("x-te", http::HeaderValue::from_bytes(&told).expect("a field's value"));
+    down.send_trailers(trailers)
+}
+
+/// Sends so many messages, and gives the messages of the answer and its last fields.
+async fn call_shop(
+    send: &mut SendRequest<Bytes>,
+    method: &str,
+    messages: usize,
+    fields: &[(&str, &str)],
+) -> (Vec<u8>, HeaderMap) {
+    let mut request = call(fields);
+    *request.uri_mut() = format!("http://grpc.test/shop.Shop/{method}").parse().expect("a URI");
+    let (answer, mut up) = send.send_request(request, false).expect("the test can go on");
+    for at in 1..=messages {
+        up.send_data(Bytes::from_static(HELLO), at == messages).expect("the test can go on");
+    }
+    let answer = timeout(SOON, answer).await.expect("an answer in time").expect("an answer");
+    let head = answer.headers().clone();
+    let (messages, trailers) = body(answer.into_body()).await.expect("a whole answer");
+    (messages, if trailers.is_empty() { head } else { trailers })
+}
+
+#[tokio::test]
+async fn every_kind_of_call_passes_over_http2_to_the_server() {
+    let (gateway, _upstream) = world2("", |it| serve2(it, shop)).await;
+    let mut send = connect(gateway.listen).await;
+    let fields = [("grpc-timeout", "5S")];
+    for (method, messages, answers) in
+        [("Get", 1, 1), ("Put", 5, 1), ("List", 1, 3), ("Talk", 4, 4)]
+    {
+        let (answer, trailers) = call_shop(&mut send, method, messages, &fields).await;
+        assert_eq!(answer, HELLO.repeat(answers), "{method}");
+        assert_eq!(field(&trailers, "grpc-status"), "0", "{method}");
+        assert_eq!(field(&trailers, "x-count"), messages.to_string(), "{method}");
+        assert_eq!(field(&trailers, "x-te"), "trailers", "{method}");
+        assert!(field(&trailers, "grpc-timeout").starts_with('4'), "{method}: {trailers:?}");
+    }
+    let (answer, head) = call_shop(&mut send, "Missing", 1, &[]).await;
+    assert!(answer.is_empty());
+    assert_eq!(field(&head, "grpc-status"), "12");
+    let records = records_of(&gateway, 5).await;
+    let codes: Vec<_> = records.iter().map(|it| it["grpc_status"].as_u64()).collect();
+    assert_eq!(codes, [Some(0), Some(0), Some(0), Some(0), Some(12)]);
+    assert!(records.iter().all(|it| it["end"] == "complete"), "{records:?}");
+}
+
+#[tokio::test]
+async fn both_sides_talk_in_turns_over_http2() {
+    let (gateway, _upstream) = world2("", |it| serve2(it, shop)).await;
+    let mut send = connect(gateway.listen).await;
+    let mut request = call(&[]);
+    *request.uri_mut() = "http://grpc.test/shop.Shop/Talk".parse().unwrap();
+    let (answer, mut up) = send.send_request(request, false).unwrap();
+    let mut down = timeout(SOON, answer).await.unwrap().unwrap().into_body();
+    for _ in 0..3 {
+        up.send_data(Bytes::from_static(HELLO), false).unwrap();
+        let message = timeout(SOON, down.data()).await.unwrap().unwrap().unwrap();
+        down.flow_control().release_capacity(message.len()).unwrap();
+        assert_eq!(message, HELLO);
+    }
+    up.send_data(Bytes::new(), true).unwrap();
+    let (rest, trailers) = body(down).await.unwrap();
+    assert!(rest.is_empty());
+    assert_eq!(field(&trailers, "grpc-status"), "0");
+    assert_eq!(field(&trailers, "x-count"), "3");
+}
+
+#[tokio::test]
+async fn what_fails_over_http2_is_told_in_the_trailers() {
+    let (gateway, _upstream) = world2("", |it| serve2(it, shop)).await;
+    let mut send = connect(gateway.listen).await;
+    let table = [
+        ("Break", "", "13", "http2_stream_reset"),
+        ("Silent", "", "2", "grpc_mismatch"),
+        ("Watch", "300m", "4", "total_deadline_exceeded"),
+        ("Refuse", "", "14", "http2_stream_reset"),
+        ("Page", "", "2", "grpc_mismatch"),
+    ];
+    for (method, deadline, code, cause) in table {
+        let fields = [("grpc-timeout", deadline)];
+        let fields = if deadline.is_empty() { &[][..] } else { &fields };
+        let (_, last) = call_shop(&mut send, method, 1, fields).await;
+        assert_eq!(field(&last, "grpc-status"), code, "{method}: {last:?}");
+        let marked = format!("cause={cause}");
+        assert!(field(&last, "proxy-status").contains(&marked), "{method}: {last:?}");
+        assert!(details(&last).contains(cause), "{method}");
+    }
+    let records = records_of(&gateway, table.len()).await;
+    for (record, (method, _, code, cause)) in records.iter().zip(table) {
+        assert_eq!(record["cause"], cause, "{method}: {record}");
+        assert_eq!(record["grpc_status"].to_string(), code, "{method}: {record}");
+    }
+    // A refused stream was tried again, as often as `retry.attempts` has it, before that was told.
+    assert_eq!(records[3]["attempts"], 3, "{records:?}");
+    // What one caller gave up holds back no other.
+    let (answer, _) = call_shop(&mut send, "Get", 1, &[]).await;
+    assert_eq!(answer, HELLO);
+}
+
+#[tokio::test]
+async fn browsers_reach_a_server_of_http2() {
+    let config = "[route.app]\nmatch = \"/*\"\nto = \"h2c://{addr}\"\ngrpc_web = true\n";
+    let (gateway, _upstream) = world2(config, |it| serve2(it, shop)).await;
+    let mut client = gateway.client().await.unwrap();
+    for (text, payload) in [(false, HELLO), (true, HELLO_TEXT)] {
+        for (method, answers, code) in [("Get", 1, "0"), ("List", 3, "0"), ("Break", 1, "13")] {
+            let request = String::from_utf8(web_call(text, payload)).unwrap();
+            let request = request.replace("shop.Shop/Get", &format!("shop.Shop/{method}"));
+            let answer = client.exchange(request.as_bytes()).await;
+            let (messages, trailers) = frames(&answer);
+            assert_eq!(messages, b"hello".repeat(answers), "{method}");
+            assert_eq!(trailers["grpc-status"], code, "{method}");
+        }
+    }
 }

@@ -96,10 +96,9 @@ impl Conversation<'_, '_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Head, RecvStream), Halt>> {
         loop {
             self.write(cx)?;
-            match self.interim(cx)? {
+            if self.interim(cx)? {
                 // It may have let the body go.
-                true => continue,
-                false => {}
+                continue;
             }
             match Pin::new(&mut self.response).poll(cx) {
                 Poll::Ready(Ok(response)) => return Poll::Ready(self.read(response)),
