@@ -167,7 +167,7 @@ fn request_line(case: &Case) -> String {
 
 fn act(attempt: &Attempt, subject: Subject) -> String {
     match subject {
-        Subject::UpstreamStatus(status) => {
+        Subject::UpstreamStatus(status) | Subject::NotSwitched(status) => {
             format!("{} answered {status}", attempt.target)
         }
         Subject::ClientClosed(phase) => {

@@ -15,6 +15,7 @@ pub fn wire(case: &Case) -> &'static str {
         Subject::Failed(fault) => failed(fault, case),
         Subject::ClientClosed(_) => "client_closed",
         Subject::UpstreamStatus(_) => "upstream_own_5xx",
+        Subject::NotSwitched(_) => "upgrade_not_forwarded",
     }
 }
 
@@ -159,6 +160,7 @@ fn head(fault: &HeadFault, case: &Case) -> &'static str {
         HeadFault::LengthAndCoding => "cl_and_te",
         HeadFault::CodingUnknown => "unknown_transfer_encoding",
         HeadFault::UnaskedUpgrade => "unexpected_upgrade",
+        HeadFault::NotSwitched(_) => "upgrade_not_forwarded",
         HeadFault::TooManyInterim(_) => "too_many_interim_responses",
     }
 }
@@ -252,6 +254,7 @@ mod tests {
         ("head: length_and_coding", "cl_and_te"),
         ("head: coding_unknown", "unknown_transfer_encoding"),
         ("head: unasked_upgrade", "unexpected_upgrade"),
+        ("head: not_switched", "upgrade_not_forwarded"),
         ("head: too_many_interim", "too_many_interim_responses"),
         ("head: errno | errno=5", "connection_reset"),
         ("body: length_short=5", "content_length_short"),
@@ -278,6 +281,8 @@ mod tests {
         ("refused: bug", "gateway_bug"),
         ("client_closed", "client_closed"),
         ("status: 503", "upstream_own_5xx"),
+        ("status: 503 | upgrade=websocket", "upstream_own_5xx"),
+        ("status: 404 | upgrade=websocket", "upgrade_not_forwarded"),
     ];
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) enum Inbound {
     /// The front limits its gaps.
     Http1(Incoming),
     Http2(Box<Streamed>),
+    /// None: what comes is for a tunnel, if there will be one. The stream is kept for that.
+    Tunnel,
 }
 
 /// The body of one HTTP/2 stream.
@@ -120,6 +122,7 @@ impl Body for Inbound {
                 Pin::new(body).poll_frame(cx).map(|it| it.map(|it| it.map_err(|_| Broken)))
             }
             Inbound::Http2(body) => body.poll_frame(cx),
+            Inbound::Tunnel => Poll::Ready(None),
         }
     }
 
@@ -127,6 +130,7 @@ impl Body for Inbound {
         match self {
             Inbound::Http1(body) => body.is_end_stream(),
             Inbound::Http2(body) => body.is_over || body.recv.is_end_stream(),
+            Inbound::Tunnel => true,
         }
     }
 
@@ -134,6 +138,7 @@ impl Body for Inbound {
         match self {
             Inbound::Http1(body) => body.size_hint(),
             Inbound::Http2(body) => body.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Inbound::Tunnel => SizeHint::with_exact(0),
         }
     }
 }

@@ -4,7 +4,7 @@
 use crate::front::Link;
 use crate::inbound::Inbound;
 use crate::seat::Seat;
-use crate::tunnel;
+use crate::tunnel::Upgrade;
 use crate::upstream::wire::Outgoing;
 use bytes::{Bytes, BytesMut};
 use config::{HostSent, Place, Target};
@@ -26,8 +26,7 @@ pub(crate) struct Outbound {
     pub(crate) headers: HeaderMap,
     /// As the client wrote it, port included.
     pub(crate) authority: String,
-    /// What the client asks its connection to go on with.
-    pub(crate) upgrade: Option<Bytes>,
+    pub(crate) upgrade: Option<Upgrade>,
     pub(crate) pump: Pump,
 }
 
@@ -57,7 +56,8 @@ impl Outbound {
         let waits = headers
             .get(header::EXPECT)
             .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        let upgrade = tunnel::asked(&headers).filter(|_| body.is_end_stream());
+        let by_connect = matches!(body, Inbound::Tunnel);
+        let upgrade = Upgrade::asked(&headers, by_connect).filter(|_| body.is_end_stream());
         Outbound { method, target, headers, authority, upgrade, pump: Pump::new(body, waits) }
     }
 
@@ -81,8 +81,8 @@ impl Outbound {
         if self.pump.sent_as == SentAs::Chunked {
             put(&[b"transfer-encoding: chunked\r\n"]);
         }
-        if let Some(protocol) = &self.upgrade {
-            put(&[b"connection: upgrade\r\nupgrade: ", protocol, b"\r\n"]);
+        if let Some(upgrade) = &self.upgrade {
+            put(&[b"connection: upgrade\r\nupgrade: ", &upgrade.protocol, b"\r\n"]);
         }
         let via = chain(&self.headers, header::VIA.as_str());
         let version: &[u8] = match origin.version {

@@ -6,17 +6,19 @@
 use crate::framing::is_host;
 use crate::front::{Front, HeadNote, Refused};
 use crate::inbound::Inbound;
-use crate::listen::ClientIo;
 use crate::listen::floods::{Flood, Guarded};
+use crate::listen::{ClientIo, connect};
 use crate::reply::{AnswerBody, Reply};
 use crate::seat::Seat;
 use crate::serve::{begin, serve};
+use crate::stream_io::StreamIo;
 use crate::timer::Alarm;
 use crate::upstream::body::Cut;
 use crate::worker::Worker;
 use bytes::Bytes;
 use config::Limits;
 use exchange::{Malformed, Refusal};
+use h2::ext::Protocol;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{self, HeaderMap, HeaderValue};
@@ -77,6 +79,7 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
         .max_concurrent_streams(streams)
         // What is taken back before we came to it; our own limit of the rate comes first.
         .max_pending_accept_reset_streams(limits.http2.resets.saturating_mul(4))
+        .enable_connect_protocol()
         .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32));
@@ -196,6 +199,7 @@ async fn stream(seat: Rc<Seat>, request: Request<RecvStream>, mut respond: SendR
     let patience = snapshot.config.listen.body;
     let (mut parts, recv) = request.into_parts();
     let refusal = refusal(&parts, &limits);
+    let is_refused = refusal.is_some();
     let refused = refusal.map(|refusal| Refused {
         refusal,
         method: parts.method.as_str().to_owned(),
@@ -208,7 +212,14 @@ async fn stream(seat: Rc<Seat>, request: Request<RecvStream>, mut respond: SendR
     let length = parts.headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
     let alarm = seat.worker.timer.alarm();
-    let body = Inbound::http2(recv, length, alarm, patience, seat.link.clone());
+    let protocol = parts.extensions.remove::<Protocol>().filter(|_| !is_refused);
+    let (body, recv) = match protocol {
+        Some(protocol) => {
+            connect::as_upgrade(&mut parts, protocol.as_ref(), seat.worker.random());
+            (Inbound::Tunnel, Some(recv))
+        }
+        None => (Inbound::http2(recv, length, alarm, patience, seat.link.clone()), None),
+    };
     let begun = begin(&seat, Request::from_parts(parts, body));
     let mut serving = pin!(serve(begun));
     let reply = poll_fn(|cx| match serving.as_mut().poll(cx) {
@@ -219,6 +230,14 @@ async fn stream(seat: Rc<Seat>, request: Request<RecvStream>, mut respond: SendR
     let Some(reply) = reply.await else {
         return;
     };
+    if let (Some(tunnel), Some(recv)) = (seat.link.tunnel.take(), recv) {
+        let (head, _) = head_and_body(reply);
+        // An error here is a client that left; so it is recorded where the tunnel is dropped.
+        if let Ok(send) = respond.send_response(head, false) {
+            tunnel.join(StreamIo::new(send, recv)).await;
+        }
+        return;
+    }
     let stalled = seat.worker.timer.alarm();
     hand_over(reply, &mut respond, &stalled, patience).await;
 }
@@ -234,8 +253,14 @@ fn refusal(parts: &http::request::Parts, limits: &Limits) -> Option<Refusal> {
     if limits.uri < target.len() {
         return Some(Refusal::UriTooLong);
     }
-    if parts.method == http::Method::CONNECT || target.contains('#') {
+    if target.contains('#') {
         return Some(Refusal::Malformed(Malformed::Target));
+    }
+    if parts.method == http::Method::CONNECT {
+        let protocol = parts.extensions.get::<Protocol>().map(AsRef::as_ref);
+        if let Some(refusal) = connect::refusal(parts, protocol) {
+            return Some(refusal);
+        }
     }
     let malformed = |what| Some(Refusal::Malformed(what));
     let mut hosts = headers.get_all(header::HOST).iter();
@@ -283,20 +308,25 @@ fn join_cookies(headers: &mut HeaderMap) {
 const OF_A_CONNECTION: [&str; 5] =
     ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
+fn head_and_body(reply: Reply) -> (Response<()>, AnswerBody) {
+    let (mut parts, body) = reply.into_parts();
+    parts.version = Version::HTTP_2;
+    for name in OF_A_CONNECTION {
+        parts.headers.remove(name);
+    }
+    (Response::from_parts(parts, ()), body)
+}
+
 async fn hand_over(
     reply: Reply,
     respond: &mut SendResponse<Bytes>,
     stalled: &Alarm,
     patience: Duration,
 ) {
-    let (mut parts, body) = reply.into_parts();
-    parts.version = Version::HTTP_2;
-    for name in OF_A_CONNECTION {
-        parts.headers.remove(name);
-    }
+    let (head, body) = head_and_body(reply);
     let is_over = body.is_end_stream();
     // An error here is a client that left; what is dropped is recorded as that.
-    let Ok(send) = respond.send_response(Response::from_parts(parts, ()), is_over) else {
+    let Ok(send) = respond.send_response(head, is_over) else {
         return;
     };
     if is_over {
