@@ -64,6 +64,7 @@ impl Streamed {
         if self.is_over {
             return Poll::Ready(None);
         }
+        self.link.body_asked.set(true);
         match self.poll_recv(cx) {
             Poll::Ready(frame) => {
                 self.alarm.clear();

@@ -53,9 +53,7 @@ impl Outbound {
         authority: String,
         body: Inbound,
     ) -> Outbound {
-        let waits = headers
-            .get(header::EXPECT)
-            .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let waits = expects_continue(&headers);
         let by_connect = matches!(body, Inbound::Tunnel);
         let upgrade = Upgrade::asked(&headers, by_connect).filter(|_| body.is_end_stream());
         Outbound { method, target, headers, authority, upgrade, pump: Pump::new(body, waits) }
@@ -109,6 +107,12 @@ impl Outbound {
             HostSent::Auto | HostSent::Keep => &self.authority,
         }
     }
+}
+
+/// The client sends its body when it is told to, or has waited long enough (RFC 9110 10.1.1).
+pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
+    let expected = headers.get(header::EXPECT);
+    expected.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// A name that means the same everywhere: not an address, not a single label, not `.internal`.

@@ -65,11 +65,23 @@ pub(crate) struct Guarded<S> {
     frames: Frames,
     /// Set once, when a limit is passed; from then on nothing more is read.
     flood: Rc<Cell<Option<Flood>>>,
+    /// The other end takes no bytes at the moment.
+    blocked: Rc<Cell<bool>>,
 }
 
 impl<S> Guarded<S> {
-    pub(crate) fn new(io: S, limits: &Http2Limits, flood: Rc<Cell<Option<Flood>>>) -> Guarded<S> {
-        Guarded { io, frames: Frames::new(limits), flood }
+    pub(crate) fn new(
+        io: S,
+        limits: &Http2Limits,
+        flood: Rc<Cell<Option<Flood>>>,
+        blocked: Rc<Cell<bool>>,
+    ) -> Guarded<S> {
+        Guarded { io, frames: Frames::new(limits), flood, blocked }
+    }
+
+    fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.blocked.set(written.is_pending());
+        written
     }
 }
 
@@ -169,7 +181,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(cx, buf);
+        this.wrote(written)
     }
 
     fn poll_write_vectored(
@@ -177,7 +191,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bufs)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        this.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -185,7 +201,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.io).poll_flush(cx);
+        this.wrote(flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -8,6 +8,7 @@ use crate::front::{Front, HeadNote, Refused};
 use crate::inbound::Inbound;
 use crate::listen::floods::{Flood, Guarded};
 use crate::listen::{ClientIo, connect};
+use crate::outbound::expects_continue;
 use crate::reply::{AnswerBody, Reply};
 use crate::seat::Seat;
 use crate::serve::{begin, serve};
@@ -22,9 +23,9 @@ use h2::ext::Protocol;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -45,6 +46,41 @@ struct Streams {
     /// When the last of them ended.
     idle_since: Cell<Instant>,
     waker: Cell<Option<Waker>>,
+    /// How often all that was queued has gone to the client's socket, but for what waits for room in
+    /// a window.
+    passes: Cell<u64>,
+    /// Who waits for the next time.
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Streams {
+    /// The task that drives the connection has something to do.
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn passed(&self) {
+        self.passes.set(self.passes.get() + 1);
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Until what is queued by now has gone: a reset throws away what it finds in the queue, even a
+    /// head (h2 clears it). `patience` ends it where the client takes nothing.
+    async fn drained(&self, send: &mut SendStream<Bytes>, patience: Duration, alarm: &Alarm) {
+        let before = self.passes.get();
+        alarm.set(Instant::now() + patience);
+        poll_fn(|cx| {
+            if before < self.passes.get() || send.poll_reset(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(cx.waker().clone());
+            self.wake();
+            alarm.poll(cx)
+        })
+        .await;
+    }
 }
 
 /// Counts one stream.
@@ -61,9 +97,7 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get() - 1);
         self.0.idle_since.set(Instant::now());
-        if let Some(waker) = self.0.waker.take() {
-            waker.wake();
-        }
+        self.0.wake();
     }
 }
 
@@ -72,7 +106,8 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
     let worker = seat.worker.clone();
     let limits = worker.limits();
     let flood = Rc::new(Cell::new(None));
-    let io = Guarded::new(front, &limits.http2, flood.clone());
+    let blocked = Rc::new(Cell::new(false));
+    let io = Guarded::new(front, &limits.http2, flood.clone(), blocked.clone());
     let streams = u32::try_from(limits.http2.streams).unwrap_or(u32::MAX);
     let mut builder = Builder::new();
     builder
@@ -96,8 +131,11 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
             open: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             waker: Cell::new(None),
+            passes: Cell::new(0),
+            waiting: RefCell::default(),
         }),
         connection,
+        blocked,
         flood,
         flooded: false,
         seat,
@@ -108,6 +146,8 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
 struct Driven {
     connection: Connection<Guarded<Front<ClientIo>>, Bytes>,
     streams: Rc<Streams>,
+    /// The client's socket takes no more at the moment.
+    blocked: Rc<Cell<bool>>,
     alarm: Alarm,
     /// When we give up waiting for a client that was told to leave.
     leaving: Option<Instant>,
@@ -125,8 +165,9 @@ impl Driven {
                 Ok((request, respond)) => {
                     let counted = Counted::new(&self.streams);
                     let seat = self.seat.of_stream();
+                    let streams = self.streams.clone();
                     tokio::task::spawn_local(async move {
-                        stream(seat, request, respond).await;
+                        stream(seat, request, respond, &streams).await;
                         drop(counted);
                     });
                 }
@@ -151,6 +192,9 @@ impl Driven {
         loop {
             if let Poll::Ready(accepted) = self.connection.poll_accept(cx) {
                 return Poll::Ready(accepted);
+            }
+            if !self.blocked.get() {
+                self.streams.passed();
             }
             if let Some(flood) = self.flood.get().filter(|_| !self.flooded) {
                 self.flooded = true;
@@ -193,7 +237,12 @@ impl Driven {
 }
 
 /// One request and its answer.
-async fn stream(seat: Rc<Seat>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+async fn stream(
+    seat: Rc<Seat>,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    streams: &Streams,
+) {
     let limits = seat.worker.limits();
     let snapshot = seat.worker.snapshot();
     let patience = snapshot.config.listen.body;
@@ -220,11 +269,21 @@ async fn stream(seat: Rc<Seat>, request: Request<RecvStream>, mut respond: SendR
         }
         None => (Inbound::http2(recv, length, alarm, patience, seat.link.clone()), None),
     };
+    let mut waits = expects_continue(&parts.headers);
     let begun = begin(&seat, Request::from_parts(parts, body));
     let mut serving = pin!(serve(begun));
     let reply = poll_fn(|cx| match serving.as_mut().poll(cx) {
         Poll::Ready(reply) => Poll::Ready(Some(reply)),
-        Poll::Pending => respond.poll_reset(cx).map(|_| None),
+        Poll::Pending => {
+            if waits && seat.link.body_asked.get() {
+                waits = false;
+                let mut interim = Response::new(());
+                *interim.status_mut() = StatusCode::CONTINUE;
+                // An error is a client that left, which is seen next.
+                let _ = respond.send_informational(interim);
+            }
+            respond.poll_reset(cx).map(|_| None)
+        }
     });
     // A client that resets its stream is one that left: dropping what serves it records it so.
     let Some(reply) = reply.await else {
@@ -239,7 +298,7 @@ async fn stream(seat: Rc<Seat>, request: Request<RecvStream>, mut respond: SendR
         return;
     }
     let stalled = seat.worker.timer.alarm();
-    hand_over(reply, &mut respond, &stalled, patience).await;
+    hand_over(reply, &mut respond, streams, &stalled, patience).await;
 }
 
 /// What HTTP/1 has the front for: a head that two readers could read in two ways. The rest of
@@ -320,6 +379,7 @@ fn head_and_body(reply: Reply) -> (Response<()>, AnswerBody) {
 async fn hand_over(
     reply: Reply,
     respond: &mut SendResponse<Bytes>,
+    streams: &Streams,
     stalled: &Alarm,
     patience: Duration,
 ) {
@@ -334,6 +394,10 @@ async fn hand_over(
     }
     let mut handing = Handing { body, send, left: Bytes::new(), is_over: false, stalled, patience };
     if let Err(reason) = poll_fn(|cx| handing.poll(cx)).await {
+        if reason != Reason::CANCEL {
+            // The client still listens: it gets what came before the answer broke off.
+            streams.drained(&mut handing.send, patience, stalled).await;
+        }
         handing.send.send_reset(reason);
     }
 }
