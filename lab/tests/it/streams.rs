@@ -282,7 +282,7 @@ async fn until_left(reads: bool, leave: impl AsyncFnOnce(SendRequest<Bytes>, Tal
     leave(client, talk).await;
     let records = world.gateway.records_soon(1).await;
     assert_eq!(records[0]["end"], "client_closed", "{records:?}");
-    go_on.send(()).unwrap();
+    go_on.send(()).expect("the test can go on");
     told(&upstream_saw_it).await;
 }
 
@@ -352,6 +352,8 @@ async fn what_is_not_granted_is_an_answer_and_no_tunnel() {
         let records = world.gateway.records_soon(1).await;
         assert_eq!(records[0]["status"], status, "{records:?}");
         assert_eq!(records[0]["cause"].as_str(), cause, "{records:?}");
+        // The gateway did pass it on.
+        assert_ne!(records[0]["side"], "gateway", "{records:?}");
         assert_eq!(records[0]["upgrade"], "websocket", "{records:?}");
         // The connection serves on.
         assert!(get(&mut client, "/").await.status().as_u16() >= 200);

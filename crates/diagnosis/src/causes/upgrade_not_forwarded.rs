@@ -8,8 +8,9 @@
 //!
 //! ## Why it happens
 //! `Upgrade` and `Connection` belong to one hop. A proxy must be told to pass them on: nginx needs
-//! `proxy_http_version 1.1` and both `proxy_set_header` lines. HTTP/2 has no such header at all. Or
-//! the app server lacks the library (`uvicorn[standard]`, `websockets`), or the path is another.
+//! `proxy_http_version 1.1` and both `proxy_set_header` lines. HTTP/2 has no such header, but a
+//! CONNECT of its own (RFC 8441), which not every proxy knows. Or the app server lacks the library
+//! (`uvicorn[standard]`, `websockets`), or the path is another.
 //!
 //! ## How to tell
 //! Ask the app directly: 101 there and something else through the gateway means the gateway; no 101
@@ -49,6 +50,7 @@ pub(super) static CAUSE: Cause = Cause {
     },
 };
 
+/// We have passed the request on as it came, so that it is no gateway here, but what comes after it.
 fn look(case: &Case) -> Option<Finding> {
     let status = match (case.subject, case.head_fault()) {
         (Subject::NotSwitched(status), _) => status,
@@ -57,11 +59,12 @@ fn look(case: &Case) -> Option<Finding> {
     };
     let server = case.server();
     if status == 101 {
-        return Some(Finding::new(
+        let finding = Finding::new(
             0.8,
             format!("{server} answered 101, but not to this handshake"),
             "its Sec-WebSocket-Accept does not fit the key that was sent",
-        ));
+        );
+        return Some(finding.on(Side::AppServer));
     }
     let (confidence, says) = match status {
         400 | 404 | 405 => {
@@ -72,7 +75,7 @@ fn look(case: &Case) -> Option<Finding> {
         _ => (0.85, "it took the request for an ordinary one: the switch did not reach the app"),
     };
     let statement = format!("{server} was asked to switch protocols, and answered {status}");
-    Some(Finding::new(confidence, statement, says))
+    Some(Finding::new(confidence, statement, says).on(Side::AppServer))
 }
 
 fn fix(case: &Case) -> Vec<Fix> {
