@@ -1,11 +1,13 @@
 //! One stream of HTTP/2 as a connection: bytes both ways, for what goes through a tunnel (RFC 9113
 //! 8.5, RFC 8441 5). The same for a client's stream and for one of ours to an upstream.
 
+use crate::timer::Alarm;
 use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What one write takes at most: a frame of the usual size (RFC 9113 4.2). What has been written
@@ -21,11 +23,32 @@ pub(crate) struct StreamIo {
     said_all: bool,
     /// The end of the peer's side is read.
     heard_all: bool,
+    /// How long the peer may take nothing of what is written.
+    patience: Option<(Alarm, Duration)>,
 }
 
 impl StreamIo {
     pub(crate) fn new(send: SendStream<Bytes>, recv: RecvStream) -> StreamIo {
-        StreamIo { send, recv, held: Bytes::new(), said_all: false, heard_all: false }
+        let held = Bytes::new();
+        StreamIo { send, recv, held, said_all: false, heard_all: false, patience: None }
+    }
+
+    /// The same for a peer that is given up when it takes nothing for so long.
+    pub(crate) fn patient(mut self, alarm: Alarm, patience: Duration) -> StreamIo {
+        self.patience = Some((alarm, patience));
+        self
+    }
+
+    /// Room for what is written, in the peer's window.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while self.send.capacity() == 0 {
+            match ready!(self.send.poll_capacity(cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(broken(&error))),
+                None => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            }
+        }
+        Poll::Ready(Ok(self.send.capacity()))
     }
 
     /// Bytes for `held`, or the end of the peer's side.
@@ -79,14 +102,21 @@ impl AsyncWrite for StreamIo {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         this.send.reserve_capacity(wanted);
-        while this.send.capacity() == 0 {
-            match ready!(this.send.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(broken(&error))),
-                None => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+        let room = match (this.poll_room(cx), &this.patience) {
+            (Poll::Pending, None) => return Poll::Pending,
+            (Poll::Pending, Some((alarm, patience))) => {
+                alarm.set_if_clear(*patience);
+                ready!(alarm.poll(cx));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-        }
-        let amount = this.send.capacity().min(wanted);
+            (Poll::Ready(room), patience) => {
+                if let Some((alarm, _)) = patience {
+                    alarm.clear();
+                }
+                room?
+            }
+        };
+        let amount = room.min(wanted);
         let piece = Bytes::copy_from_slice(&buf[..amount]);
         this.send.send_data(piece, false).map_err(|it| broken(&it))?;
         Poll::Ready(Ok(amount))

@@ -239,6 +239,24 @@ async fn a_stream_without_a_byte_is_reset() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_is_given_up() {
+    let world =
+        world_with("timeout = { body = \"300ms\" }\n", |mut stream: TcpStream| async move {
+            agrees(&mut stream, &Seen::default()).await?;
+            stream.write_all(&vec![b'x'; 1_000_000]).await?;
+            stage::stay(stream).await
+        })
+        .await;
+    let mut client = connect(&world).await;
+    let (_, mut talk) = Talk::open(&mut client, asks_for_websocket()).await;
+    let reset = poll_fn(|cx| talk.send.poll_reset(cx));
+    let reason = timeout(SOON, reset).await.expect("it ends").expect("a reason");
+    assert_eq!(reason, Reason::CANCEL);
+    let records = world.gateway.records_soon(1).await;
+    assert_eq!(records[0]["end"], "client_closed", "{records:?}");
+}
+
+#[tokio::test]
 async fn an_app_that_breaks_off_resets_the_stream() {
     let (go_on, wait) = signal();
     let world = world(move |mut stream: TcpStream| {

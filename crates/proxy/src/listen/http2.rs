@@ -293,7 +293,8 @@ async fn stream(
         let (head, _) = head_and_body(reply);
         // An error here is a client that left; so it is recorded where the tunnel is dropped.
         if let Ok(send) = respond.send_response(head, false) {
-            tunnel.join(StreamIo::new(send, recv)).await;
+            let stalled = seat.worker.timer.alarm();
+            tunnel.join(StreamIo::new(send, recv).patient(stalled, patience)).await;
         }
         return;
     }
