@@ -33,6 +33,12 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Passing on",
+        "WebSocket over HTTP/2 (RFC 8441), to targets that speak HTTP/1.1",
+        "a_websocket_over_http2_talks_until_both_have_ended",
+    ),
+    row("Passing on", "`Expect: 100-continue`", "a_client_that_waits_is_told_to_send"),
+    row(
+        "Passing on",
         "several certificates by name, and certificates of callers",
         "each_name_has_its_certificate",
     ),
