@@ -23,8 +23,13 @@ pub(crate) const FEATURES: &[Feature] = &[
     row("Passing on", "TLS from clients", "test_clients_speak_tls_to_the_gateway"),
     row(
         "Passing on",
-        "HTTP/2 from clients, by ALPN or by its preface, to HTTP/1.1 targets",
+        "HTTP/2 from clients, by ALPN or by its preface",
         "requests_of_one_connection_are_answered_each",
+    ),
+    row(
+        "Passing on",
+        "HTTP/2 to targets, by ALPN or `h2c://`: shared connections within both sides' limits",
+        "clients_of_both_versions_share_one_connection",
     ),
     row(
         "Passing on",
@@ -33,7 +38,7 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Passing on",
-        "WebSocket over HTTP/2 (RFC 8441), to targets that speak HTTP/1.1",
+        "WebSocket over HTTP/2 (RFC 8441), from clients and to targets",
         "a_websocket_over_http2_talks_until_both_have_ended",
     ),
     row("Passing on", "`Expect: 100-continue`", "a_client_that_waits_is_told_to_send"),
