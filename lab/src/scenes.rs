@@ -3,6 +3,7 @@
 use crate::scene::Scene;
 
 mod accept_backlog_full;
+mod alpn_mismatch;
 mod bad_chunk;
 mod body_stall;
 mod cl_and_te;
@@ -26,6 +27,10 @@ mod healthy_dns;
 mod healthy_tls;
 mod healthy_unix;
 mod http1_to_http2;
+mod http2_goaway;
+mod http2_protocol_error;
+mod http2_stream_reset;
+mod http2_to_http1;
 mod http_to_tls_port;
 mod invalid_content_length;
 mod invalid_header_line;
@@ -115,6 +120,11 @@ pub static SCENES: &[&Scene] = &[
     &tls_peer_closed::SCENE,
     &http_to_tls_port::SCENE,
     &http1_to_http2::SCENE,
+    &http2_to_http1::SCENE,
+    &alpn_mismatch::SCENE,
+    &http2_stream_reset::SCENE,
+    &http2_goaway::SCENE,
+    &http2_protocol_error::SCENE,
     &wrong_protocol_service::SCENE,
     &unexpected_upgrade::SCENE,
     &partial_head::SCENE,

@@ -1,15 +1,13 @@
 //! HTTP/2 to upstreams: requests share connections, within the limits of both sides, and what the
 //! other side did not process is sent again.
 
-use crate::peer::{
-    Count, STATUS_200, body, connect, each, echo2, field, frame, get, read_head, request, say,
-    serve2, settings, world2, writes,
-};
+use crate::peer::{Count, body, connect, each, echo2, get, request, say, serve2, world2, writes};
 use crate::world::{SOON, signal, told};
 use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use lab::client::request_for;
+use lab::frames::{STATUS_200, field, frame, read_head, settings};
 use lab::gateway::Gateway;
 use lab::scene::Ask;
 use lab::stage;
