@@ -4,6 +4,7 @@
 mod certificates;
 pub mod client;
 mod dns;
+pub mod frames;
 pub mod gateway;
 pub mod neighbours;
 mod process;

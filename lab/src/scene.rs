@@ -1,6 +1,7 @@
 //! One fault, made true on a real socket: what is played, what is asked, what must come of it.
 
 use crate::certificates::Identity;
+use crate::frames;
 use crate::scratch::Scratch;
 use crate::stage::{self, Talk};
 use std::any::Any;
@@ -94,6 +95,8 @@ pub enum Ask {
     Upload(usize),
     /// A gRPC call with an empty message.
     Call,
+    /// A `GET` whose connection is to go on as a WebSocket.
+    WebSocket,
 }
 
 /// What an upstream does.
@@ -169,6 +172,8 @@ pub struct Conditions {
     pub server_name: Option<&'static str>,
     /// Our certificate and its key.
     pub client: Option<(PathBuf, PathBuf)>,
+    /// The HTTP version to speak, where the URL does not say it.
+    pub protocol: Option<&'static str>,
     /// The name server to ask.
     pub dns: Option<SocketAddr>,
     /// Root may do everything, so the gateway must be somebody else.
@@ -202,6 +207,7 @@ impl Set {
             ca: None,
             server_name: None,
             client: None,
+            protocol: None,
             dns: None,
             ordinary_user: false,
         };
@@ -235,6 +241,32 @@ impl Set {
         let mut set = Set::http(talk)?;
         set.url = set.url.replace("http://", "https://");
         Ok(set)
+    }
+
+    /// Like [`Set::http`], with a URL that says HTTP/2 without TLS.
+    pub(crate) fn h2c<F>(talk: impl Fn(TcpStream) -> F + Send + 'static) -> io::Result<Set>
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let mut set = Set::http(talk)?;
+        set.url = set.url.replace("http://", "h2c://");
+        Ok(set)
+    }
+
+    /// Writes these frames when a request has come, and stays.
+    pub(crate) fn frames(frames: fn() -> Vec<u8>) -> io::Result<Set> {
+        Set::h2c(move |mut stream| async move {
+            stream.write_all(&frames::settings()).await?;
+            frames::read_head(&mut stream, true).await?;
+            stream.write_all(&frames()).await?;
+            stage::stay(stream).await
+        })
+    }
+
+    /// `protocol` of the upstream.
+    pub(crate) fn speaking(mut self, protocol: &'static str) -> Set {
+        self.conditions.protocol = Some(protocol);
+        self
     }
 
     pub(crate) fn trusting(mut self, identity: &Identity) -> io::Result<Set> {
@@ -280,10 +312,14 @@ impl Conditions {
         if let Some((certificate, key)) = &self.client {
             tls.push(format!("cert = {certificate:?}, key = {key:?}"));
         }
-        match tls.is_empty() {
-            true => format!("timeout = {{ {times} }}\n"),
-            false => format!("timeout = {{ {times} }}\ntls = {{ {} }}\n", tls.join(", ")),
+        let mut lines = format!("timeout = {{ {times} }}\n");
+        if !tls.is_empty() {
+            lines += &format!("tls = {{ {} }}\n", tls.join(", "));
         }
+        if let Some(protocol) = self.protocol {
+            lines += &format!("protocol = \"{protocol}\"\n");
+        }
+        lines
     }
 
     fn route_extra(&self) -> String {

@@ -3,6 +3,7 @@
 use crate::scene::Scene;
 
 mod accept_backlog_full;
+mod alpn_mismatch;
 mod bad_chunk;
 mod body_stall;
 mod cl_and_te;
@@ -27,6 +28,10 @@ mod healthy_dns;
 mod healthy_tls;
 mod healthy_unix;
 mod http1_to_http2;
+mod http2_goaway;
+mod http2_protocol_error;
+mod http2_stream_reset;
+mod http2_to_http1;
 mod http_to_tls_port;
 mod invalid_content_length;
 mod invalid_header_line;
@@ -67,6 +72,7 @@ mod unix_socket_missing;
 mod unix_socket_permission;
 mod unix_socket_stale;
 mod unknown_transfer_encoding;
+mod upgrade_not_forwarded;
 mod upstream_own_5xx;
 mod wrong_protocol_service;
 
@@ -115,6 +121,11 @@ pub static SCENES: &[&Scene] = &[
     &tls_peer_closed::SCENE,
     &http_to_tls_port::SCENE,
     &http1_to_http2::SCENE,
+    &http2_to_http1::SCENE,
+    &alpn_mismatch::SCENE,
+    &http2_stream_reset::SCENE,
+    &http2_goaway::SCENE,
+    &http2_protocol_error::SCENE,
     &wrong_protocol_service::SCENE,
     &unexpected_upgrade::SCENE,
     &grpc_mismatch::SCENE,
@@ -126,6 +137,7 @@ pub static SCENES: &[&Scene] = &[
     &invalid_content_length::SCENE,
     &cl_and_te::SCENE,
     &unknown_transfer_encoding::SCENE,
+    &upgrade_not_forwarded::SCENE,
     &header_too_big::SCENE,
     &header_too_big_fields::SCENE,
     &too_many_interim_responses::SCENE,

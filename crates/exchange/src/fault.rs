@@ -198,6 +198,9 @@ pub enum HeadFault {
     CodingUnknown,
     /// 101 that nobody asked for.
     UnaskedUpgrade,
+    /// A stream was to become a tunnel, and this status does not make it one: it would promise the
+    /// caller a tunnel all the same (2xx), or it is a 101 that does not answer our handshake.
+    NotSwitched(u16),
     /// More than `limits.interim_responses` 1xx heads.
     TooManyInterim(Limit),
     /// The answer to a gRPC call is something else: its status, and its content type if it has one.
@@ -323,6 +326,7 @@ impl Fault {
                 HeadFault::LengthAndCoding => "length_and_coding",
                 HeadFault::CodingUnknown => "unknown_coding",
                 HeadFault::UnaskedUpgrade => "unasked_upgrade",
+                HeadFault::NotSwitched(_) => "not_switched",
                 HeadFault::TooManyInterim(_) => "too_many_interim",
                 HeadFault::NotGrpc { .. } => "not_grpc",
                 HeadFault::StreamReset(_) => "stream_reset",

@@ -80,6 +80,9 @@ pub enum Malformed {
     GrpcTimeout,
     /// The body of a gRPC-Web call in text form is no base64.
     GrpcWebText,
+    /// A stream that is to go on with another protocol (RFC 8441), where that may not pass or
+    /// nobody is asked.
+    Protocol,
 }
 
 impl Refusal {
@@ -129,6 +132,7 @@ impl Malformed {
             Malformed::PathAmbiguous => "path_ambiguous",
             Malformed::GrpcTimeout => "grpc_timeout",
             Malformed::GrpcWebText => "grpc_web_text",
+            Malformed::Protocol => "protocol",
         }
     }
 }

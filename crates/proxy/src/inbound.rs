@@ -19,6 +19,8 @@ pub(crate) enum Inbound {
     Http2(Box<Streamed>),
     /// Text that is passed on as the bytes that it stands for.
     Text(Box<Spelled>),
+    /// None: what comes is for a tunnel, if there will be one. The stream is kept for that.
+    Tunnel,
 }
 
 /// A body in base64, in whatever pieces it comes.
@@ -109,6 +111,7 @@ impl Streamed {
         if self.is_over {
             return Poll::Ready(None);
         }
+        self.link.body_asked.set(true);
         match self.poll_recv(cx) {
             Poll::Ready(frame) => {
                 self.alarm.clear();
@@ -171,6 +174,7 @@ impl Body for Inbound {
             }
             Inbound::Http2(body) => body.poll_frame(cx),
             Inbound::Text(body) => body.poll_frame(cx),
+            Inbound::Tunnel => Poll::Ready(None),
         }
     }
 
@@ -179,6 +183,7 @@ impl Body for Inbound {
             Inbound::Http1(body) => body.is_end_stream(),
             Inbound::Http2(body) => body.is_over || body.recv.is_end_stream(),
             Inbound::Text(body) => body.decoder.is_whole() && body.body.is_end_stream(),
+            Inbound::Tunnel => true,
         }
     }
 
@@ -187,6 +192,7 @@ impl Body for Inbound {
             Inbound::Http1(body) => body.size_hint(),
             Inbound::Http2(body) => body.left.map_or_else(SizeHint::default, SizeHint::with_exact),
             Inbound::Text(_) => SizeHint::default(),
+            Inbound::Tunnel => SizeHint::with_exact(0),
         }
     }
 }

@@ -62,6 +62,8 @@ fn refused(refusal: Refusal) -> Row {
         Refusal::Malformed(Malformed::Version | Malformed::Http2Preface) => {
             row(505, "http_request_error")
         }
+        // As RFC 9220 3 has it, where RFC 8441 says nothing.
+        Refusal::Malformed(Malformed::Protocol) => row(501, "http_request_error"),
         Refusal::Malformed(_) => row(400, "http_request_error"),
         Refusal::UriTooLong => row(414, "http_request_error").grpc(status::RESOURCE_EXHAUSTED),
         Refusal::HeadTooLarge => row(431, "http_request_error").grpc(status::RESOURCE_EXHAUSTED),
@@ -144,6 +146,7 @@ fn head(fault: &HeadFault) -> Row {
         HeadFault::NotGrpc { status, .. } => {
             row(502, "http_protocol_error").grpc(status::of_http(*status))
         }
+        HeadFault::NotSwitched(_) => row(502, "http_upgrade_failed").grpc(status::INTERNAL),
         HeadFault::NotHttp
         | HeadFault::StatusLine
         | HeadFault::FieldLine
@@ -439,6 +442,7 @@ mod tests {
             Refusal::Malformed(Malformed::Chunk),
             Refusal::Malformed(Malformed::Version),
             Refusal::Malformed(Malformed::GrpcTimeout),
+            Refusal::Malformed(Malformed::Protocol),
             Refusal::UriTooLong,
             Refusal::HeadTooLarge,
             Refusal::HeadTimeout,
@@ -499,6 +503,7 @@ mod tests {
             Fault::Head(HeadFault::LengthAndCoding),
             Fault::Head(HeadFault::CodingUnknown),
             Fault::Head(HeadFault::UnaskedUpgrade),
+            Fault::Head(HeadFault::NotSwitched(200)),
             Fault::Head(HeadFault::TooManyInterim(size)),
             Fault::Head(HeadFault::NotGrpc { status: 200, content_type: None }),
             Fault::Head(HeadFault::StreamReset(2)),

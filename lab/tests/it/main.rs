@@ -14,6 +14,7 @@ mod routes;
 mod scenes;
 mod shutdown;
 mod status;
+mod streams;
 mod tunnels;
 mod way;
 mod world;

@@ -1,9 +1,9 @@
 //! The same faults over each pair of protocols: what a caller is told does not depend on them.
 
-use crate::peer::{STATUS_200, frame};
-use crate::peer::{body, connect, get, read_head, settings};
+use crate::peer::{body, connect, get};
 use crate::world::SOON;
 use lab::client::request_for;
+use lab::frames::{STATUS_200, field, frame, read_head, settings};
 use lab::gateway::Gateway;
 use lab::scene::Ask;
 use lab::stage;
@@ -56,7 +56,7 @@ async fn play(mut stream: TcpStream, fault: Fault, version: Version) -> io::Resu
     let open = |length: Option<&str>| match (two, length) {
         (true, None) => frame(1, 4, 1, STATUS_200),
         (true, Some(length)) => {
-            frame(1, 4, 1, &[STATUS_200, &crate::peer::field("content-length", length)].concat())
+            frame(1, 4, 1, &[STATUS_200, &field("content-length", length)].concat())
         }
         (false, None) => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
         (false, Some(length)) => {

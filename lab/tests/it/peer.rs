@@ -7,13 +7,14 @@ use h2::client::SendRequest;
 use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Method, Request, Response};
+use lab::frames::{read_head, settings};
 use lab::gateway::Gateway;
 use lab::stage::{self, Task};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -106,55 +107,6 @@ pub(crate) async fn echo2(
 pub(crate) fn say(respond: &mut SendResponse<Bytes>, text: &'static str) -> Result<(), h2::Error> {
     let mut send = respond.send_response(Response::new(()), false)?;
     send.send_data(Bytes::from_static(text.as_bytes()), true)
-}
-
-/// A frame (RFC 9113 4.1).
-pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let [_, a, b, c] = u32::try_from(payload.len()).expect("it is small").to_be_bytes();
-    let mut frame = vec![a, b, c, kind, flags];
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// The SETTINGS with which a server begins, with nothing in it.
-pub(crate) fn settings() -> Vec<u8> {
-    frame(4, 0, 0, &[])
-}
-
-/// `:status: 200` by the static table (RFC 7541 A).
-pub(crate) const STATUS_200: &[u8] = &[0x88];
-
-/// A field that no table holds (RFC 7541 6.2.2).
-pub(crate) fn field(name: &str, value: &str) -> Vec<u8> {
-    let mut field = vec![0];
-    for text in [name, value] {
-        field.push(u8::try_from(text.len()).ok().filter(|it| *it < 127).expect("it is short"));
-        field.extend(text.as_bytes());
-    }
-    field
-}
-
-/// Reads frames until a head of this stream or a later one has come; its stream, or `None` at the
-/// end.
-pub(crate) async fn read_head(stream: &mut TcpStream, preface: bool) -> io::Result<Option<u32>> {
-    if preface {
-        stream.read_exact(&mut [0; 24]).await?;
-    }
-    loop {
-        let mut head = [0; 9];
-        match stream.read_exact(&mut head).await {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        let [a, b, c, kind, _, stream_id @ ..] = head;
-        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-        stream.read_exact(&mut payload).await?;
-        if kind == 1 {
-            return Ok(Some(u32::from_be_bytes(stream_id)));
-        }
-    }
 }
 
 /// Reads a request, writes these parts with a pause after each, and ends.

@@ -134,6 +134,10 @@ fn wording(how: Malformed) -> (&'static str, &'static str) {
             "it is a gRPC-Web call in text form, and its body is no base64",
             "Send the body base64-encoded, or say `application/grpc-web` for one that is not",
         ),
+        Malformed::Protocol => (
+            "its stream is to go on with a protocol that nobody here is asked for",
+            "Ask for `websocket`, on a path that a route sends to an upstream",
+        ),
     }
 }
 
