@@ -29,6 +29,7 @@ const LIMITS: Limits = Limits {
     response_fields: 40,
     interim_responses: 4,
     http2: config::Http2Limits { streams: 4, resets: 4, controls: 10 },
+    http3: config::Http3Limits { connections: 4, streams: 4, resets: 4, controls: 10 },
 };
 
 /// The front and hyper agree on every message: what the front lets through as so many requests

@@ -1,6 +1,7 @@
 //! The body of a request on its way in, whichever HTTP version it comes by.
 
 use crate::front::Link;
+use crate::listen::http3::body::Upload;
 use crate::timer::Alarm;
 use bytes::Bytes;
 use exchange::Refusal;
@@ -16,6 +17,7 @@ pub(crate) enum Inbound {
     /// The front limits its gaps.
     Http1(Incoming),
     Http2(Box<Streamed>),
+    Http3(Box<Upload>),
 }
 
 /// The body of one HTTP/2 stream.
@@ -120,6 +122,7 @@ impl Body for Inbound {
                 Pin::new(body).poll_frame(cx).map(|it| it.map(|it| it.map_err(|_| Broken)))
             }
             Inbound::Http2(body) => body.poll_frame(cx),
+            Inbound::Http3(body) => body.poll_frame(cx),
         }
     }
 
@@ -127,6 +130,7 @@ impl Body for Inbound {
         match self {
             Inbound::Http1(body) => body.is_end_stream(),
             Inbound::Http2(body) => body.is_over || body.recv.is_end_stream(),
+            Inbound::Http3(body) => body.is_over(),
         }
     }
 
@@ -134,6 +138,9 @@ impl Body for Inbound {
         match self {
             Inbound::Http1(body) => body.size_hint(),
             Inbound::Http2(body) => body.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Inbound::Http3(body) => {
+                body.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
         }
     }
 }

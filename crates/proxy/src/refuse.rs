@@ -320,6 +320,7 @@ mod tests {
             Refusal::NoTarget,
             Refusal::Malformed(Malformed::Chunk),
             Refusal::Malformed(Malformed::Version),
+            Refusal::Malformed(Malformed::PseudoField),
             Refusal::UriTooLong,
             Refusal::HeadTooLarge,
             Refusal::HeadTimeout,

@@ -3,11 +3,11 @@
 //! On `h2` itself instead of hyper's server: a client that stops taking one answer must neither
 //! hold the others back nor stay for ever, and floods are to be seen and counted.
 
-use crate::framing::is_host;
 use crate::front::{Front, HeadNote, Refused};
 use crate::inbound::Inbound;
 use crate::listen::ClientIo;
 use crate::listen::floods::{Flood, Guarded};
+use crate::listen::streams::{Counted, Streams, join_cookies, refusal, remove_connection_fields};
 use crate::reply::{AnswerBody, Reply};
 use crate::seat::Seat;
 use crate::serve::{begin, serve};
@@ -15,11 +15,9 @@ use crate::timer::Alarm;
 use crate::upstream::body::Cut;
 use crate::worker::Worker;
 use bytes::Bytes;
-use config::Limits;
-use exchange::{Malformed, Refusal};
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header;
 use http::{Request, Response, Version};
 use http_body::{Body, Frame};
 use std::cell::Cell;
@@ -27,7 +25,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 /// What a client may send of one body before it is taken. The connection's window is as many times
@@ -36,34 +34,6 @@ const WINDOW: u32 = 128 * 1024;
 
 /// How long a client may take to leave after it was told to.
 const LEAVING: Duration = Duration::from_secs(3);
-
-/// What the streams of a connection tell the task that drives it.
-struct Streams {
-    open: Cell<usize>,
-    /// When the last of them ended.
-    idle_since: Cell<Instant>,
-    waker: Cell<Option<Waker>>,
-}
-
-/// Counts one stream.
-struct Counted(Rc<Streams>);
-
-impl Counted {
-    fn new(streams: &Rc<Streams>) -> Counted {
-        streams.open.set(streams.open.get() + 1);
-        Counted(streams.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.open.set(self.0.open.get() - 1);
-        self.0.idle_since.set(Instant::now());
-        if let Some(waker) = self.0.waker.take() {
-            waker.wake();
-        }
-    }
-}
 
 /// One client's connection, from its preface to its last stream.
 pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
@@ -89,11 +59,7 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
     let driven = Driven {
         alarm: worker.timer.alarm(),
         leaving: None,
-        streams: Rc::new(Streams {
-            open: Cell::new(0),
-            idle_since: Cell::new(Instant::now()),
-            waker: Cell::new(None),
-        }),
+        streams: Streams::new(),
         connection,
         flood,
         flooded: false,
@@ -223,66 +189,6 @@ async fn stream(seat: Rc<Seat>, request: Request<RecvStream>, mut respond: SendR
     hand_over(reply, &mut respond, &stalled, patience).await;
 }
 
-/// What HTTP/1 has the front for: a head that two readers could read in two ways. The rest of
-/// RFC 9113 8.2 and 8.3 is h2's, which resets such streams.
-fn refusal(parts: &http::request::Parts, limits: &Limits) -> Option<Refusal> {
-    let headers = &parts.headers;
-    if limits.request_fields < headers.len() {
-        return Some(Refusal::HeadTooLarge);
-    }
-    let target = parts.uri.path_and_query().map_or("", |it| it.as_str());
-    if limits.uri < target.len() {
-        return Some(Refusal::UriTooLong);
-    }
-    if parts.method == http::Method::CONNECT || target.contains('#') {
-        return Some(Refusal::Malformed(Malformed::Target));
-    }
-    let malformed = |what| Some(Refusal::Malformed(what));
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let authority = parts.uri.authority().map(|it| it.as_str().as_bytes());
-    let host = hosts.next().map(HeaderValue::as_bytes);
-    if hosts.next().is_some() {
-        return malformed(Malformed::HostRepeated);
-    }
-    match (authority, host) {
-        (None, None) => return malformed(Malformed::HostMissing),
-        (Some(one), Some(other)) if !one.eq_ignore_ascii_case(other) => {
-            return malformed(Malformed::HostMismatch);
-        }
-        // A user name before the host is none of HTTP's (RFC 9113 8.3.1), however often it is said.
-        (Some(it), _) | (None, Some(it)) if !is_host(it) => {
-            return malformed(Malformed::HostInvalid);
-        }
-        _ => {}
-    }
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return malformed(Malformed::CodingUnknown);
-    }
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    match (lengths.next(), lengths.next()) {
-        (_, Some(_)) => malformed(Malformed::LengthRepeated),
-        (Some(it), None) if !it.as_bytes().iter().all(u8::is_ascii_digit) || 18 < it.len() => {
-            malformed(Malformed::LengthInvalid)
-        }
-        _ => None,
-    }
-}
-
-/// HTTP/2 clients may send each cookie as a field of its own; HTTP/1 has one (RFC 9113 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
-        return;
-    }
-    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(|it| it.as_bytes()).collect();
-    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
-        headers.insert(header::COOKIE, joined);
-    }
-}
-
-/// Fields that belong to a connection of HTTP/1 (RFC 9113 8.2.2).
-const OF_A_CONNECTION: [&str; 5] =
-    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
-
 async fn hand_over(
     reply: Reply,
     respond: &mut SendResponse<Bytes>,
@@ -291,9 +197,7 @@ async fn hand_over(
 ) {
     let (mut parts, body) = reply.into_parts();
     parts.version = Version::HTTP_2;
-    for name in OF_A_CONNECTION {
-        parts.headers.remove(name);
-    }
+    remove_connection_fields(&mut parts.headers);
     let is_over = body.is_end_stream();
     // An error here is a client that left; what is dropped is recorded as that.
     let Ok(send) = respond.send_response(Response::from_parts(parts, ()), is_over) else {
