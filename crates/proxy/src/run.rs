@@ -167,6 +167,12 @@ impl Gateway {
         self.https
     }
 
+    /// HTTP/3 is spoken at the address of [`Gateway::https`].
+    #[must_use]
+    pub fn http3(&self) -> bool {
+        self.plane.alternative.is_some()
+    }
+
     #[must_use]
     pub fn status(&self) -> Option<SocketAddr> {
         self.status
