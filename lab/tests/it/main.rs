@@ -4,6 +4,7 @@ mod bodies;
 mod doors;
 mod front;
 mod http2;
+mod http3;
 mod neighbours;
 mod records;
 mod routes;

@@ -384,7 +384,7 @@ async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, r
         }
         // Where nothing has come there is nothing to answer.
         None if frames.began.is_none() => return answering.reset(code::REQUEST_INCOMPLETE),
-        None => head::unread(Refusal::HeadTimeout),
+        None => head::unread(Refusal::HeadTimeout, frames.bytes),
     };
     let head::Asked { parts, refused, bytes } = asked;
     let began = frames.began.unwrap_or_else(Instant::now);
@@ -430,7 +430,7 @@ async fn asked(client: &Client, frames: &mut Frames<RecvStream>) -> Result<head:
         match frame.kind {
             // Compressed it may be smaller than its fields, never larger.
             kind::HEADERS if (limits.request_head as u64) < frame.length => {
-                return Ok(head::unread(Refusal::HeadTooLarge));
+                return Ok(head::unread(Refusal::HeadTooLarge, frames.bytes));
             }
             kind::HEADERS => {
                 let section = poll_fn(|cx| frames.poll_whole(cx)).await?;

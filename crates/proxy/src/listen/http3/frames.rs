@@ -86,6 +86,8 @@ pub(super) struct Frames<S> {
     source: S,
     /// When the first byte came.
     pub(super) began: Option<Instant>,
+    /// How many have come.
+    pub(super) bytes: usize,
     /// Read, and not yet looked at.
     held: Bytes,
     /// The head of a frame, as far as it is there.
@@ -102,6 +104,7 @@ impl<S: Source> Frames<S> {
         Frames {
             source,
             began: None,
+            bytes: 0,
             held: Bytes::new(),
             head: BytesMut::new(),
             left: 0,
@@ -198,7 +201,10 @@ impl<S: Source> Frames<S> {
                 return Poll::Ready(Ok(false));
             }
             match ready!(self.source.poll_bytes(cx))? {
-                Some(bytes) => self.held = bytes,
+                Some(bytes) => {
+                    self.bytes += bytes.len();
+                    self.held = bytes;
+                }
                 None => self.ended = true,
             }
         }

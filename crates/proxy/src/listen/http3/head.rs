@@ -28,9 +28,9 @@ pub(super) fn read(section: &[u8], limits: &Limits) -> Result<Asked, Unread> {
     }
 }
 
-/// A head that is refused before it is read.
-pub(super) fn unread(refusal: Refusal) -> Asked {
-    Reading::new(0).refused(refusal)
+/// A head that is refused before it is read, and how much of it had come.
+pub(super) fn unread(refusal: Refusal, bytes: usize) -> Asked {
+    Asked { bytes, ..Reading::new(0).refused(refusal) }
 }
 
 #[derive(Default)]
