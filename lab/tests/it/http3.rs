@@ -127,7 +127,7 @@ async fn get(send: &mut SendRequest<OpenStreams, Bytes>, path: &str) -> (Respons
 }
 
 #[tokio::test]
-async fn requests_of_one_connection_are_answered_each() {
+async fn requests_by_quic_are_answered_each() {
     let door = Door::open("each", echo).await;
     let mut send = door.client().await;
     let paths = ["/a", "/b?x=1", "/c"];

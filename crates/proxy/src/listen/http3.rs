@@ -8,6 +8,7 @@
 pub(crate) mod body;
 mod fields;
 mod frames;
+pub(crate) mod fuzzing;
 mod head;
 pub(crate) mod quic;
 mod tables;

@@ -1,6 +1,6 @@
 //! What requests have in common that come as streams of one connection, by HTTP/2 or HTTP/3.
 
-use crate::framing::is_host;
+use crate::framing::{is_host, is_token};
 use config::Limits;
 use exchange::{Malformed, Refusal};
 use http::header::{self, HeaderMap, HeaderValue};
@@ -80,6 +80,10 @@ pub(super) fn refusal(parts: &Parts, limits: &Limits) -> Option<Refusal> {
             return malformed(Malformed::HostInvalid);
         }
         _ => {}
+    }
+    // The type of names takes a quotation mark, which is of no token (RFC 9110 5.6.2).
+    if !headers.keys().all(|it| it.as_str().bytes().all(is_token)) {
+        return malformed(Malformed::FieldLine);
     }
     if headers.contains_key(header::TRANSFER_ENCODING) {
         return malformed(Malformed::CodingUnknown);

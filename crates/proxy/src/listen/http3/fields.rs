@@ -351,7 +351,7 @@ mod tests {
                 .unwrap();
             bits += &format!("{:0length$b}", code.first[length] + at);
         }
-        while bits.len() % 8 != 0 {
+        while !bits.len().is_multiple_of(8) {
             bits.push('1');
         }
         let digits: Vec<char> = bits.chars().collect();

@@ -251,12 +251,6 @@ mod tests {
     use std::collections::VecDeque;
     use std::task::Waker;
 
-    impl Source for VecDeque<Bytes> {
-        fn poll_bytes(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
-            Poll::Ready(Ok(self.pop_front()))
-        }
-    }
-
     /// The frames of these bytes with their payloads, in pieces of this size.
     fn read(bytes: &[u8], size: usize) -> Result<Vec<(u64, Vec<u8>)>, Fault> {
         let pieces = bytes.chunks(size).map(Bytes::copy_from_slice).collect::<VecDeque<_>>();
