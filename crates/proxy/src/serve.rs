@@ -46,6 +46,7 @@ pub(crate) fn begin(seat: &Rc<Seat>, request: Request<Inbound>) -> Begun {
     match note.and_then(|it| it.refused) {
         Some(refused) => {
             let told = as_recorded(&refused.method, &refused.target, head_bytes);
+            let told = exchange::Request { version: head.version, ..told };
             let mut record = Recorder::begin(seat, told, began);
             record.trust(&HeaderMap::new());
             Begun { record, refused: Some(refused.refusal), request, head }

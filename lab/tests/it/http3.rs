@@ -730,6 +730,34 @@ async fn bytes_that_are_no_quic_harm_nobody() {
 }
 
 #[tokio::test]
+async fn while_many_shake_hands_new_clients_show_where_they_are() {
+    let door = Door::open("retry", echo).await;
+    // What clients say goes through; what they are answered does not reach them.
+    let wall = tokio::net::UdpSocket::bind(HERE).await.unwrap();
+    let beyond = wall.local_addr().unwrap();
+    let endpoint = door.endpoint(false, TransportConfig::default());
+    let waiting: Vec<_> = (0..150).map(|_| endpoint.connect(beyond, "one.test").unwrap()).collect();
+    let mut packet = vec![0; 2_000];
+    let retried = async {
+        loop {
+            let (length, from) = wall.recv_from(&mut packet).await.unwrap();
+            let packet = &packet[..length];
+            if from != door.address {
+                wall.send_to(packet, door.address).await.unwrap();
+            } else if packet[0] & 0xf0 == 0xf0 {
+                // Retry (RFC 9000 17.2.5).
+                return;
+            }
+        }
+    };
+    timeout(SOON, retried).await.expect("somebody is asked to show it");
+    // Who does is served.
+    let mut send = door.client().await;
+    assert_eq!(get(&mut send, "/").await.0.status(), 200);
+    drop(waiting);
+}
+
+#[tokio::test]
 async fn while_it_stops_clients_are_told_and_what_runs_is_answered() {
     let (reached, upstream_has_it) = signal();
     let (go_on, wait) = signal();

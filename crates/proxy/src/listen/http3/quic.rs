@@ -87,8 +87,10 @@ impl QuicDoor {
 
     /// On the core that is to take packets from it.
     pub(crate) fn endpoint(self) -> io::Result<Endpoint> {
-        let runtime = Arc::new(TokioRuntime);
-        Endpoint::new(EndpointConfig::default(), Some(self.config), self.socket, runtime)
+        let mut config = EndpointConfig::default();
+        // `h3` is what is spoken over version 1 (RFC 9114 3.1), not over its drafts.
+        config.supported_versions(vec![1]);
+        Endpoint::new(config, Some(self.config), self.socket, Arc::new(TokioRuntime))
     }
 }
 
