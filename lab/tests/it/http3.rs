@@ -693,7 +693,16 @@ async fn floods_end_the_connection() {
         let _streams = raw.ask(&[head(&GOOD), bytes].concat(), false).await;
         assert_eq!(raw.code().await, Some(EXCESSIVE_LOAD));
     }
-    assert_eq!(floods(&door, "controls").await, 2);
+    // Streams that never say what they are.
+    let raw = Raw::connect(&door).await;
+    let nothing = async {
+        while let Ok(it) = raw.connection.open_uni().await {
+            drop(it);
+        }
+    };
+    timeout(SOON, nothing).await.expect("it is ended");
+    assert_eq!(raw.code().await, Some(EXCESSIVE_LOAD));
+    assert_eq!(floods(&door, "controls").await, 3);
     let mut send = door.client().await;
     assert_eq!(get(&mut send, "/").await.0.status(), 200);
 }

@@ -280,7 +280,8 @@ impl Client {
     async fn listen_aside(&self, recv: RecvStream) {
         let mut frames = Frames::new(recv);
         let Ok(Some(kind)) = poll_fn(|cx| frames.poll_integer(cx)).await else {
-            return;
+            // It may end before it says what it is (RFC 9114 6.2), but not for ever.
+            return self.count_control();
         };
         match kind {
             aside::CONTROL | aside::ENCODER | aside::DECODER => {
@@ -294,7 +295,7 @@ impl Client {
                     // Nothing that an encoder or a decoder may say matters without a table.
                     _ => loop {
                         match poll_fn(|cx| frames.poll_bytes(cx)).await {
-                            Ok(Some(_)) => {}
+                            Ok(Some(_)) => self.count_control(),
                             Ok(None) => break Fault::Connection(code::CLOSED_CRITICAL_STREAM),
                             Err(fault) => break fault,
                         }
