@@ -27,7 +27,7 @@ use body::Upload;
 use bytes::{Buf, Bytes, BytesMut};
 use exchange::Refusal;
 use frames::{Fault, Frames, code, frame_head, kind, put_integer};
-use http::{Method, Request, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body::{Body, Frame};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use std::cell::Cell;
@@ -392,7 +392,10 @@ async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, r
     let began = frames.began.unwrap_or_else(Instant::now);
     let length = parts.headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
+    let expects = parts.headers.get(header::EXPECT);
+    let expects = expects.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     let mut upload = Upload::new(frames, client.clone(), length, seat.link.clone());
+    let wanted = upload.wanted.clone();
     if refused.is_none() {
         look_ahead(&mut upload, &parts.method, length.is_some(), &stalled).await;
     }
@@ -400,9 +403,19 @@ async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, r
     let begun = begin(&seat, Request::from_parts(parts, Inbound::Http3(Box::new(upload))));
     let mut gone = pin!(answering.gone());
     let mut serving = pin!(serve(begun));
-    let reply = poll_fn(|cx| match serving.as_mut().poll(cx) {
-        Poll::Ready(reply) => Poll::Ready(Some(reply)),
-        Poll::Pending => gone.as_mut().poll(cx).map(|()| None),
+    let mut waits = expects;
+    let reply = poll_fn(|cx| {
+        if let Poll::Ready(reply) = serving.as_mut().poll(cx) {
+            return Poll::Ready(Some(reply));
+        }
+        if waits && wanted.get() {
+            waits = false;
+            let status = StatusCode::CONTINUE;
+            answering.put(kind::HEADERS, fields::head(status.as_str(), &HeaderMap::new()));
+        }
+        // Where it fails the client left, which is seen next.
+        let _ = answering.poll_left(cx);
+        gone.as_mut().poll(cx).map(|()| None)
     });
     // A client that stops its stream is one that left: dropping what serves it records it so.
     let Some(reply) = reply.await else {
@@ -417,7 +430,12 @@ async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, r
             // is within its windows: it comes, or the connection is found dead.
             handing.gone.as_mut().await;
         }
-        Err(code) => handing.answering.reset(code),
+        Err(code) => {
+            if code == code::INTERNAL_ERROR {
+                handing.let_arrive(client).await;
+            }
+            handing.answering.reset(code);
+        }
     }
 }
 
@@ -464,18 +482,40 @@ async fn look_ahead(upload: &mut Upload, method: &Method, told: bool, alarm: &Al
 /// The stream of an answer, which never looks whole by being dropped.
 struct Answering {
     stream: SendStream,
+    /// The head and the payload of a frame, as far as they wait for the client's window.
+    left: [Bytes; 2],
     finished: bool,
 }
 
 impl Answering {
     fn new(stream: SendStream) -> Answering {
-        Answering { stream, finished: false }
+        Answering { stream, left: Default::default(), finished: false }
     }
 
     /// Ready when the client wants no more of the answer, has all of it, or is gone.
     fn gone(&self) -> impl Future<Output = ()> + use<> {
         let stopped = self.stream.stopped();
         async move { drop(stopped.await) }
+    }
+
+    /// The next frame; nothing is left of the one before.
+    fn put(&mut self, kind: u64, payload: Bytes) {
+        self.left = [frame_head(kind, payload.len()), payload];
+    }
+
+    fn has_left(&self) -> bool {
+        self.left.iter().any(Buf::has_remaining)
+    }
+
+    /// Sends what the client's window takes of it. Ready with each part that has gone, and where
+    /// nothing is left.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), VarInt>> {
+        if !self.has_left() {
+            return Poll::Ready(Ok(()));
+        }
+        // It keeps nothing between two polls, so that a new one may be asked each time.
+        let written = ready!(pin!(self.stream.write_chunks(&mut self.left)).poll(cx));
+        Poll::Ready(written.map(|_| ()).map_err(|_| code::REQUEST_CANCELLED))
     }
 
     fn finish(&mut self) -> Result<(), VarInt> {
@@ -549,15 +589,34 @@ impl<G: Future<Output = ()>> Handing<'_, G> {
 
     /// One frame, as fast as the client's window takes it.
     async fn send(&mut self, kind: u64, payload: Bytes) -> Result<(), VarInt> {
-        let mut pieces = [frame_head(kind, payload.len()), payload];
-        while pieces.iter().any(Buf::has_remaining) {
-            let until = Instant::now() + self.patience;
-            let written = self.answering.stream.write_chunks(&mut pieces);
-            match self.stalled.until(until, written).await {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Err(code::REQUEST_CANCELLED),
+        // Of an interim answer.
+        poll_fn(|cx| self.poll_send(cx)).await?;
+        self.answering.put(kind, payload);
+        poll_fn(|cx| self.poll_send(cx)).await
+    }
+
+    /// Until nothing is left, or the client has taken nothing for too long.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), VarInt>> {
+        while self.answering.has_left() {
+            match self.answering.poll_left(cx) {
+                Poll::Ready(taken) => {
+                    self.stalled.clear();
+                    taken?;
+                }
+                Poll::Pending => {
+                    self.stalled.set_if_clear(self.patience);
+                    ready!(self.stalled.poll(cx));
+                    return Poll::Ready(Err(code::REQUEST_CANCELLED));
+                }
             }
         }
-        Ok(())
+        Poll::Ready(Ok(()))
+    }
+
+    /// A reset throws away what is still on its way (RFC 9000 3.1), even a head. The client still
+    /// listens: it gets what came before the answer broke off, as far as that is quick.
+    async fn let_arrive(&mut self, client: &Client) {
+        let time = (client.connection.rtt() * 2 + Duration::from_millis(20)).min(LEAVING);
+        let _ = self.stalled.until(Instant::now() + time, self.gone.as_mut()).await;
     }
 }

@@ -11,6 +11,7 @@ use exchange::{Malformed, Refusal};
 use http::HeaderMap;
 use http_body::Frame;
 use quinn::RecvStream;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(crate) struct Upload {
     /// Read before anybody asked, to know whether there is a body at all.
     ahead: Option<Piece>,
     is_over: bool,
+    /// Somebody asked for it: where the client waits for leave to send, it has it.
+    pub(super) wanted: Rc<Cell<bool>>,
     alarm: Alarm,
     /// The longest gap between two pieces.
     patience: Duration,
@@ -53,6 +56,7 @@ impl Upload {
             most: client.worker.limits().request_head,
             ahead: None,
             is_over: false,
+            wanted: Rc::default(),
             alarm: client.worker.timer.alarm(),
             patience,
             link,
@@ -88,6 +92,7 @@ impl Upload {
         if self.is_over {
             return Poll::Ready(None);
         }
+        self.wanted.set(true);
         let piece = match self.ahead.take() {
             Some(piece) => piece,
             None => match self.poll_recv(cx) {
