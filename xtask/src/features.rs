@@ -33,6 +33,12 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Passing on",
+        "HTTP/3 from clients where `listen.http3` is on, told by `Alt-Svc`; clients may change \
+         their address",
+        "requests_by_quic_are_answered_each",
+    ),
+    row(
+        "Passing on",
         "WebSocket and other upgrades of HTTP/1.1, with an idle limit of their own",
         "both_sides_talk_until_both_have_ended",
     ),

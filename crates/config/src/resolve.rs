@@ -12,8 +12,8 @@ use crate::leaf::{Leaf, Word};
 use crate::routes::Routes;
 use crate::tree::Node;
 use crate::typed::{
-    AccessLog, Answers, CertificateFiles, Cipher, ClientCa, Config, Dns, Http2Limits, Https,
-    Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
+    AccessLog, Answers, CertificateFiles, Cipher, ClientCa, Config, Dns, Http2Limits, Http3Limits,
+    Https, Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
 };
 use crate::written;
 use std::collections::{HashMap, HashSet};
@@ -86,6 +86,7 @@ impl Resolve<'_> {
             proxy_protocol,
             https_only,
             http2,
+            http3,
             timeout,
         } = listen;
         let written::ListenTimeout { head, idle, body } = timeout;
@@ -99,6 +100,9 @@ impl Resolve<'_> {
             self.error("nothing_to_listen", &["listen", "http"], "nothing is listened on");
         }
         let https = https.and_then(|it| self.https(it));
+        if http3 {
+            self.check_http3(https.as_ref());
+        }
         if proxy_protocol && trusted_proxies.is_empty() {
             let message = "no `trusted_proxies` are named, so nobody may speak the PROXY protocol";
             self.error("no_effect", &["listen", "proxy_protocol"], message);
@@ -107,6 +111,7 @@ impl Resolve<'_> {
         Listen {
             http,
             assumed,
+            http3: http3 && https.is_some(),
             https,
             trusted_proxies: all(trusted_proxies),
             proxy_protocol,
@@ -114,6 +119,27 @@ impl Resolve<'_> {
             head: head.means,
             idle: idle.means,
             body: body.means,
+        }
+    }
+
+    /// HTTP/3 is spoken by the side of `https`, with the same certificates and TLS 1.3.
+    fn check_http3(&mut self, https: Option<&Https>) {
+        let place = ["listen", "http3"];
+        match https {
+            // Where it is written and wrong, that was said already.
+            None if !self.tree.has(&["listen", "https"]) => {
+                let complaint = Complaint::error("no_https", "HTTP/3 is never spoken without TLS");
+                let help = "add `listen.https` with an address and a certificate";
+                self.complain(&place, complaint.help(help));
+            }
+            Some(Https { ciphers, min_version: TlsVersion::V12, .. })
+                if !ciphers.is_empty() && !ciphers.iter().any(is_of_13) =>
+            {
+                let message = "none of `listen.https.ciphers` can be used with TLS 1.3, which \
+                               HTTP/3 needs";
+                self.error("no_effect", &place, message);
+            }
+            _ => {}
         }
     }
 
@@ -161,10 +187,9 @@ impl Resolve<'_> {
             let message = "`client_optional` has no effect without `client_ca`";
             self.error("no_effect", &["listen", "https", "client_optional"], message);
         }
-        let of_13 = |it: &Cipher| it.number() & 0xff00 == 0x1300;
         if let Some(ciphers) = &ciphers
             && min_version == TlsVersion::V13
-            && !ciphers.iter().any(of_13)
+            && !ciphers.iter().any(is_of_13)
         {
             let message =
                 "none of these can be used with TLS 1.3, the lowest version that is spoken";
@@ -290,6 +315,10 @@ impl Resolve<'_> {
     }
 }
 
+fn is_of_13(cipher: &Cipher) -> bool {
+    cipher.number() & 0xff00 == 0x1300
+}
+
 fn all<L: Leaf>(words: Vec<Word<L>>) -> Vec<L::Value> {
     words.into_iter().map(|it| it.means).collect()
 }
@@ -302,8 +331,13 @@ fn limited(limits: written::Limits) -> Limits {
         response_head,
         response_fields,
         interim_responses,
-        http2: written::Http2Limits { streams, resets, controls },
+        http2,
+        http3,
     } = limits;
+    let written::Http2Limits { streams, resets, controls } = http2;
+    let http2 = Http2Limits { streams, resets, controls };
+    let written::Http3Limits { connections, streams, resets, controls } = http3;
+    let http3 = Http3Limits { connections, streams, resets, controls };
     Limits {
         request_head: request_head.means,
         request_fields,
@@ -311,7 +345,8 @@ fn limited(limits: written::Limits) -> Limits {
         response_head: response_head.means,
         response_fields,
         interim_responses,
-        http2: Http2Limits { streams, resets, controls },
+        http2,
+        http3,
     }
 }
 

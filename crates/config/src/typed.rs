@@ -43,6 +43,8 @@ pub struct Listen {
     pub proxy_protocol: bool,
     /// HTTP/2 is spoken with callers that ask for it.
     pub http2: bool,
+    /// HTTP/3 is spoken at the address of `https`. Never without it.
+    pub http3: bool,
     /// `listen.timeout.head`: from the first byte of a request head to its last.
     pub head: Duration,
     /// `listen.timeout.idle`: how long a client's connection may wait for its next request.
@@ -163,6 +165,7 @@ pub struct Limits {
     pub response_fields: usize,
     pub interim_responses: usize,
     pub http2: Http2Limits,
+    pub http3: Http3Limits,
 }
 
 /// Named `limits.http2.<field>` where they fire.
@@ -173,6 +176,19 @@ pub struct Http2Limits {
     /// Requests taken back within ten seconds.
     pub resets: usize,
     /// Frames that carry nothing for a request, within ten seconds.
+    pub controls: usize,
+}
+
+/// Named `limits.http3.<field>` where they fire.
+#[derive(Clone, Debug)]
+pub struct Http3Limits {
+    /// Connections at a time, over all cores.
+    pub connections: usize,
+    /// Requests at a time on one connection.
+    pub streams: usize,
+    /// Requests taken back on one connection within ten seconds.
+    pub resets: usize,
+    /// Frames that carry nothing for a request, on one connection within ten seconds.
     pub controls: usize,
 }
 

@@ -83,6 +83,9 @@ pub(crate) struct Listen {
     pub(crate) https_only: bool,
     /// Speak HTTP/2 with callers that ask for it: by ALPN under TLS, else by its preface.
     pub(crate) http2: bool,
+    /// Speak HTTP/3 too, over UDP at the address and port of `https`, and say so in every answer
+    /// there.
+    pub(crate) http3: bool,
     /// How long clients may take.
     pub(crate) timeout: ListenTimeout,
 }
@@ -96,6 +99,7 @@ impl Default for Listen {
             proxy_protocol: false,
             https_only: false,
             http2: true,
+            http3: false,
             timeout: ListenTimeout::default(),
         }
     }
@@ -226,6 +230,8 @@ pub(crate) struct Limits {
     pub(crate) interim_responses: usize,
     /// What a connection of HTTP/2 may do.
     pub(crate) http2: Http2Limits,
+    /// What clients of HTTP/3 may do.
+    pub(crate) http3: Http3Limits,
 }
 
 /// What a client may do on one connection of HTTP/2.
@@ -249,6 +255,30 @@ impl Default for Http2Limits {
     }
 }
 
+/// What clients of HTTP/3 may do.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Http3Limits {
+    /// Connections at a time, of all clients; they need no file descriptors, which limit others.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) connections: usize,
+    /// Requests at a time on one connection.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) streams: usize,
+    /// Requests that one connection may take back within ten seconds.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) resets: usize,
+    /// Frames that carry nothing for a request, on one connection within ten seconds.
+    #[schemars(range(min = 10, max = 1_000_000))]
+    pub(crate) controls: usize,
+}
+
+impl Default for Http3Limits {
+    fn default() -> Self {
+        Self { connections: 10_000, streams: 100, resets: 400, controls: 1_000 }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -259,6 +289,7 @@ impl Default for Limits {
             response_fields: 200,
             interim_responses: 20,
             http2: Http2Limits::default(),
+            http3: Http3Limits::default(),
         }
     }
 }

@@ -362,6 +362,26 @@ fn https_only_needs_https() {
 }
 
 #[test]
+fn http3_needs_https_and_tls_13() {
+    let route = "[route.r]\nmatch = '/'\nanswer = {}\n";
+    let check = |listen: &str, expected| {
+        check(&format!("[listen]\nhttp3 = true\n{listen}\n{route}"), expected);
+    };
+    check("", "2 no_https");
+    check("http = ':80'", "2 no_https");
+    check("https = { addr = ':443', cert = 'c', key = 'k' }", "fine");
+    check("https = { addr = ':443', cert = 'c' }", "3 missing_key");
+    let ciphers =
+        |names| format!("https = {{ addr = ':443', cert = 'c', key = 'k', ciphers = [{names}] }}");
+    check(&ciphers("'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'"), "2 no_effect");
+    check(&ciphers("'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384'"), "fine");
+    check(
+        "https = { addr = ':443', cert = 'c', key = 'k' }\n[limits.http3]\nstreams = 0",
+        "5 out_of_range",
+    );
+}
+
+#[test]
 fn equal_routes() {
     let check = |one: &str, other: &str, expected| {
         let route = |name, it| format!("[route.{name}]\nmatch = {it}\nanswer = {{}}\n");

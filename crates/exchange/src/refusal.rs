@@ -72,6 +72,12 @@ pub enum Malformed {
     CodingUnknown,
     /// A chunk of the body is not framed as RFC 9112 says.
     Chunk,
+    /// The body is shorter or longer than `Content-Length` says.
+    LengthUnkept,
+    /// A pseudo-header field is missing, repeated, unknown or out of place (RFC 9114 4.3).
+    PseudoField,
+    /// A field that belongs to a connection of HTTP/1 (RFC 9114 4.2).
+    ConnectionField,
     /// The path is not valid: a broken `%` sequence, or a form that CONNECT or OPTIONS alone has.
     Target,
     /// The path holds `%2F`, `%5C`, `%00`, a backslash, or leaves the root.
@@ -128,6 +134,9 @@ impl Malformed {
             Malformed::LengthInvalid => "length_invalid",
             Malformed::CodingUnknown => "coding_unknown",
             Malformed::Chunk => "chunk",
+            Malformed::LengthUnkept => "length_unkept",
+            Malformed::PseudoField => "pseudo_field",
+            Malformed::ConnectionField => "connection_field",
             Malformed::Target => "target",
             Malformed::PathAmbiguous => "path_ambiguous",
             Malformed::GrpcTimeout => "grpc_timeout",

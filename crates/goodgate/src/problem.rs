@@ -145,7 +145,12 @@ fn start(it: &StartError, output: &Output) -> u8 {
             Some(format!("see who has it: ss -ltnp 'sport = :{}'", address.port())),
             5,
         ),
-        StartError::Listen { address, source } => {
+        StartError::ListenUdp { address, source } if source.kind() == io::ErrorKind::AddrInUse => (
+            format!("{it}: {}", reason(source)),
+            Some(format!("see who has it: ss -lunp 'sport = :{}'", address.port())),
+            5,
+        ),
+        StartError::Listen { address, source } | StartError::ListenUdp { address, source } => {
             let low = source.kind() == io::ErrorKind::PermissionDenied && address.port() < 1024;
             let hint = "ports below 1024 need the capability CAP_NET_BIND_SERVICE";
             (format!("{it}: {}", reason(source)), low.then(|| hint.to_owned()), 5)

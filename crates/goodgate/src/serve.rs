@@ -56,7 +56,8 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
 /// The line that says where everything is.
 pub(crate) fn ready(gateway: &Gateway, began: Instant) -> String {
     let mut places: Vec<String> = gateway.http().iter().map(|it| format!("http://{it}")).collect();
-    places.extend(gateway.https().map(|it| format!("https://{it}")));
+    let http3 = if gateway.http3() { " (HTTP/3 too)" } else { "" };
+    places.extend(gateway.https().map(|it| format!("https://{it}{http3}")));
     let status = gateway.status().map(|it| format!(", metrics on http://{it}/metrics"));
     let took = began.elapsed().as_millis();
     format!("ready in {took} ms on {}{}\n", places.join(", "), status.unwrap_or_default())

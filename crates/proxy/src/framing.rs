@@ -303,6 +303,7 @@ pub(crate) fn limits() -> Limits {
         response_fields: 8,
         interim_responses: 3,
         http2: config::Http2Limits { streams: 4, resets: 4, controls: 10 },
+        http3: config::Http3Limits { connections: 4, streams: 4, resets: 4, controls: 10 },
     }
 }
 

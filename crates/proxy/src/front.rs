@@ -380,7 +380,7 @@ fn first_words(head: &[u8]) -> (String, String) {
 }
 
 /// What of a refused head may be shown: printable ASCII, and not much of it.
-fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     let shown = bytes.iter().take(256).map(|it| match it {
         b' '..=b'~' => char::from(*it),
         _ => '?',

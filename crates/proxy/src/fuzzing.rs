@@ -4,9 +4,11 @@ use crate::chunked::{Chunked, Piece};
 use crate::framing::{BodyFraming, Progress, request_head};
 use crate::front::{Front, Link, Patience, Transport};
 use crate::head::answer_head;
+use crate::listen::http3::fuzzing::{frames_of, head_of};
 use crate::timer::Timer;
 use bytes::Bytes;
 use config::Limits;
+use exchange::Refusal;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -29,6 +31,7 @@ const LIMITS: Limits = Limits {
     response_fields: 40,
     interim_responses: 4,
     http2: config::Http2Limits { streams: 4, resets: 4, controls: 10 },
+    http3: config::Http3Limits { connections: 4, streams: 4, resets: 4, controls: 10 },
 };
 
 /// The front and hyper agree on every message: what the front lets through as so many requests
@@ -206,6 +209,38 @@ pub fn tap(bytes: &[u8]) {
     }
 }
 
+/// A request stream of HTTP/3 is read the same in pieces of any size, and a head that is let
+/// through is one that HTTP/1 can say.
+pub fn http3(bytes: &[u8]) {
+    let whole = frames_of(bytes, bytes.len().max(1));
+    for size in [1, 3, 1000] {
+        assert_eq!(frames_of(bytes, size), whole, "pieces of {size}");
+    }
+    for section in [bytes].into_iter().chain(whole.iter().map(|it| &it.1[..])) {
+        let Some(parts) = head_of(section, &LIMITS) else {
+            continue;
+        };
+        assert!(parts.headers.len() <= LIMITS.request_fields);
+        let target = parts.uri.path_and_query().map_or("", |it| it.as_str());
+        let host = parts.headers.get("host").map(http::HeaderValue::as_bytes);
+        let authority = parts.uri.authority().map(|it| it.as_str().as_bytes());
+        let mut head = format!("{} {target} HTTP/1.1\r\nhost: ", parts.method).into_bytes();
+        head.extend_from_slice(authority.or(host).unwrap_or_default());
+        head.extend_from_slice(b"\r\n");
+        for (name, value) in parts.headers.iter().filter(|it| it.0 != "host") {
+            let line = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"];
+            head.extend(line.concat());
+        }
+        head.extend_from_slice(b"\r\n");
+        // Written as one of HTTP/1 it may be too large, but never a head of another kind.
+        match request_head(&head, &LIMITS) {
+            Ok(Progress::Head { len, .. }) => assert_eq!(len, head.len()),
+            Err(Refusal::UriTooLong | Refusal::HeadTooLarge) => {}
+            other => panic!("{other:?}: {}", String::from_utf8_lossy(&head)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +260,25 @@ mod tests {
             b"",
         ] {
             front(bytes);
+        }
+    }
+
+    #[test]
+    fn any_bytes_may_come_on_a_stream() {
+        let head = b"\0\0\xd1\xd7\xc1\x50\x01a\x23abc\x01d";
+        let stream = [&[0x21, 1, 0, 1, head.len() as u8][..], head, &[0, 2, b'x', b'y']].concat();
+        http3(head);
+        for end in 0..=stream.len() {
+            http3(&stream[..end]);
+        }
+        // Each byte changed in each way.
+        for at in 0..stream.len() {
+            for byte in 0..=255 {
+                let mut changed = stream.clone();
+                changed[at] = byte;
+                http3(&changed);
+                http3(&changed[5..]);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::front::Link;
 use crate::grpc::Base64;
+use crate::listen::http3::body::Upload;
 use crate::timer::Alarm;
 use bytes::Bytes;
 use exchange::{Malformed, Refusal};
@@ -17,6 +18,7 @@ pub(crate) enum Inbound {
     /// The front limits its gaps.
     Http1(Incoming),
     Http2(Box<Streamed>),
+    Http3(Box<Upload>),
     /// Text that is passed on as the bytes that it stands for.
     Text(Box<Spelled>),
     /// None: what comes is for a tunnel, if there will be one. The stream is kept for that.
@@ -74,8 +76,10 @@ impl Inbound {
 
     /// The client may be silent between two pieces for as long as its reader lets it.
     pub(crate) fn may_rest(&mut self) {
-        if let Inbound::Http2(body) = self {
-            body.patience = None;
+        match self {
+            Inbound::Http2(body) => body.patience = None,
+            Inbound::Http3(body) => body.may_rest(),
+            Inbound::Http1(_) | Inbound::Text(_) | Inbound::Tunnel => {}
         }
     }
 }
@@ -175,6 +179,7 @@ impl Body for Inbound {
             Inbound::Http2(body) => body.poll_frame(cx),
             Inbound::Text(body) => body.poll_frame(cx),
             Inbound::Tunnel => Poll::Ready(None),
+            Inbound::Http3(body) => body.poll_frame(cx),
         }
     }
 
@@ -184,6 +189,7 @@ impl Body for Inbound {
             Inbound::Http2(body) => body.is_over || body.recv.is_end_stream(),
             Inbound::Text(body) => body.decoder.is_whole() && body.body.is_end_stream(),
             Inbound::Tunnel => true,
+            Inbound::Http3(body) => body.is_over(),
         }
     }
 
@@ -193,6 +199,9 @@ impl Body for Inbound {
             Inbound::Http2(body) => body.left.map_or_else(SizeHint::default, SizeHint::with_exact),
             Inbound::Text(_) => SizeHint::default(),
             Inbound::Tunnel => SizeHint::with_exact(0),
+            Inbound::Http3(body) => {
+                body.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
         }
     }
 }

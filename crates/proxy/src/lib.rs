@@ -36,6 +36,7 @@ pub use run::{Gateway, Options, StartError, Stopped};
 
 use crate::listen::Cores;
 use crate::listen::floods::Floods;
+use crate::listen::http3::quic::Load;
 use crate::log::LogSink;
 use crate::metrics::{Gauges, Shard, TargetGauge};
 use crate::registry::Registry;
@@ -60,6 +61,10 @@ pub(crate) struct Plane {
     pub(crate) shards: Vec<Arc<Shard>>,
     pub(crate) client_errors: AtomicU64,
     pub(crate) floods: Floods,
+    pub(crate) http3_floods: Floods,
+    pub(crate) quic: Load,
+    /// `Alt-Svc`, where HTTP/3 is spoken (RFC 7838, RFC 9114 3.1.1).
+    pub(crate) alternative: Option<HeaderValue>,
     pub(crate) stopping: AtomicBool,
 }
 
@@ -87,6 +92,7 @@ impl Plane {
             log_dropped: self.log.dropped(),
             front_errors: self.client_errors.load(Relaxed),
             floods: self.floods.all().collect(),
+            http3_floods: self.http3_floods.all().collect(),
             targets: targets.collect(),
         };
         metrics::render(&self.shards, &gauges)

@@ -3,11 +3,14 @@
 mod connect;
 pub(crate) mod floods;
 mod http2;
+pub(crate) mod http3;
 pub(crate) mod proxied;
+mod streams;
 pub(crate) mod tls;
 
 use crate::front::{Front, Link, Patience, Transport};
 use crate::inbound::Inbound;
+use crate::listen::http3::quic::{self, Offered};
 use crate::seat::Seat;
 use crate::serve::{begin, cut_head, serve, unserved};
 use crate::worker::Worker;
@@ -62,10 +65,9 @@ pub(crate) struct Door {
 }
 
 /// A connection that was accepted on another core.
-pub(crate) struct Guest {
-    stream: StdStream,
-    peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
+pub(crate) enum Guest {
+    Tcp { stream: StdStream, peer: SocketAddr, tls: Option<TlsAcceptor> },
+    Quic(Box<Offered>),
 }
 
 /// How full the cores are, and how to give one a connection.
@@ -92,22 +94,34 @@ impl Cores {
             self.counts.iter().map(|it| it.load(Relaxed)).enumerate().min_by_key(|(_, it)| *it)?;
         (least + 2 <= mine).then_some(at)
     }
+
+    /// Serves a connection on the emptiest core, or `here` where that has no time.
+    fn place(&self, worker: &Rc<Worker>, guest: Guest, here: usize) {
+        let there = self.emptier(here);
+        let left = match there {
+            None => Some(guest),
+            Some(there) => self.ways[there].try_send(guest).err().map(|it| it.into_inner()),
+        };
+        if let Some(guest) = left {
+            welcome(worker, guest, here);
+        }
+    }
 }
 
 /// Counts one connection of a core.
-struct Counted {
+pub(crate) struct CoreCount {
     cores: Arc<Cores>,
     here: usize,
 }
 
-impl Counted {
-    fn new(cores: &Arc<Cores>, here: usize) -> Counted {
+impl CoreCount {
+    fn new(cores: &Arc<Cores>, here: usize) -> CoreCount {
         cores.counts[here].fetch_add(1, Relaxed);
-        Counted { cores: cores.clone(), here }
+        CoreCount { cores: cores.clone(), here }
     }
 }
 
-impl Drop for Counted {
+impl Drop for CoreCount {
     fn drop(&mut self) {
         self.cores.counts[self.here].fetch_sub(1, Relaxed);
     }
@@ -129,19 +143,10 @@ pub(crate) async fn accept(worker: Rc<Worker>, door: Door, here: usize) -> io::R
             }
         };
         let _ = stream.set_nodelay(true);
-        match cores.emptier(here) {
-            None => receive(&worker, stream, peer, door.tls.clone(), here),
-            Some(there) => {
-                let Ok(stream) = stream.into_std() else {
-                    continue;
-                };
-                let guest = Guest { stream, peer, tls: door.tls.clone() };
-                if let Err(error) = cores.ways[there].try_send(guest) {
-                    let (mpsc::error::TrySendError::Full(guest)
-                    | mpsc::error::TrySendError::Closed(guest)) = error;
-                    welcome(&worker, guest, here);
-                }
-            }
+        if cores.emptier(here).is_none() {
+            receive(&worker, stream, peer, door.tls.clone(), here);
+        } else if let Ok(stream) = stream.into_std() {
+            cores.place(&worker, Guest::Tcp { stream, peer, tls: door.tls.clone() }, here);
         }
     }
 }
@@ -154,8 +159,15 @@ pub(crate) async fn take_over(worker: Rc<Worker>, mut guests: mpsc::Receiver<Gue
 }
 
 fn welcome(worker: &Rc<Worker>, guest: Guest, here: usize) {
-    if let Ok(stream) = TcpStream::from_std(guest.stream) {
-        receive(worker, stream, guest.peer, guest.tls, here);
+    match guest {
+        Guest::Tcp { stream, peer, tls } => {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                receive(worker, stream, peer, tls, here);
+            }
+        }
+        Guest::Quic(offered) => {
+            quic::receive(worker, *offered, CoreCount::new(&worker.plane.cores, here));
+        }
     }
 }
 
@@ -172,7 +184,7 @@ fn receive(
     tls: Option<TlsAcceptor>,
     here: usize,
 ) {
-    let counted = Counted::new(&worker.plane.cores, here);
+    let counted = CoreCount::new(&worker.plane.cores, here);
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
         let _counted = counted;

@@ -149,6 +149,7 @@ pub(crate) struct Gauges {
     pub(crate) front_errors: u64,
     /// Connections of HTTP/2 that were ended for a flood, by its kind.
     pub(crate) floods: Vec<(&'static str, u64)>,
+    pub(crate) http3_floods: Vec<(&'static str, u64)>,
     pub(crate) targets: Vec<TargetGauge>,
 }
 
@@ -304,6 +305,16 @@ impl Gauges {
         );
         for (kind, count) in &self.floods {
             let _ = writeln!(out, "goodgate_http2_floods_total{{kind=\"{kind}\"}} {count}");
+        }
+        about(
+            out,
+            "goodgate_http3_floods_total",
+            "counter",
+            "HTTP/3 connections of clients that were ended for too many frames of a kind, or turned \
+             away (bounds).",
+        );
+        for (kind, count) in &self.http3_floods {
+            let _ = writeln!(out, "goodgate_http3_floods_total{{kind=\"{kind}\"}} {count}");
         }
         about(
             out,

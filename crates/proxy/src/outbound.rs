@@ -134,6 +134,7 @@ impl Outbound {
         let version: &[u8] = match origin.version {
             Version::HTTP_10 => b"1.0 ",
             Version::HTTP_2 => b"2 ",
+            Version::HTTP_3 => b"3 ",
             _ => b"1.1 ",
         };
         put(b"via", &[&via, version, seat.worker.plane.via.as_bytes()]);

@@ -169,6 +169,11 @@ impl Recorder {
     /// Adds the fields that every answer has.
     pub(crate) fn mark_answer(&mut self, headers: &mut HeaderMap) {
         let draining = self.seat.worker.is_draining();
+        let plane = &self.seat.worker.plane;
+        if let Some(alternative) = plane.alternative.as_ref().filter(|_| self.seat.tls && !draining)
+        {
+            headers.insert(header::ALT_SVC, alternative.clone());
+        }
         let exchange = self.exchange();
         let id = exchange.id.hex();
         let id = HeaderValue::from_bytes(&id).expect("hexadecimal digits are a field value");

@@ -443,6 +443,7 @@ mod tests {
             Refusal::Malformed(Malformed::Version),
             Refusal::Malformed(Malformed::GrpcTimeout),
             Refusal::Malformed(Malformed::Protocol),
+            Refusal::Malformed(Malformed::PseudoField),
             Refusal::UriTooLong,
             Refusal::HeadTooLarge,
             Refusal::HeadTimeout,

@@ -2,6 +2,7 @@
 
 use crate::Plane;
 use crate::listen::floods::Floods;
+use crate::listen::http3::quic::{self, Load, QuicDoor};
 use crate::listen::tls::acceptor;
 use crate::listen::{Cores, Door, Guest, accept, bind, take_over};
 use crate::log::{LogWriter, Style, open};
@@ -11,7 +12,7 @@ use crate::reports::Reports;
 use crate::snapshot::Snapshot;
 use crate::upstream::resolve::Names;
 use crate::worker::Worker;
-use config::{Config, Listen};
+use config::Config;
 use http::header::HeaderValue;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
@@ -44,6 +45,8 @@ pub struct Options {
 pub enum StartError {
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot listen on {address} for HTTP/3 (UDP)")]
+    ListenUdp { address: SocketAddr, source: io::Error },
     #[error("cannot use {}: {why}", path.display())]
     File { path: PathBuf, why: String },
     #[error("cannot open the access log {}", path.display())]
@@ -108,6 +111,7 @@ impl Gateway {
         let via = format!("{} ({:016x})", config.answers.name, rand::random::<u64>());
         let via_field = HeaderValue::from_str(&format!("1.1 {via}"))
             .map_err(|it| StartError::Tls(it.to_string()))?;
+        let doors = Doors::open(&config, count, options.any_port, &provider)?;
         let plane = Arc::new(Plane {
             name: config.answers.name.clone(),
             via,
@@ -120,23 +124,34 @@ impl Gateway {
             shards,
             client_errors: AtomicU64::new(0),
             floods: Floods::default(),
+            http3_floods: Floods::default(),
+            quic: Load::default(),
+            alternative: doors.alternative(),
             stopping: AtomicBool::new(false),
         });
-        let doors = Doors::open(&config.listen, count, options.any_port, &provider)?;
         let roots = roots(&config);
         let status = start_status(&config, &background, &plane, options.any_port)?;
         let (phase, phases) = watch::channel(StopPhase::Running);
         let (http, https) = (doors.http.clone(), doors.https);
+        let (opened, quic_opened) = std::sync::mpsc::channel();
+        // On the first core, wherever its connections go.
+        let mut quic = doors.quic.map(|door| (door, opened));
         let mut threads = Vec::with_capacity(count);
         for ((here, guests), doors) in arrivals.into_iter().enumerate().zip(doors.by_core) {
             let snapshot = Snapshot::new(config.clone(), &plane.registry, &roots, &provider, 1)?;
-            let core = Core { plane: plane.clone(), here, snapshot, doors, guests };
+            let quic = quic.take();
+            let core = Core { plane: plane.clone(), here, snapshot, doors, quic, guests };
             let phases = phases.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("core-{here}"))
                 .spawn(move || core.run(phases))
                 .map_err(StartError::Thread)?;
             threads.push(thread);
+        }
+        // Nothing is sent where there is no such door.
+        if let Ok(Err(source)) = quic_opened.recv() {
+            let address = https.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+            return Err(StartError::ListenUdp { address, source });
         }
         let shutdown = config.shutdown.clone();
         Ok(Gateway { plane, http, https, status, phase, threads, background, writer, shutdown })
@@ -150,6 +165,12 @@ impl Gateway {
     #[must_use]
     pub fn https(&self) -> Option<SocketAddr> {
         self.https
+    }
+
+    /// HTTP/3 is spoken at the address of [`Gateway::https`].
+    #[must_use]
+    pub fn http3(&self) -> bool {
+        self.plane.alternative.is_some()
     }
 
     #[must_use]
@@ -216,8 +237,12 @@ struct Core {
     here: usize,
     snapshot: Snapshot,
     doors: Vec<Door>,
+    /// The door for QUIC, and whom to tell that it is open.
+    quic: Option<(QuicDoor, Opened)>,
     guests: mpsc::Receiver<Guest>,
 }
+
+type Opened = std::sync::mpsc::Sender<io::Result<()>>;
 
 impl Core {
     fn run(self, mut phases: watch::Receiver<StopPhase>) {
@@ -234,11 +259,25 @@ impl Core {
             tokio::task::spawn_local(worker.timer.clone().run());
             tokio::task::spawn_local(worker.clone().keep_house());
             tokio::task::spawn_local(take_over(worker.clone(), self.guests, self.here));
-            let doors: Vec<_> = self
+            let mut doors: Vec<_> = self
                 .doors
                 .into_iter()
                 .map(|door| tokio::task::spawn_local(accept(worker.clone(), door, self.here)))
                 .collect();
+            let mut endpoint = None;
+            if let Some((door, opened)) = self.quic {
+                let made = door.endpoint().map(|made| {
+                    let accepting = quic::accept(worker.clone(), made.clone(), self.here);
+                    let task = tokio::task::spawn_local(async move {
+                        accepting.await;
+                        Ok(())
+                    });
+                    doors.push(task);
+                    endpoint = Some(made);
+                });
+                // Whoever started us waits for it.
+                let _ = opened.send(made);
+            }
             while let Ok(()) = phases.changed().await {
                 let phase = *phases.borrow_and_update();
                 match phase {
@@ -248,6 +287,7 @@ impl Core {
                     StopPhase::Cut => break,
                 }
             }
+            quic::cut(&worker.plane.quic, endpoint).await;
         });
         // Dropping the runtime drops every connection, and each dropped exchange is recorded.
         drop(runtime);
@@ -260,15 +300,27 @@ struct Doors {
     http: Vec<SocketAddr>,
     https: Option<SocketAddr>,
     by_core: Vec<Vec<Door>>,
+    quic: Option<QuicDoor>,
 }
 
+/// For how long a client may remember that HTTP/3 is spoken (RFC 7838 3.1).
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
 impl Doors {
+    /// `Alt-Svc`, where HTTP/3 is spoken.
+    fn alternative(&self) -> Option<HeaderValue> {
+        let port = self.https.filter(|_| self.quic.is_some())?.port();
+        let value = format!("h3=\":{port}\"; ma={}", REMEMBERED.as_secs());
+        HeaderValue::from_str(&value).ok()
+    }
+
     fn open(
-        listen: &Listen,
+        config: &Config,
         count: usize,
         any_port: bool,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Doors, StartError> {
+        let Config { listen, limits, .. } = config;
         let mut by_core: Vec<Vec<Door>> = (0..count).map(|_| Vec::new()).collect();
         let mut add = |address: SocketAddr, tls: Option<&TlsAcceptor>, any: bool| {
             let (first, address) = open_first(address, any)?;
@@ -289,6 +341,10 @@ impl Doors {
             Some(https) => Some((https.addr, acceptor(https, listen.http2, provider)?)),
             None => None,
         };
+        let quic = match listen.https.as_ref().filter(|_| listen.http3) {
+            Some(https) => Some(quic::settings(https, limits, provider)?),
+            None => None,
+        };
         let mut http = Vec::new();
         for address in &listen.http {
             http.push(add(*address, None, any_port && listen.assumed)?);
@@ -297,7 +353,14 @@ impl Doors {
             Some((address, acceptor)) => Some(add(*address, Some(acceptor), false)?),
             None => None,
         };
-        Ok(Doors { http, https, by_core })
+        let quic = match (https, quic) {
+            (Some(address), Some(settings)) => Some(
+                QuicDoor::open(address, settings)
+                    .map_err(|source| StartError::ListenUdp { address, source })?,
+            ),
+            _ => None,
+        };
+        Ok(Doors { http, https, by_core, quic })
     }
 }
 

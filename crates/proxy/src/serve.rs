@@ -48,6 +48,7 @@ pub(crate) fn begin(seat: &Rc<Seat>, request: Request<Inbound>) -> Begun {
     match note.and_then(|it| it.refused) {
         Some(refused) => {
             let told = as_recorded(&refused.method, &refused.target, head_bytes);
+            let told = exchange::Request { version: head.version, ..told };
             let mut record = Recorder::begin(seat, told, began);
             record.trust(&HeaderMap::new());
             Begun { record, refused: Some(refused.refusal), request, head }
@@ -492,6 +493,7 @@ impl Head {
             version: match version {
                 Version::HTTP_10 => "HTTP/1.0",
                 Version::HTTP_2 => "HTTP/2",
+                Version::HTTP_3 => "HTTP/3",
                 _ => "HTTP/1.1",
             },
         }

@@ -17,13 +17,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// An authority with certificates of two names, in files.
-struct Papers {
+pub(crate) struct Papers {
     folder: PathBuf,
     authority: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Papers {
-    fn new(test: &str) -> Papers {
+    pub(crate) fn new(test: &str) -> Papers {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
         std::fs::create_dir_all(&folder).expect("the test can go on");
         let mut params = CertificateParams::new(Vec::new()).expect("the test can go on");
@@ -43,7 +43,7 @@ impl Papers {
         papers
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
 
@@ -55,7 +55,7 @@ impl Papers {
     }
 
     /// The settings of the listener, and where it is.
-    fn https(&self, more: &str) -> (String, SocketAddr) {
+    pub(crate) fn https(&self, more: &str) -> (String, SocketAddr) {
         let address = SocketAddr::from((
             Ipv4Addr::LOCALHOST,
             stage::free_port().expect("the test can go on"),
@@ -70,13 +70,21 @@ impl Papers {
     }
 
     /// A connection that asks for a name, and shows a certificate where `own` says so.
-    async fn dial(
+    pub(crate) async fn dial(
         &self,
         address: SocketAddr,
         name: &str,
         own: bool,
         protocols: &[&[u8]],
     ) -> std::io::Result<TlsStream<TcpStream>> {
+        let config = self.caller(own, protocols);
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from(name.to_owned()).expect("the test can go on");
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    /// A caller that trusts the authority, and shows a certificate where `own` says so.
+    pub(crate) fn caller(&self, own: bool, protocols: &[&[u8]]) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.der().clone()).expect("the test can go on");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -94,13 +102,11 @@ impl Papers {
             }
         };
         config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
-        let stream = TcpStream::connect(address).await?;
-        let name = ServerName::try_from(name.to_owned()).expect("the test can go on");
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+        config
     }
 }
 
-async fn ask(stream: &mut TlsStream<TcpStream>) -> std::io::Result<String> {
+pub(crate) async fn ask(stream: &mut TlsStream<TcpStream>) -> std::io::Result<String> {
     stream.write_all(b"GET /x HTTP/1.1\r\nHost: one.test\r\nConnection: close\r\n\r\n").await?;
     let mut answer = String::new();
     timeout(SOON, stream.read_to_string(&mut answer)).await.expect("an answer in time")?;

@@ -6,6 +6,7 @@ mod front;
 mod grpc;
 mod http2;
 mod http2_upstream;
+mod http3;
 mod neighbours;
 mod pairs;
 mod peer;

@@ -116,6 +116,19 @@ fn wording(how: Malformed) -> (&'static str, &'static str) {
             "a chunk of its body is not framed as HTTP says",
             "Let the HTTP library frame the body, instead of writing chunks by hand",
         ),
+        Malformed::LengthUnkept => (
+            "its body is not as long as its Content-Length says",
+            "Send the number of bytes of the encoded body, or no Content-Length at all",
+        ),
+        Malformed::PseudoField => (
+            "one of :method, :scheme, :path and :authority is missing, repeated or out of place",
+            "Let the HTTP library write the head: each of them once, before all other headers",
+        ),
+        Malformed::ConnectionField => (
+            "it has a header that only connections of HTTP/1 have",
+            "Leave out `Connection`, `Keep-Alive`, `Proxy-Connection` and `Upgrade`; `TE` may say \
+             `trailers` only",
+        ),
         Malformed::Target => (
             "its path is not valid: a broken percent sequence, or a form that its method may not \
              have",

@@ -3,10 +3,10 @@
 //! On `h2` itself instead of hyper's server: a client that stops taking one answer must neither
 //! hold the others back nor stay for ever, and floods are to be seen and counted.
 
-use crate::framing::is_host;
 use crate::front::{Front, HeadNote, Refused};
 use crate::inbound::Inbound;
 use crate::listen::floods::{Flood, Guarded};
+use crate::listen::streams::{Counted, Streams, join_cookies, refusal, remove_connection_fields};
 use crate::listen::{ClientIo, connect};
 use crate::outbound::expects_continue;
 use crate::reply::{AnswerBody, Reply};
@@ -17,20 +17,18 @@ use crate::timer::Alarm;
 use crate::upstream::body::Cut;
 use crate::worker::Worker;
 use bytes::Bytes;
-use config::Limits;
-use exchange::{Malformed, Refusal};
 use h2::ext::Protocol;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header;
 use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 /// What a client may send of one body before it is taken. The connection's window is as many times
@@ -40,32 +38,7 @@ const WINDOW: u32 = 128 * 1024;
 /// How long a client may take to leave after it was told to.
 const LEAVING: Duration = Duration::from_secs(3);
 
-/// What the streams of a connection tell the task that drives it.
-struct Streams {
-    open: Cell<usize>,
-    /// When the last of them ended.
-    idle_since: Cell<Instant>,
-    waker: Cell<Option<Waker>>,
-    /// How often all that was queued has gone to the client's socket, but for what waits for room in
-    /// a window.
-    passes: Cell<u64>,
-    /// Who waits for the next time.
-    waiting: RefCell<Vec<Waker>>,
-}
-
 impl Streams {
-    /// The task that drives the connection has something to do.
-    fn wake(&self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
-    fn passed(&self) {
-        self.passes.set(self.passes.get() + 1);
-        self.waiting.take().into_iter().for_each(Waker::wake);
-    }
-
     /// Until what is queued by now has gone: a reset throws away what it finds in the queue, even a
     /// head (h2 clears it). `patience` ends it where the client takes nothing.
     async fn drained(&self, send: &mut SendStream<Bytes>, patience: Duration, alarm: &Alarm) {
@@ -80,24 +53,6 @@ impl Streams {
             alarm.poll(cx)
         })
         .await;
-    }
-}
-
-/// Counts one stream.
-struct Counted(Rc<Streams>);
-
-impl Counted {
-    fn new(streams: &Rc<Streams>) -> Counted {
-        streams.open.set(streams.open.get() + 1);
-        Counted(streams.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.open.set(self.0.open.get() - 1);
-        self.0.idle_since.set(Instant::now());
-        self.0.wake();
     }
 }
 
@@ -127,13 +82,7 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
     let driven = Driven {
         alarm: worker.timer.alarm(),
         leaving: None,
-        streams: Rc::new(Streams {
-            open: Cell::new(0),
-            idle_since: Cell::new(Instant::now()),
-            waker: Cell::new(None),
-            passes: Cell::new(0),
-            waiting: RefCell::default(),
-        }),
+        streams: Streams::new(),
         connection,
         blocked,
         flood,
@@ -302,78 +251,10 @@ async fn stream(
     hand_over(reply, &mut respond, streams, &stalled, patience).await;
 }
 
-/// What HTTP/1 has the front for: a head that two readers could read in two ways. The rest of
-/// RFC 9113 8.2 and 8.3 is h2's, which resets such streams.
-fn refusal(parts: &http::request::Parts, limits: &Limits) -> Option<Refusal> {
-    let headers = &parts.headers;
-    if limits.request_fields < headers.len() {
-        return Some(Refusal::HeadTooLarge);
-    }
-    let target = parts.uri.path_and_query().map_or("", |it| it.as_str());
-    if limits.uri < target.len() {
-        return Some(Refusal::UriTooLong);
-    }
-    if target.contains('#') {
-        return Some(Refusal::Malformed(Malformed::Target));
-    }
-    if parts.method == http::Method::CONNECT {
-        let protocol = parts.extensions.get::<Protocol>().map(AsRef::as_ref);
-        if let Some(refusal) = connect::refusal(parts, protocol) {
-            return Some(refusal);
-        }
-    }
-    let malformed = |what| Some(Refusal::Malformed(what));
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let authority = parts.uri.authority().map(|it| it.as_str().as_bytes());
-    let host = hosts.next().map(HeaderValue::as_bytes);
-    if hosts.next().is_some() {
-        return malformed(Malformed::HostRepeated);
-    }
-    match (authority, host) {
-        (None, None) => return malformed(Malformed::HostMissing),
-        (Some(one), Some(other)) if !one.eq_ignore_ascii_case(other) => {
-            return malformed(Malformed::HostMismatch);
-        }
-        // A user name before the host is none of HTTP's (RFC 9113 8.3.1), however often it is said.
-        (Some(it), _) | (None, Some(it)) if !is_host(it) => {
-            return malformed(Malformed::HostInvalid);
-        }
-        _ => {}
-    }
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return malformed(Malformed::CodingUnknown);
-    }
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    match (lengths.next(), lengths.next()) {
-        (_, Some(_)) => malformed(Malformed::LengthRepeated),
-        (Some(it), None) if !it.as_bytes().iter().all(u8::is_ascii_digit) || 18 < it.len() => {
-            malformed(Malformed::LengthInvalid)
-        }
-        _ => None,
-    }
-}
-
-/// HTTP/2 clients may send each cookie as a field of its own; HTTP/1 has one (RFC 9113 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
-        return;
-    }
-    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(|it| it.as_bytes()).collect();
-    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
-        headers.insert(header::COOKIE, joined);
-    }
-}
-
-/// Fields that belong to a connection of HTTP/1 (RFC 9113 8.2.2).
-const OF_A_CONNECTION: [&str; 5] =
-    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
-
 fn head_and_body(reply: Reply) -> (Response<()>, AnswerBody) {
     let (mut parts, body) = reply.into_parts();
     parts.version = Version::HTTP_2;
-    for name in OF_A_CONNECTION {
-        parts.headers.remove(name);
-    }
+    remove_connection_fields(&mut parts.headers);
     (Response::from_parts(parts, ()), body)
 }
 

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// The protocols that are offered by ALPN (RFC 7301).
+const HTTP3: &[u8] = b"h3";
 pub(crate) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
@@ -24,21 +25,42 @@ pub(crate) fn acceptor(
     http2: bool,
     provider: &Arc<CryptoProvider>,
 ) -> Result<TlsAcceptor, StartError> {
+    let offered = if http2 { &[HTTP2, HTTP1][..] } else { &[HTTP1] };
+    let config = settings(https, versions(https.min_version), offered, provider)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The same callers and certificates for QUIC, which speaks TLS 1.3 alone (RFC 9001 4.2).
+pub(crate) fn quic(
+    https: &Https,
+    provider: &Arc<CryptoProvider>,
+) -> Result<ServerConfig, StartError> {
+    let mut config = settings(https, &FROM_13, &[HTTP3], provider)?;
+    // What comes before the handshake is over may come twice (RFC 9001 9.2).
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+fn settings(
+    https: &Https,
+    versions: &[&'static SupportedProtocolVersion],
+    offered: &[&[u8]],
+    provider: &Arc<CryptoProvider>,
+) -> Result<ServerConfig, StartError> {
     let provider = chosen(provider, &https.ciphers);
     let certificates = Certificates::read(&https.certificates, &provider)?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions(https.min_version))
+        .with_protocol_versions(versions)
         .map_err(|it| StartError::Tls(it.to_string()))?;
     let builder = match &https.client_ca {
         None => builder.with_no_client_auth(),
         Some(ca) => builder.with_client_cert_verifier(callers(ca, &provider)?),
     };
     let mut config = builder.with_cert_resolver(Arc::new(certificates));
-    let offered = if http2 { &[HTTP2, HTTP1][..] } else { &[HTTP1] };
     config.alpn_protocols = offered.iter().map(|it| it.to_vec()).collect();
     // Sessions are resumed by tickets that no store of ours must remember (RFC 8446 2.2, RFC 5077).
     config.ticketer = Ticketer::new().map_err(|it| StartError::Tls(it.to_string()))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(config)
 }
 
 /// The provider, with the suites that were asked for and in that order.
