@@ -60,8 +60,8 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Passing on",
-        "gRPC with its trailers, to the end within the caller's deadline",
-        "a_call_passes_with_its_trailers",
+        "gRPC, with streams of either side or both, to the end within the caller's deadline",
+        "every_kind_of_call_passes_over_http2_to_the_server",
     ),
     row(
         "Passing on",
