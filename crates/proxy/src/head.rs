@@ -137,12 +137,14 @@ fn head(
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     let body = hop.framing(status, bodyless)?;
+    // HTTP/1.0 has no codings: where this one ends is not to be relied on (RFC 9112 6.1).
+    let ends_surely = body != AnswerFraming::Close && (version_11 || hop.coding.is_none());
     Ok(Head {
         len,
         status,
         fields,
         body,
-        keep_alive: hop.keep_alive(version_11) && body != AnswerFraming::Close,
+        keep_alive: hop.keep_alive(version_11) && ends_surely,
         idle_limit: hop.idle_limit,
         upgrade: hop.upgrade,
     })

@@ -42,7 +42,7 @@ pub(crate) struct Origin<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SentAs {
     Nothing,
-    Length,
+    Length(u64),
     Chunked,
 }
 
@@ -52,13 +52,17 @@ impl Outbound {
         target: String,
         headers: HeaderMap,
         authority: String,
+        version: Version,
         body: Inbound,
     ) -> Outbound {
         let waits = headers
             .get(header::EXPECT)
             .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        let upgrade = tunnel::asked(&headers).filter(|_| body.is_end_stream());
-        Outbound { method, target, headers, authority, upgrade, pump: Pump::new(body, waits) }
+        // HTTP/1.0 knows of none (RFC 9110 7.8): what follows was read as requests.
+        let may_upgrade = version != Version::HTTP_10 && body.is_end_stream();
+        let upgrade = tunnel::asked(&headers).filter(|_| may_upgrade);
+        let pump = Pump::new(body, waits, body_is_usual(&method));
+        Outbound { method, target, headers, authority, upgrade, pump }
     }
 
     /// The head for one target, ready to be written.
@@ -78,8 +82,16 @@ impl Outbound {
         if keeps_trailers(&self.headers) {
             put(&[b"te: trailers\r\n"]);
         }
-        if self.pump.sent_as == SentAs::Chunked {
-            put(&[b"transfer-encoding: chunked\r\n"]);
+        match self.pump.sent_as {
+            SentAs::Chunked => put(&[b"transfer-encoding: chunked\r\n"]),
+            // Said by what we send, not by what the client wrote.
+            SentAs::Length(length) => {
+                put(&[b"content-length: ", length.to_string().as_bytes(), b"\r\n"]);
+            }
+            SentAs::Nothing if self.headers.contains_key(header::CONTENT_LENGTH) => {
+                put(&[b"content-length: 0\r\n"]);
+            }
+            SentAs::Nothing => {}
         }
         if let Some(protocol) = &self.upgrade {
             put(&[b"connection: upgrade\r\nupgrade: ", protocol, b"\r\n"]);
@@ -125,12 +137,8 @@ fn is_public(target: &Target) -> bool {
 fn connection_options(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|it| it.to_str().ok());
     let options = values.flat_map(|it| it.split(',')).map(|it| it.trim().to_ascii_lowercase());
-    // What carries our own meaning is not a client's to take away.
-    options
-        .filter(|it| {
-            !matches!(it.as_str(), "" | "close" | "keep-alive" | "host" | "content-length")
-        })
-        .collect()
+    // What others go by is not a client's to take away.
+    options.filter(|it| !matters(it)).collect()
 }
 
 fn keeps_trailers(headers: &HeaderMap) -> bool {
@@ -145,6 +153,7 @@ fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
         | header::VIA
         | header::CONNECTION
         | header::TRANSFER_ENCODING
+        | header::CONTENT_LENGTH
         | header::TE
         | header::UPGRADE
         | header::PROXY_AUTHORIZATION => false,
@@ -156,21 +165,36 @@ fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
             "x-forwarded-port" | "x-forwarded-server" | "x-forwarded-prefix" | "x-real-ip" => {
                 seat.trusted_proxy
             }
-            _ => true,
+            name => !is_disguised(name),
         },
     }
+}
+
+/// A method whose content has a meaning (RFC 9110 9.3).
+fn body_is_usual(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+}
+
+/// Servers that keep fields as variables of an environment (RFC 3875 4.1.18) take `_` for `-`, so
+/// that `x_forwarded_for` would be what we say ourselves.
+fn is_disguised(name: &str) -> bool {
+    name.contains('_') && matters(&name.replace('_', "-"))
 }
 
 /// A trailer must not say what only a head may (RFC 9110 6.5.1): some servers merge the two, and
 /// what we took off the head would come back.
 fn may_trail(name: &HeaderName) -> bool {
-    let name = name.as_str();
+    !matters(name.as_str()) && !is_disguised(name.as_str())
+}
+
+/// Framing, routing, or who asks and from where goes by this field.
+fn matters(name: &str) -> bool {
     let forwarded = ["x-forwarded-", "x-real-ip", "forwarded", "via", "traceparent"];
     let routing =
         ["host", "authorization", "proxy-", "cookie", "expect", "upgrade", "x-request-id"];
     let framing = ["content-", "transfer-encoding", "connection", "keep-alive", "te", "trailer"];
     let starts = |it: &&str| if it.ends_with('-') { name.starts_with(*it) } else { name == *it };
-    ![&forwarded[..], &routing, &framing].into_iter().flatten().any(starts)
+    [&forwarded[..], &routing, &framing].into_iter().flatten().any(starts)
 }
 
 impl Origin<'_> {
@@ -213,6 +237,8 @@ fn chain(headers: &HeaderMap, name: &str) -> Vec<u8> {
 pub(crate) struct Pump {
     body: Option<Inbound>,
     sent_as: SentAs,
+    /// Another request may follow on the connection.
+    pub(crate) may_share: bool,
     out: Outgoing,
     head_left: usize,
     /// The body is not asked for until `100 Continue`, an answer, or patience says so.
@@ -244,16 +270,19 @@ pub(crate) enum PumpFault {
 }
 
 impl Pump {
-    fn new(body: Inbound, waits: bool) -> Pump {
+    fn new(body: Inbound, waits: bool, usual: bool) -> Pump {
         let sent_as = match (body.is_end_stream(), body.size_hint().exact()) {
             (true, _) | (_, Some(0)) => SentAs::Nothing,
-            (false, Some(_)) => SentAs::Length,
+            (false, Some(length)) => SentAs::Length(length),
             (false, None) => SentAs::Chunked,
         };
         let waits = waits && sent_as != SentAs::Nothing;
+        // A server that does not look for a body would read it as the next request.
+        let may_share = usual || sent_as == SentAs::Nothing;
         let body = (sent_as != SentAs::Nothing).then_some(body);
         let out = Outgoing::default();
-        Pump { body, sent_as, out, head_left: 0, waits, taken: 0, sent: 0, unflushed: false }
+        let (head_left, taken, sent) = (0, 0, 0);
+        Pump { body, sent_as, may_share, out, head_left, waits, taken, sent, unflushed: false }
     }
 
     /// Puts a head before whatever of the body is already here. Only while nothing is sent.

@@ -109,10 +109,10 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
             let divided = divide(&route, forward, &parts.headers, &mut record);
             record.sent_to(&forward.shares[divided.share].upstream);
             let upstream = snapshot.upstream(route.index, divided.share);
-            let (method, headers) = (parts.method, parts.headers);
-            let mut outbound = Outbound::new(method, target, headers, head.authority, body);
-            let sent =
-                send(&snapshot, upstream, forward, &mut outbound, &mut record, parts.version);
+            let (method, headers, version) = (parts.method, parts.headers, parts.version);
+            let authority = head.authority;
+            let mut outbound = Outbound::new(method, target, headers, authority, version, body);
+            let sent = send(&snapshot, upstream, forward, &mut outbound, &mut record, version);
             match sent.await {
                 Ok((turn, mut answered)) => {
                     if let Some(cookie) = divided.cookie {
@@ -294,8 +294,27 @@ fn upstream_target(route: &Route, forward: &Forward, path: &str, query: Option<&
     let path = forward.path(route, path);
     match query {
         None => path.into_owned(),
-        Some(query) => format!("{path}?{query}"),
+        Some(query) => format!("{path}?{}", in_ascii(query)),
     }
+}
+
+/// A query whose bytes beyond ASCII are escaped (RFC 3986 2.1), since servers that read a line of
+/// Latin-1 find spaces among them.
+fn in_ascii(query: &str) -> Cow<'_, str> {
+    if query.is_ascii() {
+        return Cow::Borrowed(query);
+    }
+    let mut escaped = String::with_capacity(query.len() * 2);
+    for letter in query.chars() {
+        if letter.is_ascii() {
+            escaped.push(letter);
+            continue;
+        }
+        for byte in letter.encode_utf8(&mut [0; 4]).bytes() {
+            escaped += &format!("%{byte:02X}");
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// The caller's way to us is under TLS, as far as we or a trusted proxy can see.

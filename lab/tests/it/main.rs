@@ -9,6 +9,7 @@ mod records;
 mod routes;
 mod scenes;
 mod shutdown;
+mod smuggling;
 mod status;
 mod tunnels;
 mod way;

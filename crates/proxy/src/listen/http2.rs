@@ -261,11 +261,14 @@ fn refusal(parts: &http::request::Parts, limits: &Limits) -> Option<Refusal> {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     match (lengths.next(), lengths.next()) {
         (_, Some(_)) => malformed(Malformed::LengthRepeated),
-        (Some(it), None) if !it.as_bytes().iter().all(u8::is_ascii_digit) || 18 < it.len() => {
-            malformed(Malformed::LengthInvalid)
-        }
+        (Some(it), None) if !is_length(it.as_bytes()) => malformed(Malformed::LengthInvalid),
         _ => None,
     }
+}
+
+/// As strictly as over HTTP/1. h2 takes nothing at all for a zero.
+fn is_length(value: &[u8]) -> bool {
+    (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit)
 }
 
 /// HTTP/2 clients may send each cookie as a field of its own; HTTP/1 has one (RFC 9113 8.2.3).
@@ -343,7 +346,10 @@ impl Handing<'_> {
                 Some(Err(Cut)) => return Poll::Ready(Err(Reason::INTERNAL_ERROR)),
                 Some(Ok(Ok(data))) => self.left = data,
                 Some(Ok(Err(frame))) => {
-                    let trailers = frame.into_trailers().unwrap_or_default();
+                    let mut trailers = frame.into_trailers().unwrap_or_default();
+                    for name in OF_A_CONNECTION {
+                        trailers.remove(name);
+                    }
                     self.send.send_trailers(trailers).map_err(|_| Reason::CANCEL)?;
                     self.is_over = true;
                 }

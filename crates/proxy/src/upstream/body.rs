@@ -83,6 +83,7 @@ impl UpstreamBody {
     ) -> UpstreamBody {
         let Answered { head, mut wire, alarm } = answered;
         let whole = pump.is_done();
+        let may_share = pump.may_share && !turn.upstream.settings.proxy_protocol;
         let reading = match head.body {
             AnswerFraming::None | AnswerFraming::Length(0) => Reading::Done,
             AnswerFraming::Length(length) => Reading::Length(length),
@@ -107,7 +108,7 @@ impl UpstreamBody {
             upstream: turn.upstream.clone(),
             index: turn.index,
             // One caller's introduction is no other's.
-            keep: head.keep_alive && whole && !turn.upstream.settings.proxy_protocol,
+            keep: head.keep_alive && whole && may_share,
             record,
         };
         if matches!(body.reading, Reading::Done) {
