@@ -56,7 +56,7 @@ fn messages(bytes: &[u8]) -> Vec<Message> {
         while let Some(after) = rest.strip_prefix(b"\r\n") {
             rest = after;
         }
-        let Ok(Progress::Head { len, body }) = request_head(rest, &LIMITS) else {
+        let Ok(Progress::Head { len, body, .. }) = request_head(rest, &LIMITS) else {
             return found;
         };
         let line = rest.split(|it| *it == b'\r').next().unwrap_or_default();

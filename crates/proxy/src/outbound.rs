@@ -135,8 +135,10 @@ fn is_public(target: &Target) -> bool {
 
 /// The names that `Connection` lists: theirs end here (RFC 9110 7.6.1).
 fn connection_options(headers: &HeaderMap) -> Vec<String> {
-    let values = headers.get_all(header::CONNECTION).iter().filter_map(|it| it.to_str().ok());
-    let options = values.flat_map(|it| it.split(',')).map(|it| it.trim().to_ascii_lowercase());
+    // By bytes: a part that is no text must not hide the others.
+    let values = headers.get_all(header::CONNECTION).iter().map(http::HeaderValue::as_bytes);
+    let options = values.flat_map(|it| it.split(|it| *it == b',')).map(<[u8]>::trim_ascii);
+    let options = options.map(|it| String::from_utf8_lossy(it).to_ascii_lowercase());
     // What others go by is not a client's to take away.
     options.filter(|it| !matters(it)).collect()
 }

@@ -12,6 +12,7 @@ use corpus::Case;
 use lab::client::{Answer, Client, End};
 use readings::{LAX, Reading, STRICT};
 use recorder::Recorder;
+use serde_json::Value;
 use std::path::Path;
 
 /// A gateway before a recorder, and how many records there must be.
@@ -102,14 +103,18 @@ impl Stage {
     async fn ended(self) {
         self.world.gateway.records_soon(self.begun).await;
         let records = self.world.gateway.stopped().await.expect("it stops");
-        assert_eq!(records.len(), self.begun, "{records:?}");
+        let shown = |it: &Value| format!("{} {} {}", it["path"], it["status"], it["end"]);
+        let shown: Vec<String> = records.iter().map(shown).collect();
+        assert_eq!(records.len(), self.begun, "{shown:#?}");
     }
 }
 
 /// After this answer the connection serves on.
 fn stays_open(answer: &Answer, case: &Case) -> bool {
     let closes = answer.field("connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
-    let head = String::from_utf8_lossy(&case.bytes).to_ascii_lowercase();
+    let blank = case.bytes.windows(4).position(|it| it == b"\r\n\r\n");
+    let head = &case.bytes[..blank.unwrap_or(case.bytes.len())];
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let old = head.lines().next().is_some_and(|it| it.ends_with("http/1.0"));
     !closes && !(old && !head.contains("keep-alive")) && !head.contains("connection: close")
 }
