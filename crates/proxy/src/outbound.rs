@@ -273,14 +273,15 @@ pub(crate) enum PumpFault {
 
 impl Pump {
     fn new(body: Inbound, waits: bool, usual: bool) -> Pump {
+        // A length of nothing may still be belied by what comes: then nothing is sent.
         let sent_as = match (body.is_end_stream(), body.size_hint().exact()) {
-            (true, _) | (_, Some(0)) => SentAs::Nothing,
+            (true, _) => SentAs::Nothing,
             (false, Some(length)) => SentAs::Length(length),
             (false, None) => SentAs::Chunked,
         };
         let waits = waits && sent_as != SentAs::Nothing;
         // A server that does not look for a body would read it as the next request.
-        let may_share = usual || sent_as == SentAs::Nothing;
+        let may_share = usual || matches!(sent_as, SentAs::Nothing | SentAs::Length(0));
         let body = (sent_as != SentAs::Nothing).then_some(body);
         let out = Outgoing::default();
         let (head_left, taken, sent) = (0, 0, 0);

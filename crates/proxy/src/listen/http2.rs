@@ -234,10 +234,14 @@ fn refusal(parts: &http::request::Parts, limits: &Limits) -> Option<Refusal> {
     if limits.uri < target.len() {
         return Some(Refusal::UriTooLong);
     }
-    if parts.method == http::Method::CONNECT || target.contains('#') {
+    // A fragment is gone already.
+    if parts.method == http::Method::CONNECT {
         return Some(Refusal::Malformed(Malformed::Target));
     }
     let malformed = |what| Some(Refusal::Malformed(what));
+    if !matches!(parts.uri.scheme_str(), None | Some("http" | "https")) {
+        return malformed(Malformed::Target);
+    }
     let mut hosts = headers.get_all(header::HOST).iter();
     let authority = parts.uri.authority().map(|it| it.as_str().as_bytes());
     let host = hosts.next().map(HeaderValue::as_bytes);
