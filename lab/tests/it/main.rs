@@ -11,6 +11,7 @@ mod scenes;
 mod shutdown;
 mod smuggling;
 mod status;
+mod tls;
 mod tunnels;
 mod way;
 mod world;
