@@ -110,7 +110,7 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Refusing",
-        "more than 250 ways to hide a request in another one, before upstreams that read by the \
+        "more than 350 ways to hide a request in another one, before upstreams that read by the \
          book and before ones that read loosely",
         "a_length_beside_a_coding_hides_no_request",
     ),

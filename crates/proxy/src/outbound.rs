@@ -437,6 +437,28 @@ mod tests {
     use http::HeaderValue;
 
     #[test]
+    fn a_caller_may_take_off_only_what_nobody_goes_by() {
+        let mut headers = HeaderMap::new();
+        for line in [&b"close, X-Own"[..], b"\xe9,x-real-ip , authorization,x-other,", b"te"] {
+            headers.append(header::CONNECTION, HeaderValue::from_bytes(line).expect("it is one"));
+        }
+        let options = connection_options(&headers);
+        assert_eq!(options, ["close", "x-own", "\u{fffd}", "x-other", ""]);
+    }
+
+    #[test]
+    fn what_looks_like_another_field_to_some_is_known() {
+        let check = |name, disguised| assert_eq!(is_disguised(name), disguised, "{name}");
+        check("x_forwarded_for", true);
+        check("x-forwarded_for", true);
+        check("content_length", true);
+        check("x_real_ip", true);
+        check("x-forwarded-for", false);
+        check("x_own", false);
+        check("content-length", false);
+    }
+
+    #[test]
     fn a_chain_is_all_of_its_lines() {
         let mut headers = HeaderMap::new();
         assert_eq!(chain(&headers, "x-forwarded-for"), b"");

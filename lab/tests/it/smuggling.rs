@@ -100,7 +100,14 @@ impl Stage {
         self.passed += 1;
     }
 
+    /// Nothing could be hidden from a request that has a connection of its own.
+    fn check_sharing(&self) {
+        let connections = self.recorder.connections_taken();
+        assert!(connections < self.passed, "{connections} for {}", self.passed);
+    }
+
     async fn ended(self) {
+        self.check_sharing();
         self.world.gateway.records_soon(self.begun).await;
         let records = self.world.gateway.stopped().await.expect("it stops");
         let shown = |it: &Value| format!("{} {} {}", it["path"], it["status"], it["end"]);

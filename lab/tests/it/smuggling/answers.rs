@@ -294,3 +294,22 @@ async fn a_switch_that_was_asked_for_in_http_10_is_none() {
     let answer = timeout(SOON, client.exchange(ask.as_bytes())).await.unwrap();
     assert_eq!(answer.text(), "GET /old");
 }
+
+#[tokio::test]
+async fn a_trailer_of_a_connection_breaks_no_stream() {
+    let case = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\
+                Connection: close\r\nTransfer-Encoding: chunked\r\nX-Sum: 1\r\n\r\n";
+    let world = hostile(vec![case.to_owned()]).await;
+    let stream = TcpStream::connect(world.gateway.listen).await.unwrap();
+    let (send, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut send: h2::client::SendRequest<bytes::Bytes> = send.ready().await.unwrap();
+    let request = http::Request::get("http://a.test/first/0").body(()).unwrap();
+    let (answer, _) = send.send_request(request, true).unwrap();
+    let mut body = timeout(SOON, answer).await.unwrap().unwrap().into_body();
+    let data = timeout(SOON, body.data()).await.unwrap().unwrap().unwrap();
+    assert_eq!(data, "ok");
+    assert!(body.data().await.is_none());
+    let trailers = timeout(SOON, body.trailers()).await.unwrap().unwrap().unwrap();
+    assert_eq!(trailers.keys().map(http::HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
+}

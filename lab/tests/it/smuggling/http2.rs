@@ -1,7 +1,6 @@
 //! Over HTTP/2, in frames written by hand: nothing in them becomes a line of HTTP/1 that it should
 //! not be (RFC 9113 8.2, 8.3, 10.3).
 
-use super::recorder::Recorder;
 use super::{LAX, STRICT, Stage};
 use crate::world::SOON;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -206,9 +205,10 @@ async fn check(cases: &[Case<'_>]) {
             }
             let mut other = stage.client().await;
             stage.is_answered(&mut other, "/other", name).await;
-            let requests = Recorder::requests(&stage.recorder, name);
+            let requests = stage.recorder.requests(name);
             assert_eq!(requests.len(), stage.passed, "{name}: {requests:?}");
         }
+        stage.check_sharing();
         stage.world.gateway.records_soon(stage.begun).await;
         let records = stage.world.gateway.stopped().await.expect("it stops");
         let sure = stage.begun..=stage.begun + unsure;

@@ -56,6 +56,10 @@ impl Recorder {
         look(&mut self.0.lock().expect("nobody panics with it"))
     }
 
+    pub(crate) fn connections_taken(&self) -> usize {
+        self.connections(|all| all.len())
+    }
+
     /// Everything so far, as all readings have it, after a check that they have it alike.
     #[track_caller]
     pub(crate) fn requests(&self, case: &str) -> Vec<Message> {
