@@ -420,8 +420,12 @@ impl Pump {
 
     /// Runs to the end by itself, when the answer came before the upload was over.
     pub(crate) async fn finish<W: AsyncWrite + Unpin>(mut self, mut io: W, link: Rc<Link>) {
-        // The answer is there: whoever waited for leave to send may send.
-        self.waits = false;
+        if self.waits {
+            // The answer is there, and leave to send was not given. A server that looks for no body
+            // any more would read it as the next request.
+            link.unread.set(true);
+            return;
+        }
         let whole = std::future::poll_fn(|cx| match self.poll(&mut io, cx) {
             Ok(Pumped::All) => Poll::Ready(true),
             Ok(Pumped::Upstream | Pumped::Client) => Poll::Pending,

@@ -313,3 +313,38 @@ async fn a_trailer_of_a_connection_breaks_no_stream() {
     let trailers = timeout(SOON, body.trailers()).await.unwrap().unwrap().unwrap();
     assert_eq!(trailers.keys().map(http::HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
 }
+
+#[tokio::test]
+async fn a_body_that_had_no_leave_is_not_sent_after_the_answer() {
+    let (sent, mut came) = tokio::sync::mpsc::unbounded_channel();
+    let world = world(move |mut stream: TcpStream| {
+        let sent = sent.clone();
+        async move {
+            if let Some(head) = stage::read_head(&mut stream).await? {
+                let target = head.split(' ').nth(1).unwrap_or_default();
+                let text = format!("GET {target}");
+                let length = text.len();
+                let answer = format!("HTTP/1.1 401 No\r\nContent-Length: {length}\r\n\r\n{text}");
+                stream.write_all(answer.as_bytes()).await?;
+                let mut rest = Vec::new();
+                stream.read_to_end(&mut rest).await?;
+                sent.send(rest).map_err(io::Error::other)?;
+            }
+            Ok(())
+        }
+    })
+    .await;
+    let hidden = "GET /SMUGGLED HTTP/1.1\r\nHost: a\r\n\r\n";
+    for framing in [
+        format!("Content-Length: {}\r\n\r\n{hidden}", hidden.len()),
+        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{hidden}\r\n0\r\n\r\n", hidden.len()),
+    ] {
+        let mut client = world.gateway.client().await.unwrap();
+        let ask = format!("POST /up HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n{framing}");
+        let answer = client.exchange(ask.as_bytes()).await;
+        assert_eq!((answer.status, answer.end), (Some(401), End::Whole), "{}", answer.text());
+        let rest: Vec<u8> = timeout(SOON, came.recv()).await.expect("it ends").unwrap();
+        assert_eq!(rest.escape_ascii().to_string(), "");
+    }
+    assert_eq!(world.gateway.records_soon(2).await.len(), 2);
+}
