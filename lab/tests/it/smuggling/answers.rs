@@ -37,6 +37,10 @@ async fn check(table: &[(&str, Gets)]) {
                 assert_eq!((answer.text().as_str(), answer.end), (*body, End::Whole), "{case}");
                 let bare = answer.head.replace("\r\n", "").contains(['\r', '\n']);
                 assert!(!bare, "{case}: {}", answer.head);
+                // RFC 9110 8.6: a caller might wait for them.
+                let none = answer.status != Some(204) || answer.field("content-length").is_none();
+                assert!(none, "{case}: {}", answer.head);
+                assert!(answer.fields("content-length").len() <= 1, "{case}: {}", answer.head);
             }
             Refused => assert_eq!(answer.status, Some(502), "{case}: {}", answer.text()),
             Cut => assert!(answer.cut(), "{case}: {answer:?}"),
