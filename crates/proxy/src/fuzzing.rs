@@ -1,5 +1,10 @@
 //! Entry points for fuzz targets: what must hold for any bytes at all.
 
+#[cfg(test)]
+#[expect(dead_code, reason = "only the bytes of a case are read, not what is to become of it")]
+#[path = "../../../lab/tests/it/smuggling/corpus.rs"]
+mod corpus;
+
 use crate::chunked::{Chunked, Piece};
 use crate::framing::{BodyFraming, Progress, request_head};
 use crate::front::{Front, Link, Patience, Transport};
@@ -225,6 +230,16 @@ mod tests {
             b"",
         ] {
             front(bytes);
+        }
+    }
+
+    #[test]
+    fn front_and_hyper_agree_on_what_servers_read_differently() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let cases = corpus::read(&folder.join("../../lab/tests/it/smuggling/corpus"));
+        assert!(cases.iter().any(|it| it.bytes.ends_with(corpus::HIDDEN.as_bytes())));
+        for case in cases {
+            front(&case.bytes);
         }
     }
 

@@ -53,6 +53,10 @@ impl Stage {
             let head_only = at == 0 && case.bytes.starts_with(b"HEAD ");
             let answer = if head_only { client.head().await } else { client.answer().await };
             assert_eq!(answer.status, Some(*status), "{name}: {} {}", answer.head, answer.text());
+            // Refused by us, who say why, and not by a library.
+            let kind = answer.field("content-type");
+            let explained = kind == Some("application/problem+json");
+            assert_eq!(explained, *status != 200, "{name}: {}", answer.head);
             self.passed += usize::from(*status == 200);
             last = Some(answer);
         }
