@@ -223,10 +223,22 @@ pub struct Target {
     pub name: Arc<str>,
     pub place: Place,
     pub tls: bool,
+    pub protocol: Protocol,
     /// What `Host` says when `host = "target"`: `app.internal:8000`; `localhost` for Unix sockets.
     pub authority: Arc<str>,
     /// A path that is put before the path of each request, without a slash at its end; mostly empty.
     pub base_path: Arc<str>,
+}
+
+/// Which HTTP version is spoken to a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    #[default]
+    Http1,
+    /// By ALPN under TLS, else with prior knowledge (RFC 9113 3.3).
+    Http2,
+    /// What the target chooses by ALPN; only under TLS.
+    Auto,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,6 +267,8 @@ pub struct Pool {
     pub idle: usize,
     /// `pool.connections`: connections per target, over all cores; `None` is no limit.
     pub connections: Option<usize>,
+    /// `pool.streams`: requests on one HTTP/2 connection at a time.
+    pub streams: usize,
     /// `pool.idle_for`: how long a connection may be idle and still be used; `None` is learned.
     pub idle_for: Option<Duration>,
 }

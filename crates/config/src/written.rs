@@ -322,9 +322,12 @@ impl Default for Dns {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
-    /// Where requests go: `http://host:port`, `https://host`, `unix:/run/app.sock`. A path in a URL
-    /// is put before the path of each request.
+    /// Where requests go: `http://host:port`, `https://host`, `h2c://host:port` (HTTP/2 without TLS),
+    /// `unix:/run/app.sock`. A path in a URL is put before the path of each request.
     pub(crate) targets: Vec<Target>,
+    /// Which HTTP version is spoken to targets. Default: `http1`, but HTTP/2 to `h2c://` targets.
+    #[serde(default)]
+    pub(crate) protocol: Option<Protocol>,
     /// How a target is chosen.
     #[serde(default)]
     pub(crate) balance: Balance,
@@ -351,6 +354,7 @@ impl Default for Upstream {
     fn default() -> Self {
         Self {
             targets: Vec::new(),
+            protocol: None,
             balance: Balance::RoundRobin,
             timeout: UpstreamTimeout::default(),
             pool: Pool::default(),
@@ -375,6 +379,18 @@ pub(crate) enum Target {
 pub(crate) struct TargetTable {
     /// The URL of the target.
     pub(crate) url: Word<TargetUrl>,
+}
+
+/// Which HTTP version is spoken to targets.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2: agreed on by ALPN under TLS, else with prior knowledge.
+    Http2,
+    /// What the target chooses by ALPN under TLS; HTTP/1.1 without TLS.
+    Auto,
 }
 
 /// How a target is chosen.
@@ -423,6 +439,10 @@ pub(crate) struct Pool {
     /// How many connections there may be, idle or not. Default: no limit.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) connections: Option<usize>,
+    /// How many requests one HTTP/2 connection may carry at a time. A target may want fewer; at 80 %
+    /// of what holds another connection is opened.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub(crate) streams: usize,
     /// How long a connection may be idle and still be used. Default: learned from when targets close
     /// theirs.
     pub(crate) idle_for: Option<Word<Positive>>,
@@ -430,7 +450,7 @@ pub(crate) struct Pool {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { idle: 64, connections: None, idle_for: None }
+        Self { idle: 64, connections: None, streams: 100, idle_for: None }
     }
 }
 

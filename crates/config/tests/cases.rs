@@ -182,12 +182,22 @@ fn destinations() {
     check("route.r = { match = '/', to = ['http://h:2', 'http://h:2'] }", "1 same_target");
     check("route.r = { match = '/', to = ['app'] }\nupstream.app.targets = []", "1 bad_value");
     check("route.r = { match = '/', to = 'localhost:8000' }", "1 unknown_upstream");
-    check("route.r = { match = '/', to = 'h2c://h' }", "1 not_in_this_version");
+    check("route.r = { match = '/', to = 'h2c://h' }", "fine");
     check(
         "route.r = { match = '/', to = 'http://h' }\nupstream.r.targets = []",
         "1 same_name, 2 ?unused_upstream",
     );
     check("route.r = { match = '/', to = 7 }", "1 wrong_type");
+}
+
+#[test]
+fn protocols() {
+    check_upstream("targets = ['http://h', 'h2c://h:1']\nprotocol = 'http2'", "fine");
+    check_upstream("targets = ['https://h', 'http://h:1']\nprotocol = 'auto'", "fine");
+    check_upstream("targets = ['http://h']\nprotocol = 'auto'", "4 no_effect");
+    check_upstream("targets = ['h2c://h']\nprotocol = 'http1'", "3 protocol_mismatch");
+    check_upstream("targets = []\nprotocol = 'http3'", "4 bad_value");
+    check_upstream("targets = []\npool.streams = 0", "4 out_of_range");
 }
 
 #[test]

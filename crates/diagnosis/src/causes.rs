@@ -81,6 +81,7 @@ mod host_down;
 mod host_reboot;
 mod http1_to_http2;
 mod http2_goaway;
+mod http2_protocol_error;
 mod http2_stream_reset;
 mod http2_to_http1;
 mod http_to_tls_port;
@@ -292,6 +293,7 @@ pub static CATALOGUE: &[Entry] = &[
     entry!(invalid_header_line),
     entry!(control_char_in_header),
     entry!(header_too_big),
+    entry!(http2_protocol_error),
     entry!(duplicate_content_length),
     entry!(invalid_content_length),
     entry!(cl_and_te),

@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod dossier;
 mod engine;
 mod head;
+mod http2;
 mod incidents;
 mod look;
 pub mod manual;

@@ -108,10 +108,15 @@ pub fn first_look(case: &Case) -> Look {
     }
 }
 
-/// Once the client has bytes of an answer, nothing may be repeated, whatever the cause.
+/// Once the client has bytes of an answer, nothing may be repeated, whatever the cause; and where the
+/// target said that it did not process the request, everything may.
 fn retry_class(case: &Case, cause: &Cause) -> RetryClass {
     let answer_is_out = case.attempt().is_some_and(|it| it.phase == Phase::ReadBody);
-    if answer_is_out { RetryClass::R4 } else { cause.retry }
+    match case.fault() {
+        _ if answer_is_out => RetryClass::R4,
+        Some(fault) if fault.unprocessed() => RetryClass::R1,
+        _ => cause.retry,
+    }
 }
 
 fn says(class: RetryClass, case: &Case) -> &'static str {

@@ -14,8 +14,8 @@ use crate::{Case, first_look};
 use evidence::{Arrival, Testimony};
 use exchange::{
     Address, Answer, Attempt, BodyFault, Certificate, CertificateFault, Client, ConnectFault,
-    Connection, DnsFault, End, Exchange, ExchangeId, Fault, HeadFault, Limit, Maker, Malformed,
-    Micros, Phase, Phases, Refusal, Request, SendFault, Stop, TlsFacts, TlsFault,
+    Connection, DnsFault, End, Exchange, ExchangeId, Fault, HeadFault, Http2, Limit, Maker,
+    Malformed, Micros, Phase, Phases, Refusal, Request, SendFault, Stop, TlsFacts, TlsFault,
 };
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -291,6 +291,20 @@ pub(crate) const CASES: &[&str] = &[
     "tls: reset | to=10.0.0.7:443 target=https://app.internal",
     "tls: timed_out | to=10.0.0.7:443 target=https://app.internal",
     "tls: incompatible | to=10.0.0.7:443 target=https://app.internal",
+    "tls: alert=120 | http2 to=10.0.0.7:443 target=https://app.internal",
+    "tls: no_http2 | http2 to=10.0.0.7:443 target=https://app.internal",
+    "head: stream_reset=2 | http2 fresh",
+    "head: stream_reset=7 | http2 reused idle=0ms",
+    "head: stream_reset=11 | http2 reused idle=0ms",
+    "head: stream_reset=99 | http2 fresh",
+    "head: goaway=0 | http2 reused idle=0ms",
+    "head: goaway=11 | http2 reused idle=0ms",
+    "head: answered_http1 | http2 fresh bytes=485454502f312e3120343030",
+    "head: http2=1 | http2 fresh",
+    "head: no_extended_connect | http2 fresh",
+    "body: stream_cut | http2 fresh received=900",
+    "body: stream_reset=2 | http2 fresh received=900",
+    "body: http2=6 | http2 fresh received=900",
     "tls: protocol | to=10.0.0.7:443 target=https://app.internal",
     "tls: expired | to=10.0.0.7:443 target=https://app.internal",
     "tls: not_yet_valid | to=10.0.0.7:443 target=https://app.internal",
@@ -519,6 +533,7 @@ fn stop(at: &str, how: &str, argument: &str) -> (Phase, Subject) {
                 "reset" => TlsFault::Reset,
                 "timed_out" => TlsFault::TimedOut(limit("timeout.tls")),
                 "incompatible" => TlsFault::Incompatible,
+                "no_http2" => TlsFault::NoHttp2,
                 "protocol" => TlsFault::Protocol,
                 other => TlsFault::Certificate(Box::new(certificate(other))),
             }),
@@ -534,7 +549,7 @@ fn stop(at: &str, how: &str, argument: &str) -> (Phase, Subject) {
             }),
         ),
         "head" => {
-            let (phase, it) = head(how);
+            let (phase, it) = head(how, argument);
             fault(phase, Fault::Head(it))
         }
         "body" => fault(
@@ -542,6 +557,9 @@ fn stop(at: &str, how: &str, argument: &str) -> (Phase, Subject) {
             Fault::Body(match how {
                 "length_short" => BodyFault::LengthShort { left: argument.parse().unwrap() },
                 "chunk_cut" => BodyFault::ChunkCut,
+                "stream_cut" => BodyFault::StreamCut,
+                "stream_reset" => BodyFault::StreamReset(argument.parse().unwrap()),
+                "http2" => BodyFault::Http2(argument.parse().unwrap()),
                 "reset" => BodyFault::Reset,
                 "stalled" => BodyFault::Stalled(limit("timeout.idle")),
                 "chunk_invalid" => BodyFault::ChunkInvalid,
@@ -560,8 +578,13 @@ fn stop(at: &str, how: &str, argument: &str) -> (Phase, Subject) {
     }
 }
 
-fn head(how: &str) -> (Phase, HeadFault) {
+fn head(how: &str, argument: &str) -> (Phase, HeadFault) {
     let it = match how {
+        "stream_reset" => HeadFault::StreamReset(argument.parse().unwrap()),
+        "goaway" => HeadFault::GoAway(argument.parse().unwrap()),
+        "http2" => HeadFault::Http2(argument.parse().unwrap()),
+        "answered_http1" => HeadFault::AnsweredHttp1,
+        "no_extended_connect" => HeadFault::NoExtendedConnect,
         "closed" => HeadFault::Closed,
         "reset" => HeadFault::Reset,
         "timed_out" => HeadFault::TimedOut(LIMIT),
@@ -643,6 +666,8 @@ fn apply(fact: &str, exchange: &mut Exchange, attempt: &mut Attempt) {
     let fresh = || Connection { ordinal: 1, idle_for: 0, local_port: Some(40_000), tls: None };
     match key {
         // Facts of the connection; `fresh` and `reused` come before `idle`, `ordinal` and `tls`.
+        "http2" => attempt.http2 = Http2::Asked,
+        "http2_spoken" => attempt.http2 = Http2::Spoken,
         "fresh" => attempt.connection = Some(fresh()),
         "reused" => attempt.connection = Some(Connection { ordinal: 2, ..fresh() }),
         "idle" => attempt.connection.as_mut().unwrap().idle_for = time(value),

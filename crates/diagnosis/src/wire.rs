@@ -53,7 +53,11 @@ fn failed(fault: &Fault, case: &Case) -> &'static str {
         Fault::Body(it) => match it {
             BodyFault::LengthShort { .. } => "content_length_short",
             BodyFault::ChunkCut => "truncated_chunk",
-            BodyFault::Reset | BodyFault::Tls | BodyFault::Errno => "response_truncated",
+            BodyFault::StreamReset(_) => "http2_stream_reset",
+            BodyFault::Http2(_) => "http2_protocol_error",
+            BodyFault::StreamCut | BodyFault::Reset | BodyFault::Tls | BodyFault::Errno => {
+                "response_truncated"
+            }
             BodyFault::Stalled(_) => "body_stall",
             BodyFault::ChunkInvalid => "bad_chunk",
             BodyFault::Trailer => "invalid_header_line",
@@ -92,6 +96,7 @@ fn tls(fault: &TlsFault, case: &Case) -> &'static str {
             CertificateFault::UnknownIssuer | CertificateFault::Invalid => "tls_unknown_ca",
             CertificateFault::IncompleteChain => "tls_incomplete_chain",
         },
+        TlsFault::Alert(120) if case.http2() => "alpn_mismatch",
         TlsFault::Alert(it) => alert(*it),
         TlsFault::LateAlert(it) => late_alert(*it, case),
         TlsFault::PlainHttp => "tls_to_plain_port",
@@ -102,6 +107,7 @@ fn tls(fault: &TlsFault, case: &Case) -> &'static str {
         TlsFault::Closed | TlsFault::Reset => "tls_peer_closed",
         TlsFault::TimedOut(_) => "tls_handshake_timeout",
         TlsFault::Incompatible => "tls_version_mismatch",
+        TlsFault::NoHttp2 => "alpn_mismatch",
         TlsFault::Protocol => "tls_cipher_mismatch",
     }
 }
@@ -160,6 +166,11 @@ fn head(fault: &HeadFault, case: &Case) -> &'static str {
         HeadFault::CodingUnknown => "unknown_transfer_encoding",
         HeadFault::UnaskedUpgrade => "unexpected_upgrade",
         HeadFault::TooManyInterim(_) => "too_many_interim_responses",
+        HeadFault::StreamReset(_) => "http2_stream_reset",
+        HeadFault::GoAway(_) => "http2_goaway",
+        HeadFault::AnsweredHttp1 => "http2_to_http1",
+        HeadFault::Http2(_) => "http2_protocol_error",
+        HeadFault::NoExtendedConnect => "upgrade_not_forwarded",
     }
 }
 
@@ -212,6 +223,8 @@ mod tests {
         ("tls: alert=112", "tls_sni_rejected"),
         ("tls: alert=116", "tls_client_cert_required"),
         ("tls: alert=120", "http1_to_http2"),
+        ("tls: alert=120 | http2", "alpn_mismatch"),
+        ("tls: no_http2 | http2", "alpn_mismatch"),
         ("tls: late_alert=116", "tls_client_cert_required"),
         ("tls: late_alert=42 | tls=asked", "tls_client_cert_required"),
         ("tls: late_alert=42 | tls=sent", "tls_client_cert_rejected"),
@@ -253,9 +266,18 @@ mod tests {
         ("head: coding_unknown", "unknown_transfer_encoding"),
         ("head: unasked_upgrade", "unexpected_upgrade"),
         ("head: too_many_interim", "too_many_interim_responses"),
+        ("head: stream_reset=2", "http2_stream_reset"),
+        ("head: stream_reset=7", "http2_stream_reset"),
+        ("head: goaway=0", "http2_goaway"),
+        ("head: answered_http1 | http2 bytes=485454502f312e3120343030", "http2_to_http1"),
+        ("head: http2=1 | http2", "http2_protocol_error"),
+        ("head: no_extended_connect | http2", "upgrade_not_forwarded"),
         ("head: errno | errno=5", "connection_reset"),
         ("body: length_short=5", "content_length_short"),
         ("body: chunk_cut", "truncated_chunk"),
+        ("body: stream_cut | http2", "response_truncated"),
+        ("body: stream_reset=8", "http2_stream_reset"),
+        ("body: http2=1 | http2", "http2_protocol_error"),
         ("body: reset", "response_truncated"),
         ("body: stalled", "body_stall"),
         ("body: chunk_invalid", "bad_chunk"),

@@ -38,12 +38,14 @@ pub struct Attempt {
     /// The address that was dialled or whose connection was reused; `None` if it never came so far.
     pub address: Option<Address>,
     pub connection: Option<Connection>,
+    pub http2: Http2,
     /// Addresses that were tried before this one in the same attempt, with the error number of each.
     pub tried: Vec<(Address, i32)>,
     pub phases: Phases,
     /// Where it is, or where it ended.
     pub phase: Phase,
-    /// Bytes of the request that the system took from us, head included, TLS excluded.
+    /// Bytes of the request that the system took from us, head included, TLS excluded. Over HTTP/2,
+    /// here and in `received`: those of fields before their compression and of data, no frames.
     pub sent: u64,
     /// Bytes of the answer, head included, TLS excluded.
     pub received: u64,
@@ -73,6 +75,7 @@ impl Attempt {
             target,
             address: None,
             connection: None,
+            http2: Http2::No,
             tried: Vec::new(),
             phases: Phases::default(),
             phase: Phase::Select,
@@ -106,6 +109,19 @@ impl Attempt {
     pub fn reused(&self) -> bool {
         self.connection.as_ref().is_some_and(|it| it.ordinal > 1)
     }
+}
+
+/// How far an attempt came with HTTP/2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Http2 {
+    /// HTTP/1 was spoken.
+    #[default]
+    No,
+    /// It was offered, or spoken by us.
+    Asked,
+    /// The target has answered on this connection before.
+    Spoken,
 }
 
 /// The connection that an attempt used.

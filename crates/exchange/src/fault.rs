@@ -6,6 +6,9 @@
 use crate::Micros;
 use serde::Serialize;
 
+/// The code of RST_STREAM for a request that was not processed (RFC 9113 7).
+pub const REFUSED_STREAM: u32 = 7;
+
 /// How an attempt at a target failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "at", content = "how")]
@@ -105,6 +108,8 @@ pub enum TlsFault {
     TimedOut(Limit),
     /// The target chose a version or cipher that we do not have.
     Incompatible,
+    /// HTTP/2 was offered alone, and the target did not choose it (ALPN, RFC 7301).
+    NoHttp2,
     /// The target broke the protocol in another way.
     Protocol,
 }
@@ -194,6 +199,16 @@ pub enum HeadFault {
     UnaskedUpgrade,
     /// More than `limits.interim_responses` 1xx heads.
     TooManyInterim(Limit),
+    /// RST_STREAM with this code (RFC 9113 7).
+    StreamReset(u32),
+    /// GOAWAY with this code, and the request was above the last one that the target works on.
+    GoAway(u32),
+    /// HTTP/2 was spoken and the answer is HTTP/1.
+    AnsweredHttp1,
+    /// The target broke HTTP/2, which we told it with this code.
+    Http2(u32),
+    /// An upgrade was asked for over HTTP/2, and the target takes none there (RFC 8441 3).
+    NoExtendedConnect,
     /// Another error number, which the attempt holds.
     Errno,
 }
@@ -206,6 +221,12 @@ pub enum BodyFault {
     LengthShort { left: u64 },
     /// FIN before the last chunk.
     ChunkCut,
+    /// FIN before the end of the HTTP/2 stream, where no length was declared.
+    StreamCut,
+    /// RST_STREAM with this code (RFC 9113 7).
+    StreamReset(u32),
+    /// The target broke HTTP/2, which we told it with this code.
+    Http2(u32),
     /// ECONNRESET inside the body.
     Reset,
     /// `timeout.idle` passed between two bytes.
@@ -272,6 +293,7 @@ impl Fault {
                 TlsFault::Reset => "reset_in_handshake",
                 TlsFault::TimedOut(_) => "handshake_timed_out",
                 TlsFault::Incompatible => "tls_incompatible",
+                TlsFault::NoHttp2 => "no_http2_by_alpn",
                 TlsFault::Protocol => "tls_protocol",
             },
             Fault::Send(it) => match it {
@@ -297,11 +319,19 @@ impl Fault {
                 HeadFault::CodingUnknown => "unknown_coding",
                 HeadFault::UnaskedUpgrade => "unasked_upgrade",
                 HeadFault::TooManyInterim(_) => "too_many_interim",
+                HeadFault::StreamReset(_) => "stream_reset",
+                HeadFault::GoAway(_) => "goaway",
+                HeadFault::AnsweredHttp1 => "answered_http1",
+                HeadFault::Http2(_) => "http2_error",
+                HeadFault::NoExtendedConnect => "no_extended_connect",
                 HeadFault::Errno => "read_error",
             },
             Fault::Body(it) => match it {
                 BodyFault::LengthShort { .. } => "body_short",
                 BodyFault::ChunkCut => "chunks_cut",
+                BodyFault::StreamCut => "stream_cut",
+                BodyFault::StreamReset(_) => "stream_reset_in_body",
+                BodyFault::Http2(_) => "http2_error_in_body",
                 BodyFault::Reset => "reset_in_body",
                 BodyFault::Stalled(_) => "body_stalled",
                 BodyFault::ChunkInvalid => "bad_chunk",
@@ -312,6 +342,14 @@ impl Fault {
             },
             Fault::Deadline(_) => "deadline",
         }
+    }
+
+    /// The target said that it did not process the request: it may be sent again, whatever its
+    /// method (RFC 9113 8.7).
+    #[must_use]
+    pub fn unprocessed(&self) -> bool {
+        let refused = Fault::Head(HeadFault::StreamReset(REFUSED_STREAM));
+        *self == refused || matches!(self, Fault::Head(HeadFault::GoAway(_)))
     }
 
     /// The limit of ours that fired, where one did.

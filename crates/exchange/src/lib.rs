@@ -10,10 +10,10 @@ mod phase;
 mod record;
 mod refusal;
 
-pub use attempt::{Address, Attempt, Connection, TlsFacts};
+pub use attempt::{Address, Attempt, Connection, Http2, TlsFacts};
 pub use fault::{
     BodyFault, Certificate, CertificateFault, ConnectFault, DnsFault, Fault, HeadFault, Limit,
-    SendFault, TlsFault,
+    REFUSED_STREAM, SendFault, TlsFault,
 };
 pub use ids::{ExchangeId, TraceParent};
 pub use phase::{Micros, Phase, Phases};

@@ -81,6 +81,24 @@ fn finish(
     }
 }
 
+/// The fields of a head that was read by another, against the same limits.
+pub(crate) fn fits(fields: &HeaderMap, limits: &Limits) -> Result<(), HeadFault> {
+    if limits.response_fields < fields.len() {
+        let value = limits.response_fields as u64;
+        return Err(HeadFault::TooManyFields(Limit { name: "limits.response_fields", value }));
+    }
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    if fields.iter().map(size).sum::<usize>() <= limits.response_head {
+        return Ok(());
+    }
+    let largest = fields.iter().max_by_key(|it| size(*it));
+    Err(HeadFault::TooBig {
+        limit: Limit { name: "limits.response_head", value: limits.response_head as u64 },
+        largest_field: largest.map(|(name, _)| name.as_str().to_owned()),
+        largest_bytes: largest.map_or(0, |it| size(it) as u64),
+    })
+}
+
 /// The largest field is the one to look at; its name is told, its value never.
 fn too_big(bytes: &[u8], limits: &Limits) -> HeadFault {
     let lines = bytes.split(|it| *it == b'\n').skip(1);

@@ -9,8 +9,9 @@ use crate::upstream::wire::Outgoing;
 use bytes::{Bytes, BytesMut};
 use config::{HostSent, Place, Target};
 use exchange::{ExchangeId, TraceParent};
-use http::header::{self, HeaderMap, HeaderName};
-use http::{Method, Version};
+use h2::SendStream;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Uri, Version};
 use http_body::Body;
 use std::io;
 use std::pin::Pin;
@@ -32,8 +33,8 @@ pub(crate) struct Outbound {
 }
 
 /// What is told to the upstream about where the request came from.
-pub(crate) struct Origin<'a> {
-    pub(crate) seat: &'a Seat,
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
     pub(crate) id: ExchangeId,
     pub(crate) trace: TraceParent,
     pub(crate) version: Version,
@@ -66,35 +67,82 @@ impl Outbound {
     }
 
     /// The head for one target, ready to be written.
-    pub(crate) fn head(&self, target: &Target, host: &HostSent, origin: &Origin) -> Bytes {
+    pub(crate) fn head(
+        &self,
+        target: &Target,
+        host: &HostSent,
+        origin: &Origin,
+        seat: &Seat,
+    ) -> Bytes {
         let mut head = BytesMut::with_capacity(1024);
         let mut put = |parts: &[&[u8]]| parts.iter().for_each(|it| head.extend_from_slice(it));
         let path = self.target.as_bytes();
         put(&[self.method.as_str().as_bytes(), b" ", target.base_path.as_bytes(), path]);
         put(&[b" HTTP/1.1\r\nhost: ", self.host(target, host).as_bytes(), b"\r\n"]);
-
-        let listed = connection_options(&self.headers);
-        for (name, value) in &self.headers {
-            if goes_on(name, origin.seat) && !listed.iter().any(|it| *name == it.as_str()) {
-                put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
-            }
-        }
-        if keeps_trailers(&self.headers) {
-            put(&[b"te: trailers\r\n"]);
-        }
-        match self.pump.sent_as {
-            SentAs::Chunked => put(&[b"transfer-encoding: chunked\r\n"]),
-            // Said by what we send, not by what the client wrote.
-            SentAs::Length(length) => {
-                put(&[b"content-length: ", length.to_string().as_bytes(), b"\r\n"]);
-            }
-            SentAs::Nothing if self.headers.contains_key(header::CONTENT_LENGTH) => {
-                put(&[b"content-length: 0\r\n"]);
-            }
-            SentAs::Nothing => {}
+        self.each_field(origin, seat, &mut |name, parts| {
+            put(&[name, b": "]);
+            put(parts);
+            put(&[b"\r\n"]);
+        });
+        if self.pump.sent_as == SentAs::Chunked {
+            put(&[b"transfer-encoding: chunked\r\n"]);
         }
         if let Some(protocol) = &self.upgrade {
             put(&[b"connection: upgrade\r\nupgrade: ", protocol, b"\r\n"]);
+        }
+        put(&[b"\r\n"]);
+        head.freeze()
+    }
+
+    /// The same as an HTTP/2 request (RFC 9113 8.3.1), with how many bytes its fields have. `None`
+    /// where a part is none that HTTP/2 can carry.
+    pub(crate) fn request(
+        &self,
+        target: &Target,
+        host: &HostSent,
+        origin: &Origin,
+        seat: &Seat,
+    ) -> Option<(Request<()>, u64)> {
+        let scheme = if target.tls { "https" } else { "http" };
+        let path = format!("{}{}", target.base_path, self.target);
+        let authority = self.host(target, host);
+        let mut bytes = self.method.as_str().len() + path.len() + authority.len();
+        let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path);
+        let mut request = Request::new(());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri.build().ok()?;
+        *request.version_mut() = Version::HTTP_2;
+        let mut whole = true;
+        let fields = request.headers_mut();
+        self.each_field(origin, seat, &mut |name, parts| {
+            let value = parts.concat();
+            bytes += name.len() + value.len();
+            match (HeaderName::from_bytes(name), HeaderValue::from_bytes(&value)) {
+                (Ok(name), Ok(value)) => drop(fields.append(name, value)),
+                _ => whole = false,
+            }
+        });
+        whole.then_some((request, bytes as u64))
+    }
+
+    /// Every field that goes up but the host and what one version frames the body by.
+    fn each_field(&self, origin: &Origin, seat: &Seat, put: &mut impl FnMut(&[u8], &[&[u8]])) {
+        let listed = connection_options(&self.headers);
+        for (name, value) in &self.headers {
+            if goes_on(name, seat) && !listed.iter().any(|it| *name == it.as_str()) {
+                put(name.as_str().as_bytes(), &[value.as_bytes()]);
+            }
+        }
+        if keeps_trailers(&self.headers) {
+            put(b"te", &[b"trailers"]);
+        }
+        match self.pump.sent_as {
+            // Said by what we send, not by what the client wrote.
+            SentAs::Length(length) => put(b"content-length", &[length.to_string().as_bytes()]),
+            SentAs::Nothing if self.headers.contains_key(header::CONTENT_LENGTH) => {
+                put(b"content-length", &[b"0"]);
+            }
+            SentAs::Nothing | SentAs::Chunked => {}
         }
         let via = chain(&self.headers, header::VIA.as_str());
         let version: &[u8] = match origin.version {
@@ -102,14 +150,12 @@ impl Outbound {
             Version::HTTP_2 => b"2 ",
             _ => b"1.1 ",
         };
-        put(&[b"via: ", &via, version, origin.seat.worker.plane.via.as_bytes(), b"\r\n"]);
-        origin.put_forwarded(&mut put, &self.headers, &self.authority);
-        put(&[b"traceparent: ", &origin.trace.field(), b"\r\n"]);
+        put(b"via", &[&via, version, seat.worker.plane.via.as_bytes()]);
+        put_forwarded(seat, put, &self.headers, &self.authority);
+        put(b"traceparent", &[&origin.trace.field()]);
         if !self.headers.contains_key("x-request-id") {
-            put(&[b"x-request-id: ", &origin.id.hex(), b"\r\n"]);
+            put(b"x-request-id", &[&origin.id.hex()]);
         }
-        put(&[b"\r\n"]);
-        head.freeze()
     }
 
     fn host<'a>(&'a self, target: &'a Target, host: &'a HostSent) -> &'a str {
@@ -183,6 +229,17 @@ fn is_disguised(name: &str) -> bool {
     name.contains('_') && matters(&name.replace('_', "-"))
 }
 
+/// Those of a message's trailers that may go on.
+fn may_go(trailers: HeaderMap) -> HeaderMap {
+    match trailers.keys().all(may_trail) {
+        true => trailers,
+        false => {
+            let good = trailers.iter().filter(|(name, _)| may_trail(name));
+            good.map(|(name, value)| (name.clone(), value.clone())).collect()
+        }
+    }
+}
+
 /// A trailer must not say what only a head may (RFC 9110 6.5.1): some servers merge the two, and
 /// what we took off the head would come back.
 fn may_trail(name: &HeaderName) -> bool {
@@ -199,38 +256,43 @@ fn matters(name: &str) -> bool {
     [&forwarded[..], &routing, &framing].into_iter().flatten().any(starts)
 }
 
-impl Origin<'_> {
-    fn put_forwarded(&self, put: &mut impl FnMut(&[&[u8]]), headers: &HeaderMap, authority: &str) {
-        let believed = |name: &str| {
-            let value = headers.get(name).filter(|_| self.seat.trusted_proxy);
-            value.map(http::HeaderValue::as_bytes)
-        };
-        let own: &[u8] = if self.seat.tls { b"https" } else { b"http" };
-        let ip = &self.seat.peer_text;
-        let before = |name| match self.seat.trusted_proxy {
-            true => chain(headers, name),
-            false => Vec::new(),
-        };
-        put(&[b"x-forwarded-for: ", &before("x-forwarded-for"), ip.as_bytes(), b"\r\n"]);
-        let proto = believed("x-forwarded-proto").unwrap_or(own);
-        put(&[b"x-forwarded-proto: ", proto, b"\r\n"]);
-        let host = believed("x-forwarded-host").unwrap_or(authority.as_bytes());
-        if !host.is_empty() {
-            put(&[b"x-forwarded-host: ", host, b"\r\n"]);
-        }
-        // One element of `Forwarded` (RFC 7239).
-        put(&[b"forwarded: ", &before("forwarded"), b"for=", self.seat.node.as_bytes()]);
-        if !authority.is_empty() {
-            put(&[b";host=\"", authority.as_bytes(), b"\""]);
-        }
-        put(&[b";proto=", own, b"\r\n"]);
+/// What is known of where the request came from.
+fn put_forwarded(
+    seat: &Seat,
+    put: &mut impl FnMut(&[u8], &[&[u8]]),
+    headers: &HeaderMap,
+    authority: &str,
+) {
+    let believed = |name: &str| {
+        let value = headers.get(name).filter(|_| seat.trusted_proxy);
+        value.map(HeaderValue::as_bytes)
+    };
+    let own: &[u8] = if seat.tls { b"https" } else { b"http" };
+    let ip = &seat.peer_text;
+    let before = |name| match seat.trusted_proxy {
+        true => chain(headers, name),
+        false => Vec::new(),
+    };
+    put(b"x-forwarded-for", &[&before("x-forwarded-for"), ip.as_bytes()]);
+    put(b"x-forwarded-proto", &[believed("x-forwarded-proto").unwrap_or(own)]);
+    let host = believed("x-forwarded-host").unwrap_or(authority.as_bytes());
+    if !host.is_empty() {
+        put(b"x-forwarded-host", &[host]);
     }
+    // One element of `Forwarded` (RFC 7239).
+    let chain = before("forwarded");
+    let node = seat.node.as_bytes();
+    let host: [&[u8]; 3] = match authority.is_empty() {
+        true => [b"", b"", b""],
+        false => [b";host=\"", authority.as_bytes(), b"\""],
+    };
+    put(b"forwarded", &[&chain, b"for=", node, host[0], host[1], host[2], b";proto=", own]);
 }
 
 /// All that a list field says in however many lines, ready for one element more: proxies add theirs
 /// as a line of its own, and the last of them is the one to be believed.
 fn chain(headers: &HeaderMap, name: &str) -> Vec<u8> {
-    let values = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
+    let values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     values.filter(|it| !it.is_empty()).flat_map(|it| [it, b", "]).flatten().copied().collect()
 }
 
@@ -250,6 +312,60 @@ pub(crate) struct Pump {
     /// Bytes that the system took from us.
     pub(crate) sent: u64,
     unflushed: bool,
+    kept: Kept,
+    /// The piece that waits for the window of an HTTP/2 stream.
+    left: Option<Piece>,
+}
+
+/// The most that is kept of a body for the case that the upstream did not process it.
+const REPEATABLE: usize = 64 * 1024;
+
+/// A part of a body, in the order of its arrival; the end comes last.
+#[derive(Clone)]
+enum Piece {
+    Data(Bytes),
+    End(Option<HeaderMap>),
+}
+
+/// What was taken of a body so far, while that is little: what an upstream certainly did not
+/// process can be sent again.
+#[derive(Default)]
+struct Kept {
+    pieces: Vec<Piece>,
+    bytes: usize,
+    /// The next piece to be sent again; behind the last one, the client is asked.
+    next: usize,
+    /// Not everything is there any more.
+    lost: bool,
+}
+
+impl Kept {
+    fn keep(&mut self, piece: &Piece) {
+        if let Piece::Data(data) = piece {
+            self.bytes += data.len();
+        }
+        if self.lost || REPEATABLE < self.bytes {
+            return self.lose();
+        }
+        self.pieces.push(piece.clone());
+        self.next = self.pieces.len();
+    }
+
+    fn again(&mut self) -> Option<Piece> {
+        let piece = self.pieces.get(self.next)?.clone();
+        self.next += 1;
+        Some(piece)
+    }
+
+    /// The next piece is the client's.
+    fn is_through(&self) -> bool {
+        self.pieces.len() <= self.next
+    }
+
+    fn lose(&mut self) {
+        self.lost = true;
+        self.pieces = Vec::new();
+    }
 }
 
 /// What the pump is waiting for.
@@ -279,23 +395,43 @@ impl Pump {
             (false, Some(length)) => SentAs::Length(length),
             (false, None) => SentAs::Chunked,
         };
-        let waits = waits && sent_as != SentAs::Nothing;
         // A server that does not look for a body would read it as the next request.
         let may_share = usual || matches!(sent_as, SentAs::Nothing | SentAs::Length(0));
-        let body = (sent_as != SentAs::Nothing).then_some(body);
-        let out = Outgoing::default();
-        let (head_left, taken, sent) = (0, 0, 0);
-        Pump { body, sent_as, may_share, out, head_left, waits, taken, sent, unflushed: false }
+        Pump {
+            waits: waits && sent_as != SentAs::Nothing,
+            body: (sent_as != SentAs::Nothing).then_some(body),
+            sent_as,
+            may_share,
+            out: Outgoing::default(),
+            head_left: 0,
+            taken: 0,
+            sent: 0,
+            unflushed: false,
+            kept: Kept::default(),
+            left: None,
+        }
     }
 
-    /// Puts a head before whatever of the body is already here. Only while nothing is sent.
+    /// Puts a head before whatever of the body is already here. Only while nothing is sent that an
+    /// upstream may have processed.
     pub(crate) fn start(&mut self, head: Bytes) {
-        if 0 < self.head_left {
-            self.out.replace_first(head.clone());
-        } else {
-            self.out.push(head.clone());
-        }
+        self.rewind();
         self.head_left = head.len();
+        self.out.push(head);
+    }
+
+    /// To the beginning, for another attempt.
+    pub(crate) fn rewind(&mut self) {
+        self.out = Outgoing::default();
+        self.left = None;
+        self.sent = 0;
+        self.unflushed = false;
+        self.kept.next = 0;
+    }
+
+    /// All that was taken of the body can be sent again.
+    pub(crate) fn can_rewind(&self) -> bool {
+        !self.kept.lost
     }
 
     pub(crate) fn has_body(&self) -> bool {
@@ -308,7 +444,12 @@ impl Pump {
     }
 
     pub(crate) fn is_done(&self) -> bool {
-        self.body.is_none() && self.out.is_empty() && !self.unflushed
+        self.is_given() && self.out.is_empty() && !self.unflushed && self.left.is_none()
+    }
+
+    /// Nothing more is to be asked for.
+    fn is_given(&self) -> bool {
+        self.body.is_none() && self.kept.is_through()
     }
 
     /// Writes and reads as much as goes without waiting.
@@ -325,13 +466,85 @@ impl Pump {
             if self.poll_write(io, cx).map_err(PumpFault::Upstream)?.is_pending() {
                 return Ok(Pumped::Upstream);
             }
-            if self.body.is_none() {
+            if self.is_given() {
                 return Ok(Pumped::All);
+            }
+            if 0 < self.sent && self.kept.is_through() {
+                self.kept.lose();
             }
             if self.waits || self.poll_body(cx)?.is_pending() {
                 return Ok(Pumped::Client);
             }
         }
+    }
+
+    /// The same into an HTTP/2 stream, whose window decides.
+    pub(crate) fn poll_stream(
+        &mut self,
+        stream: &mut SendStream<Bytes>,
+        cx: &mut Context<'_>,
+    ) -> Result<Pumped, PumpFault> {
+        loop {
+            match self.left.take() {
+                None if self.is_given() => return Ok(Pumped::All),
+                None if self.waits => return Ok(Pumped::Client),
+                None => match self.poll_piece(cx)? {
+                    Poll::Pending => return Ok(Pumped::Client),
+                    Poll::Ready(piece) => self.left = piece,
+                },
+                Some(Piece::Data(mut data)) => {
+                    let room = match self.room(stream, data.len(), cx)? {
+                        0 => {
+                            self.left = Some(Piece::Data(data));
+                            return Ok(Pumped::Upstream);
+                        }
+                        room => room,
+                    };
+                    let now = data.split_to(room);
+                    if !data.is_empty() {
+                        self.left = Some(Piece::Data(data));
+                    }
+                    self.give(stream, now)?;
+                }
+                Some(Piece::End(trailers)) => {
+                    let trailers = trailers.map(may_go).filter(|it| !it.is_empty());
+                    let ended = match trailers {
+                        Some(trailers) => stream.send_trailers(trailers),
+                        None => stream.send_data(Bytes::new(), true),
+                    };
+                    ended.map_err(|_| PumpFault::Upstream(io::ErrorKind::BrokenPipe.into()))?;
+                }
+            }
+        }
+    }
+
+    /// How much of so many bytes the stream takes now.
+    fn room(
+        &mut self,
+        stream: &mut SendStream<Bytes>,
+        wanted: usize,
+        cx: &mut Context<'_>,
+    ) -> Result<usize, PumpFault> {
+        stream.reserve_capacity(wanted);
+        while stream.capacity() == 0 {
+            match stream.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => {
+                    return Err(PumpFault::Upstream(io::ErrorKind::BrokenPipe.into()));
+                }
+                Poll::Pending => return Ok(0),
+            }
+        }
+        Ok(stream.capacity().min(wanted))
+    }
+
+    /// Data goes into the stream, with its end where it is known to be the last.
+    fn give(&mut self, stream: &mut SendStream<Bytes>, data: Bytes) -> Result<(), PumpFault> {
+        self.sent += data.len() as u64;
+        let last = self.left.is_none() && self.is_given();
+        stream
+            .send_data(data, last)
+            .map_err(|_| PumpFault::Upstream(io::ErrorKind::BrokenPipe.into()))
     }
 
     fn poll_write<W: AsyncWrite + Unpin>(
@@ -361,36 +574,49 @@ impl Pump {
 
     /// The next piece of the body goes into the queue.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, PumpFault> {
-        let Some(body) = &mut self.body else {
-            return Ok(Poll::Ready(()));
-        };
-        let frame = match Pin::new(body).poll_frame(cx) {
-            Poll::Pending => return Ok(Poll::Pending),
-            Poll::Ready(None) => {
-                self.end(None);
-                return Ok(Poll::Ready(()));
-            }
-            Poll::Ready(Some(Err(_))) => return Err(PumpFault::Client),
-            Poll::Ready(Some(Ok(frame))) => frame,
-        };
-        match frame.into_data() {
-            Ok(data) => self.data(data),
-            Err(frame) => self.end(frame.into_trailers().ok()),
+        Ok(self.poll_piece(cx)?.map(|piece| match piece {
+            Some(Piece::Data(data)) => self.data(data),
+            Some(Piece::End(trailers)) => self.end(trailers),
+            None => {}
+        }))
+    }
+
+    /// The next piece: from what was kept, then from the client. `None` where all is given.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Result<Poll<Option<Piece>>, PumpFault> {
+        if let Some(piece) = self.kept.again() {
+            return Ok(Poll::Ready(Some(piece)));
         }
-        Ok(Poll::Ready(()))
+        let Some(body) = &mut self.body else {
+            return Ok(Poll::Ready(None));
+        };
+        let piece = match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Pending => return Ok(Poll::Pending),
+            Poll::Ready(None) => Piece::End(None),
+            Poll::Ready(Some(Err(_))) => return Err(PumpFault::Client),
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => Piece::Data(data),
+                Err(frame) => Piece::End(frame.into_trailers().ok()),
+            },
+        };
+        // A known length is over with its last byte; nobody need be asked again.
+        let known = matches!(self.sent_as, SentAs::Length(_));
+        let over = matches!(piece, Piece::End(_)) || (known && body.is_end_stream());
+        if over {
+            self.body = None;
+        }
+        if let Piece::Data(data) = &piece {
+            self.taken += data.len() as u64;
+        }
+        self.kept.keep(&piece);
+        Ok(Poll::Ready(Some(piece)))
     }
 
     fn data(&mut self, data: Bytes) {
-        self.taken += data.len() as u64;
         if data.is_empty() {
             return;
         }
         if self.sent_as != SentAs::Chunked {
             self.out.push(data);
-            // A known length is over with its last byte; nobody need be asked again.
-            if self.body.as_ref().is_some_and(Body::is_end_stream) {
-                self.body = None;
-            }
             return;
         }
         self.out.push(Bytes::from(format!("{:x}\r\n", data.len())));
@@ -399,46 +625,55 @@ impl Pump {
     }
 
     fn end(&mut self, trailers: Option<HeaderMap>) {
-        self.body = None;
         if self.sent_as != SentAs::Chunked {
             return;
         }
-        match trailers {
-            None => self.out.push(Bytes::from_static(b"0\r\n\r\n")),
-            Some(trailers) => {
-                let mut end = BytesMut::from(&b"0\r\n"[..]);
-                for (name, value) in trailers.iter().filter(|(name, _)| may_trail(name)) {
-                    for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                        end.extend_from_slice(part);
-                    }
-                }
-                end.extend_from_slice(b"\r\n");
-                self.out.push(end.freeze());
+        let mut end = BytesMut::from(&b"0\r\n"[..]);
+        for (name, value) in &trailers.map(may_go).unwrap_or_default() {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                end.extend_from_slice(part);
             }
         }
+        end.extend_from_slice(b"\r\n");
+        self.out.push(end.freeze());
     }
 
     /// Runs to the end by itself, when the answer came before the upload was over.
-    pub(crate) async fn finish<W: AsyncWrite + Unpin>(mut self, mut io: W, link: Rc<Link>) {
+    pub(crate) async fn finish<W: AsyncWrite + Unpin>(self, mut io: W, link: Rc<Link>) {
+        self.run(link, |pump, cx| pump.poll(&mut io, cx)).await;
+    }
+
+    /// The same into an HTTP/2 stream.
+    pub(crate) async fn finish_stream(self, mut stream: SendStream<Bytes>, link: Rc<Link>) {
+        self.run(link, |pump, cx| pump.poll_stream(&mut stream, cx)).await;
+    }
+
+    async fn run(
+        mut self,
+        link: Rc<Link>,
+        mut poll: impl FnMut(&mut Pump, &mut Context<'_>) -> Result<Pumped, PumpFault>,
+    ) {
         if self.waits {
             // The answer is there, and leave to send was not given. A server that looks for no body
             // any more would read it as the next request.
             link.unread.set(true);
             return;
         }
-        let whole = std::future::poll_fn(|cx| match self.poll(&mut io, cx) {
+        // Nothing is sent again.
+        self.kept.lose();
+        let whole = std::future::poll_fn(|cx| match poll(&mut self, cx) {
             Ok(Pumped::All) => Poll::Ready(true),
             Ok(Pumped::Upstream | Pumped::Client) => Poll::Pending,
             Err(_) => Poll::Ready(false),
         });
-        link.unread.set(!whole.await);
+        let whole = whole.await;
+        link.unread.set(!whole);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn a_caller_may_take_off_only_what_nobody_goes_by() {

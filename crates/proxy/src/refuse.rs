@@ -92,6 +92,7 @@ fn tls(fault: &TlsFault) -> Row {
         TlsFault::Alert(_) | TlsFault::LateAlert(_) => row(502, "tls_alert_received"),
         TlsFault::TimedOut(_) => row(504, "connection_timeout"),
         TlsFault::PlainHttp
+        | TlsFault::NoHttp2
         | TlsFault::NotTls
         | TlsFault::Closed
         | TlsFault::Reset
@@ -118,7 +119,13 @@ fn head(fault: &HeadFault) -> Row {
         | HeadFault::LengthInvalid
         | HeadFault::LengthRepeated
         | HeadFault::LengthAndCoding
-        | HeadFault::TooManyInterim(_) => row(502, "http_protocol_error"),
+        | HeadFault::TooManyInterim(_)
+        | HeadFault::AnsweredHttp1
+        | HeadFault::Http2(_) => row(502, "http_protocol_error"),
+        // Too many at a time is over soon (RFC 9113 7: REFUSED_STREAM, ENHANCE_YOUR_CALM).
+        HeadFault::StreamReset(7 | 11) | HeadFault::GoAway(11) => row(503, "connection_terminated"),
+        HeadFault::StreamReset(_) | HeadFault::GoAway(_) => row(502, "connection_terminated"),
+        HeadFault::NoExtendedConnect => row(502, "http_upgrade_failed"),
     }
 }
 
@@ -127,20 +134,27 @@ fn in_body(fault: BodyFault) -> Row {
     match fault {
         BodyFault::Stalled(_) => row(504, "connection_read_timeout"),
         BodyFault::ChunkInvalid => row(502, "http_response_transfer_coding"),
-        BodyFault::Trailer | BodyFault::Surplus => row(502, "http_protocol_error"),
+        BodyFault::Trailer | BodyFault::Surplus | BodyFault::Http2(_) => {
+            row(502, "http_protocol_error")
+        }
         BodyFault::LengthShort { .. }
         | BodyFault::ChunkCut
+        | BodyFault::StreamCut
+        | BodyFault::StreamReset(_)
         | BodyFault::Reset
         | BodyFault::Tls
         | BodyFault::Errno => row(502, "http_response_incomplete"),
     }
 }
 
-/// Seconds after which a refusal of ours may be over.
-fn retry_after(refusal: Refusal) -> Option<&'static str> {
-    match refusal {
-        Refusal::ConnectionLimit | Refusal::Draining => Some("1"),
-        _ => None,
+/// Seconds after which it may be over.
+fn retry_after(stop: &Stop) -> Option<&'static str> {
+    match stop {
+        Stop::Refused(Refusal::ConnectionLimit | Refusal::Draining) => Some("1"),
+        Stop::Failed(Fault::Head(HeadFault::StreamReset(7 | 11) | HeadFault::GoAway(11))) => {
+            Some("1")
+        }
+        Stop::Refused(_) | Stop::Failed(_) => None,
     }
 }
 
@@ -154,10 +168,7 @@ pub(crate) struct Asked {
 /// Answers a request that was stopped, and closes its record with the answer.
 pub(crate) fn answer(stop: Stop, mut record: Recorder, asked: &Asked) -> Reply {
     let row = answer_row(&stop);
-    let wait = match stop {
-        Stop::Refused(refusal) => retry_after(refusal),
-        Stop::Failed(_) => None,
-    };
+    let wait = retry_after(&stop);
     let refused_head = matches!(stop, Stop::Refused(it) if ends_connection(it));
     let look = record.stopped(stop);
     record.answered(row.status, Maker::Gateway);
@@ -359,6 +370,7 @@ mod tests {
             Fault::Tls(TlsFault::Reset),
             Fault::Tls(TlsFault::TimedOut(time("timeout.tls"))),
             Fault::Tls(TlsFault::Incompatible),
+            Fault::Tls(TlsFault::NoHttp2),
             Fault::Tls(TlsFault::Protocol),
             Fault::Send(SendFault::Reset),
             Fault::Send(SendFault::Closed),
@@ -380,9 +392,19 @@ mod tests {
             Fault::Head(HeadFault::CodingUnknown),
             Fault::Head(HeadFault::UnaskedUpgrade),
             Fault::Head(HeadFault::TooManyInterim(size)),
+            Fault::Head(HeadFault::StreamReset(2)),
+            Fault::Head(HeadFault::StreamReset(7)),
+            Fault::Head(HeadFault::GoAway(0)),
+            Fault::Head(HeadFault::GoAway(11)),
+            Fault::Head(HeadFault::AnsweredHttp1),
+            Fault::Head(HeadFault::Http2(1)),
+            Fault::Head(HeadFault::NoExtendedConnect),
             Fault::Head(HeadFault::Errno),
             Fault::Body(BodyFault::LengthShort { left: 1 }),
             Fault::Body(BodyFault::ChunkCut),
+            Fault::Body(BodyFault::StreamCut),
+            Fault::Body(BodyFault::StreamReset(8)),
+            Fault::Body(BodyFault::Http2(1)),
             Fault::Body(BodyFault::Reset),
             Fault::Body(BodyFault::Stalled(time("timeout.idle"))),
             Fault::Body(BodyFault::ChunkInvalid),

@@ -1,6 +1,7 @@
 //! Serves one request, from its head to its record. Read this file first.
 
 use crate::front::{CutHead, HeadNote};
+use crate::head::Head as AnswerHead;
 use crate::inbound::Inbound;
 use crate::outbound::{Origin, Outbound};
 use crate::recorder::Recorder;
@@ -9,9 +10,11 @@ use crate::reply::{AnswerBody, Reply, fixed};
 use crate::seat::Seat;
 use crate::share::divide;
 use crate::snapshot::{Ready, Snapshot};
+use crate::timer::Alarm;
 use crate::tunnel::Tunnel;
 use crate::upstream::body::UpstreamBody;
-use crate::upstream::{Answered, Halt, Turn, attempt};
+use crate::upstream::wire::Wire;
+use crate::upstream::{Answered, From, Halt, Turn, attempt};
 use bytes::Bytes;
 use config::{Action, Choice, Forward, PathFault, Route};
 use diagnosis::answer::Form;
@@ -118,9 +121,14 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
                     if let Some(cookie) = divided.cookie {
                         answered.head.fields.append(header::SET_COOKIE, cookie);
                     }
-                    match answered.head.status {
-                        101 => switch(&turn, answered, record),
-                        _ => hand_on(&turn, answered, outbound, record),
+                    match answered.from {
+                        From::Wire(wire) if answered.head.status == 101 => {
+                            switch(&turn, answered.head, wire, answered.alarm, record)
+                        }
+                        from => {
+                            let answered = Answered { from, ..answered };
+                            hand_on(&turn, answered, outbound, record)
+                        }
                     }
                 }
                 Err(Halt::Stop(stop)) => refuse::answer(stop, record, &asked),
@@ -163,12 +171,12 @@ async fn send<'a>(
             return Err(Stop::Refused(Refusal::NoTarget).into());
         };
         let limits = &snapshot.config.limits;
-        let turn = Turn { seat: seat.clone(), limits, upstream, index, deadline, total };
-        record.begin_attempt(&turn.target().name, turn.state().server());
-        let origin = Origin { seat: &seat, id, trace, version };
+        let origin = Origin { id, trace, version };
         let host = forward.host.as_ref().unwrap_or(&upstream.settings.host);
-        let head = outbound.head(turn.target(), host, &origin);
-        let halt = match attempt(&turn, outbound, head, record).await {
+        let seat = seat.clone();
+        let turn = Turn { seat, limits, upstream, index, deadline, total, host, origin };
+        record.begin_attempt(&turn.target().name, turn.state().server());
+        let halt = match attempt(&turn, outbound, record).await {
             Ok(answered) => return Ok((turn, answered)),
             Err(halt) => halt,
         };
@@ -191,17 +199,19 @@ async fn send<'a>(
 enum Again {
     /// No byte left us; another target may be in better health.
     Elsewhere,
-    /// A pooled connection was dead before the first byte went into it.
+    /// A pooled connection was dead before the first byte went into it, or took no more requests.
     SameTarget,
     No,
 }
 
-/// Only what has not left us may be sent again.
+/// Only what has not left us may be sent again, and what the target says that it did not process.
 fn again(stop: &Stop, outbound: &Outbound) -> Again {
-    if 0 < outbound.pump.sent {
+    if !outbound.pump.can_rewind() {
         return Again::No;
     }
     match stop {
+        Stop::Failed(fault) if fault.unprocessed() => Again::SameTarget,
+        _ if 0 < outbound.pump.sent => Again::No,
         Stop::Failed(Fault::Resolve(_) | Fault::Connect(_) | Fault::Tls(_)) => Again::Elsewhere,
         Stop::Failed(Fault::Send(SendFault::Reset | SendFault::Closed)) => Again::SameTarget,
         Stop::Refused(Refusal::ConnectionLimit) => Again::Elsewhere,
@@ -210,17 +220,23 @@ fn again(stop: &Stop, outbound: &Outbound) -> Again {
 }
 
 /// The connection goes on with what client and upstream agreed on; the record goes with it.
-fn switch(turn: &Turn<'_>, mut answered: Answered, mut record: Recorder) -> Reply {
-    let mut headers = std::mem::take(&mut answered.head.fields);
+fn switch(
+    turn: &Turn<'_>,
+    mut head: AnswerHead,
+    wire: Wire,
+    alarm: Alarm,
+    mut record: Recorder,
+) -> Reply {
+    let mut headers = std::mem::take(&mut head.fields);
     record.enter(Phase::ReadBody);
     record.attempt_mut().status = Some(101);
     record.answered(101, Maker::Upstream);
     record.mark_answer(&mut headers);
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.extend(answered.head.upgrade.map(|it| (header::UPGRADE, it)));
+    headers.extend(head.upgrade.map(|it| (header::UPGRADE, it)));
     headers.append(header::VIA, record.worker().plane.via_field.clone());
     let idle = turn.upstream.settings.timeout.tunnel;
-    let tunnel = Tunnel::new(answered.wire, record, answered.alarm, idle);
+    let tunnel = Tunnel::new(wire, record, alarm, idle);
     *turn.seat.link.tunnel.borrow_mut() = Some(Box::new(tunnel));
     let mut reply = Response::new(AnswerBody::Empty);
     *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

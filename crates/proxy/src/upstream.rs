@@ -5,6 +5,9 @@
 
 pub(crate) mod body;
 mod connect;
+pub(crate) mod http2;
+pub(crate) mod multiplex;
+mod patience;
 pub(crate) mod pool;
 pub(crate) mod resolve;
 mod tap;
@@ -15,19 +18,22 @@ pub(crate) mod wire;
 use crate::front::Link;
 use crate::head::{Head, answer_head};
 use crate::listen::proxied;
-use crate::outbound::{Outbound, Pump, PumpFault, Pumped};
+use crate::outbound::{Origin, Outbound, Pump, PumpFault, Pumped};
 use crate::recorder::Recorder;
 use crate::registry::TargetState;
 use crate::seat::Seat;
 use crate::snapshot::Ready;
 use crate::timer::Alarm;
 use bytes::{Buf, Bytes, BytesMut};
-use config::{Limits, Place, Target};
+use config::{HostSent, Limits, Place, Target};
 use connect::Opened;
 use exchange::{
-    Address, Attempt, ConnectFault, Connection, DnsFault, Fault, HeadFault, Limit, Phase, Refusal,
-    SendFault, Stop, TlsFault,
+    Address, Attempt, ConnectFault, Connection, DnsFault, Fault, HeadFault, Http2, Limit, Phase,
+    Refusal, SendFault, Stop, TlsFault,
 };
+use http2::Stream;
+use multiplex::{Lease, Line, Opening, Share};
+use patience::{Patience, Rang, Waiting};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +41,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tls::Offer;
 use tokio::io::AsyncWriteExt;
 use wire::{Io, Wire};
 
@@ -48,7 +55,7 @@ pub(crate) enum Halt {
     ClientGone,
 }
 
-impl From<Stop> for Halt {
+impl std::convert::From<Stop> for Halt {
     fn from(stop: Stop) -> Halt {
         Halt::Stop(stop)
     }
@@ -64,6 +71,8 @@ pub(crate) struct Turn<'a> {
     /// When `timeout.total` of the route is over.
     pub(crate) deadline: Instant,
     pub(crate) total: Limit,
+    pub(crate) host: &'a HostSent,
+    pub(crate) origin: Origin,
 }
 
 impl Turn<'_> {
@@ -73,6 +82,11 @@ impl Turn<'_> {
 
     pub(crate) fn state(&self) -> &Arc<TargetState> {
         &self.upstream.states[self.index]
+    }
+
+    /// A place on an HTTP/2 connection that is open.
+    fn lease(&self, share: Share) -> Option<Lease> {
+        self.seat.worker.lines.lease(self.upstream.pool_key(self.index), share)
     }
 
     /// A limit that starts now, cut to the deadline; with the fault of whichever fires.
@@ -94,45 +108,67 @@ impl Turn<'_> {
 /// An answer whose head is read and whose body is still on the connection.
 pub(crate) struct Answered {
     pub(crate) head: Head,
-    pub(crate) wire: Wire,
+    pub(crate) from: From,
     /// The alarm of the attempt, for the body to go on with.
     pub(crate) alarm: Alarm,
 }
+
+/// Where the body comes from.
+pub(crate) enum From {
+    Wire(Wire),
+    Stream(Stream),
+}
+
+/// What a request goes out by.
+enum Way {
+    Wire(Box<Wire>),
+    Lease(Lease),
+}
+
+/// How long a request waits for an HTTP/2 connection that another one opens.
+const OPENED_BY_ANOTHER: Duration = Duration::from_secs(1);
 
 /// One attempt. What went wrong is also in the record's last attempt.
 pub(crate) async fn attempt(
     turn: &Turn<'_>,
     outbound: &mut Outbound,
-    head: Bytes,
     record: &mut Recorder,
 ) -> Result<Answered, Halt> {
     let alarm = turn.seat.worker.timer.alarm();
-    let mut wire = match reused(turn, record) {
-        Some(wire) => wire,
+    let offer = Offer::to(turn.target(), outbound.upgrade.is_some());
+    record.attempt_mut().http2 = if offer == Offer::Http1 { Http2::No } else { Http2::Asked };
+    let kept = if offer == Offer::Http2 { None } else { reused(turn, record) };
+    let way = match (kept, offer) {
+        (Some(wire), _) => Way::Wire(Box::new(wire)),
         // Opening is rare and its state large: on the heap it does not weigh on every request.
-        None => Box::pin(fresh(turn, &alarm, record)).await?,
+        (None, Offer::Http1) => Box::pin(fresh(turn, &alarm, offer, None, record)).await?,
+        (None, _) => match turn.lease(Share::Most) {
+            Some(lease) => Way::Lease(lease),
+            None => Box::pin(shared(turn, &alarm, offer, record)).await?,
+        },
     };
-    wire.ordinal += 1;
-    outbound.pump.start(head);
-    record.enter(Phase::SendHead);
-    let bodyless = outbound.method == http::Method::HEAD;
-    let upgrade = outbound.upgrade.clone();
-    let answer = Conversation {
-        turn,
-        alarm: &alarm,
-        pump: &mut outbound.pump,
-        record,
-        bodyless,
-        upgrade,
-        write_failed: None,
-        interim: 0,
-        limit: None,
-        sent_at: None,
+    let outcome = match way {
+        Way::Wire(wire) => by_wire(turn, &alarm, outbound, wire, record).await,
+        Way::Lease(lease) => {
+            let attempt = record.attempt_mut();
+            let connection = lease.connection();
+            attempt.http2 = Http2::Asked;
+            attempt.address = Some(connection.address.clone());
+            attempt.connection = Some(Connection {
+                ordinal: lease.ordinal,
+                idle_for: lease.idle_for.as_micros() as u64,
+                local_port: connection.local_port,
+                tls: connection.tls.clone(),
+            });
+            let sent = http2::converse(turn, &alarm, outbound, lease, record);
+            // Large, and not there for HTTP/1.
+            Box::pin(sent).await.map(|(head, stream)| (head, From::Stream(stream)))
+        }
     };
-    match answer.head(&mut wire).await {
-        Ok(head) => {
+    match outcome {
+        Ok((head, from)) => {
             alarm.clear();
-            Ok(Answered { head, wire, alarm })
+            Ok(Answered { head, from, alarm })
         }
         Err(halt) => {
             if let Halt::Stop(Stop::Failed(fault)) = &halt {
@@ -141,6 +177,57 @@ pub(crate) async fn attempt(
             Err(halt)
         }
     }
+}
+
+/// The request over HTTP/1.1, and the head of its answer.
+async fn by_wire(
+    turn: &Turn<'_>,
+    alarm: &Alarm,
+    outbound: &mut Outbound,
+    mut wire: Box<Wire>,
+    record: &mut Recorder,
+) -> Result<(Head, From), Halt> {
+    wire.ordinal += 1;
+    record.attempt_mut().http2 = Http2::No;
+    let head = outbound.head(turn.target(), turn.host, &turn.origin, &turn.seat);
+    outbound.pump.start(head);
+    record.enter(Phase::SendHead);
+    let answer = Conversation {
+        patience: Patience::new(turn, alarm),
+        bodyless: outbound.method == http::Method::HEAD,
+        upgrade: outbound.upgrade.clone(),
+        pump: &mut outbound.pump,
+        record,
+        write_failed: None,
+        interim: 0,
+        sent_at: None,
+    };
+    let head = answer.head(&mut wire).await?;
+    Ok((head, From::Wire(*wire)))
+}
+
+/// A place on an HTTP/2 connection that others use too, or the first on a new one. Where the target
+/// chooses HTTP/1.1 instead, a connection of that.
+async fn shared(
+    turn: &Turn<'_>,
+    alarm: &Alarm,
+    offer: Offer,
+    record: &mut Recorder,
+) -> Result<Way, Halt> {
+    let lines = &turn.seat.worker.lines;
+    let key = turn.upstream.pool_key(turn.index);
+    let until = turn.deadline.min(Instant::now() + OPENED_BY_ANOTHER);
+    while let Some(opening) = lines.being_opened(key) {
+        record.enter_once(Phase::Connect);
+        if alarm.until(until, opening.notified()).await.is_none() {
+            break;
+        }
+        if let Some(lease) = turn.lease(Share::Most) {
+            return Ok(Way::Lease(lease));
+        }
+    }
+    let opening = lines.open(key).filter(|_| !turn.upstream.settings.proxy_protocol);
+    fresh(turn, alarm, offer, opening, record).await
 }
 
 /// A connection from the pool, where one may serve this request.
@@ -164,9 +251,17 @@ fn reused(turn: &Turn<'_>, record: &mut Recorder) -> Option<Wire> {
 }
 
 /// A new connection, ready for its first request.
-async fn fresh(turn: &Turn<'_>, alarm: &Alarm, record: &mut Recorder) -> Result<Wire, Halt> {
+async fn fresh(
+    turn: &Turn<'_>,
+    alarm: &Alarm,
+    offer: Offer,
+    opening: Option<Opening>,
+    record: &mut Recorder,
+) -> Result<Way, Halt> {
     let Some(place) = turn.state().place(turn.upstream.settings.pool.connections) else {
-        return Err(Stop::Refused(Refusal::ConnectionLimit).into());
+        // What there is may be filled to the brim.
+        let lease = if offer == Offer::Http1 { None } else { turn.lease(Share::All) };
+        return lease.map(Way::Lease).ok_or(Stop::Refused(Refusal::ConnectionLimit).into());
     };
     let addresses = addresses(turn, alarm, record).await?;
     record.enter(Phase::Connect);
@@ -179,14 +274,18 @@ async fn fresh(turn: &Turn<'_>, alarm: &Alarm, record: &mut Recorder) -> Result<
     if turn.upstream.settings.proxy_protocol {
         introduce(turn, alarm, &mut opened, record).await?;
     }
+    let mut http2 = offer == Offer::Http2;
     let (io, tls) = match (opened, &turn.upstream.tls) {
         (Opened::Tcp(tap), Some(settings)) if turn.target().tls => {
             record.enter(Phase::Tls);
             let (until, limit) = turn.limit("timeout.tls", turn.upstream.settings.timeout.tls);
             let target = turn.target().clone();
-            let shaking = tls::shake_hands(tap, &target, settings, record.attempt_mut());
+            let shaking = tls::shake_hands(tap, &target, settings, offer, record.attempt_mut());
             match alarm.until(until, shaking).await {
-                Some(Ok((stream, facts))) => (Io::Tls(Box::new(stream)), Some(facts)),
+                Some(Ok((stream, facts))) => {
+                    http2 = tls::chose_http2(&stream);
+                    (Io::Tls(Box::new(stream)), Some(facts))
+                }
                 Some(Err(fault)) => return Err(failed(record, Fault::Tls(fault))),
                 None => {
                     let fault = turn.fired(limit, |it| Fault::Tls(TlsFault::TimedOut(it)));
@@ -200,9 +299,17 @@ async fn fresh(turn: &Turn<'_>, alarm: &Alarm, record: &mut Recorder) -> Result<
         }
         (Opened::Unix(stream), _) => (Io::Unix(stream), None),
     };
+    if http2 {
+        let line = Line { io, address, tls, local_port, place };
+        let opened = multiplexed(turn, alarm, line, opening, record).await?;
+        return Ok(Way::Lease(opened));
+    }
+    if offer == Offer::Both {
+        turn.seat.worker.lines.chose_http1(turn.upstream.pool_key(turn.index));
+    }
     let connection = Connection { ordinal: 1, idle_for: 0, local_port, tls: tls.clone() };
     record.attempt_mut().connection = Some(connection);
-    Ok(Wire {
+    Ok(Way::Wire(Box::new(Wire {
         io,
         held: BytesMut::new(),
         address,
@@ -211,7 +318,38 @@ async fn fresh(turn: &Turn<'_>, alarm: &Alarm, record: &mut Recorder) -> Result<
         ordinal: 0,
         after_bodyless: false,
         _place: place,
-    })
+    })))
+}
+
+/// HTTP/2 begins on a new connection. Others may use it too, unless it was opened with words that
+/// hold for one caller.
+async fn multiplexed(
+    turn: &Turn<'_>,
+    alarm: &Alarm,
+    line: Line,
+    opening: Option<Opening>,
+    record: &mut Recorder,
+) -> Result<Lease, Halt> {
+    let settings = &turn.upstream.settings;
+    let (until, limit) = turn.limit("timeout.send", settings.timeout.send);
+    let rules = multiplex::rules(&settings.pool);
+    let opening = multiplex::open(line, turn.state(), rules, turn.limits, opening);
+    let fault = match alarm.until(until, opening).await {
+        Some(Ok(connection)) => {
+            let lease = connection.lease_now();
+            if !settings.proxy_protocol {
+                let key = turn.upstream.pool_key(turn.index);
+                turn.seat.worker.lines.share(key, connection);
+            }
+            return Ok(lease);
+        }
+        Some(Err(error)) => {
+            record.attempt_mut().errno = error.raw_os_error();
+            Fault::Send(send_fault(&error))
+        }
+        None => turn.fired(limit, |it| Fault::Send(SendFault::TimedOut(it))),
+    };
+    Err(failed(record, fault))
 }
 
 /// Says who calls, by the PROXY protocol, before anything else is said.
@@ -332,8 +470,7 @@ async fn open_one(
 /// A request on its way out and the head of its answer on its way in, both at once: an answer may
 /// come before the upload is over.
 struct Conversation<'a, 'b> {
-    turn: &'a Turn<'a>,
-    alarm: &'a Alarm,
+    patience: Patience<'a>,
     pump: &'a mut Pump,
     record: &'b mut Recorder,
     bodyless: bool,
@@ -342,21 +479,7 @@ struct Conversation<'a, 'b> {
     /// Writing failed, which may still be explained by an answer that is on its way.
     write_failed: Option<io::Error>,
     interim: usize,
-    /// The limit that the alarm is set to.
-    limit: Option<(Waiting, Limit)>,
     sent_at: Option<Instant>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Waiting {
-    /// The upstream to take bytes.
-    Take,
-    /// `100 Continue`.
-    Continue,
-    /// The first byte, and then the rest, of the head.
-    Answer,
-    /// The client to go on with its body: its own limits hold, and the deadline.
-    Client,
 }
 
 impl Conversation<'_, '_> {
@@ -395,9 +518,13 @@ impl Conversation<'_, '_> {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broke(&error))),
             }
         }
-        match self.alarm.poll(cx) {
+        match self.patience.poll(cx, !wire.held.is_empty()) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => self.rang(wire, cx),
+            Poll::Ready(Rang::Fault(fault)) => Poll::Ready(Err(Stop::Failed(fault).into())),
+            Poll::Ready(Rang::GoOn) => {
+                self.pump.waits = false;
+                self.poll(wire, cx)
+            }
         }
     }
 
@@ -418,59 +545,18 @@ impl Conversation<'_, '_> {
             Ok(Pumped::All) => {
                 self.record.enter_once(Phase::WaitFirstByte);
                 self.sent_at.get_or_insert_with(Instant::now);
-                self.wait(Waiting::Answer, false);
+                self.patience.wait(Waiting::Answer, false);
             }
-            Ok(Pumped::Upstream) => self.wait(Waiting::Take, before < self.pump.sent),
-            Ok(Pumped::Client) if self.pump.waits => self.wait(Waiting::Continue, false),
-            Ok(Pumped::Client) => self.wait(Waiting::Client, false),
+            Ok(Pumped::Upstream) => self.patience.wait(Waiting::Take, before < self.pump.sent),
+            Ok(Pumped::Client) if self.pump.waits => self.patience.wait(Waiting::Continue, false),
+            Ok(Pumped::Client) => self.patience.wait(Waiting::Client, false),
             Err(PumpFault::Upstream(error)) => {
                 self.write_failed = Some(error);
-                self.wait(Waiting::Answer, false);
+                self.patience.wait(Waiting::Answer, false);
             }
-            Err(PumpFault::Client) => {
-                // Without a reason of ours the client has simply gone.
-                return Err(match self.turn.seat.link.body_refused() {
-                    Some(refusal) => Stop::Refused(refusal).into(),
-                    None => Halt::ClientGone,
-                });
-            }
+            Err(PumpFault::Client) => return Err(self.patience.client_ended()),
         }
         Ok(())
-    }
-
-    /// Sets the alarm for what is being waited for now.
-    fn wait(&mut self, what: Waiting, again: bool) {
-        if !again && self.limit.is_some_and(|(before, _)| before == what) {
-            return;
-        }
-        let timeout = &self.turn.upstream.settings.timeout;
-        let (at, limit) = match what {
-            Waiting::Take => self.turn.limit("timeout.send", timeout.send),
-            Waiting::Continue => self.turn.limit("100-continue", CONTINUE),
-            Waiting::Answer => self.turn.limit("timeout.first_byte", timeout.first_byte),
-            Waiting::Client => (self.turn.deadline, self.turn.total),
-        };
-        self.limit = Some((what, limit));
-        self.alarm.set(at);
-    }
-
-    fn rang(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<Result<Head, Halt>> {
-        let Some((what, limit)) = self.limit else {
-            return Poll::Pending;
-        };
-        let began = !wire.held.is_empty();
-        let fault = match what {
-            _ if limit == self.turn.total => Fault::Deadline(limit),
-            Waiting::Continue => {
-                self.pump.waits = false;
-                self.limit = None;
-                return self.poll(wire, cx);
-            }
-            Waiting::Take => Fault::Send(SendFault::TimedOut(limit)),
-            Waiting::Answer | Waiting::Client if began => Fault::Head(HeadFault::Slow(limit)),
-            Waiting::Answer | Waiting::Client => Fault::Head(HeadFault::TimedOut(limit)),
-        };
-        Poll::Ready(Err(Stop::Failed(fault).into()))
     }
 
     fn arrived(&mut self, amount: usize) {
@@ -481,7 +567,7 @@ impl Conversation<'_, '_> {
 
     fn parse(&mut self, wire: &mut Wire) -> Result<Option<Head>, HeadFault> {
         loop {
-            let head = match answer_head(&wire.held, self.turn.limits, self.bodyless)? {
+            let head = match answer_head(&wire.held, self.patience.turn.limits, self.bodyless)? {
                 None => return Ok(None),
                 Some(head) => head,
             };
@@ -495,7 +581,7 @@ impl Conversation<'_, '_> {
                     wire.held.advance(head.len);
                     self.pump.waits = false;
                     self.interim += 1;
-                    let most = self.turn.limits.interim_responses;
+                    let most = self.patience.turn.limits.interim_responses;
                     if most < self.interim {
                         let value = most as u64;
                         let limit = Limit { name: "limits.interim_responses", value };
@@ -562,6 +648,15 @@ impl Conversation<'_, '_> {
             _ => Stop::Failed(Fault::Head(HeadFault::Errno)).into(),
         }
     }
+}
+
+/// The same into an HTTP/2 stream.
+pub(crate) fn stream_on(
+    pump: Pump,
+    stream: h2::SendStream<Bytes>,
+    link: Rc<Link>,
+) -> tokio::task::JoinHandle<()> {
+    tokio::task::spawn_local(pump.finish_stream(stream, link))
 }
 
 /// The rest of an upload runs on its own while the answer is read.

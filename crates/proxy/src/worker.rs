@@ -5,6 +5,7 @@ use crate::log::LogBuffer;
 use crate::metrics::Shard;
 use crate::snapshot::Snapshot;
 use crate::timer::Timer;
+use crate::upstream::multiplex::Lines;
 use crate::upstream::pool::Pool;
 use config::Limits;
 use exchange::{Exchange, ExchangeId};
@@ -22,6 +23,8 @@ pub(crate) struct Worker {
     pub(crate) plane: Arc<Plane>,
     pub(crate) timer: Timer,
     pub(crate) pool: Pool,
+    /// The HTTP/2 connections to targets.
+    pub(crate) lines: Lines,
     /// While stopping: when idle client connections are closed.
     pub(crate) leave_at: Rc<Cell<Option<Instant>>>,
     snapshot: Rc<Snapshot>,
@@ -37,6 +40,7 @@ impl Worker {
         Rc::new(Worker {
             timer: Timer::new(),
             pool: Pool::default(),
+            lines: Lines::default(),
             leave_at: Rc::default(),
             snapshot: Rc::new(snapshot),
             limits,
@@ -86,6 +90,7 @@ impl Worker {
             tokio::time::sleep(HOUSEKEEPING).await;
             self.flush();
             self.pool.sweep(Instant::now());
+            self.lines.sweep(Instant::now());
         }
     }
 

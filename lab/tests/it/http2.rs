@@ -1,53 +1,21 @@
 //! HTTP/2 from clients: streams are requests of their own, and what a hostile client sends is
 //! bounded and counted.
 
+use crate::peer::{body, connect_to, get, request};
 use crate::world::{OK, SOON, Seen, World, answer_each, echo, signal, told, world, world_with};
 use bytes::Bytes;
-use h2::client::SendRequest;
-use h2::{Reason, RecvStream};
-use http::{HeaderMap, Method, Request, Response};
+use h2::Reason;
+use http::{Method, Request};
 use lab::stage;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// A connection with prior knowledge.
-async fn connect(world: &World) -> SendRequest<Bytes> {
-    let stream = TcpStream::connect(world.gateway.listen).await.expect("the test can go on");
-    let (send, connection) = h2::client::handshake(stream).await.expect("the test can go on");
-    tokio::spawn(connection);
-    send.ready().await.expect("the test can go on")
-}
-
-fn request(method: Method, path: &str) -> Request<()> {
-    let uri = format!("http://h2.test{path}");
-    Request::builder().method(method).uri(uri).body(()).expect("the test can go on")
-}
-
-async fn get(send: &mut SendRequest<Bytes>, path: &str) -> Response<RecvStream> {
-    let (response, _) =
-        send.send_request(request(Method::GET, path), true).expect("the test can go on");
-    timeout(SOON, response).await.expect("an answer in time").expect("an answer")
-}
-
-/// The body and its trailers, or why it broke off.
-async fn body(mut stream: RecvStream) -> Result<(String, HeaderMap), Reason> {
-    let mut all = Vec::new();
-    let reason = |it: h2::Error| it.reason().unwrap_or(Reason::NO_ERROR);
-    while let Some(data) = timeout(SOON, stream.data()).await.expect("data in time") {
-        let data = data.map_err(reason)?;
-        stream.flow_control().release_capacity(data.len()).expect("the test can go on");
-        all.extend_from_slice(&data);
-    }
-    let trailers = stream.trailers().await.map_err(reason)?.unwrap_or_default();
-    Ok((String::from_utf8(all).expect("the test can go on"), trailers))
-}
-
 #[tokio::test]
 async fn requests_of_one_connection_are_answered_each() {
     let world = world(echo).await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let paths = ["/a", "/b?x=1", "/c"];
     let mut answers = Vec::new();
     for path in paths {
@@ -80,7 +48,7 @@ async fn a_body_goes_up_in_pieces_and_comes_back_whole() {
         Ok(())
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     for length in [None, Some(200_000)] {
         let mut head = request(Method::POST, "/up");
         if let Some(length) = length {
@@ -146,7 +114,7 @@ async fn a_reader_that_takes_nothing_is_given_up() {
             stage::stay(stream).await
         })
         .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let mut stream = get(&mut send, "/").await.into_body();
     // Its window fills, and is never opened.
     let ended = async {
@@ -171,7 +139,7 @@ async fn an_answer_that_breaks_off_does_not_look_whole() {
         stage::end(stream).await
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let (answer, _) = send.send_request(request(Method::GET, "/"), true).unwrap();
     // The reset may overtake a head that has not left yet.
     let reason = match timeout(SOON, answer).await.unwrap() {
@@ -195,7 +163,7 @@ async fn a_stream_that_is_taken_back_is_recorded_as_that() {
         }
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let (_answer, mut stream) = send.send_request(request(Method::POST, "/"), false).unwrap();
     stream.send_data(Bytes::new(), true).unwrap();
     told(&upstream_has_it).await;
@@ -215,7 +183,7 @@ async fn two_readings_of_one_head_are_refused() {
         move |stream| answer_each(stream, OK, seen.clone())
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let table: [(&[(&str, &str)], u16); 6] = [
         (&[("host", "other.test")], 400),
         (&[("host", "h2.test"), ("host", "h2.test")], 400),
@@ -264,7 +232,7 @@ async fn while_it_stops_clients_are_told_and_what_runs_is_answered() {
         }
     })
     .await;
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     let (answer, _) = send.send_request(request(Method::GET, "/"), true).unwrap();
     told(&upstream_has_it).await;
     world.gateway.terminate();
@@ -363,7 +331,7 @@ async fn requests_that_are_taken_back_at_once_end_the_connection() {
     assert_eq!(raw.goaway().await, Some(ENHANCE_YOUR_CALM));
     assert_eq!(floods(&world, "resets").await, 1);
     // Others are served as before.
-    let mut send = connect(&world).await;
+    let mut send = connect_to(&world).await;
     assert_eq!(get(&mut send, "/").await.status(), 200);
 }
 

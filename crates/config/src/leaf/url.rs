@@ -3,7 +3,7 @@
 use super::name::{host, split_port};
 use super::{Leaf, Wrong};
 use crate::path::{PathRules, normal_path};
-use crate::typed::{Place, Target};
+use crate::typed::{Place, Protocol, Target};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -40,21 +40,21 @@ impl Leaf for TargetUrl {
                  `\"unix:/run/app.sock\"`",
             ));
         };
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
-            "h2c" => return Err(Wrong::later("HTTP/2 without TLS")),
-            _ => return Err(unknown_scheme()),
-        };
-        inet(text, rest, tls)
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" => inet(text, rest, false, Protocol::Http1),
+            "https" => inet(text, rest, true, Protocol::Http1),
+            "h2c" => inet(text, rest, false, Protocol::Http2),
+            _ => Err(unknown_scheme()),
+        }
     }
 }
 
 fn unknown_scheme() -> Wrong {
-    Wrong::new("has a scheme that cannot be spoken").help("one of `http://`, `https://`, `unix:`")
+    Wrong::new("has a scheme that cannot be spoken")
+        .help("one of `http://`, `https://`, `h2c://`, `unix:`")
 }
 
-fn inet(text: &str, rest: &str, tls: bool) -> Result<Target, Wrong> {
+fn inet(text: &str, rest: &str, tls: bool, protocol: Protocol) -> Result<Target, Wrong> {
     if rest.contains(['?', '#']) {
         return Err(Wrong::new("has a query or a fragment, which a target cannot have"));
     }
@@ -74,6 +74,7 @@ fn inet(text: &str, rest: &str, tls: bool) -> Result<Target, Wrong> {
         name: text.into(),
         place: place(&name, port),
         tls,
+        protocol,
         authority: authority.into(),
         base_path: base_path(path)?,
     })
@@ -121,6 +122,7 @@ fn unix(text: &str, path: &str) -> Result<Target, Wrong> {
         name: text.into(),
         place: Place::Unix(path.into()),
         tls: false,
+        protocol: Protocol::Http1,
         authority: "localhost".into(),
         base_path: "".into(),
     })
@@ -145,14 +147,15 @@ mod tests {
 
     fn check(text: &str, expected: &str) {
         let got = match TargetUrl::read(text) {
-            Ok(Target { place, tls, authority, base_path, .. }) => {
+            Ok(Target { place, tls, protocol, authority, base_path, .. }) => {
                 let tls = if tls { "tls " } else { "" };
                 let place = match place {
                     Place::Inet(it) => format!("inet {it}"),
                     Place::Name { host, port } => format!("name {host} {port}"),
                     Place::Unix(it) => format!("unix {it}"),
                 };
-                format!("{tls}{place} as {authority}{base_path}")
+                let h2 = if protocol == Protocol::Http2 { "h2 " } else { "" };
+                format!("{tls}{h2}{place} as {authority}{base_path}")
             }
             Err(it) => it.code.to_owned(),
         };
@@ -167,6 +170,8 @@ mod tests {
         check("https://api.example.com", "tls name api.example.com 443 as api.example.com");
         check("HTTPS://api.example.com:80", "tls name api.example.com 80 as api.example.com:80");
         check("http://[::1]:81", "inet [::1]:81 as [::1]:81");
+        check("h2c://127.0.0.1:1", "h2 inet 127.0.0.1:1 as 127.0.0.1:1");
+        check("H2C://h", "h2 name h 80 as h");
         check("http://h:1/base", "name h 1 as h:1/base");
         check("http://h:1/base/", "name h 1 as h:1/base");
         check("http://my_app:1", "name my_app 1 as my_app:1");
@@ -203,7 +208,6 @@ mod tests {
             check(wrong, "bad_value");
         }
         check(&format!("unix:/{}", "x".repeat(107)), "bad_value");
-        check("h2c://127.0.0.1:1", "not_in_this_version");
         check("unix:@app", "not_in_this_version");
     }
 }

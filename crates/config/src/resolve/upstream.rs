@@ -3,9 +3,12 @@
 use super::Resolve;
 use crate::complaint::Complaint;
 use crate::leaf::LONGEST_SOCKET_PATH;
-use crate::typed::{HostSent, Place, Pool, Target, Upstream, UpstreamTimeouts, UpstreamTls};
+use crate::typed::{
+    HostSent, Place, Pool, Protocol, Target, Upstream, UpstreamTimeouts, UpstreamTls,
+};
 use crate::written;
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 impl Resolve<'_> {
@@ -32,6 +35,7 @@ impl Resolve<'_> {
                 | written::Target::Table(written::TargetTable { url }) => url.means,
             });
             let targets = targets.enumerate().map(|(at, it)| (it, place(at))).collect();
+            let targets = self.spoken_to(name, it.protocol, targets);
             let targets = self.targets(targets);
             let rest = written::Upstream { targets: Vec::new(), ..it };
             let upstream = Arc::new(self.upstream(name, targets, rest));
@@ -50,6 +54,7 @@ impl Resolve<'_> {
     ) -> Upstream {
         let written::Upstream {
             targets: _,
+            protocol: _,
             balance: written::Balance::RoundRobin,
             timeout,
             pool,
@@ -59,7 +64,7 @@ impl Resolve<'_> {
         } = written;
         let written::UpstreamTimeout { connect, tls: handshake, send, first_byte, idle, tunnel } =
             timeout;
-        let written::Pool { idle: idle_connections, connections, idle_for } = pool;
+        let written::Pool { idle: idle_connections, connections, streams, idle_for } = pool;
         Upstream {
             name: name.into(),
             targets,
@@ -74,6 +79,7 @@ impl Resolve<'_> {
             pool: Pool {
                 idle: idle_connections,
                 connections,
+                streams,
                 idle_for: idle_for.map(|it| it.means),
             },
             tls: self.tls(name, tls),
@@ -99,11 +105,40 @@ impl Resolve<'_> {
         }
     }
 
-    /// Targets with where they stand: socket files are counted from our folder, repeats refused.
-    pub(super) fn targets(
+    /// Targets with what is spoken to them: what their URL says, else what their upstream says.
+    fn spoken_to(
         &mut self,
-        targets: Vec<(Target, std::ops::Range<usize>)>,
-    ) -> Vec<Arc<Target>> {
+        name: &str,
+        protocol: Option<written::Protocol>,
+        mut targets: Vec<(Target, Range<usize>)>,
+    ) -> Vec<(Target, Range<usize>)> {
+        let Some(protocol) = protocol else {
+            return targets;
+        };
+        for (target, span) in &mut targets {
+            let by_url = target.protocol == Protocol::Http2;
+            match protocol {
+                written::Protocol::Http1 if by_url => {
+                    let message =
+                        "this target speaks HTTP/2 by its URL, and `protocol` says HTTP/1";
+                    self.complaints
+                        .push(Complaint::error("protocol_mismatch", message).at(span.clone()));
+                }
+                written::Protocol::Http1 => {}
+                written::Protocol::Http2 => target.protocol = Protocol::Http2,
+                written::Protocol::Auto if target.tls => target.protocol = Protocol::Auto,
+                written::Protocol::Auto => {}
+            }
+        }
+        if protocol == written::Protocol::Auto && !targets.iter().any(|(it, _)| it.tls) {
+            let message = "`auto` asks targets by TLS, and none of them is an `https` one";
+            self.error("no_effect", &["upstream", name, "protocol"], message);
+        }
+        targets
+    }
+
+    /// Targets with where they stand: socket files are counted from our folder, repeats refused.
+    pub(super) fn targets(&mut self, targets: Vec<(Target, Range<usize>)>) -> Vec<Arc<Target>> {
         let mut seen = HashSet::new();
         let mut good = Vec::with_capacity(targets.len());
         for (mut target, span) in targets {
@@ -117,7 +152,7 @@ impl Resolve<'_> {
                 };
                 target.place = Place::Unix(path.into());
             }
-            let Target { name: _, place, tls, authority: _, base_path } = &target;
+            let Target { name: _, place, tls, protocol: _, authority: _, base_path } = &target;
             if !seen.insert((format!("{place:?}"), *tls, base_path.clone())) {
                 let complaint = Complaint::error("same_target", "this target is listed twice");
                 self.complaints.push(complaint.at(span));

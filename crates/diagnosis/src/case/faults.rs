@@ -2,7 +2,8 @@
 
 use crate::case::Case;
 use exchange::{
-    BodyFault, Certificate, ConnectFault, DnsFault, Fault, HeadFault, Micros, SendFault, TlsFault,
+    BodyFault, Certificate, ConnectFault, DnsFault, Fault, HeadFault, Http2, Micros, SendFault,
+    TlsFault,
 };
 
 /// A server that cannot read what we say hangs up within a round trip; one that works and then
@@ -74,6 +75,16 @@ impl<'a> Case<'a> {
     pub(crate) fn turned_away(&self) -> bool {
         let unknown = self.attempt().is_some_and(|it| it.server.is_none());
         unknown && self.hung_up().is_some_and(|after| after <= AT_ONCE)
+    }
+
+    /// HTTP/2 was spoken to the target, or offered.
+    pub(crate) fn http2(&self) -> bool {
+        self.attempt().is_some_and(|it| it.http2 != Http2::No)
+    }
+
+    /// It was spoken to a target from which nothing of the kind has come.
+    pub(crate) fn http2_unanswered(&self) -> bool {
+        self.attempt().is_some_and(|it| it.http2 == Http2::Asked)
     }
 
     /// Nothing was encrypted on the connection to the target.

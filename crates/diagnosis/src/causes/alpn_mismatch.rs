@@ -22,13 +22,14 @@
 
 use crate::advice::{self, Hop};
 use crate::case::Case;
-use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::text::Text;
 use crate::tls_words;
 use evidence::Sign;
+use exchange::TlsFault;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "alpn_mismatch",
@@ -37,10 +38,25 @@ pub(super) static CAUSE: Cause = Cause {
     side: Side::Gateway,
     retry: RetryClass::R3,
     passing: false,
-    look: silent,
+    look,
     fix,
     text: Text { behind: &[(Sign::AlpnMismatch, 0.93)], says, cure, ..Text::NONE },
 };
+
+fn look(case: &Case) -> Option<Finding> {
+    let (statement, says) = match case.tls_fault()? {
+        TlsFault::NoHttp2 => (
+            format!("{} did not choose HTTP/2, which is all that it was offered", case.dialled()),
+            "the handshake was good, and agreed on no protocol (ALPN)",
+        ),
+        TlsFault::Alert(120) if case.http2() => (
+            format!("{} takes none of the protocols that it was offered", case.dialled()),
+            "alert 120, no application protocol, ended the handshake",
+        ),
+        _ => return None,
+    };
+    Some(Finding::new(0.9, statement, says))
+}
 
 fn fix(case: &Case) -> Vec<Fix> {
     vec![
@@ -49,7 +65,8 @@ fn fix(case: &Case) -> Vec<Fix> {
             format!("{} -alpn h2,http/1.1 </dev/null", case.handshake()),
         ),
         Fix::new(
-            "Enable HTTP/2 where TLS ends before the app, or let the gateway offer `http/1.1` too",
+            "Enable HTTP/2 where TLS ends before the app, or let the gateway offer `http/1.1` too \
+             (`protocol = \"auto\"`)",
         ),
     ]
 }
@@ -92,6 +109,7 @@ fn cure(dossier: &Dossier) -> Cure {
 #[cfg(test)]
 mod tests {
     use crate::testing::report::{check_report, nginx};
+    use crate::testing::{check, check_not};
 
     #[test]
     fn an_alert_120() {
@@ -103,5 +121,18 @@ mod tests {
             &[("error.log", &line)],
             "alpn_mismatch: nginx and 203.0.113.98:443 agreed on no protocol over TLS (ALPN)",
         );
+    }
+
+    #[test]
+    fn an_offer_that_was_not_taken() {
+        check(
+            "tls: no_http2 | http2 to=10.0.0.7:443 target=https://app.internal",
+            "alpn_mismatch: 10.0.0.7:443 did not choose HTTP/2, which is all that it was offered",
+        );
+        check(
+            "tls: alert=120 | http2 to=10.0.0.7:443 target=https://app.internal",
+            "alpn_mismatch: 10.0.0.7:443 takes none of the protocols that it was offered",
+        );
+        check_not("tls: alert=120 | to=10.0.0.7:443", "alpn_mismatch");
     }
 }

@@ -66,7 +66,9 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
 }
 
 fn look(case: &Case) -> Option<Finding> {
-    if let Some(TlsFault::Alert(120)) = case.tls_fault() {
+    if let Some(TlsFault::Alert(120)) = case.tls_fault()
+        && !case.http2()
+    {
         return Some(Finding::new(
             0.8,
             "the target accepts no protocol that the gateway offers, which is HTTP/1.1",

@@ -23,13 +23,15 @@
 //! and its end.
 
 use crate::case::Case;
-use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
+use crate::http2;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::text::Text;
 use crate::wording;
 use evidence::{Sign, Stack};
+use exchange::{Fault, HeadFault};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "http2_goaway",
@@ -38,10 +40,29 @@ pub(super) static CAUSE: Cause = Cause {
     side: Side::AppServer,
     retry: RetryClass::R1,
     passing: true,
-    look: silent,
+    look,
     fix,
     text: Text { behind: &[(Sign::GoAway, 0.2)], cure, ..Text::NONE },
 };
+
+fn look(case: &Case) -> Option<Finding> {
+    let Fault::Head(HeadFault::GoAway(code)) = case.fault()? else {
+        return None;
+    };
+    let says = match code {
+        0 => "NO_ERROR is a planned end, and the request was above the last one that is worked on",
+        _ => "the target objects to something on this connection, and did not process the request",
+    };
+    Some(Finding::new(
+        0.9,
+        format!(
+            "{} said goodbye to the connection (GOAWAY, {}) before it took the request",
+            case.server(),
+            http2::code(*code)
+        ),
+        says,
+    ))
+}
 
 fn fix(_: &Case) -> Vec<Fix> {
     vec![
@@ -70,5 +91,30 @@ fn cure(dossier: &Dossier) -> Cure {
              server wait between its GOAWAY and its end"
         ))],
         verify: vec![wording::quiet(dossier)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn a_planned_end_and_a_reproach() {
+        check(
+            "head: goaway=0 | http2 reused idle=0ms server=envoy",
+            "http2_goaway: envoy said goodbye to the connection (GOAWAY, NO_ERROR) before it took \
+             the request",
+        );
+        check(
+            "head: goaway=11 | http2 reused idle=0ms",
+            "http2_goaway: the upstream said goodbye to the connection (GOAWAY, ENHANCE_YOUR_CALM) \
+             before it took the request",
+        );
+    }
+
+    #[test]
+    fn a_close_without_a_goodbye_is_another() {
+        check_not("head: closed | http2 reused idle=0ms", "http2_goaway");
+        check_not("head: stream_reset=7 | http2", "http2_goaway");
     }
 }

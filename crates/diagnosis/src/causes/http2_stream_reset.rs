@@ -21,15 +21,17 @@
 //! INTERNAL_ERROR look in the app's log at that second. For CANCEL compare the deadlines along the
 //! way.
 
-use crate::case::Case;
-use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::case::{Case, words};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
+use crate::http2;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
-use crate::signs::window;
+use crate::signs::{window, worked};
 use crate::text::Text;
 use crate::wording;
 use evidence::Sign;
+use exchange::{BodyFault, Fault, HeadFault, REFUSED_STREAM};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "http2_stream_reset",
@@ -38,16 +40,45 @@ pub(super) static CAUSE: Cause = Cause {
     side: Side::App,
     retry: RetryClass::R2,
     passing: false,
-    look: silent,
+    look,
     fix,
     text: Text { behind: &[(Sign::StreamReset, 0.85)], says, cure, ..Text::NONE },
 };
 
+fn look(case: &Case) -> Option<Finding> {
+    let (code, when) = match case.fault()? {
+        Fault::Head(HeadFault::StreamReset(code)) => (*code, "before an answer began"),
+        Fault::Body(BodyFault::StreamReset(code)) => (*code, "in the middle of its answer"),
+        _ => return None,
+    };
+    let says = match code {
+        REFUSED_STREAM => "this code says that the request was not processed",
+        2 => "this code says that the target failed in what it was doing",
+        8 => {
+            "this code says that the target no longer wants the request, often by its own deadline"
+        }
+        11 => {
+            "this code says that the target sees too much of something, often of requests or pings"
+        }
+        _ => "RST_STREAM ends one request and leaves the connection",
+    };
+    Some(Finding::new(
+        0.85,
+        format!(
+            "{} reset the stream of the request with {} {when}, after {}",
+            case.server(),
+            http2::code(code),
+            words(worked(case))
+        ),
+        says,
+    ))
+}
+
 fn fix(case: &Case) -> Vec<Fix> {
     vec![
         Fix::new(
-            "Read the code of the reset in the gateway's log: 7 may be repeated, 2 is the app's, 8 \
-             is a deadline",
+            "Go by the code of the reset: REFUSED_STREAM may be repeated, INTERNAL_ERROR is the \
+             app's, CANCEL is a deadline",
         ),
         Fix::run("Look in the app's log at that time", format!("journalctl {}", window(case))),
     ]
@@ -75,5 +106,30 @@ fn cure(dossier: &Dossier) -> Cure {
         ],
         lasting: Vec::new(),
         verify: vec![wording::quiet(dossier)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn the_code_is_named() {
+        check(
+            "head: stream_reset=2 | http2 fresh after=40ms server=envoy",
+            "http2_stream_reset: envoy reset the stream of the request with INTERNAL_ERROR before \
+             an answer began, after 40 ms",
+        );
+        check(
+            "body: stream_reset=99 | http2 fresh after=1s",
+            "http2_stream_reset: the upstream reset the stream of the request with code 99 in the \
+             middle of its answer, after 1 s",
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_connection_is_another() {
+        check_not("head: goaway=0 | http2", "http2_stream_reset");
+        check_not("head: reset | http2", "http2_stream_reset");
     }
 }

@@ -21,12 +21,14 @@
 
 use crate::advice::{self, Hop};
 use crate::case::Case;
-use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::Cure;
+use crate::show;
 use crate::text::Text;
 use evidence::Sign;
+use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "http2_to_http1",
@@ -35,7 +37,7 @@ pub(super) static CAUSE: Cause = Cause {
     side: Side::Gateway,
     retry: RetryClass::R3,
     passing: false,
-    look: silent,
+    look,
     fix,
     text: Text {
         behind: &[
@@ -50,6 +52,24 @@ pub(super) static CAUSE: Cause = Cause {
     },
 };
 
+fn look(case: &Case) -> Option<Finding> {
+    if let Some(HeadFault::AnsweredHttp1) = case.head_fault() {
+        return Some(Finding::new(
+            0.95,
+            format!("{} speaks HTTP/1, and the gateway HTTP/2 to it", case.dialled()),
+            format!("the answer began with {}", show::bytes(case.first_bytes())),
+        ));
+    }
+    // Others hang up on the preface without a word.
+    (case.http2_unanswered() && case.plain() && case.turned_away()).then(|| {
+        Finding::new(
+            0.45,
+            format!("{} hung up at once on HTTP/2, which it may not know", case.dialled()),
+            "servers of HTTP/1 close on a preface that is no request to them",
+        )
+    })
+}
+
 fn fix(case: &Case) -> Vec<Fix> {
     vec![
         Fix::run(
@@ -57,8 +77,8 @@ fn fix(case: &Case) -> Vec<Fix> {
             format!("curl -v --http2-prior-knowledge http://{}/", case.endpoint()),
         ),
         Fix::new(
-            "Take HTTP/2 off the gateway's setting for this upstream, or give it the port of the \
-             gRPC server",
+            "Take `protocol` off the upstream, and write `http://` for `h2c://`; or give it the \
+             port of the gRPC server",
         ),
     ]
 }
@@ -104,6 +124,7 @@ fn cure(dossier: &Dossier) -> Cure {
 #[cfg(test)]
 mod tests {
     use crate::testing::report::{check_report, nginx};
+    use crate::testing::{check, check_listed, check_not};
 
     #[test]
     fn the_letters_of_http_as_a_length() {
@@ -115,5 +136,21 @@ mod tests {
             &[("error.log", &line)],
             "http2_to_http1: nginx speaks HTTP/2 to 203.0.113.98:8000, which speaks HTTP/1",
         );
+    }
+
+    #[test]
+    fn an_answer_of_http1_on_our_own_wire() {
+        check(
+            "head: answered_http1 | http2 fresh to=127.0.0.1:8000 bytes=485454502f312e3120343030",
+            "http2_to_http1: 127.0.0.1:8000 speaks HTTP/1, and the gateway HTTP/2 to it",
+        );
+        check_listed("head: closed | http2 fresh after=1ms", "http2_to_http1");
+    }
+
+    #[test]
+    fn who_ever_answered_knows_it() {
+        check_not("head: closed | fresh after=1ms", "http2_to_http1");
+        check_not("head: closed | http2 fresh after=1ms server=envoy", "http2_to_http1");
+        check_not("head: closed | http2_spoken fresh after=1ms", "http2_to_http1");
     }
 }

@@ -56,6 +56,7 @@ pub(super) static CAUSE: Cause = Cause {
 fn look(case: &Case) -> Option<Finding> {
     let how = match case.fault()? {
         Fault::Body(BodyFault::Reset) => "reset the connection",
+        Fault::Body(BodyFault::StreamCut) => "closed the connection",
         Fault::Body(BodyFault::Tls) => "ended the TLS session without closing it",
         Fault::Body(BodyFault::Errno) => "lost the connection",
         _ => return None,

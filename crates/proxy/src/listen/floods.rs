@@ -1,5 +1,5 @@
-//! Watches the frames that a client of HTTP/2 sends, and stops one that sends far more of a cheap
-//! kind than any use of HTTP has: each costs the client nothing and us a little.
+//! Watches the frames that the other side of HTTP/2 sends, and stops one that sends far more of a
+//! cheap kind than any use of HTTP has: each costs it nothing and us a little.
 //!
 //! What h2 bounds by itself is not watched here: streams at a time, header lists, CONTINUATION.
 
@@ -70,6 +70,16 @@ pub(crate) struct Guarded<S> {
 impl<S> Guarded<S> {
     pub(crate) fn new(io: S, limits: &Http2Limits, flood: Rc<Cell<Option<Flood>>>) -> Guarded<S> {
         Guarded { io, frames: Frames::new(limits), flood }
+    }
+
+    /// The other way round: what a target sends, who resets what we asked of it, and has no preface.
+    pub(crate) fn target(
+        io: S,
+        limits: &Http2Limits,
+        flood: Rc<Cell<Option<Flood>>>,
+    ) -> Guarded<S> {
+        let frames = Frames { skip: 0, most_resets: usize::MAX, ..Frames::new(limits) };
+        Guarded { io, frames, flood }
     }
 }
 

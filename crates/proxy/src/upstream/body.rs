@@ -1,8 +1,11 @@
 //! The body of an upstream's answer on its way to the client, and the end of the record with it.
 
+use super::http2::{self, Stream};
+use super::multiplex::Lease;
 use super::wire::{Io, Wire, poll_more};
-use super::{Answered, Turn, pump_on};
+use super::{Answered, From, Turn, pump_on, stream_on};
 use crate::chunked::{BadChunk, Chunked, Piece};
+use crate::front::Link;
 use crate::head::AnswerFraming;
 use crate::outbound::Pump;
 use crate::recorder::Recorder;
@@ -12,12 +15,14 @@ use crate::timer::Alarm;
 use bytes::{Buf, Bytes, BytesMut};
 use config::Pool;
 use exchange::{BodyFault, Fault, Limit};
+use h2::{Reason, RecvStream};
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::ReadHalf;
 
@@ -52,6 +57,11 @@ enum Source {
         held: BytesMut,
         _wire: Pumping,
     },
+    Stream {
+        recv: RecvStream,
+        lease: Lease,
+        _upload: Option<Pumping>,
+    },
 }
 
 /// Ends the upload with the answer: nobody will wait for it.
@@ -67,6 +77,10 @@ enum Reading {
     Length(u64),
     Chunked(Chunked),
     Close,
+    /// Data of a stream, with what is left where its length was declared.
+    Stream(Option<u64>),
+    /// The data of a stream is over; trailers may follow.
+    StreamEnd,
     /// The last data is given; these follow it.
     Trailers(HeaderMap),
     Done,
@@ -81,25 +95,34 @@ impl UpstreamBody {
         record: Recorder,
         trailer_limit: usize,
     ) -> UpstreamBody {
-        let Answered { head, mut wire, alarm } = answered;
+        let Answered { head, from, alarm } = answered;
         let whole = pump.is_done();
         let may_share = pump.may_share && !turn.upstream.settings.proxy_protocol;
-        let reading = match head.body {
-            AnswerFraming::None | AnswerFraming::Length(0) => Reading::Done,
-            AnswerFraming::Length(length) => Reading::Length(length),
-            AnswerFraming::Chunked => Reading::Chunked(Chunked::new(trailer_limit)),
-            AnswerFraming::Close => Reading::Close,
+        let link = turn.seat.link.clone();
+        let (source, reading) = match from {
+            From::Wire(mut wire) => {
+                let reading = match head.body {
+                    AnswerFraming::None | AnswerFraming::Length(0) => Reading::Done,
+                    AnswerFraming::Length(length) => Reading::Length(length),
+                    AnswerFraming::Chunked => Reading::Chunked(Chunked::new(trailer_limit)),
+                    AnswerFraming::Close => Reading::Close,
+                };
+                wire.after_bodyless = matches!(reading, Reading::Done);
+                (of_wire(wire, pump, link), reading)
+            }
+            From::Stream(Stream { recv, send, lease }) => {
+                let reading = match head.body {
+                    AnswerFraming::None => Reading::Done,
+                    AnswerFraming::Length(length) => Reading::Stream(Some(length)),
+                    AnswerFraming::Chunked | AnswerFraming::Close => Reading::Stream(None),
+                };
+                let upload = send.map(|send| Pumping(stream_on(pump, send, link)));
+                (Source::Stream { recv, lease, _upload: upload }, reading)
+            }
         };
-        record.open_ended(!matches!(reading, Reading::Done | Reading::Length(_)));
-        wire.after_bodyless = matches!(reading, Reading::Done);
-        let source = if whole {
-            Source::Whole(wire)
-        } else {
-            let Wire { io, held, .. } = wire;
-            let (read, write) = tokio::io::split(io);
-            let pumping = pump_on(pump, write, turn.seat.link.clone());
-            Source::Half { io: read, held, _wire: Pumping(pumping) }
-        };
+        let declared =
+            matches!(reading, Reading::Done | Reading::Length(_) | Reading::Stream(Some(_)));
+        record.open_ended(!declared);
         let mut body = UpstreamBody {
             source: Some(source),
             reading,
@@ -123,7 +146,7 @@ impl UpstreamBody {
 
     pub(crate) fn size_hint(&self) -> SizeHint {
         match self.reading {
-            Reading::Length(left) => SizeHint::with_exact(left),
+            Reading::Length(left) | Reading::Stream(Some(left)) => SizeHint::with_exact(left),
             Reading::Done => SizeHint::with_exact(0),
             _ => SizeHint::default(),
         }
@@ -133,6 +156,9 @@ impl UpstreamBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if matches!(self.reading, Reading::Stream(_) | Reading::StreamEnd) {
+            return self.poll_stream(cx);
+        }
         loop {
             match self.next() {
                 Next::Data(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
@@ -146,7 +172,7 @@ impl UpstreamBody {
             let (io, held): (&mut (dyn tokio::io::AsyncRead + Unpin), _) = match &mut self.source {
                 Some(Source::Whole(wire)) => (&mut wire.io, &mut wire.held),
                 Some(Source::Half { io, held, .. }) => (io, held),
-                None => return Poll::Ready(None),
+                Some(Source::Stream { .. }) | None => return Poll::Ready(None),
             };
             let large = 8 * 1024 < held.capacity();
             match poll_more(&mut &mut *io, held, cx, large) {
@@ -159,17 +185,73 @@ impl UpstreamBody {
                     self.record.attempt_mut().received += amount as u64;
                 }
                 Poll::Ready(Err(error)) => return self.fail(broke(&error), error.raw_os_error()),
-                Poll::Pending => {
-                    self.alarm.set_if_clear(self.idle);
-                    if self.alarm.poll(cx).is_pending() {
-                        return Poll::Pending;
-                    }
-                    let value = u64::try_from(self.idle.as_micros()).unwrap_or(u64::MAX);
-                    let limit = Limit { name: "timeout.idle", value };
-                    return self.fail(BodyFault::Stalled(limit), None);
-                }
+                Poll::Pending => return self.stalls(cx),
             }
         }
+    }
+
+    /// Nothing came: a limit decides how long that may be so.
+    fn stalls(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.alarm.set_if_clear(self.idle);
+        ready!(self.alarm.poll(cx));
+        let value = u64::try_from(self.idle.as_micros()).unwrap_or(u64::MAX);
+        let limit = Limit { name: "timeout.idle", value };
+        if let Some(Source::Stream { lease, .. }) = &self.source {
+            lease.suspect(Some(limit));
+        }
+        self.fail(BodyFault::Stalled(limit), None)
+    }
+
+    /// The next piece of an HTTP/2 stream.
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let Some(Source::Stream { recv, lease, .. }) = &mut self.source else {
+            return Poll::Ready(None);
+        };
+        let (left, read) = match self.reading {
+            Reading::Stream(left) => (left, recv.poll_data(cx)),
+            _ => (None, Poll::Ready(None)),
+        };
+        let error = match read {
+            Poll::Pending => return self.stalls(cx),
+            Poll::Ready(Some(Ok(data))) => {
+                // What was taken may be sent anew: the next piece is asked for only when this one
+                // has gone on, so a slow client still holds the target back.
+                let _ = recv.flow_control().release_capacity(data.len());
+                let amount = data.len() as u64;
+                let over = recv.is_end_stream();
+                self.alarm.clear();
+                self.record.attempt_mut().received += amount;
+                let left = left.map(|it| it.saturating_sub(amount));
+                self.reading = Reading::Stream(left);
+                self.record.body_sent(data.len());
+                if over {
+                    self.complete();
+                }
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            Poll::Ready(Some(Err(error))) => error,
+            Poll::Ready(None) => {
+                self.reading = Reading::StreamEnd;
+                match recv.poll_trailers(cx) {
+                    Poll::Pending => return self.stalls(cx),
+                    Poll::Ready(Ok(trailers)) => {
+                        self.complete();
+                        return Poll::Ready(trailers.map(|it| Ok(Frame::trailers(it))));
+                    }
+                    Poll::Ready(Err(error)) => error,
+                }
+            }
+        };
+        // An answer that is whole may be followed by a reset that asks for no more of the request
+        // (RFC 9113 8.1).
+        let asks = error.is_remote() && error.reason() == Some(Reason::NO_ERROR);
+        if asks && left == Some(0) {
+            self.complete();
+            return Poll::Ready(None);
+        }
+        let seen = &lease.connection().seen;
+        let (fault, errno) = (http2::body_fault(&error, seen, left), seen.errno.get());
+        self.fail(fault, errno)
     }
 
     /// What the bytes at hand give.
@@ -177,10 +259,10 @@ impl UpstreamBody {
         let held = match &mut self.source {
             Some(Source::Whole(wire)) => &mut wire.held,
             Some(Source::Half { held, .. }) => held,
-            None => return Next::Done,
+            Some(Source::Stream { .. }) | None => return Next::Done,
         };
         match &mut self.reading {
-            Reading::Done => Next::Done,
+            Reading::Done | Reading::Stream(_) | Reading::StreamEnd => Next::Done,
             Reading::Trailers(trailers) => {
                 let trailers = std::mem::take(trailers);
                 self.complete();
@@ -261,7 +343,11 @@ impl UpstreamBody {
         match self.reading {
             Reading::Length(left) => Some(BodyFault::LengthShort { left }),
             Reading::Chunked(_) => Some(BodyFault::ChunkCut),
-            Reading::Close | Reading::Trailers(_) | Reading::Done => {
+            Reading::Close
+            | Reading::Trailers(_)
+            | Reading::Stream(_)
+            | Reading::StreamEnd
+            | Reading::Done => {
                 self.complete();
                 None
             }
@@ -279,6 +365,16 @@ impl UpstreamBody {
         self.record.cut(Fault::Body(fault));
         Poll::Ready(Some(Err(Cut)))
     }
+}
+
+/// The body on its connection, beside what is left of the upload.
+fn of_wire(wire: Wire, pump: Pump, link: Rc<Link>) -> Source {
+    if pump.is_done() {
+        return Source::Whole(wire);
+    }
+    let Wire { io, held, .. } = wire;
+    let (read, write) = tokio::io::split(io);
+    Source::Half { io: read, held, _wire: Pumping(pump_on(pump, write, link)) }
 }
 
 /// An idle connection of this core would take the place that another core's request needs.

@@ -3,7 +3,7 @@
 use super::tap::Tap;
 use super::verify::{Presented, Verifier, may_issue, not_after};
 use crate::StartError;
-use config::{Target, Upstream};
+use config::{Protocol, Target, Upstream};
 use exchange::{Attempt, TlsFacts, TlsFault};
 use rustls::client::{ClientConfig, ResolvesClientCert};
 use rustls::crypto::CryptoProvider;
@@ -20,9 +20,39 @@ use std::sync::Arc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+/// What is offered to a target by ALPN (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    Http1,
+    Http2,
+    Both,
+}
+
+impl Offer {
+    /// To this target; an upgrade leaves HTTP/1.1, so it is asked for where both would do.
+    pub(crate) fn to(target: &Target, upgrade: bool) -> Offer {
+        match target.protocol {
+            Protocol::Http1 => Offer::Http1,
+            Protocol::Http2 => Offer::Http2,
+            Protocol::Auto if upgrade => Offer::Http1,
+            Protocol::Auto => Offer::Both,
+        }
+    }
+
+    fn names(self) -> Vec<Vec<u8>> {
+        let (http1, http2) = (b"http/1.1".to_vec(), b"h2".to_vec());
+        match self {
+            Offer::Http1 => vec![http1],
+            Offer::Http2 => vec![http2],
+            Offer::Both => vec![http2, http1],
+        }
+    }
+}
+
 /// The settings of one upstream, ready to shake hands with.
 pub(crate) struct TlsSettings {
-    connector: TlsConnector,
+    /// By what is offered.
+    connectors: [TlsConnector; 3],
     server_name: Option<Arc<str>>,
     sends_certificate: bool,
 }
@@ -77,12 +107,11 @@ pub(crate) fn settings(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(OurCertificate(ours)));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsSettings {
-        connector: TlsConnector::from(Arc::new(config)),
-        server_name: tls.server_name.clone(),
-        sends_certificate,
-    })
+    let connectors = [Offer::Http1, Offer::Http2, Offer::Both].map(|offer| {
+        config.alpn_protocols = offer.names();
+        TlsConnector::from(Arc::new(config.clone()))
+    });
+    Ok(TlsSettings { connectors, server_name: tls.server_name.clone(), sends_certificate })
 }
 
 /// All certificates of a PEM file.
@@ -118,6 +147,7 @@ pub(crate) async fn shake_hands(
     tap: Tap,
     target: &Target,
     settings: &TlsSettings,
+    offer: Offer,
     attempt: &mut Attempt,
 ) -> Result<(TlsStream<Tap>, TlsFacts), TlsFault> {
     let host = host_of(&target.authority);
@@ -126,7 +156,7 @@ pub(crate) async fn shake_hands(
         return Err(TlsFault::Protocol);
     };
     let sent_name = matches!(name, ServerName::DnsName(_)).then(|| Arc::from(&*name.to_str()));
-    let mut handshake = settings.connector.connect(name, tap).into_fallible();
+    let mut handshake = settings.connectors[offer as usize].connect(name, tap).into_fallible();
     let mut asked = false;
     let shaken = poll_fn(|cx| {
         ASKED.set(false);
@@ -136,6 +166,7 @@ pub(crate) async fn shake_hands(
     })
     .await;
     match shaken {
+        Ok(stream) if offer == Offer::Http2 && !chose_http2(&stream) => Err(TlsFault::NoHttp2),
         Ok(mut stream) => {
             stream.get_mut().0.rest();
             let facts = facts(&stream, sent_name, asked, settings.sends_certificate);
@@ -150,6 +181,11 @@ pub(crate) async fn shake_hands(
             Err(fault)
         }
     }
+}
+
+/// What the target chose of what was offered.
+pub(crate) fn chose_http2(stream: &TlsStream<Tap>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
 /// The host of an authority, without brackets and port.

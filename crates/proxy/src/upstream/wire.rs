@@ -102,14 +102,6 @@ impl Outgoing {
         self.queue.is_empty()
     }
 
-    /// For a head that was never written and is made anew for another target.
-    pub(crate) fn replace_first(&mut self, bytes: Bytes) {
-        match self.queue.front_mut() {
-            Some(first) => *first = bytes,
-            None => self.queue.push_back(bytes),
-        }
-    }
-
     /// Writes once. How many bytes went; ready with 0 when there were none.
     pub(crate) fn poll_write<W: AsyncWrite + Unpin>(
         &mut self,

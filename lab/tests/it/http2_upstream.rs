@@ -1,0 +1,509 @@
+//! HTTP/2 to upstreams: requests share connections, within the limits of both sides, and what the
+//! other side did not process is sent again.
+
+use crate::peer::{
+    Count, STATUS_200, body, connect, each, echo2, field, frame, get, read_head, request, say,
+    serve2, settings, world2, writes,
+};
+use crate::world::{SOON, signal, told};
+use bytes::Bytes;
+use h2::Reason;
+use http::{HeaderMap, HeaderValue, Method, Response};
+use lab::client::request_for;
+use lab::gateway::Gateway;
+use lab::scene::Ask;
+use lab::stage;
+use std::future::poll_fn;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+async fn ask(gateway: &Gateway, path: &str, ask: Ask) -> lab::client::Answer {
+    let mut client = gateway.client().await.expect("the test can go on");
+    timeout(SOON, client.exchange(&request_for(path, ask))).await.expect("an answer in time")
+}
+
+#[tokio::test]
+async fn clients_of_both_versions_share_one_connection() {
+    let count = Count::default();
+    let counted = count.clone();
+    let (gateway, _upstream) = world2("", move |stream| {
+        counted.add();
+        serve2(stream, echo2)
+    })
+    .await;
+    let answer = ask(&gateway, "/a?x=1", Ask::Get).await;
+    assert_eq!(answer.text(), "GET /a?x=1 lab.test 0 - -");
+    let answer = ask(&gateway, "/b", Ask::Post).await;
+    assert_eq!(answer.text(), "POST /b lab.test 2 - -");
+    let mut send = connect(gateway.listen).await;
+    for path in ["/c", "/d"] {
+        let answer = get(&mut send, path).await;
+        let (text, trailers) = body(answer.into_body()).await.unwrap();
+        assert_eq!(text, format!("GET {path} h2.test 0 - -"));
+        assert_eq!(trailers["x-after"], "all");
+    }
+    assert_eq!(count.get(), 1);
+    let records = gateway.records_soon(4).await;
+    assert!(records.iter().all(|it| it["end"] == "complete"), "{records:?}");
+    assert_eq!(records[3]["reused"], true);
+}
+
+#[tokio::test]
+async fn many_at_once_share_one_connection_from_the_first_moment() {
+    let count = Count::default();
+    let counted = count.clone();
+    let (gateway, _upstream) = world2("", move |stream| {
+        counted.add();
+        serve2(stream, echo2)
+    })
+    .await;
+    let mut send = connect(gateway.listen).await;
+    let asked: Vec<_> = (0..50)
+        .map(|at| send.send_request(request(Method::GET, &format!("/{at}")), true).unwrap().0)
+        .collect();
+    for (at, answer) in asked.into_iter().enumerate() {
+        let answer = timeout(SOON, answer).await.unwrap().unwrap();
+        let (text, _) = body(answer.into_body()).await.unwrap();
+        assert_eq!(text, format!("GET /{at} h2.test 0 - -"));
+    }
+    assert_eq!(count.get(), 1);
+}
+
+#[tokio::test]
+async fn a_body_goes_up_in_pieces_with_its_trailers() {
+    let (gateway, _upstream) = world2("", |stream| serve2(stream, echo2)).await;
+    let mut send = connect(gateway.listen).await;
+    for length in [None, Some(600_000)] {
+        let mut head = request(Method::POST, "/up");
+        head.headers_mut().insert("te", HeaderValue::from_static("trailers"));
+        if let Some(length) = length {
+            head.headers_mut().insert("content-length", HeaderValue::from(length));
+        }
+        let (answer, mut up) = send.send_request(head, false).unwrap();
+        let mut left = Bytes::from(vec![b'x'; 600_000]);
+        while !left.is_empty() {
+            up.reserve_capacity(left.len());
+            let room = poll_fn(|cx| up.poll_capacity(cx)).await.unwrap().unwrap();
+            up.send_data(left.split_to(room.min(left.len())), false).unwrap();
+        }
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", HeaderValue::from_static("600000"));
+        // It must not say anew where the request came from.
+        trailers.insert("x-forwarded-for", HeaderValue::from_static("192.0.2.1"));
+        up.send_trailers(trailers).unwrap();
+        let answer = timeout(SOON, answer).await.unwrap().unwrap();
+        let (text, _) = body(answer.into_body()).await.unwrap();
+        assert_eq!(text, "POST /up h2.test 600000 600000 trailers");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_by_http_1_arrives_whole() {
+    let (gateway, _upstream) = world2("", |stream| serve2(stream, echo2)).await;
+    let answer = ask(&gateway, "/up", Ask::Upload(700_000)).await;
+    assert_eq!(answer.text(), "POST /up lab.test 700000 - -");
+    let mut client = gateway.client().await.unwrap();
+    let chunked = b"POST /up HTTP/1.1\r\nHost: lab.test\r\nTransfer-Encoding: chunked\r\n\r\n\
+                    3\r\nabc\r\n2\r\nde\r\n0\r\nx-sum: 5\r\n\r\n";
+    let answer = client.exchange(chunked).await;
+    assert_eq!(answer.text(), "POST /up lab.test 5 5 -");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_holds_back_no_other() {
+    let (gateway, _upstream) = world2("", |stream| {
+        serve2(stream, |request, mut respond| async move {
+            if request.uri().path() != "/large" {
+                return say(&mut respond, "small");
+            }
+            let mut send = respond.send_response(Response::new(()), false)?;
+            let mut left = Bytes::from(vec![b'x'; 8 << 20]);
+            while !left.is_empty() {
+                send.reserve_capacity(left.len());
+                let Some(room) = poll_fn(|cx| send.poll_capacity(cx)).await else {
+                    return Ok(());
+                };
+                let piece = left.split_to(room?.min(left.len()));
+                send.send_data(piece, left.is_empty())?;
+            }
+            Ok(())
+        })
+    })
+    .await;
+    let mut stalled = Vec::new();
+    for _ in 0..5 {
+        let mut client = gateway.client().await.unwrap();
+        client.send(&request_for("/large", Ask::Get)).await.unwrap();
+        // Its head and no more.
+        client.some().await.unwrap();
+        stalled.push(client);
+    }
+    for _ in 0..5 {
+        assert_eq!(ask(&gateway, "/small", Ask::Get).await.text(), "small");
+    }
+}
+
+#[tokio::test]
+async fn another_connection_is_opened_before_the_limit_of_the_target() {
+    let count = Count::default();
+    let counted = count.clone();
+    let (go_on, wait) = signal();
+    let (gateway, _upstream) = world2("", move |stream| {
+        counted.add();
+        let wait = wait.clone();
+        async move {
+            let mut builder = h2::server::Builder::new();
+            builder.max_concurrent_streams(5);
+            let shaken = builder.handshake(stream).await.map_err(std::io::Error::other)?;
+            each(shaken, move |_, mut respond| {
+                let wait = wait.clone();
+                async move {
+                    told(&wait).await;
+                    say(&mut respond, "ok")
+                }
+            })
+            .await
+        }
+    })
+    .await;
+    let mut send = connect(gateway.listen).await;
+    let asked: Vec<_> =
+        (0..12).map(|_| send.send_request(request(Method::POST, "/"), true).unwrap().0).collect();
+    for _ in 0..12 {
+        go_on.send(()).unwrap();
+    }
+    for answer in asked {
+        assert_eq!(timeout(SOON, answer).await.unwrap().unwrap().status(), 200);
+    }
+    // Four of five on each, for 80 % is where another one begins.
+    assert_eq!(count.get(), 3);
+}
+
+#[tokio::test]
+async fn where_no_more_may_be_opened_the_rest_of_the_limit_is_used() {
+    let config = "[upstream.app]\ntargets = [\"h2c://{addr}\"]\n\
+                  pool = { connections = 1, streams = 5 }\n\
+                  [route.app]\nmatch = \"/*\"\nto = \"app\"\n";
+    let (go_on, wait) = signal();
+    let (gateway, _upstream) = world2(config, move |stream| {
+        let wait = wait.clone();
+        serve2(stream, move |_, mut respond| {
+            let wait = wait.clone();
+            async move {
+                told(&wait).await;
+                say(&mut respond, "ok")
+            }
+        })
+    })
+    .await;
+    let mut send = connect(gateway.listen).await;
+    let mut asked: Vec<_> =
+        (0..6).map(|_| send.send_request(request(Method::GET, "/"), true).unwrap().0).collect();
+    let refused = timeout(SOON, asked.pop().unwrap()).await.unwrap().unwrap();
+    assert_eq!(refused.status(), 503);
+    for _ in 0..5 {
+        go_on.send(()).unwrap();
+    }
+    for answer in asked {
+        assert_eq!(timeout(SOON, answer).await.unwrap().unwrap().status(), 200);
+    }
+}
+
+/// A connection whose first request is not processed, which is said so; those after it are.
+async fn not_processed(stream: TcpStream, refuse: Vec<u8>, first: bool) -> std::io::Result<()> {
+    if first { writes(stream, vec![refuse]).await } else { serve2(stream, echo2).await }
+}
+
+async fn check_sent_again(refuse: Vec<u8>) {
+    let count = Count::default();
+    let counted = count.clone();
+    let (gateway, _upstream) =
+        world2("", move |stream| not_processed(stream, refuse.clone(), counted.add() == 0)).await;
+    let answer = ask(&gateway, "/", Ask::Post).await;
+    assert_eq!(answer.text(), "POST / lab.test 2 - -");
+    assert_eq!(count.get(), 2);
+    assert_eq!(gateway.records_soon(1).await[0]["attempts"], 2);
+}
+
+#[tokio::test]
+async fn a_refused_post_is_sent_again() {
+    check_sent_again(frame(3, 0, 1, &7_u32.to_be_bytes())).await;
+}
+
+#[tokio::test]
+async fn a_post_above_the_last_of_a_goaway_is_sent_again() {
+    check_sent_again(frame(7, 0, 0, &[0; 8])).await;
+}
+
+#[tokio::test]
+async fn a_reset_post_is_not_sent_again() {
+    let count = Count::default();
+    let counted = count.clone();
+    let reset = frame(3, 0, 1, &2_u32.to_be_bytes());
+    let (gateway, _upstream) =
+        world2("", move |stream| not_processed(stream, reset.clone(), counted.add() == 0)).await;
+    let answer = ask(&gateway, "/", Ask::Post).await;
+    assert_eq!(answer.status, Some(502), "{}", answer.text());
+    assert_eq!(count.get(), 1);
+}
+
+#[tokio::test]
+async fn a_large_upload_that_is_refused_is_not_sent_again_in_part() {
+    let count = Count::default();
+    let counted = count.clone();
+    let (gateway, _upstream) = world2("", move |stream| {
+        let first = counted.add() == 0;
+        serve2(stream, move |request, mut respond| async move {
+            let mut body = request.into_body();
+            let mut taken = 0;
+            while let Some(data) = body.data().await {
+                let length = data?.len();
+                body.flow_control().release_capacity(length)?;
+                taken += length;
+                if first && 100_000 < taken {
+                    respond.send_reset(Reason::REFUSED_STREAM);
+                    return Ok(());
+                }
+            }
+            say(&mut respond, "ok")
+        })
+    })
+    .await;
+    let answer = ask(&gateway, "/up", Ask::Upload(300_000)).await;
+    assert_eq!(answer.status, Some(503), "{}", answer.text());
+    assert_eq!(answer.field("retry-after"), Some("1"));
+    assert_eq!(gateway.records_soon(1).await[0]["cause"], "http2_stream_reset");
+}
+
+#[tokio::test]
+async fn a_connection_that_says_goodbye_finishes_what_it_has() {
+    let count = Count::default();
+    let counted = count.clone();
+    let (gateway, _upstream) = world2("", move |stream| {
+        counted.add();
+        async move {
+            let mut connection =
+                h2::server::handshake(stream).await.map_err(std::io::Error::other)?;
+            while let Some(accepted) = connection.accept().await {
+                let (_, mut respond) = accepted.map_err(std::io::Error::other)?;
+                connection.graceful_shutdown();
+                say(&mut respond, "last").map_err(std::io::Error::other)?;
+            }
+            Ok(())
+        }
+    })
+    .await;
+    for _ in 0..4 {
+        assert_eq!(ask(&gateway, "/", Ask::Post).await.text(), "last");
+    }
+    assert_eq!(count.get(), 4);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_its_stream_and_no_other() {
+    let (begun, wait) = signal();
+    let (reset, was_reset) = signal();
+    let count = Count::default();
+    let counted = count.clone();
+    let (gateway, _upstream) = world2("", move |stream| {
+        counted.add();
+        let (begun, reset) = (begun.clone(), reset.clone());
+        serve2(stream, move |request, mut respond| {
+            let (begun, reset) = (begun.clone(), reset.clone());
+            async move {
+                if request.uri().path() == "/fast" {
+                    return say(&mut respond, "fast");
+                }
+                begun.send(()).expect("the test listens");
+                let reason = poll_fn(|cx| respond.poll_reset(cx)).await?;
+                assert_eq!(reason, Reason::CANCEL);
+                reset.send(()).expect("the test listens");
+                Ok(())
+            }
+        })
+    })
+    .await;
+    let mut client = gateway.client().await.unwrap();
+    client.send(&request_for("/slow", Ask::Get)).await.unwrap();
+    told(&wait).await;
+    client.leave().unwrap();
+    told(&was_reset).await;
+    assert_eq!(ask(&gateway, "/fast", Ask::Get).await.text(), "fast");
+    assert_eq!(count.get(), 1);
+    let records = gateway.records_soon(2).await;
+    assert!(records.iter().any(|it| it["end"] == "client_closed"), "{records:?}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_not_used_beyond_its_time() {
+    let count = Count::default();
+    let counted = count.clone();
+    let config = "[upstream.app]\ntargets = [\"h2c://{addr}\"]\n\
+                  pool = { idle_for = \"40ms\" }\n[route.app]\nmatch = \"/*\"\nto = \"app\"\n";
+    let (closed, was_closed) = signal();
+    let (gateway, _upstream) = world2(config, move |stream| {
+        counted.add();
+        let closed = closed.clone();
+        async move {
+            serve2(stream, echo2).await?;
+            closed.send(()).map_err(std::io::Error::other)
+        }
+    })
+    .await;
+    ask(&gateway, "/", Ask::Get).await;
+    told(&was_closed).await;
+    ask(&gateway, "/", Ask::Get).await;
+    assert_eq!(count.get(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_comes_any_more_is_left() {
+    let config = "[upstream.app]\ntargets = [\"h2c://{addr}\"]\n\
+                  timeout = { first_byte = \"200ms\" }\n[route.app]\nmatch = \"/*\"\nto = \"app\"\n";
+    let count = Count::default();
+    let counted = count.clone();
+    let (gateway, _upstream) = world2(config, move |mut stream: TcpStream| {
+        let first = counted.add() == 0;
+        async move {
+            if !first {
+                return serve2(stream, echo2).await;
+            }
+            stream.write_all(&settings()).await?;
+            read_head(&mut stream, true).await?;
+            // As behind a firewall that forgot the connection.
+            std::future::pending().await
+        }
+    })
+    .await;
+    assert_eq!(ask(&gateway, "/", Ask::Get).await.status, Some(504));
+    assert_eq!(ask(&gateway, "/", Ask::Get).await.status, Some(200));
+    assert_eq!(count.get(), 2);
+}
+
+#[tokio::test]
+async fn a_body_waits_for_leave_to_be_sent() {
+    let (gateway, _upstream) = world2("", |stream| {
+        serve2(stream, |request, mut respond| async move {
+            if request.uri().path() == "/no" {
+                let no = Response::builder().status(413).body(()).expect("it is right");
+                respond.send_response(no, true)?;
+                return Ok(());
+            }
+            let go_on = Response::builder().status(100).body(()).expect("it is right");
+            respond.send_informational(go_on)?;
+            echo2(request, respond).await
+        })
+    })
+    .await;
+    let head = |path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: lab.test\r\nContent-Length: 5\r\n\
+             Expect: 100-continue\r\n\r\n"
+        )
+    };
+    let mut client = gateway.client().await.unwrap();
+    client.send(head("/yes").as_bytes()).await.unwrap();
+    let began = std::time::Instant::now();
+    let interim = String::from_utf8(client.some().await.unwrap()).unwrap();
+    assert!(interim.starts_with("HTTP/1.1 100"), "{interim}");
+    assert!(began.elapsed() < Duration::from_millis(900), "it waited for its patience to end");
+    client.send(b"hello").await.unwrap();
+    assert_eq!(client.answer().await.text(), "POST /yes lab.test 5 - -");
+    let mut client = gateway.client().await.unwrap();
+    client.send(head("/no").as_bytes()).await.unwrap();
+    assert_eq!(client.answer().await.status, Some(413));
+}
+
+#[tokio::test]
+async fn an_early_answer_ends_the_upload_that_nobody_reads() {
+    let (gateway, _upstream) = world2("", |stream| {
+        serve2(stream, |_, mut respond| async move {
+            let no = Response::builder().status(413).body(()).expect("it is right");
+            // The request goes with this, and its stream with NO_ERROR.
+            respond.send_response(no, true).map(drop)
+        })
+    })
+    .await;
+    let answer = ask(&gateway, "/up", Ask::Upload(3_000_000)).await;
+    assert_eq!(answer.status, Some(413));
+    assert_eq!(ask(&gateway, "/", Ask::Get).await.status, Some(413));
+}
+
+#[tokio::test]
+async fn a_flood_of_frames_from_a_target_is_ended() {
+    let config = "[limits]\nhttp2 = { controls = 50 }\n[route.app]\nmatch = \"/*\"\n\
+                  to = \"h2c://{addr}\"\n";
+    let pings = frame(6, 0, 0, &[0; 8]).repeat(60);
+    let (gateway, _upstream) =
+        world2(config, move |stream| writes(stream, vec![pings.clone()])).await;
+    let answer = ask(&gateway, "/", Ask::Get).await;
+    assert_eq!(answer.status, Some(502));
+    assert_eq!(gateway.records_soon(1).await[0]["cause"], "http2_protocol_error");
+}
+
+#[tokio::test]
+async fn what_a_target_breaks_is_named() {
+    let head = |fields: &[u8]| frame(1, 5, 1, fields);
+    let open = |fields: &[u8]| frame(1, 4, 1, fields);
+    let with = |name: &str, value: &str| [STATUS_200, &field(name, value)].concat();
+    let data = |flags, text: &[u8]| frame(0, flags, 1, text);
+    let many = (0..210)
+        .fold(STATUS_200.to_vec(), |all, it| [all, field(&format!("x-{it}"), "a")].concat());
+    let reset = |code: u32| frame(3, 0, 1, &code.to_be_bytes());
+    let one = |frames: Vec<u8>| vec![frames];
+    let lengths = [with("content-length", "1"), field("content-length", "2")].concat();
+    let too_large = vec![0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1];
+    let table: Vec<(&str, Vec<Vec<u8>>, u16, &str)> = vec![
+        ("an upper-case name", one(head(&with("X-Up", "a"))), 502, "http2_protocol_error"),
+        ("a hop's field", one(head(&with("connection", "x"))), 502, "invalid_header_line"),
+        ("no status", one(head(&field("x", "a"))), 502, "invalid_header_line"),
+        ("two lengths", one(head(&lengths)), 502, "invalid_header_line"),
+        ("no length", one(head(&with("content-length", "x"))), 502, "invalid_header_line"),
+        ("too many fields", one(head(&many)), 502, "header_too_big"),
+        ("INTERNAL_ERROR", one(reset(2)), 502, "http2_stream_reset"),
+        ("ENHANCE_YOUR_CALM", one(reset(11)), 503, "http2_stream_reset"),
+        ("a large frame", one(too_large), 502, "http2_protocol_error"),
+        ("DATA before a head", one(data(1, b"x")), 502, "http2_protocol_error"),
+        ("no such table", one(head(&[0xff, 0xff, 0x0f])), 502, "http2_protocol_error"),
+        (
+            "a short body",
+            vec![open(&with("content-length", "9")), data(1, b"four")],
+            200,
+            "content_length_short",
+        ),
+        ("a cut body", vec![open(STATUS_200), data(0, b"four")], 200, "response_truncated"),
+        (
+            "a body that is reset",
+            vec![open(STATUS_200), data(0, b"four"), reset(2)],
+            200,
+            "http2_stream_reset",
+        ),
+        ("nothing", Vec::new(), 502, "premature_close"),
+    ];
+    for (about, frames, status, cause) in table {
+        let (gateway, _upstream) = world2("", move |stream| writes(stream, frames.clone())).await;
+        let answer = ask(&gateway, "/", Ask::Get).await;
+        let record = &gateway.records_soon(1).await[0];
+        assert_eq!(
+            (answer.status, record["cause"].as_str()),
+            (Some(status), Some(cause)),
+            "{about}: {record}"
+        );
+        assert_eq!(answer.cut(), status == 200, "{about}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_http_1_is_known_by_its_answer() {
+    let (gateway, _upstream) = world2("", |mut stream: TcpStream| async move {
+        stage::read_head(&mut stream).await?;
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await?;
+        stage::end(stream).await
+    })
+    .await;
+    let answer = ask(&gateway, "/", Ask::Get).await;
+    assert_eq!(answer.status, Some(502));
+    assert!(answer.text().contains("http2_to_http1"), "{}", answer.text());
+}

@@ -1,0 +1,162 @@
+//! The same faults over each pair of protocols: what a caller is told does not depend on them.
+
+use crate::peer::{STATUS_200, frame};
+use crate::peer::{body, connect, get, read_head, settings};
+use crate::world::SOON;
+use lab::client::request_for;
+use lab::gateway::Gateway;
+use lab::scene::Ask;
+use lab::stage;
+use std::io;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// What an upstream does with a request that it has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Nobody,
+    Close,
+    Reset,
+    Silence,
+    Own500,
+    CutBody,
+    ShortBody,
+    StalledBody,
+    ResetInBody,
+}
+
+/// Status, cause, and whether the answer breaks off.
+const TABLE: &[(Fault, u16, &str, bool)] = &[
+    (Fault::Nobody, 502, "process_down", false),
+    (Fault::Close, 502, "premature_close", false),
+    (Fault::Reset, 502, "connection_reset", false),
+    (Fault::Silence, 504, "response_header_timeout", false),
+    (Fault::Own500, 500, "upstream_own_5xx", false),
+    (Fault::CutBody, 200, "response_truncated", true),
+    (Fault::ShortBody, 200, "content_length_short", true),
+    (Fault::StalledBody, 200, "body_stall", true),
+    (Fault::ResetInBody, 200, "response_truncated", true),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+async fn play(mut stream: TcpStream, fault: Fault, version: Version) -> io::Result<()> {
+    let two = version == Version::Two;
+    if two {
+        stream.write_all(&settings()).await?;
+        read_head(&mut stream, true).await?;
+    } else {
+        stage::read_request(&mut stream).await?;
+    }
+    let open = |length: Option<&str>| match (two, length) {
+        (true, None) => frame(1, 4, 1, STATUS_200),
+        (true, Some(length)) => {
+            frame(1, 4, 1, &[STATUS_200, &crate::peer::field("content-length", length)].concat())
+        }
+        (false, None) => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+        (false, Some(length)) => {
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").into_bytes()
+        }
+    };
+    let some = |chunked: bool| match (two, chunked) {
+        (true, _) => frame(0, 0, 1, b"four"),
+        (false, true) => b"4\r\nfour\r\n".to_vec(),
+        (false, false) => b"four".to_vec(),
+    };
+    let answer = match fault {
+        Fault::Nobody | Fault::Close | Fault::Reset | Fault::Silence => Vec::new(),
+        // `:status: 500` of the static table.
+        Fault::Own500 if two => frame(1, 5, 1, &[0x8e]),
+        Fault::Own500 => b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        Fault::ShortBody => [open(Some("9")), some(false)].concat(),
+        Fault::CutBody | Fault::StalledBody | Fault::ResetInBody => {
+            [open(None), some(true)].concat()
+        }
+    };
+    stream.write_all(&answer).await?;
+    match fault {
+        Fault::Silence | Fault::StalledBody => stage::stay(stream).await,
+        Fault::Reset => stage::reset(stream),
+        Fault::ResetInBody => {
+            // What came must not be overtaken by what ends it.
+            tokio::time::sleep(stage::BETWEEN_PARTS).await;
+            stage::reset(stream)
+        }
+        _ => {
+            tokio::time::sleep(stage::BETWEEN_PARTS).await;
+            stage::end(stream).await
+        }
+    }
+}
+
+async fn gateway(fault: Fault, version: Version) -> (Gateway, Option<stage::Task>) {
+    let listener = stage::listener().expect("a free port");
+    let scheme = if version == Version::One { "http" } else { "h2c" };
+    let url = format!("{scheme}://{}", listener.local_addr().expect("it is bound"));
+    let upstream = match fault {
+        Fault::Nobody => {
+            drop(listener);
+            None
+        }
+        _ => Some(stage::serve(listener, move |stream| play(stream, fault, version))),
+    };
+    let config = format!(
+        "[upstream.app]\ntargets = [\"{url}\"]\n\
+         timeout = {{ first_byte = \"150ms\", idle = \"150ms\" }}\n\
+         [route.app]\nmatch = \"/*\"\nto = \"app\"\n"
+    );
+    (Gateway::start(&config).await.unwrap_or_else(|error| panic!("{error}")), upstream)
+}
+
+/// Status, and whether the answer broke off.
+async fn ask(gateway: &Gateway, version: Version) -> (u16, bool) {
+    if version == Version::One {
+        let mut client = gateway.client().await.expect("the test can go on");
+        let request = request_for("/", Ask::Get);
+        let answer = client.exchange(&request);
+        let answer = timeout(SOON, answer).await.expect("an answer in time");
+        return (answer.status.unwrap_or_default(), answer.cut());
+    }
+    let mut send = connect(gateway.listen).await;
+    let answer = get(&mut send, "/").await;
+    (answer.status().as_u16(), body(answer.into_body()).await.is_err())
+}
+
+async fn check(client: Version, upstream: Version) {
+    for (fault, status, cause, cut) in TABLE {
+        let (gateway, _upstream) = gateway(*fault, upstream).await;
+        let told = ask(&gateway, client).await;
+        let record = &gateway.records_soon(1).await[0];
+        let about = format!("{client:?} to {upstream:?}, {fault:?}: {record}");
+        assert_eq!(told, (*status, *cut), "{about}");
+        // What a cut body of chunks is called differs with its framing alone.
+        let named = record["cause"].as_str().unwrap_or_default();
+        let by_chunk = *fault == Fault::CutBody && upstream == Version::One;
+        assert_eq!(named, if by_chunk { "truncated_chunk" } else { cause }, "{about}");
+    }
+}
+
+#[tokio::test]
+async fn http_1_to_http_1() {
+    check(Version::One, Version::One).await;
+}
+
+#[tokio::test]
+async fn http_1_to_http_2() {
+    check(Version::One, Version::Two).await;
+}
+
+#[tokio::test]
+async fn http_2_to_http_1() {
+    check(Version::Two, Version::One).await;
+}
+
+#[tokio::test]
+async fn http_2_to_http_2() {
+    check(Version::Two, Version::Two).await;
+}
