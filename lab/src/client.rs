@@ -102,14 +102,21 @@ pub fn request(ask: Ask) -> Vec<u8> {
 #[must_use]
 pub fn request_for(path: &str, ask: Ask) -> Vec<u8> {
     let (method, body) = match ask {
-        Ask::Get => ("GET", None),
+        Ask::Get | Ask::WebSocket => ("GET", None),
         Ask::Head => ("HEAD", None),
         Ask::Post => ("POST", Some(2)),
         Ask::Upload(size) => ("POST", Some(size)),
     };
     let length = body.map_or_else(String::new, |it| format!("Content-Length: {it}\r\n"));
-    let mut bytes =
-        format!("{method} {path} HTTP/1.1\r\nHost: lab.test\r\n{length}\r\n").into_bytes();
+    let upgrade = match ask {
+        Ask::WebSocket => {
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        }
+        _ => "",
+    };
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: lab.test\r\n{length}{upgrade}\r\n");
+    let mut bytes = head.into_bytes();
     bytes.resize(bytes.len() + body.unwrap_or_default(), b'x');
     bytes
 }

@@ -92,6 +92,8 @@ pub enum Ask {
     Post,
     /// A `POST` of this many bytes.
     Upload(usize),
+    /// A `GET` whose connection is to go on as a WebSocket.
+    WebSocket,
 }
 
 /// What an upstream does.

@@ -66,6 +66,7 @@ mod unix_socket_missing;
 mod unix_socket_permission;
 mod unix_socket_stale;
 mod unknown_transfer_encoding;
+mod upgrade_not_forwarded;
 mod upstream_own_5xx;
 mod wrong_protocol_service;
 
@@ -124,6 +125,7 @@ pub static SCENES: &[&Scene] = &[
     &invalid_content_length::SCENE,
     &cl_and_te::SCENE,
     &unknown_transfer_encoding::SCENE,
+    &upgrade_not_forwarded::SCENE,
     &header_too_big::SCENE,
     &header_too_big_fields::SCENE,
     &too_many_interim_responses::SCENE,

@@ -23,14 +23,25 @@ pub(crate) const FEATURES: &[Feature] = &[
     row("Passing on", "TLS from clients", "test_clients_speak_tls_to_the_gateway"),
     row(
         "Passing on",
-        "HTTP/2 from clients, by ALPN or by its preface, to HTTP/1.1 targets",
+        "HTTP/2 from clients, by ALPN or by its preface",
         "requests_of_one_connection_are_answered_each",
+    ),
+    row(
+        "Passing on",
+        "HTTP/2 to targets, by ALPN or `h2c://`: shared connections within both sides' limits",
+        "clients_of_both_versions_share_one_connection",
     ),
     row(
         "Passing on",
         "WebSocket and other upgrades of HTTP/1.1, with an idle limit of their own",
         "both_sides_talk_until_both_have_ended",
     ),
+    row(
+        "Passing on",
+        "WebSocket over HTTP/2 (RFC 8441), from clients and to targets",
+        "a_websocket_over_http2_talks_until_both_have_ended",
+    ),
+    row("Passing on", "`Expect: 100-continue`", "a_client_that_waits_is_told_to_send"),
     row(
         "Passing on",
         "several certificates by name, and certificates of callers",

@@ -3,7 +3,7 @@
 mod faults;
 mod place;
 
-use exchange::{Attempt, End, Exchange, Fault, Maker, Micros, Phase, Refusal, Stop};
+use exchange::{Answer, Attempt, End, Exchange, Fault, Maker, Micros, Phase, Refusal, Stop};
 
 /// One exchange that did not go well, and the questions that causes ask of it.
 #[derive(Clone, Copy)]
@@ -23,6 +23,8 @@ pub enum Subject<'a> {
     ClientClosed(Phase),
     /// The upstream itself answered with this 5xx.
     UpstreamStatus(u16),
+    /// It was asked for a WebSocket, and answered with this as a server does that cannot switch.
+    NotSwitched(u16),
 }
 
 impl<'a> Case<'a> {
@@ -34,6 +36,7 @@ impl<'a> Case<'a> {
             (Some(Stop::Failed(fault)), _) => Subject::Failed(fault),
             (None, End::ClientClosed(phase)) => Subject::ClientClosed(phase),
             (None, _) => match &exchange.answer {
+                Some(it) if cannot_switch(exchange, it) => Subject::NotSwitched(it.status),
                 Some(it) if it.made_by == Maker::Upstream && it.status >= 500 => {
                     Subject::UpstreamStatus(it.status)
                 }
@@ -141,6 +144,18 @@ impl<'a> Case<'a> {
             "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"
         )
     }
+}
+
+/// An answer that is no decision about a WebSocket, but ignorance of it. Who redirects, asks for a
+/// login, forbids or fails has an own reason for that. Other protocols than WebSocket are offers,
+/// which a server may ignore (RFC 9110 7.8).
+fn cannot_switch(exchange: &Exchange, answer: &Answer) -> bool {
+    let asked = exchange.request.upgrade.as_deref();
+    answer.made_by == Maker::Upstream
+        && asked.is_some_and(|it| it.eq_ignore_ascii_case("websocket"))
+        && matches!(answer.status, 200..300 | 400 | 404 | 405 | 426 | 501)
+        // Over HTTP/2 an agreement has this status too.
+        && exchange.last_attempt().and_then(|it| it.status) == Some(answer.status)
 }
 
 /// A duration for people: `0.2 ms`, `31 ms`, `2.5 s`, `4 min`.

@@ -35,11 +35,17 @@ pub struct Finding {
     pub statement: String,
     /// Why the recorded fact matters, as a sentence fragment; stands beside the quote.
     pub says: String,
+    /// Whose side it lies on here, where that is not the side on which the cause usually lies.
+    pub side: Option<Side>,
 }
 
 impl Finding {
     pub fn new(confidence: f32, statement: impl Into<String>, says: impl Into<String>) -> Finding {
-        Finding { confidence, statement: statement.into(), says: says.into() }
+        Finding { confidence, statement: statement.into(), says: says.into(), side: None }
+    }
+
+    pub(crate) fn on(self, side: Side) -> Finding {
+        Finding { side: Some(side), ..self }
     }
 }
 

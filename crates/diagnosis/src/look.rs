@@ -13,6 +13,7 @@ pub struct Look {
     pub wire: &'static str,
     /// At least one; they exclude each other, most plausible first, and sum to at most 1.
     pub candidates: Vec<Candidate>,
+    side: Side,
     /// One sentence without a full stop.
     pub statement: String,
     pub evidence: Vec<Evidence>,
@@ -28,9 +29,10 @@ impl Look {
         self.candidates[0].cause
     }
 
+    /// On whose side the first candidate lies.
     #[must_use]
     pub fn side(&self) -> Side {
-        self.cause().side
+        self.side
     }
 }
 
@@ -100,6 +102,7 @@ pub fn first_look(case: &Case) -> Look {
     Look {
         wire,
         candidates,
+        side: finding.side.unwrap_or(cause.side),
         statement: finding.statement,
         evidence: evidence(case, finding.says),
         retry: Retry { class, says: says(class, case) },
@@ -172,7 +175,7 @@ fn request_line(case: &Case) -> String {
 
 fn act(attempt: &Attempt, subject: Subject) -> String {
     match subject {
-        Subject::UpstreamStatus(status) => {
+        Subject::UpstreamStatus(status) | Subject::NotSwitched(status) => {
             format!("{} answered {status}", attempt.target)
         }
         Subject::ClientClosed(phase) => {

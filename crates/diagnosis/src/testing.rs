@@ -374,6 +374,9 @@ pub(crate) const CASES: &[&str] = &[
     "head: length_and_coding | fresh received=40",
     "head: coding_unknown | fresh received=40",
     "head: unasked_upgrade | fresh received=40",
+    "head: not_switched | fresh received=40 upgrade=websocket",
+    "head: not_switched | fresh received=40 upgrade=other",
+    "head: switched_wrongly | fresh received=40 upgrade=websocket",
     "head: too_many_interim | fresh received=40",
     "head: errno | fresh received=40",
     "head: not_http | fresh received=40 bytes=15030100",
@@ -425,6 +428,10 @@ pub(crate) const CASES: &[&str] = &[
     "status: 503 | fresh",
     "status: 504 | fresh",
     "status: 599 | fresh",
+    "status: 200 | fresh upgrade=websocket",
+    "status: 404 | fresh upgrade=websocket",
+    "status: 501 | fresh upgrade=websocket",
+    "status: 503 | fresh upgrade=websocket",
     "status: 500 | fresh phase=wait_first_byte after=30s server=gunicorn",
     "status: 503 | fresh server=uvicorn",
     "status: 500 | fresh server=uvicorn",
@@ -606,6 +613,8 @@ fn head(how: &str, argument: &str) -> (Phase, HeadFault) {
         "length_and_coding" => HeadFault::LengthAndCoding,
         "coding_unknown" => HeadFault::CodingUnknown,
         "unasked_upgrade" => HeadFault::UnaskedUpgrade,
+        "not_switched" => HeadFault::NotSwitched(200),
+        "switched_wrongly" => HeadFault::NotSwitched(101),
         "too_many_interim" => {
             HeadFault::TooManyInterim(Limit { name: "limits.interim_responses", value: 20 })
         }
@@ -740,6 +749,7 @@ fn apply(fact: &str, exchange: &mut Exchange, attempt: &mut Attempt) {
             exchange.attempts.push(earlier);
         }
         "method" => exchange.request.method = value.into(),
+        "upgrade" => exchange.request.upgrade = Some(value.into()),
         "body" => exchange.request.body_bytes = value.parse().unwrap(),
         "answered" => {
             let status = value.parse().unwrap();
@@ -771,6 +781,7 @@ fn blank() -> Exchange {
             path: "/orders".into(),
             version: "HTTP/1.1",
             caller_id: None,
+            upgrade: None,
             head_bytes: 100,
             body_bytes: 0,
         },

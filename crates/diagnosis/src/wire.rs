@@ -15,6 +15,7 @@ pub fn wire(case: &Case) -> &'static str {
         Subject::Failed(fault) => failed(fault, case),
         Subject::ClientClosed(_) => "client_closed",
         Subject::UpstreamStatus(_) => "upstream_own_5xx",
+        Subject::NotSwitched(_) => "upgrade_not_forwarded",
     }
 }
 
@@ -165,6 +166,7 @@ fn head(fault: &HeadFault, case: &Case) -> &'static str {
         HeadFault::LengthAndCoding => "cl_and_te",
         HeadFault::CodingUnknown => "unknown_transfer_encoding",
         HeadFault::UnaskedUpgrade => "unexpected_upgrade",
+        HeadFault::NotSwitched(_) => "upgrade_not_forwarded",
         HeadFault::TooManyInterim(_) => "too_many_interim_responses",
         HeadFault::StreamReset(_) => "http2_stream_reset",
         HeadFault::GoAway(_) => "http2_goaway",
@@ -265,6 +267,7 @@ mod tests {
         ("head: length_and_coding", "cl_and_te"),
         ("head: coding_unknown", "unknown_transfer_encoding"),
         ("head: unasked_upgrade", "unexpected_upgrade"),
+        ("head: not_switched", "upgrade_not_forwarded"),
         ("head: too_many_interim", "too_many_interim_responses"),
         ("head: stream_reset=2", "http2_stream_reset"),
         ("head: stream_reset=7", "http2_stream_reset"),
@@ -300,6 +303,8 @@ mod tests {
         ("refused: bug", "gateway_bug"),
         ("client_closed", "client_closed"),
         ("status: 503", "upstream_own_5xx"),
+        ("status: 503 | upgrade=websocket", "upstream_own_5xx"),
+        ("status: 404 | upgrade=websocket", "upgrade_not_forwarded"),
     ];
 
     #[test]

@@ -197,6 +197,9 @@ pub enum HeadFault {
     CodingUnknown,
     /// 101 that nobody asked for.
     UnaskedUpgrade,
+    /// A stream was to become a tunnel, and this status does not make it one: it would promise the
+    /// caller a tunnel all the same (2xx), or it is a 101 that does not answer our handshake.
+    NotSwitched(u16),
     /// More than `limits.interim_responses` 1xx heads.
     TooManyInterim(Limit),
     /// RST_STREAM with this code (RFC 9113 7).
@@ -318,6 +321,7 @@ impl Fault {
                 HeadFault::LengthAndCoding => "length_and_coding",
                 HeadFault::CodingUnknown => "unknown_coding",
                 HeadFault::UnaskedUpgrade => "unasked_upgrade",
+                HeadFault::NotSwitched(_) => "not_switched",
                 HeadFault::TooManyInterim(_) => "too_many_interim",
                 HeadFault::StreamReset(_) => "stream_reset",
                 HeadFault::GoAway(_) => "goaway",

@@ -91,6 +91,9 @@ pub struct Request {
     pub version: &'static str,
     /// What the caller sent as `X-Request-Id`.
     pub caller_id: Option<Box<str>>,
+    /// What the caller's connection or stream was to go on with, where an upstream was asked for
+    /// that: `websocket`.
+    pub upgrade: Option<Box<str>>,
     pub head_bytes: u64,
     /// Body bytes that we read from the client.
     pub body_bytes: u64,

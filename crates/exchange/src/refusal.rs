@@ -76,6 +76,9 @@ pub enum Malformed {
     Target,
     /// The path holds `%2F`, `%5C`, `%00`, a backslash, or leaves the root.
     PathAmbiguous,
+    /// A stream that is to go on with another protocol (RFC 8441), where that may not pass or
+    /// nobody is asked.
+    Protocol,
 }
 
 impl Refusal {
@@ -123,6 +126,7 @@ impl Malformed {
             Malformed::Chunk => "chunk",
             Malformed::Target => "target",
             Malformed::PathAmbiguous => "path_ambiguous",
+            Malformed::Protocol => "protocol",
         }
     }
 }

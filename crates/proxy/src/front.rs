@@ -33,6 +33,8 @@ pub(crate) struct Link {
     body_refused: Cell<Option<Refusal>>,
     /// The answer must not look whole: reset the connection instead of closing it.
     pub(crate) abort: Cell<bool>,
+    /// Somebody waits for the body of the request: a client that asked before it sends may send.
+    pub(crate) body_asked: Cell<bool>,
     /// The client may still be sending what nobody will read.
     pub(crate) unread: Cell<bool>,
     /// The connection goes on with something else than HTTP/1.
@@ -75,6 +77,7 @@ impl Link {
             idle_since: Cell::new(Instant::now()),
             body_refused: Cell::new(None),
             abort: Cell::new(false),
+            body_asked: Cell::new(false),
             unread: Cell::new(false),
             switched: Cell::new(false),
             waiting: Cell::new(None),

@@ -16,6 +16,8 @@ pub(crate) enum Inbound {
     /// The front limits its gaps.
     Http1(Incoming),
     Http2(Box<Streamed>),
+    /// None: what comes is for a tunnel, if there will be one. The stream is kept for that.
+    Tunnel,
 }
 
 /// The body of one HTTP/2 stream.
@@ -62,6 +64,7 @@ impl Streamed {
         if self.is_over {
             return Poll::Ready(None);
         }
+        self.link.body_asked.set(true);
         match self.poll_recv(cx) {
             Poll::Ready(frame) => {
                 self.alarm.clear();
@@ -120,6 +123,7 @@ impl Body for Inbound {
                 Pin::new(body).poll_frame(cx).map(|it| it.map(|it| it.map_err(|_| Broken)))
             }
             Inbound::Http2(body) => body.poll_frame(cx),
+            Inbound::Tunnel => Poll::Ready(None),
         }
     }
 
@@ -127,6 +131,7 @@ impl Body for Inbound {
         match self {
             Inbound::Http1(body) => body.is_end_stream(),
             Inbound::Http2(body) => body.is_over || body.recv.is_end_stream(),
+            Inbound::Tunnel => true,
         }
     }
 
@@ -134,6 +139,7 @@ impl Body for Inbound {
         match self {
             Inbound::Http1(body) => body.size_hint(),
             Inbound::Http2(body) => body.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Inbound::Tunnel => SizeHint::with_exact(0),
         }
     }
 }

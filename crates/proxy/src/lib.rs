@@ -21,9 +21,11 @@ mod serve;
 mod share;
 mod snapshot;
 mod status;
+mod stream_io;
 mod timer;
 mod tunnel;
 mod upstream;
+mod websocket;
 mod worker;
 
 pub mod fuzzing;

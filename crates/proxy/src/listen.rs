@@ -1,5 +1,6 @@
 //! Accepts connections on every core, and serves each on the core that has the most room.
 
+mod connect;
 pub(crate) mod floods;
 mod http2;
 pub(crate) mod proxied;

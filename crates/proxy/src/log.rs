@@ -257,6 +257,9 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
     text(out, "method", &request.method);
     text(out, "host", &request.host);
     text(out, "path", &request.path);
+    if let Some(it) = &request.upgrade {
+        text(out, "upgrade", it);
+    }
     number(out, "status", u64::from(status(exchange)));
     if let Some(it) = &exchange.route {
         text(out, "route", it);

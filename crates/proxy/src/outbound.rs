@@ -4,7 +4,7 @@
 use crate::front::Link;
 use crate::inbound::Inbound;
 use crate::seat::Seat;
-use crate::tunnel;
+use crate::tunnel::Upgrade;
 use crate::upstream::wire::Outgoing;
 use bytes::{Bytes, BytesMut};
 use config::{HostSent, Place, Target};
@@ -27,8 +27,7 @@ pub(crate) struct Outbound {
     pub(crate) headers: HeaderMap,
     /// As the client wrote it, port included.
     pub(crate) authority: String,
-    /// What the client asks its connection to go on with.
-    pub(crate) upgrade: Option<Bytes>,
+    pub(crate) upgrade: Option<Upgrade>,
     pub(crate) pump: Pump,
 }
 
@@ -56,12 +55,11 @@ impl Outbound {
         version: Version,
         body: Inbound,
     ) -> Outbound {
-        let waits = headers
-            .get(header::EXPECT)
-            .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let waits = expects_continue(&headers);
+        let by_connect = matches!(body, Inbound::Tunnel);
         // HTTP/1.0 knows of none (RFC 9110 7.8): what follows was read as requests.
         let may_upgrade = version != Version::HTTP_10 && body.is_end_stream();
-        let upgrade = tunnel::asked(&headers).filter(|_| may_upgrade);
+        let upgrade = Upgrade::asked(&headers, by_connect).filter(|_| may_upgrade);
         let pump = Pump::new(body, waits, body_is_usual(&method));
         Outbound { method, target, headers, authority, upgrade, pump }
     }
@@ -87,8 +85,8 @@ impl Outbound {
         if self.pump.sent_as == SentAs::Chunked {
             put(&[b"transfer-encoding: chunked\r\n"]);
         }
-        if let Some(protocol) = &self.upgrade {
-            put(&[b"connection: upgrade\r\nupgrade: ", protocol, b"\r\n"]);
+        if let Some(upgrade) = &self.upgrade {
+            put(&[b"connection: upgrade\r\nupgrade: ", &upgrade.protocol, b"\r\n"]);
         }
         put(&[b"\r\n"]);
         head.freeze()
@@ -167,6 +165,12 @@ impl Outbound {
             HostSent::Auto | HostSent::Keep => &self.authority,
         }
     }
+}
+
+/// The client sends its body when it is told to, or has waited long enough (RFC 9110 10.1.1).
+pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
+    let expected = headers.get(header::EXPECT);
+    expected.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// A name that means the same everywhere: not an address, not a single label, not `.internal`.

@@ -5,6 +5,7 @@
 //! or the body, and nothing else does.
 
 use crate::seat::Seat;
+use crate::tunnel::Upgrade;
 use crate::worker::Worker;
 use config::{Route, Upstream};
 use diagnosis::answer::{Audience, Form, body};
@@ -143,6 +144,12 @@ impl Recorder {
 
     pub(crate) fn sent_to(&mut self, upstream: &Upstream) {
         self.exchange().upstream = Some(upstream.name.clone());
+    }
+
+    /// An upstream is asked to go on with another protocol.
+    pub(crate) fn asked_for(&mut self, upgrade: Option<&Upgrade>) {
+        let protocol = upgrade.map(|it| String::from_utf8_lossy(&it.protocol).into());
+        self.exchange().request.upgrade = protocol;
     }
 
     /// Adds the fields that every answer has.

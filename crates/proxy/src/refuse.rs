@@ -41,6 +41,8 @@ fn refused(refusal: Refusal) -> Row {
         Refusal::Malformed(Malformed::Version | Malformed::Http2Preface) => {
             row(505, "http_request_error")
         }
+        // As RFC 9220 3 has it, where RFC 8441 says nothing.
+        Refusal::Malformed(Malformed::Protocol) => row(501, "http_request_error"),
         Refusal::Malformed(_) => row(400, "http_request_error"),
         Refusal::UriTooLong => row(414, "http_request_error"),
         Refusal::HeadTooLarge => row(431, "http_request_error"),
@@ -111,7 +113,7 @@ fn head(fault: &HeadFault) -> Row {
             row(502, "http_response_header_section_size")
         }
         HeadFault::CodingUnknown => row(502, "http_response_transfer_coding"),
-        HeadFault::UnaskedUpgrade => row(502, "http_upgrade_failed"),
+        HeadFault::UnaskedUpgrade | HeadFault::NotSwitched(_) => row(502, "http_upgrade_failed"),
         HeadFault::NotHttp
         | HeadFault::StatusLine
         | HeadFault::FieldLine
@@ -331,6 +333,7 @@ mod tests {
             Refusal::NoTarget,
             Refusal::Malformed(Malformed::Chunk),
             Refusal::Malformed(Malformed::Version),
+            Refusal::Malformed(Malformed::Protocol),
             Refusal::UriTooLong,
             Refusal::HeadTooLarge,
             Refusal::HeadTimeout,
@@ -391,6 +394,7 @@ mod tests {
             Fault::Head(HeadFault::LengthAndCoding),
             Fault::Head(HeadFault::CodingUnknown),
             Fault::Head(HeadFault::UnaskedUpgrade),
+            Fault::Head(HeadFault::NotSwitched(200)),
             Fault::Head(HeadFault::TooManyInterim(size)),
             Fault::Head(HeadFault::StreamReset(2)),
             Fault::Head(HeadFault::StreamReset(7)),

@@ -1,7 +1,6 @@
 //! Serves one request, from its head to its record. Read this file first.
 
 use crate::front::{CutHead, HeadNote};
-use crate::head::Head as AnswerHead;
 use crate::inbound::Inbound;
 use crate::outbound::{Origin, Outbound};
 use crate::recorder::Recorder;
@@ -10,11 +9,9 @@ use crate::reply::{AnswerBody, Reply, fixed};
 use crate::seat::Seat;
 use crate::share::divide;
 use crate::snapshot::{Ready, Snapshot};
-use crate::timer::Alarm;
 use crate::tunnel::Tunnel;
 use crate::upstream::body::UpstreamBody;
-use crate::upstream::wire::Wire;
-use crate::upstream::{Answered, From, Halt, Turn, attempt};
+use crate::upstream::{Answered, Halt, Turn, attempt};
 use bytes::Bytes;
 use config::{Action, Choice, Forward, PathFault, Route};
 use diagnosis::answer::Form;
@@ -73,8 +70,9 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
     }
     // Until somebody reads it, what the client sends would be cut off by our closing.
     seat.link.unread.set(!body.is_end_stream());
+    let by_connect = matches!(body, Inbound::Tunnel);
     if let Some(page) = head.path.strip_prefix(OURS) {
-        return own_page(record, page);
+        return if by_connect { no_tunnel(record, &asked) } else { own_page(record, page) };
     }
     let snapshot = seat.worker.snapshot();
     let choice = snapshot.config.routes.choose(&config::Asked {
@@ -99,6 +97,7 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
     }
     match &route.action {
         Action::Redirect { status, to } => redirect(record, *status, to, &parts.uri),
+        Action::Answer { status: 200..300, .. } if by_connect => no_tunnel(record, &asked),
         Action::Answer { status, content_type, body } => {
             record.answered(*status, Maker::Route);
             let mut headers = HeaderMap::new();
@@ -115,20 +114,16 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
             let (method, headers, version) = (parts.method, parts.headers, parts.version);
             let authority = head.authority;
             let mut outbound = Outbound::new(method, target, headers, authority, version, body);
+            record.asked_for(outbound.upgrade.as_ref());
             let sent = send(&snapshot, upstream, forward, &mut outbound, &mut record, version);
             match sent.await {
                 Ok((turn, mut answered)) => {
                     if let Some(cookie) = divided.cookie {
                         answered.head.fields.append(header::SET_COOKIE, cookie);
                     }
-                    match answered.from {
-                        From::Wire(wire) if answered.head.status == 101 => {
-                            switch(&turn, answered.head, wire, answered.alarm, record)
-                        }
-                        from => {
-                            let answered = Answered { from, ..answered };
-                            hand_on(&turn, answered, outbound, record)
-                        }
+                    match answered.head.status {
+                        101 => switch(&turn, answered, by_connect, record),
+                        _ => hand_on(&turn, answered, outbound, record),
                     }
                 }
                 Err(Halt::Stop(stop)) => refuse::answer(stop, record, &asked),
@@ -222,26 +217,38 @@ fn again(stop: &Stop, outbound: &Outbound) -> Again {
 /// The connection goes on with what client and upstream agreed on; the record goes with it.
 fn switch(
     turn: &Turn<'_>,
-    mut head: AnswerHead,
-    wire: Wire,
-    alarm: Alarm,
+    mut answered: Answered,
+    by_connect: bool,
     mut record: Recorder,
 ) -> Reply {
-    let mut headers = std::mem::take(&mut head.fields);
+    let mut headers = std::mem::take(&mut answered.head.fields);
     record.enter(Phase::ReadBody);
     record.attempt_mut().status = Some(101);
-    record.answered(101, Maker::Upstream);
+    let status = if by_connect { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
+    record.answered(status.as_u16(), Maker::Upstream);
     record.mark_answer(&mut headers);
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.extend(head.upgrade.map(|it| (header::UPGRADE, it)));
+    // Nothing that follows is content (RFC 9110 8.6).
+    headers.remove(header::CONTENT_LENGTH);
+    if by_connect {
+        // The answer to a key that the client has never seen.
+        headers.remove(header::SEC_WEBSOCKET_ACCEPT);
+    } else {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.extend(answered.head.upgrade.map(|it| (header::UPGRADE, it)));
+    }
     headers.append(header::VIA, record.worker().plane.via_field.clone());
     let idle = turn.upstream.settings.timeout.tunnel;
-    let tunnel = Tunnel::new(wire, record, alarm, idle);
+    let tunnel = Tunnel::new(answered.from, record, answered.alarm, idle);
     *turn.seat.link.tunnel.borrow_mut() = Some(Box::new(tunnel));
     let mut reply = Response::new(AnswerBody::Empty);
-    *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *reply.status_mut() = status;
     *reply.headers_mut() = headers;
     reply
+}
+
+/// A page or answer of ours to a stream that is to be a tunnel: its 2xx would be read as one.
+fn no_tunnel(record: Recorder, asked: &Asked) -> Reply {
+    refuse::answer(Stop::Refused(Refusal::Malformed(Malformed::Protocol)), record, asked)
 }
 
 /// The answer of an upstream goes to the client; the record goes with its body.
@@ -457,6 +464,7 @@ impl Head {
             path: self.path.as_str().into(),
             version: self.version,
             caller_id: None,
+            upgrade: None,
             head_bytes,
             body_bytes: 0,
         }

@@ -24,6 +24,7 @@ use crate::registry::TargetState;
 use crate::seat::Seat;
 use crate::snapshot::Ready;
 use crate::timer::Alarm;
+use crate::tunnel::{self, Upgrade};
 use bytes::{Buf, Bytes, BytesMut};
 use config::{HostSent, Limits, Place, Target};
 use connect::Opened;
@@ -475,7 +476,7 @@ struct Conversation<'a, 'b> {
     record: &'b mut Recorder,
     bodyless: bool,
     /// What the client asked to go on with.
-    upgrade: Option<Bytes>,
+    upgrade: Option<Upgrade>,
     /// Writing failed, which may still be explained by an answer that is on its way.
     write_failed: Option<io::Error>,
     interim: usize,
@@ -572,12 +573,7 @@ impl Conversation<'_, '_> {
                 Some(head) => head,
             };
             match head.status {
-                101 if self.agreed(&head) => {
-                    wire.held.advance(head.len);
-                    return Ok(Some(head));
-                }
-                101 => return Err(HeadFault::UnaskedUpgrade),
-                100..200 => {
+                100 | 102..200 => {
                     wire.held.advance(head.len);
                     self.pump.waits = false;
                     self.interim += 1;
@@ -593,18 +589,12 @@ impl Conversation<'_, '_> {
                     }
                 }
                 _ => {
+                    tunnel::check(self.upgrade.as_ref(), &head)?;
                     wire.held.advance(head.len);
                     return Ok(Some(head));
                 }
             }
         }
-    }
-
-    /// The answer goes on with what was asked for.
-    fn agreed(&self, head: &Head) -> bool {
-        let answered = head.upgrade.as_ref().map(http::HeaderValue::as_bytes);
-        let asked = self.upgrade.as_deref();
-        asked.zip(answered).is_some_and(|(asked, answered)| asked.eq_ignore_ascii_case(answered))
     }
 
     /// An interim answer is over, and the final one has not begun.

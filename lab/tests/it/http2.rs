@@ -140,15 +140,79 @@ async fn an_answer_that_breaks_off_does_not_look_whole() {
     })
     .await;
     let mut send = connect_to(&world).await;
-    let (answer, _) = send.send_request(request(Method::GET, "/"), true).unwrap();
-    // The reset may overtake a head that has not left yet.
-    let reason = match timeout(SOON, answer).await.unwrap() {
-        Ok(answer) => body(answer.into_body()).await.unwrap_err(),
-        Err(error) => error.reason().unwrap(),
-    };
-    assert_eq!(reason, Reason::INTERNAL_ERROR);
-    let records = world.gateway.records_soon(1).await;
-    assert_eq!(records[0]["cause"], "content_length_short", "{records:?}");
+    // At once: the reset must not overtake what came before it.
+    for _ in 0..20 {
+        let answer = get(&mut send, "/").await;
+        assert_eq!(answer.status(), 200);
+        let mut stream = answer.into_body();
+        let half = timeout(SOON, stream.data()).await.unwrap().unwrap().unwrap();
+        assert_eq!(half, "half");
+        assert_eq!(body(stream).await.unwrap_err(), Reason::INTERNAL_ERROR);
+    }
+    let records = world.gateway.records_soon(20).await;
+    for record in &records {
+        assert_eq!(record["cause"], "content_length_short", "{record}");
+        assert_eq!(record["end"], "cut", "{record}");
+    }
+}
+
+/// What comes before the answer.
+async fn interim(answer: &mut h2::client::ResponseFuture) -> Option<u16> {
+    let interim = std::future::poll_fn(|cx| answer.poll_informational(cx));
+    let interim = timeout(SOON, interim).await.expect("something comes")?;
+    Some(interim.expect("the stream is open").status().as_u16())
+}
+
+#[tokio::test]
+async fn a_client_that_waits_is_told_to_send() {
+    // Says 100 at once, says nothing, or answers without a word before.
+    for says in ["HTTP/1.1 100 Continue\r\n\r\n", ""] {
+        let world = world(move |mut stream: TcpStream| async move {
+            while let Some(head) = stage::read_head(&mut stream).await? {
+                assert!(head.contains("expect: 100-continue"), "{head}");
+                stream.write_all(says.as_bytes()).await?;
+                let mut body = [0; 4];
+                stream.read_exact(&mut body).await?;
+                assert_eq!(&body, b"body");
+                stream.write_all(OK.as_bytes()).await?;
+            }
+            Ok(())
+        })
+        .await;
+        let mut send = connect_to(&world).await;
+        let mut head = request(Method::PUT, "/up");
+        head.headers_mut().insert("expect", http::HeaderValue::from_static("100-continue"));
+        head.headers_mut().insert("content-length", http::HeaderValue::from(4));
+        let (mut answer, mut up) = send.send_request(head, false).unwrap();
+        let asked = tokio::time::Instant::now();
+        assert_eq!(interim(&mut answer).await, Some(100));
+        // Patience with an upstream that does not know of it ends after a second.
+        assert_eq!(Duration::from_millis(900) < asked.elapsed(), says.is_empty());
+        up.send_data("body".into(), true).unwrap();
+        assert_eq!(timeout(SOON, answer).await.unwrap().unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_is_refused_before_it_sends() {
+    let no = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno";
+    let world = world(move |stream| answer_head_each(stream, no)).await;
+    let mut send = connect_to(&world).await;
+    let mut head = request(Method::PUT, "/up");
+    head.headers_mut().insert("expect", http::HeaderValue::from_static("100-continue"));
+    let (mut answer, _up) = send.send_request(head, false).unwrap();
+    assert_eq!(interim(&mut answer).await, None);
+    let answer = timeout(SOON, answer).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 413);
+    assert_eq!(body(answer.into_body()).await.unwrap().0, "no");
+}
+
+/// Answers each head, whatever body is to come.
+async fn answer_head_each(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
+    while stage::read_head(&mut stream).await?.is_some() {
+        stream.write_all(answer.as_bytes()).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

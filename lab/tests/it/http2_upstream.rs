@@ -150,16 +150,18 @@ async fn another_connection_is_opened_before_the_limit_of_the_target() {
     let count = Count::default();
     let counted = count.clone();
     let (go_on, wait) = signal();
+    let (arrived, all) = signal();
     let (gateway, _upstream) = world2("", move |stream| {
         counted.add();
-        let wait = wait.clone();
+        let (wait, arrived) = (wait.clone(), arrived.clone());
         async move {
             let mut builder = h2::server::Builder::new();
             builder.max_concurrent_streams(5);
             let shaken = builder.handshake(stream).await.map_err(std::io::Error::other)?;
             each(shaken, move |_, mut respond| {
-                let wait = wait.clone();
+                let (wait, arrived) = (wait.clone(), arrived.clone());
                 async move {
+                    arrived.send(()).expect("the test listens");
                     told(&wait).await;
                     say(&mut respond, "ok")
                 }
@@ -171,6 +173,9 @@ async fn another_connection_is_opened_before_the_limit_of_the_target() {
     let mut send = connect(gateway.listen).await;
     let asked: Vec<_> =
         (0..12).map(|_| send.send_request(request(Method::POST, "/"), true).unwrap().0).collect();
+    for _ in 0..12 {
+        told(&all).await;
+    }
     for _ in 0..12 {
         go_on.send(()).unwrap();
     }
@@ -506,4 +511,73 @@ async fn a_server_of_http_1_is_known_by_its_answer() {
     let answer = ask(&gateway, "/", Ask::Get).await;
     assert_eq!(answer.status, Some(502));
     assert!(answer.text().contains("http2_to_http1"), "{}", answer.text());
+}
+
+/// Says back what it hears, on streams that are asked to go on with a WebSocket.
+async fn talks_back(stream: TcpStream) -> std::io::Result<()> {
+    let mut builder = h2::server::Builder::new();
+    builder.enable_connect_protocol();
+    let shaken = builder.handshake(stream).await.map_err(std::io::Error::other)?;
+    each(shaken, |request, mut respond| async move {
+        let protocol = request.extensions().get::<h2::ext::Protocol>();
+        let asked = protocol.is_some_and(|it| it.as_str() == "websocket");
+        if !asked || request.headers().contains_key("sec-websocket-key") {
+            let no = Response::builder().status(400).body(()).expect("it is right");
+            return respond.send_response(no, true).map(drop);
+        }
+        let mut send = respond.send_response(Response::new(()), false)?;
+        let mut body = request.into_body();
+        while let Some(data) = body.data().await {
+            let data = data?;
+            body.flow_control().release_capacity(data.len())?;
+            send.send_data(data, false)?;
+        }
+        send.send_data(Bytes::from_static(b"bye"), true)
+    })
+    .await
+}
+
+/// The example of RFC 6455 1.3.
+const UPGRADE: &[u8] = b"GET /chat HTTP/1.1\r\nHost: lab.test\r\nConnection: Upgrade\r\n\
+                         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+#[tokio::test]
+async fn a_websocket_becomes_a_stream() {
+    let (gateway, _upstream) = world2("", talks_back).await;
+    let mut client = gateway.client().await.unwrap();
+    client.send(UPGRADE).await.unwrap();
+    let answer = client.head().await;
+    assert_eq!(answer.status, Some(101), "{}", answer.words());
+    assert_eq!(answer.field("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    assert_eq!(answer.field("upgrade"), Some("websocket"));
+    client.send(b"hello ").await.unwrap();
+    client.finish().await.unwrap();
+    assert_eq!(client.rest().await.0, b"hello bye");
+    let record = &gateway.records_soon(1).await[0];
+    assert_eq!((&record["end"], &record["status"]), (&"complete".into(), &101.into()), "{record}");
+}
+
+#[tokio::test]
+async fn a_stream_that_asks_for_a_websocket_stays_one() {
+    let (gateway, _upstream) = world2("", talks_back).await;
+    let mut send = connect(gateway.listen).await;
+    let mut asked = request(Method::CONNECT, "/chat");
+    asked.extensions_mut().insert(h2::ext::Protocol::from("websocket"));
+    let (answer, mut up) = send.send_request(asked, false).unwrap();
+    let answer = timeout(SOON, answer).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    up.send_data(Bytes::from_static(b"hello "), true).unwrap();
+    assert_eq!(body(answer.into_body()).await.unwrap().0, "hello bye");
+}
+
+#[tokio::test]
+async fn a_target_without_extended_connect_is_named() {
+    let (gateway, _upstream) = world2("", |stream| serve2(stream, echo2)).await;
+    let mut client = gateway.client().await.unwrap();
+    let answer = client.exchange(UPGRADE).await;
+    assert_eq!(answer.status, Some(502));
+    assert!(answer.text().contains("upgrade_not_forwarded"), "{}", answer.text());
+    // Its ordinary requests are answered by the same connection.
+    assert_eq!(ask(&gateway, "/", Ask::Get).await.text(), "GET / lab.test 0 - -");
 }

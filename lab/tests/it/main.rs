@@ -14,6 +14,7 @@ mod scenes;
 mod shutdown;
 mod smuggling;
 mod status;
+mod streams;
 mod tls;
 mod tunnels;
 mod way;

@@ -104,7 +104,14 @@ async fn an_upgrade_that_is_not_granted_is_an_answer_like_any() {
     assert_eq!(client.answer().await.status, Some(200));
     let seen = seen.all();
     assert!(seen.last().is_some_and(|it| it.starts_with("GET /next ")), "{seen:?}");
-    assert_eq!(world.gateway.records_soon(4).await.len(), 4);
+    let records = world.gateway.records_soon(4).await;
+    assert_eq!(records.len(), 4);
+    for record in &records {
+        let asked = record["upgrade"] == "websocket";
+        assert_eq!(record["path"] == "/chat", asked, "{record}");
+        // Taken for an ordinary request, as by an app without a library for it.
+        assert_eq!(record["cause"] == "upgrade_not_forwarded", asked, "{record}");
+    }
 }
 
 #[tokio::test]

@@ -126,6 +126,10 @@ fn wording(how: Malformed) -> (&'static str, &'static str) {
             "Send the path without `%2F`, `%5C`, `%00` and `\\`; a route whose app needs them may \
              say `raw_path = true`",
         ),
+        Malformed::Protocol => (
+            "its stream is to go on with a protocol that nobody here is asked for",
+            "Ask for `websocket`, on a path that a route sends to an upstream",
+        ),
     }
 }
 

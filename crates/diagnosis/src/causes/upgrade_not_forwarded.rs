@@ -8,8 +8,9 @@
 //!
 //! ## Why it happens
 //! `Upgrade` and `Connection` belong to one hop. A proxy must be told to pass them on: nginx needs
-//! `proxy_http_version 1.1` and both `proxy_set_header` lines. HTTP/2 has no such header at all. Or
-//! the app server lacks the library (`uvicorn[standard]`, `websockets`), or the path is another.
+//! `proxy_http_version 1.1` and both `proxy_set_header` lines. HTTP/2 has no such header, but a
+//! CONNECT of its own (RFC 8441), which not every proxy knows. Or the app server lacks the library
+//! (`uvicorn[standard]`, `websockets`), or the path is another.
 //!
 //! ## How to tell
 //! Ask the app directly: 101 there and something else through the gateway means the gateway; no 101
@@ -21,13 +22,14 @@
 //! check the path.
 
 use crate::advice::{self, Hop};
-use crate::case::Case;
-use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::case::{Case, Subject};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::text::{Claim, DECIDES, Text, When, during};
 use evidence::{Product, Setting, Sign, What};
+use exchange::HeadFault;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "upgrade_not_forwarded",
@@ -36,7 +38,7 @@ pub(super) static CAUSE: Cause = Cause {
     side: Side::Gateway,
     retry: RetryClass::R3,
     passing: false,
-    look: silent,
+    look,
     fix,
     text: Text {
         behind: &[(Sign::UpgradeRefused, 0.87)],
@@ -47,6 +49,42 @@ pub(super) static CAUSE: Cause = Cause {
         ..Text::NONE
     },
 };
+
+/// We have passed the request on as it came, so that it is no gateway here, but what comes after it.
+fn look(case: &Case) -> Option<Finding> {
+    let status = match (case.subject, case.head_fault()) {
+        (_, Some(HeadFault::NoExtendedConnect)) => {
+            let statement = format!(
+                "{} takes no upgrade over HTTP/2, which is all that the gateway speaks to it",
+                case.dialled()
+            );
+            let says = "its SETTINGS do not allow extended CONNECT (RFC 8441 3)";
+            return Some(Finding::new(0.9, statement, says));
+        }
+        (Subject::NotSwitched(status), _) => status,
+        (_, Some(HeadFault::NotSwitched(status))) => *status,
+        _ => return None,
+    };
+    let server = case.server();
+    if status == 101 {
+        let finding = Finding::new(
+            0.8,
+            format!("{server} answered 101, but not to this handshake"),
+            "its Sec-WebSocket-Accept does not fit the key that was sent",
+        );
+        return Some(finding.on(Side::AppServer));
+    }
+    let (confidence, says) = match status {
+        400 | 404 | 405 => {
+            (0.6, "a server that cannot switch answers so, and one that does not know the path")
+        }
+        426 => (0.85, "it says itself that no upgrade reached it, or not one that it takes"),
+        501 => (0.85, "it says itself that it cannot do this"),
+        _ => (0.85, "it took the request for an ordinary one: the switch did not reach the app"),
+    };
+    let statement = format!("{server} was asked to switch protocols, and answered {status}");
+    Some(Finding::new(confidence, statement, says).on(Side::AppServer))
+}
 
 fn fix(case: &Case) -> Vec<Fix> {
     vec![
@@ -133,7 +171,38 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::explained;
+    use crate::testing::{check, check_not, explained};
+
+    #[test]
+    fn an_app_that_does_not_switch() {
+        check(
+            "status: 404 | server=uvicorn upgrade=websocket",
+            "upgrade_not_forwarded: uvicorn was asked to switch protocols, and answered 404",
+        );
+        check(
+            "status: 501 | upgrade=WebSocket",
+            "upgrade_not_forwarded: the upstream was asked to switch protocols, and answered 501",
+        );
+        check(
+            "head: not_switched | server=nginx upgrade=other",
+            "upgrade_not_forwarded: nginx was asked to switch protocols, and answered 200",
+        );
+        check(
+            "head: switched_wrongly | upgrade=websocket",
+            "upgrade_not_forwarded: the upstream answered 101, but not to this handshake",
+        );
+    }
+
+    #[test]
+    fn a_decision_is_none_of_it() {
+        check_not("status: 503 | upgrade=websocket", "upgrade_not_forwarded");
+        for line in
+            ["status: 401 | upgrade=websocket", "status: 404 | upgrade=other", "status: 404"]
+        {
+            let exchange = crate::testing::exchange(line);
+            assert!(crate::Case::of(&exchange).is_none(), "{line}");
+        }
+    }
 
     #[test]
     fn headers_of_an_upgrade_over_http_1_0_lead_nowhere() {

@@ -57,7 +57,8 @@ fn access(line: &Line, sink: &mut dyn Sink) {
     let (sign, words) = match (fault, relayed, cause, plain) {
         (Some(it), ..) => it,
         (None, Some(_), ..) => (Sign::RelayedError, status_text),
-        (None, None, Some(it), _) if 500 <= status => it,
+        // Below that a status is no failure, unless it came instead of another protocol.
+        (None, None, Some(it), _) if 500 <= status || it.0 == Sign::UpgradeRefused => it,
         (None, None, _, Some(sign)) => (sign, status_text),
         _ => return,
     };
@@ -140,6 +141,7 @@ fn of_fault(fault: &str) -> Option<Sign> {
         "length_and_coding" => Sign::LengthAndChunked,
         "unknown_coding" => Sign::CodingUnknown,
         "unasked_upgrade" => Sign::UpgradeUnexpected,
+        "not_switched" => Sign::UpgradeRefused,
         "too_many_interim" => Sign::InterimsTooMany,
         "stream_reset" | "stream_reset_in_body" => Sign::StreamReset,
         "goaway" => Sign::GoAway,
@@ -174,6 +176,7 @@ fn of_cause(cause: &str) -> Option<Sign> {
         "upstream_connection_limit" => Sign::ConnectionLimit,
         "proxy_loop" => Sign::ProxyLoop,
         "upstream_own_5xx" => Sign::RelayedError,
+        "upgrade_not_forwarded" => Sign::UpgradeRefused,
         "dns_nxdomain" => Sign::NameNotFound,
         "tls_cert_expired" => Sign::CertExpired,
         "tls_wrong_hostname" => Sign::CertWrongName,
@@ -208,6 +211,16 @@ mod tests {
         check(
             &line("/x", 503, ",\"cause\":\"no_live_upstreams\""),
             "served 503; goodgate: NoLiveUpstream upstream=app who=app status=503 | no_live_upstreams",
+        );
+    }
+
+    #[test]
+    fn an_answer_instead_of_another_protocol() {
+        let cause = ",\"upstream_status\":404,\"cause\":\"upgrade_not_forwarded\"";
+        check(
+            &line("/x", 404, cause),
+            "served 404; goodgate: UpgradeRefused upstream=app who=app status=404 | \
+             upgrade_not_forwarded",
         );
     }
 

@@ -86,7 +86,7 @@ impl Others {
 
 pub(super) fn method(ask: Ask) -> &'static str {
     match ask {
-        Ask::Get => "GET",
+        Ask::Get | Ask::WebSocket => "GET",
         Ask::Head => "HEAD",
         Ask::Post | Ask::Upload(_) => "POST",
     }

@@ -65,11 +65,18 @@ pub(crate) struct Guarded<S> {
     frames: Frames,
     /// Set once, when a limit is passed; from then on nothing more is read.
     flood: Rc<Cell<Option<Flood>>>,
+    /// The other end takes no bytes at the moment.
+    blocked: Rc<Cell<bool>>,
 }
 
 impl<S> Guarded<S> {
-    pub(crate) fn new(io: S, limits: &Http2Limits, flood: Rc<Cell<Option<Flood>>>) -> Guarded<S> {
-        Guarded { io, frames: Frames::new(limits), flood }
+    pub(crate) fn new(
+        io: S,
+        limits: &Http2Limits,
+        flood: Rc<Cell<Option<Flood>>>,
+        blocked: Rc<Cell<bool>>,
+    ) -> Guarded<S> {
+        Guarded { io, frames: Frames::new(limits), flood, blocked }
     }
 
     /// The other way round: what a target sends, who resets what we asked of it, and has no preface.
@@ -79,7 +86,12 @@ impl<S> Guarded<S> {
         flood: Rc<Cell<Option<Flood>>>,
     ) -> Guarded<S> {
         let frames = Frames { skip: 0, most_resets: usize::MAX, ..Frames::new(limits) };
-        Guarded { io, frames, flood }
+        Guarded { io, frames, flood, blocked: Rc::default() }
+    }
+
+    fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.blocked.set(written.is_pending());
+        written
     }
 }
 
@@ -179,7 +191,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(cx, buf);
+        this.wrote(written)
     }
 
     fn poll_write_vectored(
@@ -187,7 +201,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bufs)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        this.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -195,7 +211,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.io).poll_flush(cx);
+        this.wrote(flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -6,23 +6,26 @@
 use crate::framing::is_host;
 use crate::front::{Front, HeadNote, Refused};
 use crate::inbound::Inbound;
-use crate::listen::ClientIo;
 use crate::listen::floods::{Flood, Guarded};
+use crate::listen::{ClientIo, connect};
+use crate::outbound::expects_continue;
 use crate::reply::{AnswerBody, Reply};
 use crate::seat::Seat;
 use crate::serve::{begin, serve};
+use crate::stream_io::StreamIo;
 use crate::timer::Alarm;
 use crate::upstream::body::Cut;
 use crate::worker::Worker;
 use bytes::Bytes;
 use config::Limits;
 use exchange::{Malformed, Refusal};
+use h2::ext::Protocol;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -43,6 +46,41 @@ struct Streams {
     /// When the last of them ended.
     idle_since: Cell<Instant>,
     waker: Cell<Option<Waker>>,
+    /// How often all that was queued has gone to the client's socket, but for what waits for room in
+    /// a window.
+    passes: Cell<u64>,
+    /// Who waits for the next time.
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Streams {
+    /// The task that drives the connection has something to do.
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn passed(&self) {
+        self.passes.set(self.passes.get() + 1);
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Until what is queued by now has gone: a reset throws away what it finds in the queue, even a
+    /// head (h2 clears it). `patience` ends it where the client takes nothing.
+    async fn drained(&self, send: &mut SendStream<Bytes>, patience: Duration, alarm: &Alarm) {
+        let before = self.passes.get();
+        alarm.set(Instant::now() + patience);
+        poll_fn(|cx| {
+            if before < self.passes.get() || send.poll_reset(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(cx.waker().clone());
+            self.wake();
+            alarm.poll(cx)
+        })
+        .await;
+    }
 }
 
 /// Counts one stream.
@@ -59,9 +97,7 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get() - 1);
         self.0.idle_since.set(Instant::now());
-        if let Some(waker) = self.0.waker.take() {
-            waker.wake();
-        }
+        self.0.wake();
     }
 }
 
@@ -70,13 +106,15 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
     let worker = seat.worker.clone();
     let limits = worker.limits();
     let flood = Rc::new(Cell::new(None));
-    let io = Guarded::new(front, &limits.http2, flood.clone());
+    let blocked = Rc::new(Cell::new(false));
+    let io = Guarded::new(front, &limits.http2, flood.clone(), blocked.clone());
     let streams = u32::try_from(limits.http2.streams).unwrap_or(u32::MAX);
     let mut builder = Builder::new();
     builder
         .max_concurrent_streams(streams)
         // What is taken back before we came to it; our own limit of the rate comes first.
         .max_pending_accept_reset_streams(limits.http2.resets.saturating_mul(4))
+        .enable_connect_protocol()
         .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32));
@@ -93,8 +131,11 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
             open: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             waker: Cell::new(None),
+            passes: Cell::new(0),
+            waiting: RefCell::default(),
         }),
         connection,
+        blocked,
         flood,
         flooded: false,
         seat,
@@ -105,6 +146,8 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
 struct Driven {
     connection: Connection<Guarded<Front<ClientIo>>, Bytes>,
     streams: Rc<Streams>,
+    /// The client's socket takes no more at the moment.
+    blocked: Rc<Cell<bool>>,
     alarm: Alarm,
     /// When we give up waiting for a client that was told to leave.
     leaving: Option<Instant>,
@@ -122,8 +165,9 @@ impl Driven {
                 Ok((request, respond)) => {
                     let counted = Counted::new(&self.streams);
                     let seat = self.seat.of_stream();
+                    let streams = self.streams.clone();
                     tokio::task::spawn_local(async move {
-                        stream(seat, request, respond).await;
+                        stream(seat, request, respond, &streams).await;
                         drop(counted);
                     });
                 }
@@ -148,6 +192,9 @@ impl Driven {
         loop {
             if let Poll::Ready(accepted) = self.connection.poll_accept(cx) {
                 return Poll::Ready(accepted);
+            }
+            if !self.blocked.get() {
+                self.streams.passed();
             }
             if let Some(flood) = self.flood.get().filter(|_| !self.flooded) {
                 self.flooded = true;
@@ -190,12 +237,18 @@ impl Driven {
 }
 
 /// One request and its answer.
-async fn stream(seat: Rc<Seat>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+async fn stream(
+    seat: Rc<Seat>,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    streams: &Streams,
+) {
     let limits = seat.worker.limits();
     let snapshot = seat.worker.snapshot();
     let patience = snapshot.config.listen.body;
     let (mut parts, recv) = request.into_parts();
     let refusal = refusal(&parts, &limits);
+    let is_refused = refusal.is_some();
     let refused = refusal.map(|refusal| Refused {
         refusal,
         method: parts.method.as_str().to_owned(),
@@ -208,19 +261,45 @@ async fn stream(seat: Rc<Seat>, request: Request<RecvStream>, mut respond: SendR
     let length = parts.headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
     let alarm = seat.worker.timer.alarm();
-    let body = Inbound::http2(recv, length, alarm, patience, seat.link.clone());
+    let protocol = parts.extensions.remove::<Protocol>().filter(|_| !is_refused);
+    let (body, recv) = match protocol {
+        Some(protocol) => {
+            connect::as_upgrade(&mut parts, protocol.as_ref(), seat.worker.random());
+            (Inbound::Tunnel, Some(recv))
+        }
+        None => (Inbound::http2(recv, length, alarm, patience, seat.link.clone()), None),
+    };
+    let mut waits = expects_continue(&parts.headers);
     let begun = begin(&seat, Request::from_parts(parts, body));
     let mut serving = pin!(serve(begun));
     let reply = poll_fn(|cx| match serving.as_mut().poll(cx) {
         Poll::Ready(reply) => Poll::Ready(Some(reply)),
-        Poll::Pending => respond.poll_reset(cx).map(|_| None),
+        Poll::Pending => {
+            if waits && seat.link.body_asked.get() {
+                waits = false;
+                let mut interim = Response::new(());
+                *interim.status_mut() = StatusCode::CONTINUE;
+                // An error is a client that left, which is seen next.
+                let _ = respond.send_informational(interim);
+            }
+            respond.poll_reset(cx).map(|_| None)
+        }
     });
     // A client that resets its stream is one that left: dropping what serves it records it so.
     let Some(reply) = reply.await else {
         return;
     };
+    if let (Some(tunnel), Some(recv)) = (seat.link.tunnel.take(), recv) {
+        let (head, _) = head_and_body(reply);
+        // An error here is a client that left; so it is recorded where the tunnel is dropped.
+        if let Ok(send) = respond.send_response(head, false) {
+            let stalled = seat.worker.timer.alarm();
+            tunnel.join(StreamIo::new(send, recv).patient(stalled, patience)).await;
+        }
+        return;
+    }
     let stalled = seat.worker.timer.alarm();
-    hand_over(reply, &mut respond, &stalled, patience).await;
+    hand_over(reply, &mut respond, streams, &stalled, patience).await;
 }
 
 /// What HTTP/1 has the front for: a head that two readers could read in two ways. The rest of
@@ -234,9 +313,11 @@ fn refusal(parts: &http::request::Parts, limits: &Limits) -> Option<Refusal> {
     if limits.uri < target.len() {
         return Some(Refusal::UriTooLong);
     }
-    // A fragment is gone already.
     if parts.method == http::Method::CONNECT {
-        return Some(Refusal::Malformed(Malformed::Target));
+        let protocol = parts.extensions.get::<Protocol>().map(AsRef::as_ref);
+        if let Some(refusal) = connect::refusal(parts, protocol) {
+            return Some(refusal);
+        }
     }
     let malformed = |what| Some(Refusal::Malformed(what));
     if !matches!(parts.uri.scheme_str(), None | Some("http" | "https")) {
@@ -290,20 +371,26 @@ fn join_cookies(headers: &mut HeaderMap) {
 const OF_A_CONNECTION: [&str; 5] =
     ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
-async fn hand_over(
-    reply: Reply,
-    respond: &mut SendResponse<Bytes>,
-    stalled: &Alarm,
-    patience: Duration,
-) {
+fn head_and_body(reply: Reply) -> (Response<()>, AnswerBody) {
     let (mut parts, body) = reply.into_parts();
     parts.version = Version::HTTP_2;
     for name in OF_A_CONNECTION {
         parts.headers.remove(name);
     }
+    (Response::from_parts(parts, ()), body)
+}
+
+async fn hand_over(
+    reply: Reply,
+    respond: &mut SendResponse<Bytes>,
+    streams: &Streams,
+    stalled: &Alarm,
+    patience: Duration,
+) {
+    let (head, body) = head_and_body(reply);
     let is_over = body.is_end_stream();
     // An error here is a client that left; what is dropped is recorded as that.
-    let Ok(send) = respond.send_response(Response::from_parts(parts, ()), is_over) else {
+    let Ok(send) = respond.send_response(head, is_over) else {
         return;
     };
     if is_over {
@@ -311,6 +398,10 @@ async fn hand_over(
     }
     let mut handing = Handing { body, send, left: Bytes::new(), is_over: false, stalled, patience };
     if let Err(reason) = poll_fn(|cx| handing.poll(cx)).await {
+        if reason != Reason::CANCEL {
+            // The client still listens: it gets what came before the answer broke off.
+            streams.drained(&mut handing.send, patience, stalled).await;
+        }
         handing.send.send_reset(reason);
     }
 }

@@ -116,7 +116,7 @@ impl UpstreamBody {
                     AnswerFraming::Length(length) => Reading::Stream(Some(length)),
                     AnswerFraming::Chunked | AnswerFraming::Close => Reading::Stream(None),
                 };
-                let upload = send.map(|send| Pumping(stream_on(pump, send, link)));
+                let upload = (!whole).then(|| Pumping(stream_on(pump, send, link)));
                 (Source::Stream { recv, lease, _upload: upload }, reading)
             }
         };

@@ -7,12 +7,14 @@ use crate::head::{AnswerFraming, Head, fits};
 use crate::outbound::{Outbound, Pump, PumpFault, Pumped};
 use crate::recorder::Recorder;
 use crate::timer::Alarm;
+use crate::tunnel::Upgrade;
 use bytes::Bytes;
 use exchange::{BodyFault, Fault, HeadFault, Http2, Limit, Phase, SendFault, Stop, TlsFault};
 use h2::client::ResponseFuture;
+use h2::ext::Protocol;
 use h2::{Reason, RecvStream, SendStream};
-use http::header::{self, HeaderMap};
-use http::{Method, Response};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, Response};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -21,8 +23,7 @@ use std::time::Instant;
 /// An answer's body on its stream, and what is left to send.
 pub(crate) struct Stream {
     pub(crate) recv: RecvStream,
-    /// While the upload goes on.
-    pub(crate) send: Option<SendStream<Bytes>>,
+    pub(crate) send: SendStream<Bytes>,
     pub(crate) lease: Lease,
 }
 
@@ -38,13 +39,17 @@ pub(crate) async fn converse(
     record.enter(Phase::SendHead);
     let asked = outbound.request(turn.target(), turn.host, &turn.origin, &turn.seat);
     // Every part was read as HTTP before: what does not fit now is our own mistake.
-    let Some((request, bytes)) = asked else {
+    let Some((mut request, bytes)) = asked else {
         return Err(Stop::Refused(exchange::Refusal::Bug).into());
     };
-    if outbound.upgrade.is_some() && !lease.takes_upgrades() {
-        return Err(Stop::Failed(Fault::Head(HeadFault::NoExtendedConnect)).into());
+    if let Some(upgrade) = &outbound.upgrade {
+        if !takes_upgrades(turn, alarm, &lease).await {
+            return Err(Stop::Failed(Fault::Head(HeadFault::NoExtendedConnect)).into());
+        }
+        as_connect(&mut request, upgrade);
     }
-    let (response, send) = match lease.send(request, !outbound.pump.has_body()) {
+    let is_over = !outbound.pump.has_body() && outbound.upgrade.is_none();
+    let (response, send) = match lease.send(request, is_over) {
         Ok(sent) => sent,
         Err(error) => return Err(failed(&error, lease.connection(), record)),
     };
@@ -55,14 +60,47 @@ pub(crate) async fn converse(
         bodyless: outbound.method == Method::HEAD,
         head_bytes: bytes,
         response,
-        send: Some(send),
+        send,
+        takes_more: true,
         lease: &lease,
         record,
         interim: 0,
         sent_at: None,
     };
-    let (head, recv, send) = conversation.head().await?;
+    let (mut head, recv, send) = conversation.head().await.inspect_err(|halt| {
+        if let Halt::Stop(Stop::Failed(fault)) = halt {
+            lease.failed(fault);
+        }
+    })?;
+    if let Some(upgrade) = outbound.upgrade.as_ref().filter(|_| (200..300).contains(&head.status)) {
+        // What 101 is in HTTP/1.1 (RFC 8441 4).
+        head.status = 101;
+        head.upgrade = HeaderValue::from_bytes(&upgrade.protocol).ok();
+        let accept = upgrade.accept_for(&outbound.headers);
+        head.fields.extend(accept.map(|it| (header::SEC_WEBSOCKET_ACCEPT, it)));
+    }
     Ok((head, Stream { recv, send, lease }))
+}
+
+/// Whether the target takes extended CONNECT, which its first frame says.
+async fn takes_upgrades(turn: &Turn<'_>, alarm: &Alarm, lease: &Lease) -> bool {
+    let seen = &lease.connection().seen;
+    if !seen.has_spoken() {
+        let timeout = &turn.upstream.settings.timeout;
+        let until = turn.deadline.min(Instant::now() + timeout.first_byte);
+        alarm.until(until, seen.spoken.notified()).await;
+    }
+    lease.takes_upgrades()
+}
+
+/// The request as one for its stream to go on with another protocol (RFC 8441 4).
+fn as_connect(request: &mut Request<()>, upgrade: &Upgrade) {
+    *request.method_mut() = Method::CONNECT;
+    let headers = request.headers_mut();
+    headers.remove(header::SEC_WEBSOCKET_KEY);
+    headers.remove(header::CONTENT_LENGTH);
+    let protocol = String::from_utf8_lossy(&upgrade.protocol);
+    request.extensions_mut().insert(Protocol::from(&*protocol));
 }
 
 struct Conversation<'a, 'b> {
@@ -71,15 +109,15 @@ struct Conversation<'a, 'b> {
     bodyless: bool,
     head_bytes: u64,
     response: ResponseFuture,
-    /// While the stream takes more.
-    send: Option<SendStream<Bytes>>,
+    send: SendStream<Bytes>,
+    takes_more: bool,
     lease: &'a Lease,
     record: &'b mut Recorder,
     interim: usize,
     sent_at: Option<Instant>,
 }
 
-type Answer = (Head, RecvStream, Option<SendStream<Bytes>>);
+type Answer = (Head, RecvStream, SendStream<Bytes>);
 
 impl Conversation<'_, '_> {
     async fn head(mut self) -> Result<Answer, Halt> {
@@ -89,7 +127,7 @@ impl Conversation<'_, '_> {
             attempt.since_sent = self.sent_at.map(|it| it.elapsed().as_micros() as u64);
         }
         let (head, recv) = outcome?;
-        Ok((head, recv, self.send.filter(|_| !self.pump.is_done())))
+        Ok((head, recv, self.send))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Head, RecvStream), Halt>> {
@@ -112,7 +150,6 @@ impl Conversation<'_, '_> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Rang::GoOn) => self.pump.waits = false,
                 Poll::Ready(Rang::Fault(fault)) => {
-                    self.lease.suspect(fault.limit());
                     return Poll::Ready(Err(Stop::Failed(fault).into()));
                 }
             }
@@ -120,14 +157,11 @@ impl Conversation<'_, '_> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Halt> {
-        let Some(send) = &mut self.send else {
-            return Ok(());
-        };
-        if self.sent_at.is_some() {
+        if !self.takes_more || self.sent_at.is_some() {
             return Ok(());
         }
         let before = self.pump.sent;
-        let pumped = self.pump.poll_stream(send, cx);
+        let pumped = self.pump.poll_stream(&mut self.send, cx);
         self.record.body_taken(self.pump.taken);
         self.record.attempt_mut().sent = self.head_bytes + self.pump.sent;
         if self.pump.has_body() {
@@ -144,7 +178,7 @@ impl Conversation<'_, '_> {
             Ok(Pumped::Client) => self.patience.wait(Waiting::Client, false),
             // The stream is over, which the answer explains or its failure.
             Err(PumpFault::Upstream(_)) => {
-                self.send = None;
+                self.takes_more = false;
                 self.patience.wait(Waiting::Answer, false);
             }
             Err(PumpFault::Client) => return Err(self.patience.client_ended()),

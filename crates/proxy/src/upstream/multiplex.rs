@@ -11,7 +11,7 @@ use crate::listen::floods::{Flood, Guarded};
 use crate::registry::{Place, Resting, TargetState};
 use bytes::Bytes;
 use config::Limits;
-use exchange::{Address, Attempt, Limit, TlsFacts};
+use exchange::{Address, Attempt, Fault, Limit, TlsFacts};
 use h2::SendStream;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use http::Request;
@@ -44,6 +44,8 @@ pub(crate) struct Seen {
     /// A fatal alert of TLS.
     pub(crate) alert: Cell<Option<u8>>,
     last_read: Cell<Option<Instant>>,
+    /// Its first bytes came.
+    pub(crate) spoken: Notify,
     /// Reading or writing failed, or we stopped it.
     pub(crate) broken: Cell<bool>,
     /// The target sent far more of cheap frames than any use has.
@@ -58,6 +60,7 @@ impl Seen {
             errno: Cell::new(None),
             alert: Cell::new(None),
             last_read: Cell::new(None),
+            spoken: Notify::new(),
             broken: Cell::new(false),
             flooded: Cell::new(false),
         })
@@ -83,7 +86,9 @@ impl Seen {
             self.ended.set(true);
             return;
         }
-        self.last_read.set(Some(Instant::now()));
+        if self.last_read.replace(Some(Instant::now())).is_none() {
+            self.spoken.notify_waiters();
+        }
         let mut first = self.first.borrow_mut();
         let room = Attempt::FIRST_BYTES - first.len();
         first.extend_from_slice(&new[..new.len().min(room)]);
@@ -197,6 +202,8 @@ pub(crate) struct Multiplexed {
     /// When the last of them ended.
     idle_since: Cell<Instant>,
     resting: RefCell<Option<Resting>>,
+    /// How many it carried when the target refused one more.
+    ceiling: Cell<usize>,
     /// It takes no more requests.
     retired: Cell<bool>,
     rules: Rules,
@@ -251,6 +258,7 @@ pub(crate) async fn open(
         open: Cell::new(0),
         idle_since: Cell::new(Instant::now()),
         resting: RefCell::new(None),
+        ceiling: Cell::new(usize::MAX),
         retired: Cell::new(false),
         rules,
         _place: place,
@@ -280,6 +288,7 @@ async fn drive(
     })
     .await;
     seen.broken.set(true);
+    seen.spoken.notify_waiters();
 }
 
 impl Multiplexed {
@@ -298,8 +307,18 @@ impl Multiplexed {
         match self.seen.last_read.get() {
             // The target has not said how many it takes.
             None => 1,
-            Some(_) => self.rules.streams.min(self.send.current_max_send_streams()),
+            Some(_) => {
+                let allowed = self.send.current_max_send_streams();
+                self.rules.streams.min(allowed).min(self.ceiling.get())
+            }
         }
+    }
+
+    /// The target did not take a request: it takes fewer than it said, or none any more.
+    fn refused(&self) {
+        let others = self.open.get() - 1;
+        self.ceiling.set(others);
+        self.retired.set(self.retired.get() || others == 0);
     }
 
     /// Whatever the limits say: for the request that opened it.
@@ -369,12 +388,23 @@ impl Lease {
         self.connection.send.is_extended_connect_protocol_enabled()
     }
 
+    /// What an attempt's failure says of the connection.
+    pub(crate) fn failed(&self, fault: &Fault) {
+        if fault.unprocessed() {
+            self.connection.refused();
+        } else {
+            self.suspect(fault.limit());
+        }
+    }
+
     /// A limit fired: where nothing came for the better part of it, on no stream, nobody may be
     /// there any more, and others shall not wait for that too.
     pub(crate) fn suspect(&self, limit: Option<Limit>) {
+        let Some(patience) = limit.map(|it| Duration::from_micros(it.value / 2)) else {
+            return;
+        };
         let silence = self.connection.seen.last_read.get().map(|it| it.elapsed());
-        let patience = limit.map(|it| Duration::from_micros(it.value / 2));
-        if silence.zip(patience).is_none_or(|(silence, patience)| patience <= silence) {
+        if silence.is_none_or(|it| patience <= it) {
             self.connection.retired.set(true);
         }
     }
