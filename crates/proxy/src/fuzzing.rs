@@ -61,7 +61,7 @@ fn messages(bytes: &[u8]) -> Vec<Message> {
         while let Some(after) = rest.strip_prefix(b"\r\n") {
             rest = after;
         }
-        let Ok(Progress::Head { len, body, .. }) = request_head(rest, &LIMITS) else {
+        let Ok(Progress::Head { len, body, last }) = request_head(rest, &LIMITS) else {
             return found;
         };
         let line = rest.split(|it| *it == b'\r').next().unwrap_or_default();
@@ -91,19 +91,10 @@ fn messages(bytes: &[u8]) -> Vec<Message> {
         };
         found.push((method, target, length));
         // A client that says so sends nothing more that counts.
-        if closes(bytes, rest) {
+        if last {
             return found;
         }
     }
-}
-
-/// The message before `rest` ends its connection, by `Connection: close` or by being HTTP/1.0.
-fn closes(bytes: &[u8], rest: &[u8]) -> bool {
-    let read = &bytes[..bytes.len() - rest.len()];
-    let lower = read.to_ascii_lowercase();
-    memchr::memmem::find(&lower, b"http/1.0").is_some()
-        || memchr::memmem::find(&lower, b"connection").is_some()
-        || memchr::memmem::find(&lower, b"expect").is_some()
 }
 
 fn chunks(mut rest: &[u8]) -> Option<(usize, &[u8])> {
