@@ -55,6 +55,16 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Passing on",
+        "the lowest version of TLS, the cipher suites and their order, tickets on or off",
+        "suites_that_were_not_named_are_refused_and_the_first_named_is_taken",
+    ),
+    row(
+        "Passing on",
+        "an OCSP answer stapled to its certificate",
+        "an_ocsp_answer_is_stapled_to_its_certificate",
+    ),
+    row(
+        "Passing on",
         "the PROXY protocol: versions 1 and 2 from trusted proxies, version 2 to targets",
         "a_trusted_proxy_says_who_calls",
     ),
@@ -124,6 +134,22 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Refusing",
         "requests that two servers could read in two ways, before anything is sent on",
         "two_ways_to_end_a_body_are_refused",
+    ),
+    row(
+        "Refusing",
+        "more than 350 ways to hide a request in another one, before upstreams that read by the \
+         book and before ones that read loosely",
+        "a_length_beside_a_coding_hides_no_request",
+    ),
+    row(
+        "Refusing",
+        "HTTP/2 heads that would become other lines of HTTP/1",
+        "no_field_makes_a_line_of_its_own",
+    ),
+    row(
+        "Refusing",
+        "answers that end in two ways; what an upstream says beyond its answer reaches nobody",
+        "what_follows_an_answer_is_nobodys",
     ),
     row(
         "Refusing",

@@ -1,5 +1,10 @@
 //! `cargo xtask fuzz`: runs the targets of `fuzz/`, each for a limited time. Those that read other
-//! people's formats start from the examples of the readers.
+//! people's formats start from the examples of the readers; the front starts from the lab's corpus of
+//! requests that servers read differently.
+
+#[expect(dead_code, reason = "only the bytes of a case are sown, not what is to become of it")]
+#[path = "../../lab/tests/it/smuggling/corpus.rs"]
+mod corpus;
 
 use crate::{run, say};
 use anyhow::{Context, Result, bail};
@@ -108,6 +113,10 @@ fn seeds(target: &str, only: Option<&str>) -> Vec<Vec<u8>> {
             let two = lines.clone().zip(lines.skip(1)).zip(configs);
             two.map(|((a, b), c)| format!("{a}\n\x0c{b}\n\x0c{c}").into_bytes()).collect()
         }
+        "front" => {
+            let folder = run::root().join("lab/tests/it/smuggling/corpus");
+            corpus::read(&folder).into_iter().map(|it| it.bytes).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -184,6 +193,14 @@ mod tests {
         }
         assert!(seeds("tap", None).is_empty());
         assert_eq!(seeds("lines", None)[0][0], 0);
+    }
+
+    #[test]
+    fn the_front_starts_from_what_servers_read_differently() {
+        let seeds = seeds("front", None);
+        assert!(seeds.len() > 200);
+        let hidden = corpus::HIDDEN.as_bytes();
+        assert!(seeds.iter().any(|it| it.ends_with(hidden)));
     }
 
     #[test]

@@ -21,13 +21,14 @@ const FOR_TESTS: &[Package] = &[
     tool("curl", &["curl", "--version"]),
     // The lab plays scenes through it, to see that others fail for the same reason.
     Package { name: "nginx", probe: &["/usr/sbin/nginx", "-v"], service: Some("nginx") },
+    // A caller of the listener that no library of ours is a part of.
+    tool("openssl", &["openssl", "version"]),
     tool("python3-venv", &["python3", "-c", "import ensurepip, venv"]),
 ];
 
 /// More gateways, and what puts load on them.
 const PEERS: &[Package] = &[
     Package { name: "haproxy", probe: &["/usr/sbin/haproxy", "-v"], service: Some("haproxy") },
-    tool("openssl", &["openssl", "version"]),
     // Asked for its version it exits with 1.
     tool("wrk", &["test", "-x", "/usr/bin/wrk"]),
 ];

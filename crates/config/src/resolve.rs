@@ -154,6 +154,7 @@ impl Resolve<'_> {
             client_optional,
             min_version,
             ciphers,
+            tickets,
         } = https;
         let place = ["listen", "https"];
         let one = match (cert, key) {
@@ -207,6 +208,7 @@ impl Resolve<'_> {
                 .map(|it| ClientCa { file: self.file(it), optional: client_optional }),
             min_version,
             ciphers: ciphers.unwrap_or_default(),
+            tickets,
         })
     }
 

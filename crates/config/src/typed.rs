@@ -62,8 +62,10 @@ pub struct Https {
     pub certificates: Vec<CertificateFiles>,
     pub client_ca: Option<ClientCa>,
     pub min_version: TlsVersion,
-    /// Empty: all that are safe.
+    /// Best first. Empty: all that are safe, and the caller's order.
     pub ciphers: Vec<Cipher>,
+    /// Callers may resume their sessions.
+    pub tickets: bool,
 }
 
 #[derive(Clone, Debug)]

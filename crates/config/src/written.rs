@@ -134,10 +134,13 @@ pub(crate) struct Https {
     /// The lowest version that is spoken.
     #[serde(default)]
     pub(crate) min_version: TlsVersion,
-    /// The cipher suites, best first. Default: all that are safe.
+    /// The cipher suites, best first. Default: all that are safe, in the order of the caller.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) ciphers: Option<Vec<Cipher>>,
+    /// Whether callers get tickets, with which they resume a session without another full handshake.
+    #[serde(default = "yes")]
+    pub(crate) tickets: bool,
 }
 
 /// One certificate of several.

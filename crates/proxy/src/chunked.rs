@@ -1,6 +1,7 @@
 //! The chunked transfer coding (RFC 9112 7.1), read strictly: what two readers might take
 //! differently is an error.
 
+use crate::framing::is_token;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// A chunk's size line, extensions included.
@@ -157,10 +158,18 @@ impl Chunked {
         })
     }
 
+    /// The trailer field that is being read.
+    fn last_line(&self) -> &[u8] {
+        let before = memchr::memrchr(b'\n', &self.trailers);
+        &self.trailers[before.map_or(0, |at| at + 1)..]
+    }
+
     fn trailer(&mut self, blank: bool, cr: bool, byte: u8) -> Result<State, BadChunk> {
         match (blank, cr, byte) {
             (true, true, b'\n') => return Ok(State::Done),
-            (false, true, b'\n') if self.fields_left == 0 => return Err(BadChunk::Trailer),
+            (false, true, b'\n') if self.fields_left == 0 || !is_field(self.last_line()) => {
+                return Err(BadChunk::Trailer);
+            }
             (false, true, b'\n') => {
                 self.fields_left -= 1;
                 self.trailers.extend(b"\r\n");
@@ -181,6 +190,12 @@ impl Chunked {
         }
         Ok(State::Trailer { blank: true, cr: false })
     }
+}
+
+/// A name and a colon; control characters are refused as they come.
+fn is_field(line: &[u8]) -> bool {
+    let name = memchr::memchr(b':', line).map(|at| &line[..at]);
+    name.is_some_and(|it| !it.is_empty() && it.iter().all(|it| is_token(*it)))
 }
 
 fn size(digits: u8, value: u64, line: usize, byte: u8) -> Result<State, BadChunk> {
@@ -263,6 +278,9 @@ mod tests {
         check_bad("0\r\n folded\r\n\r\n", BadChunk::Trailer);
         check_bad("0\r\nA: b\n\r\n", BadChunk::Trailer);
         check_bad("0\r\nA: \0\r\n\r\n", BadChunk::Trailer);
+        check_bad("0\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", BadChunk::Trailer);
+        check_bad("0\r\nA: b\r\nA : b\r\n\r\n", BadChunk::Trailer);
+        check_bad("0\r\n: b\r\n\r\n", BadChunk::Trailer);
     }
 
     #[test]

@@ -13,8 +13,9 @@ use http::Uri;
 pub(crate) enum Progress {
     /// The head goes on.
     Partial,
-    /// A whole head of this many bytes, and how the body after it is framed.
-    Head { len: usize, body: BodyFraming },
+    /// A whole head of this many bytes, how the body after it is framed, and whether the client
+    /// says that it is its last one.
+    Head { len: usize, body: BodyFraming, last: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,8 @@ pub(crate) fn request_head(bytes: &[u8], limits: &Limits) -> Result<Progress, Re
         let field = line_body(with_end)?;
         if field.is_empty() {
             let body = fields.framing(&line)?;
-            return Ok(Progress::Head { len: at, body });
+            let last = fields.close || !(line.version_11 || fields.keep_alive);
+            return Ok(Progress::Head { len: at, body, last });
         }
         count += 1;
         if limits.request_fields < count {
@@ -107,7 +109,7 @@ fn request_line<'a>(with_end: &'a [u8], limits: &Limits) -> Result<RequestLine<'
     if matches!(with_end, [0x16, 0x03, ..]) {
         return malformed(Malformed::TlsToPlainPort);
     }
-    if with_end.starts_with(b"PRI * HTTP/2.0") {
+    if with_end == b"PRI * HTTP/2.0\r\n" {
         return malformed(Malformed::Http2Preface);
     }
     let line = line_body(with_end)?;
@@ -171,6 +173,9 @@ struct Fields<'a> {
     /// `Upgrade` names a protocol, and `Connection` says that it is meant.
     upgrade: bool,
     upgrade_listed: bool,
+    /// In `Connection` (RFC 9112 9.3).
+    close: bool,
+    keep_alive: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -195,8 +200,13 @@ impl<'a> Fields<'a> {
                 Ok(())
             }
             10 if name.eq_ignore_ascii_case(b"connection") => {
-                let mut options = value.split(|it| *it == b',').map(<[u8]>::trim_ascii);
-                self.upgrade_listed |= options.any(|it| it.eq_ignore_ascii_case(b"upgrade"));
+                for option in value.split(|it| *it == b',').map(<[u8]>::trim_ascii) {
+                    self.upgrade_listed |= option.eq_ignore_ascii_case(b"upgrade");
+                    // hyper, who closes the connection, reads no list that is not all text.
+                    self.close |= value.is_ascii() && option.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |=
+                        value.is_ascii() && option.eq_ignore_ascii_case(b"keep-alive");
+                }
                 Ok(())
             }
             4 if name.eq_ignore_ascii_case(b"host") => self.host(value.trim_ascii()),
@@ -313,7 +323,12 @@ mod tests {
 
     #[track_caller]
     fn check(head: &str, body: BodyFraming) {
-        let whole = Ok(Progress::Head { len: head.len(), body });
+        check_whole(head, body, false);
+    }
+
+    #[track_caller]
+    fn check_whole(head: &str, body: BodyFraming, last: bool) {
+        let whole = Ok(Progress::Head { len: head.len(), body, last });
         assert_eq!(request_head(head.as_bytes(), &limits()), whole, "{head:?}");
         for cut in 0..head.len() {
             let part = request_head(&head.as_bytes()[..cut], &limits());
@@ -335,7 +350,6 @@ mod tests {
     fn heads_that_are_right() {
         check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", BodyFraming::None);
         check("GET /x?a=b%20c HTTP/1.1\r\nhost: a.example:8080\r\nX: \r\n\r\n", BodyFraming::None);
-        check("GET / HTTP/1.0\r\n\r\n", BodyFraming::None);
         check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", BodyFraming::Length(5));
         check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", BodyFraming::None);
         check(
@@ -344,6 +358,16 @@ mod tests {
         );
         check("GET http://a:1/x HTTP/1.1\r\nHost: A:1\r\n\r\n", BodyFraming::None);
         check("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", BodyFraming::None);
+    }
+
+    #[test]
+    fn a_client_says_which_request_is_its_last() {
+        let check = |head: &str, last| check_whole(head, BodyFraming::None, last);
+        check("GET / HTTP/1.0\r\n\r\n", true);
+        check("GET / HTTP/1.0\r\nConnection: x, Keep-Alive\r\n\r\n", false);
+        check("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", false);
+        check("GET / HTTP/1.1\r\nHost: a\r\nConnection: x ,CLOSE\r\n\r\n", true);
+        check("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nConnection: x\r\n\r\n", true);
     }
 
     #[test]

@@ -157,6 +157,8 @@ pub(crate) struct Front<S: Transport> {
     swallow: Option<usize>,
     /// A preface of HTTP/2 ends the reading of HTTP/1 instead of being refused.
     http2: bool,
+    /// No request follows the one that is being read.
+    last: bool,
 }
 
 enum State {
@@ -167,6 +169,12 @@ enum State {
     Refused,
     /// What follows is for whom the answer says: nothing is read as HTTP before it is known.
     Upgrade,
+    /// The client has sent the request that it called its last one; what follows is none
+    /// (RFC 9112 9.6).
+    Over {
+        /// How much of that is still taken, to see whether the client leaves.
+        left: usize,
+    },
     /// What comes is not ours to read.
     Raw,
 }
@@ -203,6 +211,7 @@ impl<S: Transport> Front<S> {
             writing: timer.alarm(),
             swallow: None,
             http2,
+            last: false,
         }
     }
 
@@ -226,12 +235,13 @@ impl<S: Transport> Front<S> {
         }
         match request_head(&self.held, &self.limits) {
             Ok(Progress::Partial) => {}
-            Ok(Progress::Head { len, body }) => {
+            Ok(Progress::Head { len, body, last }) => {
                 self.note(len, None);
                 self.cleared = len;
                 self.began = None;
+                self.last = last;
                 self.state = match body {
-                    BodyFraming::None => State::Head,
+                    BodyFraming::None => self.after(),
                     BodyFraming::Upgrade => State::Upgrade,
                     BodyFraming::Length(length) => {
                         // What has come with the head goes on with it: one read for the server.
@@ -251,6 +261,11 @@ impl<S: Transport> Front<S> {
             }
             Err(refusal) => self.refuse(refusal),
         }
+    }
+
+    /// Where a message has ended.
+    fn after(&self) -> State {
+        if self.last { State::Over { left: LINGER_BYTES } } else { State::Head }
     }
 
     /// From here on everything is handed on as it comes; writing keeps its limit.
@@ -296,7 +311,7 @@ impl<S: Transport> Front<S> {
                 Ok(Piece::Framing(n) | Piece::Data(n)) => self.cleared += n,
                 Ok(Piece::End(n)) => {
                     self.cleared += n;
-                    self.state = State::Head;
+                    self.state = self.after();
                     return Ok(());
                 }
                 Err(_) => {
@@ -410,7 +425,7 @@ impl<S: Transport> AsyncRead for Front<S> {
                 }
                 State::Head => {}
                 State::Length(0) => {
-                    this.state = State::Head;
+                    this.state = this.after();
                     continue;
                 }
                 State::Length(left) if !this.held.is_empty() => {
@@ -439,7 +454,7 @@ impl<S: Transport> AsyncRead for Front<S> {
                 // The server closes after the stand-in; until then there is nothing to read.
                 State::Refused => return Poll::Pending,
                 State::Upgrade if this.link.in_flight.get() == 0 => {
-                    this.state = State::Head;
+                    this.state = this.after();
                     continue;
                 }
                 // An end is seen at once, and no more is taken than the other side must read.
@@ -451,6 +466,19 @@ impl<S: Transport> AsyncRead for Front<S> {
                         }
                     }
                     return Poll::Pending;
+                }
+                // The server closes after its answer. Until then the client may leave.
+                State::Over { left: 0 } => return Poll::Pending,
+                State::Over { left } => {
+                    *left = left.saturating_sub(this.held.len());
+                    this.link.unread.set(this.link.unread.get() || !this.held.is_empty());
+                    this.held.clear();
+                    match this.fill(cx) {
+                        Poll::Ready(Ok(true)) => {}
+                        Poll::Ready(end) => return Poll::Ready(end.map(|_| ())),
+                        Poll::Pending => ready!(this.wait_for_head(cx))?,
+                    }
+                    continue;
                 }
                 State::Raw => return Pin::new(&mut this.io).poll_read(cx, buf),
             }

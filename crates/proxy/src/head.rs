@@ -150,17 +150,22 @@ fn head(
     for name in hop.listed.iter().flat_map(|it| it.split(',')) {
         fields.remove(name.trim());
     }
-    if let Some(length) = hop.length {
+    match hop.length {
+        // It has none (RFC 9110 8.6), and some callers would wait for it.
+        Some(_) if status == 204 => drop(fields.remove(header::CONTENT_LENGTH)),
         // As one number, however it was written, and whatever `Connection` said of it.
-        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        Some(length) => drop(fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length))),
+        None => {}
     }
     let body = hop.framing(status, bodyless)?;
+    // HTTP/1.0 has no codings: where this one ends is not to be relied on (RFC 9112 6.1).
+    let ends_surely = body != AnswerFraming::Close && (version_11 || hop.coding.is_none());
     Ok(Head {
         len,
         status,
         fields,
         body,
-        keep_alive: hop.keep_alive(version_11) && body != AnswerFraming::Close,
+        keep_alive: hop.keep_alive(version_11) && ends_surely,
         idle_limit: hop.idle_limit,
         upgrade: hop.upgrade,
     })
@@ -306,6 +311,19 @@ mod tests {
         let head = answer_head(head, &limits(), true).expect("right").expect("whole");
         assert_eq!(head.body, AnswerFraming::None);
         assert_eq!(head.fields["content-length"], "5");
+    }
+
+    #[test]
+    fn no_content_has_no_length() {
+        let head = read("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n");
+        assert!(head.expect("right").expect("whole").fields.is_empty());
+    }
+
+    #[test]
+    fn where_an_old_answer_in_chunks_ends_is_not_relied_on() {
+        let head =
+            "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n";
+        check(head, AnswerFraming::Chunked, false);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) struct Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SentAs {
     Nothing,
-    Length,
+    Length(u64),
     Chunked,
 }
 
@@ -52,12 +52,16 @@ impl Outbound {
         target: String,
         headers: HeaderMap,
         authority: String,
+        version: Version,
         body: Inbound,
     ) -> Outbound {
         let waits = expects_continue(&headers);
         let by_connect = matches!(body, Inbound::Tunnel);
-        let upgrade = Upgrade::asked(&headers, by_connect).filter(|_| body.is_end_stream());
-        Outbound { method, target, headers, authority, upgrade, pump: Pump::new(body, waits) }
+        // HTTP/1.0 knows of none (RFC 9110 7.8): what follows was read as requests.
+        let may_upgrade = version != Version::HTTP_10 && body.is_end_stream();
+        let upgrade = Upgrade::asked(&headers, by_connect).filter(|_| may_upgrade);
+        let pump = Pump::new(body, waits, body_is_usual(&method));
+        Outbound { method, target, headers, authority, upgrade, pump }
     }
 
     /// The head for one target, ready to be written.
@@ -119,7 +123,7 @@ impl Outbound {
         whole.then_some((request, bytes as u64))
     }
 
-    /// Every field that goes up but those that frame the message and name its host.
+    /// Every field that goes up but the host and what one version frames the body by.
     fn each_field(&self, origin: &Origin, seat: &Seat, put: &mut impl FnMut(&[u8], &[&[u8]])) {
         let listed = connection_options(&self.headers);
         for (name, value) in &self.headers {
@@ -129,6 +133,14 @@ impl Outbound {
         }
         if keeps_trailers(&self.headers) {
             put(b"te", &[b"trailers"]);
+        }
+        match self.pump.sent_as {
+            // Said by what we send, not by what the client wrote.
+            SentAs::Length(length) => put(b"content-length", &[length.to_string().as_bytes()]),
+            SentAs::Nothing if self.headers.contains_key(header::CONTENT_LENGTH) => {
+                put(b"content-length", &[b"0"]);
+            }
+            SentAs::Nothing | SentAs::Chunked => {}
         }
         let via = chain(&self.headers, header::VIA.as_str());
         let version: &[u8] = match origin.version {
@@ -174,14 +186,12 @@ fn is_public(target: &Target) -> bool {
 
 /// The names that `Connection` lists: theirs end here (RFC 9110 7.6.1).
 fn connection_options(headers: &HeaderMap) -> Vec<String> {
-    let values = headers.get_all(header::CONNECTION).iter().filter_map(|it| it.to_str().ok());
-    let options = values.flat_map(|it| it.split(',')).map(|it| it.trim().to_ascii_lowercase());
-    // What carries our own meaning is not a client's to take away.
-    options
-        .filter(|it| {
-            !matches!(it.as_str(), "" | "close" | "keep-alive" | "host" | "content-length")
-        })
-        .collect()
+    // By bytes: a part that is no text must not hide the others.
+    let values = headers.get_all(header::CONNECTION).iter().map(http::HeaderValue::as_bytes);
+    let options = values.flat_map(|it| it.split(|it| *it == b',')).map(<[u8]>::trim_ascii);
+    let options = options.map(|it| String::from_utf8_lossy(it).to_ascii_lowercase());
+    // What others go by is not a client's to take away.
+    options.filter(|it| !matters(it)).collect()
 }
 
 fn keeps_trailers(headers: &HeaderMap) -> bool {
@@ -196,6 +206,7 @@ fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
         | header::VIA
         | header::CONNECTION
         | header::TRANSFER_ENCODING
+        | header::CONTENT_LENGTH
         | header::TE
         | header::UPGRADE
         | header::PROXY_AUTHORIZATION => false,
@@ -207,9 +218,20 @@ fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
             "x-forwarded-port" | "x-forwarded-server" | "x-forwarded-prefix" | "x-real-ip" => {
                 seat.trusted_proxy
             }
-            _ => true,
+            name => !is_disguised(name),
         },
     }
+}
+
+/// A method whose content has a meaning (RFC 9110 9.3).
+fn body_is_usual(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+}
+
+/// Servers that keep fields as variables of an environment (RFC 3875 4.1.18) take `_` for `-`, so
+/// that `x_forwarded_for` would be what we say ourselves.
+fn is_disguised(name: &str) -> bool {
+    name.contains('_') && matters(&name.replace('_', "-"))
 }
 
 /// Those of a message's trailers that may go on.
@@ -226,13 +248,17 @@ fn may_go(trailers: HeaderMap) -> HeaderMap {
 /// A trailer must not say what only a head may (RFC 9110 6.5.1): some servers merge the two, and
 /// what we took off the head would come back.
 fn may_trail(name: &HeaderName) -> bool {
-    let name = name.as_str();
+    !matters(name.as_str()) && !is_disguised(name.as_str())
+}
+
+/// Framing, routing, or who asks and from where goes by this field.
+fn matters(name: &str) -> bool {
     let forwarded = ["x-forwarded-", "x-real-ip", "forwarded", "via", "traceparent"];
     let routing =
         ["host", "authorization", "proxy-", "cookie", "expect", "upgrade", "x-request-id"];
     let framing = ["content-", "transfer-encoding", "connection", "keep-alive", "te", "trailer"];
     let starts = |it: &&str| if it.ends_with('-') { name.starts_with(*it) } else { name == *it };
-    ![&forwarded[..], &routing, &framing].into_iter().flatten().any(starts)
+    [&forwarded[..], &routing, &framing].into_iter().flatten().any(starts)
 }
 
 /// What is known of where the request came from.
@@ -280,6 +306,8 @@ fn chain(headers: &HeaderMap, name: &str) -> Vec<u8> {
 pub(crate) struct Pump {
     body: Option<Inbound>,
     sent_as: SentAs,
+    /// Another request may follow on the connection.
+    pub(crate) may_share: bool,
     out: Outgoing,
     head_left: usize,
     /// The body is not asked for until `100 Continue`, an answer, or patience says so.
@@ -365,16 +393,20 @@ pub(crate) enum PumpFault {
 }
 
 impl Pump {
-    fn new(body: Inbound, waits: bool) -> Pump {
+    fn new(body: Inbound, waits: bool, usual: bool) -> Pump {
+        // A length of nothing may still be belied by what comes: then nothing is sent.
         let sent_as = match (body.is_end_stream(), body.size_hint().exact()) {
-            (true, _) | (_, Some(0)) => SentAs::Nothing,
-            (false, Some(_)) => SentAs::Length,
+            (true, _) => SentAs::Nothing,
+            (false, Some(length)) => SentAs::Length(length),
             (false, None) => SentAs::Chunked,
         };
+        // A server that does not look for a body would read it as the next request.
+        let may_share = usual || matches!(sent_as, SentAs::Nothing | SentAs::Length(0));
         Pump {
             waits: waits && sent_as != SentAs::Nothing,
             body: (sent_as != SentAs::Nothing).then_some(body),
             sent_as,
+            may_share,
             out: Outgoing::default(),
             head_left: 0,
             taken: 0,
@@ -572,7 +604,7 @@ impl Pump {
             },
         };
         // A known length is over with its last byte; nobody need be asked again.
-        let known = self.sent_as == SentAs::Length;
+        let known = matches!(self.sent_as, SentAs::Length(_));
         let over = matches!(piece, Piece::End(_)) || (known && body.is_end_stream());
         if over {
             self.body = None;
@@ -626,8 +658,13 @@ impl Pump {
         link: Rc<Link>,
         mut poll: impl FnMut(&mut Pump, &mut Context<'_>) -> Result<Pumped, PumpFault>,
     ) {
-        // The answer is there: whoever waited for leave to send may send, and nothing is sent again.
-        self.waits = false;
+        if self.waits {
+            // The answer is there, and leave to send was not given. A server that looks for no body
+            // any more would read it as the next request.
+            link.unread.set(true);
+            return;
+        }
+        // Nothing is sent again.
         self.kept.lose();
         let whole = std::future::poll_fn(|cx| match poll(&mut self, cx) {
             Ok(Pumped::All) => Poll::Ready(true),
@@ -642,6 +679,28 @@ impl Pump {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_caller_may_take_off_only_what_nobody_goes_by() {
+        let mut headers = HeaderMap::new();
+        for line in [&b"close, X-Own"[..], b"\xe9,x-real-ip , authorization,x-other,", b"te"] {
+            headers.append(header::CONNECTION, HeaderValue::from_bytes(line).expect("it is one"));
+        }
+        let options = connection_options(&headers);
+        assert_eq!(options, ["close", "x-own", "\u{fffd}", "x-other", ""]);
+    }
+
+    #[test]
+    fn what_looks_like_another_field_to_some_is_known() {
+        let check = |name, disguised| assert_eq!(is_disguised(name), disguised, "{name}");
+        check("x_forwarded_for", true);
+        check("x-forwarded_for", true);
+        check("content_length", true);
+        check("x_real_ip", true);
+        check("x-forwarded-for", false);
+        check("x_own", false);
+        check("content-length", false);
+    }
 
     #[test]
     fn a_chain_is_all_of_its_lines() {

@@ -128,13 +128,14 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
                 Ok(body) => body,
                 Err(refusal) => return refuse::answer(Stop::Refused(refusal), record, &asked),
             };
-            let mut outbound = Outbound::new(method, target, headers, head.authority, body);
+            let (authority, version) = (head.authority, parts.version);
+            let mut outbound = Outbound::new(method, target, headers, authority, version, body);
             record.asked_for(outbound.upgrade.as_ref());
             if let Some(call) = call {
                 record.is_call(call.deadline());
             }
             let plan = Plan { snapshot: &snapshot, upstream, forward, call };
-            match send(&plan, &mut outbound, &mut record, parts.version).await {
+            match send(&plan, &mut outbound, &mut record, version).await {
                 Ok((turn, mut answered)) => {
                     if let Some(cookie) = divided.cookie {
                         answered.head.fields.append(header::SET_COOKIE, cookie);
@@ -377,8 +378,27 @@ fn upstream_target(route: &Route, forward: &Forward, path: &str, query: Option<&
     let path = forward.path(route, path);
     match query {
         None => path.into_owned(),
-        Some(query) => format!("{path}?{query}"),
+        Some(query) => format!("{path}?{}", in_ascii(query)),
     }
+}
+
+/// A query whose bytes beyond ASCII are escaped (RFC 3986 2.1), since servers that read a line of
+/// Latin-1 find spaces among them.
+fn in_ascii(query: &str) -> Cow<'_, str> {
+    if query.is_ascii() {
+        return Cow::Borrowed(query);
+    }
+    let mut escaped = String::with_capacity(query.len() * 2);
+    for letter in query.chars() {
+        if letter.is_ascii() {
+            escaped.push(letter);
+            continue;
+        }
+        for byte in letter.encode_utf8(&mut [0; 4]).bytes() {
+            escaped += &format!("%{byte:02X}");
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// The caller's way to us is under TLS, as far as we or a trusted proxy can see.

@@ -4,7 +4,7 @@
 use crate::world::{OK, SOON, Seen, World, answer_each, echo, world_with};
 use lab::client::Client;
 use lab::stage;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 /// An authority with certificates of two names, in files.
 pub(crate) struct Papers {
     folder: PathBuf,
-    authority: CertifiedIssuer<'static, KeyPair>,
+    pub(crate) authority: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Papers {
@@ -28,6 +28,8 @@ impl Papers {
         std::fs::create_dir_all(&folder).expect("the test can go on");
         let mut params = CertificateParams::new(Vec::new()).expect("the test can go on");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Issuers are found by their names: each has its own, and no certificate has its issuer's.
+        params.distinguished_name.push(DnType::CommonName, format!("Authority of {test}"));
         let authority =
             CertifiedIssuer::self_signed(params, KeyPair::generate().expect("the test can go on"))
                 .expect("the test can go on");
@@ -47,10 +49,11 @@ impl Papers {
         self.folder.join(file)
     }
 
-    fn issue(&self, names: &[&str]) -> (rcgen::Certificate, KeyPair) {
+    pub(crate) fn issue(&self, names: &[&str]) -> (rcgen::Certificate, KeyPair) {
         let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
         let key = KeyPair::generate().expect("the test can go on");
-        let params = CertificateParams::new(names).expect("the test can go on");
+        let mut params = CertificateParams::new(names.clone()).expect("the test can go on");
+        params.distinguished_name.push(DnType::CommonName, names[0].as_str());
         (params.signed_by(&key, &self.authority).expect("the test can go on"), key)
     }
 

@@ -319,7 +319,8 @@ impl Handing<'_> {
                 Some(Err(Cut)) => return Poll::Ready(Err(Reason::INTERNAL_ERROR)),
                 Some(Ok(Ok(data))) => self.left = data,
                 Some(Ok(Err(frame))) => {
-                    let trailers = frame.into_trailers().unwrap_or_default();
+                    let mut trailers = frame.into_trailers().unwrap_or_default();
+                    remove_connection_fields(&mut trailers);
                     self.send.send_trailers(trailers).map_err(|_| Reason::CANCEL)?;
                     self.is_over = true;
                 }

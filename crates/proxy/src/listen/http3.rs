@@ -559,7 +559,8 @@ impl<G: Future<Output = ()>> Handing<'_, G> {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => self.send(kind::DATA, data).await?,
                     Err(frame) => {
-                        let trailers = frame.into_trailers().unwrap_or_default();
+                        let mut trailers = frame.into_trailers().unwrap_or_default();
+                        remove_connection_fields(&mut trailers);
                         self.send(kind::HEADERS, fields::trailers(&trailers)).await?;
                         break;
                     }

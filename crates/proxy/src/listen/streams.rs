@@ -79,7 +79,8 @@ pub(super) fn refusal(parts: &Parts, limits: &Limits) -> Option<Refusal> {
     if limits.uri < target.len() {
         return Some(Refusal::UriTooLong);
     }
-    if target.contains('#') {
+    let scheme = parts.uri.scheme_str();
+    if target.contains('#') || !matches!(scheme, None | Some("http" | "https")) {
         return Some(Refusal::Malformed(Malformed::Target));
     }
     if parts.method == http::Method::CONNECT {
@@ -116,11 +117,14 @@ pub(super) fn refusal(parts: &Parts, limits: &Limits) -> Option<Refusal> {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     match (lengths.next(), lengths.next()) {
         (_, Some(_)) => malformed(Malformed::LengthRepeated),
-        (Some(it), None) if !it.as_bytes().iter().all(u8::is_ascii_digit) || 18 < it.len() => {
-            malformed(Malformed::LengthInvalid)
-        }
+        (Some(it), None) if !is_length(it.as_bytes()) => malformed(Malformed::LengthInvalid),
         _ => None,
     }
+}
+
+/// As strictly as over HTTP/1. h2 takes nothing at all for a zero.
+fn is_length(value: &[u8]) -> bool {
+    (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit)
 }
 
 /// Clients may send each cookie as a field of its own; HTTP/1 has one (RFC 9113 8.2.3, RFC 9114

@@ -6,7 +6,9 @@ use config::{CertificateFiles, Cipher, ClientCa, Https, TlsVersion};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, SupportedProtocolVersion, version};
 use std::collections::HashMap;
@@ -58,8 +60,15 @@ fn settings(
     };
     let mut config = builder.with_cert_resolver(Arc::new(certificates));
     config.alpn_protocols = offered.iter().map(|it| it.to_vec()).collect();
-    // Sessions are resumed by tickets that no store of ours must remember (RFC 8446 2.2, RFC 5077).
-    config.ticketer = Ticketer::new().map_err(|it| StartError::Tls(it.to_string()))?;
+    // Who names suites names the best one first; who does not leaves it to the caller.
+    config.ignore_client_order = !https.ciphers.is_empty();
+    if https.tickets {
+        // By what no store of ours must remember (RFC 8446 2.2, RFC 5077).
+        config.ticketer = Ticketer::new().map_err(|it| StartError::Tls(it.to_string()))?;
+    } else {
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
 }
 

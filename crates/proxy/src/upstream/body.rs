@@ -98,6 +98,7 @@ impl UpstreamBody {
     ) -> UpstreamBody {
         let Answered { head, from, alarm } = answered;
         let whole = pump.is_done();
+        let may_share = pump.may_share && !turn.upstream.settings.proxy_protocol;
         let link = turn.seat.link.clone();
         let (source, reading) = match from {
             From::Wire(mut wire) => {
@@ -131,7 +132,7 @@ impl UpstreamBody {
             upstream: turn.upstream.clone(),
             index: turn.index,
             // One caller's introduction is no other's.
-            keep: head.keep_alive && whole && !turn.upstream.settings.proxy_protocol,
+            keep: head.keep_alive && whole && may_share,
             record,
         };
         if matches!(body.reading, Reading::Done) {
