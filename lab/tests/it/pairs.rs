@@ -87,10 +87,8 @@ async fn play(mut stream: TcpStream, fault: Fault, version: Version) -> io::Resu
             tokio::time::sleep(stage::BETWEEN_PARTS).await;
             stage::reset(stream)
         }
-        _ => {
-            tokio::time::sleep(stage::BETWEEN_PARTS).await;
-            stage::end(stream).await
-        }
+        // Head, data and end at once: what came before the end must not be lost with it.
+        _ => stage::end(stream).await,
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct UpstreamBody {
     upstream: Arc<Ready>,
     index: usize,
     keep: bool,
+    /// It broke off, and what came before that goes out first.
+    cutting: bool,
     record: Recorder,
 }
 
@@ -131,6 +133,7 @@ impl UpstreamBody {
             gap: turn.gap(),
             upstream: turn.upstream.clone(),
             index: turn.index,
+            cutting: false,
             // One caller's introduction is no other's.
             keep: head.keep_alive && whole && may_share,
             record,
@@ -142,7 +145,7 @@ impl UpstreamBody {
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
-        matches!(self.reading, Reading::Done)
+        matches!(self.reading, Reading::Done) && !self.cutting
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
@@ -157,6 +160,9 @@ impl UpstreamBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if std::mem::take(&mut self.cutting) {
+            return Poll::Ready(Some(Err(Cut)));
+        }
         if matches!(self.reading, Reading::Stream(_) | Reading::StreamEnd) {
             return self.poll_stream(cx);
         }
@@ -167,7 +173,7 @@ impl UpstreamBody {
                     return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                 }
                 Next::Done => return Poll::Ready(None),
-                Next::Fault(fault) => return self.fail(fault, None),
+                Next::Fault(fault) => return self.fail(fault, None, cx),
                 Next::More => {}
             }
             let (io, held): (&mut (dyn tokio::io::AsyncRead + Unpin), _) = match &mut self.source {
@@ -179,13 +185,15 @@ impl UpstreamBody {
             match poll_more(&mut &mut *io, held, cx, large) {
                 Poll::Ready(Ok(0)) => match self.ended() {
                     None => return Poll::Ready(None),
-                    Some(fault) => return self.fail(fault, None),
+                    Some(fault) => return self.fail(fault, None, cx),
                 },
                 Poll::Ready(Ok(amount)) => {
                     self.alarm.clear();
                     self.record.attempt_mut().received += amount as u64;
                 }
-                Poll::Ready(Err(error)) => return self.fail(broke(&error), error.raw_os_error()),
+                Poll::Ready(Err(error)) => {
+                    return self.fail(broke(&error), error.raw_os_error(), cx);
+                }
                 Poll::Pending => return self.stalls(cx),
             }
         }
@@ -198,7 +206,7 @@ impl UpstreamBody {
         if let Some(Source::Stream { lease, .. }) = &self.source {
             lease.suspect(Some(self.gap));
         }
-        self.fail(BodyFault::Stalled(self.gap), None)
+        self.fail(BodyFault::Stalled(self.gap), None, cx)
     }
 
     /// The next piece of an HTTP/2 stream.
@@ -253,7 +261,7 @@ impl UpstreamBody {
         }
         let seen = &lease.connection().seen;
         let (fault, errno) = (http2::body_fault(&error, seen, left), seen.errno.get());
-        self.fail(fault, errno)
+        self.fail(fault, errno, cx)
     }
 
     /// What the bytes at hand give.
@@ -373,10 +381,14 @@ impl UpstreamBody {
         &mut self,
         fault: BodyFault,
         errno: Option<i32>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.record.attempt_mut().errno = errno;
         self.stop(Fault::Body(fault));
-        Poll::Ready(Some(Err(Cut)))
+        // hyper throws away what it has not written when a body fails; it writes when one waits.
+        self.cutting = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
