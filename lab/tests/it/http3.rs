@@ -22,13 +22,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+pub(crate) type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 
 const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A gateway that speaks HTTP/3, and what its clients need.
-struct Door {
-    world: World,
+pub(crate) struct Door {
+    pub(crate) world: World,
     papers: Papers,
     address: SocketAddr,
 }
@@ -42,7 +42,7 @@ impl Door {
     }
 
     /// With more settings of `https`, and more configuration.
-    async fn with<F>(
+    pub(crate) async fn with<F>(
         test: &str,
         https: &str,
         config: &str,
@@ -80,12 +80,12 @@ impl Door {
         connected.map_err(|it| it.to_string())
     }
 
-    async fn client(&self) -> SendRequest<OpenStreams, Bytes> {
+    pub(crate) async fn client(&self) -> SendRequest<OpenStreams, Bytes> {
         speak(self.dial().await).await
     }
 }
 
-async fn speak(connection: Connection) -> SendRequest<OpenStreams, Bytes> {
+pub(crate) async fn speak(connection: Connection) -> SendRequest<OpenStreams, Bytes> {
     let connection = h3_quinn::Connection::new(connection);
     let (mut driver, send) = h3::client::new(connection).await.expect("the test can go on");
     tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
@@ -97,18 +97,18 @@ fn request(method: Method, path: &str) -> Request<()> {
     Request::builder().method(method).uri(uri).body(()).expect("the test can go on")
 }
 
-async fn asked(send: &mut SendRequest<OpenStreams, Bytes>, path: &str) -> Stream {
+pub(crate) async fn asked(send: &mut SendRequest<OpenStreams, Bytes>, path: &str) -> Stream {
     let mut stream = send.send_request(request(Method::GET, path)).await.expect("it is sent");
     stream.finish().await.expect("it is sent");
     stream
 }
 
-async fn answer(stream: &mut Stream) -> Response<()> {
+pub(crate) async fn answer(stream: &mut Stream) -> Response<()> {
     timeout(SOON, stream.recv_response()).await.expect("an answer in time").expect("an answer")
 }
 
 /// The body and its trailers, or why it broke off.
-async fn body(stream: &mut Stream) -> Result<(String, HeaderMap), String> {
+pub(crate) async fn body(stream: &mut Stream) -> Result<(String, HeaderMap), String> {
     let reason = |it: h3::error::StreamError| it.to_string();
     let mut all = Vec::new();
     while let Some(mut data) =

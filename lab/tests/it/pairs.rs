@@ -1,10 +1,10 @@
 //! The same faults over each pair of protocols: what a caller is told does not depend on them.
 
+use crate::http3::{self, Door};
 use crate::peer::{body, connect, get};
-use crate::world::SOON;
+use crate::world::{SOON, world_with};
 use lab::client::request_for;
 use lab::frames::{STATUS_200, field, frame, read_head, settings};
-use lab::gateway::Gateway;
 use lab::scene::Ask;
 use lab::stage;
 use std::io;
@@ -43,6 +43,8 @@ const TABLE: &[(Fault, u16, &str, bool)] = &[
 enum Version {
     One,
     Two,
+    /// From clients alone.
+    Three,
 }
 
 async fn play(mut stream: TcpStream, fault: Fault, version: Version) -> io::Result<()> {
@@ -92,46 +94,58 @@ async fn play(mut stream: TcpStream, fault: Fault, version: Version) -> io::Resu
     }
 }
 
-async fn gateway(fault: Fault, version: Version) -> (Gateway, Option<stage::Task>) {
-    let listener = stage::listener().expect("a free port");
-    let scheme = if version == Version::One { "http" } else { "h2c" };
-    let url = format!("{scheme}://{}", listener.local_addr().expect("it is bound"));
-    let upstream = match fault {
-        Fault::Nobody => {
-            drop(listener);
-            None
-        }
-        _ => Some(stage::serve(listener, move |stream| play(stream, fault, version))),
+/// One route to an upstream that speaks so.
+fn config(fault: Fault, version: Version) -> String {
+    let scheme = if version == Version::Two { "h2c" } else { "http" };
+    let url = match fault {
+        Fault::Nobody => format!("{scheme}://127.0.0.1:{}", stage::free_port().expect("a port")),
+        _ => format!("{scheme}://{{addr}}"),
     };
-    let config = format!(
-        "[upstream.app]\ntargets = [\"{url}\"]\n\
+    format!(
+        "[upstream.app]\ntargets = [\"{url}\"]\n# {{addr}}\n\
          timeout = {{ first_byte = \"150ms\", idle = \"150ms\" }}\n\
          [route.app]\nmatch = \"/*\"\nto = \"app\"\n"
-    );
-    (Gateway::start(&config).await.unwrap_or_else(|error| panic!("{error}")), upstream)
+    )
 }
 
-/// Status, and whether the answer broke off.
-async fn ask(gateway: &Gateway, version: Version) -> (u16, bool) {
-    if version == Version::One {
-        let mut client = gateway.client().await.expect("the test can go on");
-        let request = request_for("/", Ask::Get);
-        let answer = client.exchange(&request);
-        let answer = timeout(SOON, answer).await.expect("an answer in time");
-        return (answer.status.unwrap_or_default(), answer.cut());
-    }
-    let mut send = connect(gateway.listen).await;
-    let answer = get(&mut send, "/").await;
-    (answer.status().as_u16(), body(answer.into_body()).await.is_err())
+/// Status, whether the answer broke off, and the record.
+async fn ask(client: Version, upstream: Version, fault: Fault) -> (u16, bool, serde_json::Value) {
+    let config = config(fault, upstream);
+    let talk = move |stream| play(stream, fault, upstream);
+    let (world, status, cut) = match client {
+        Version::One => {
+            let world = world_with(&config, talk).await;
+            let mut client = world.gateway.client().await.expect("the test can go on");
+            let request = request_for("/", Ask::Get);
+            let answer = timeout(SOON, client.exchange(&request)).await.expect("an answer in time");
+            (world, answer.status.unwrap_or_default(), answer.cut())
+        }
+        Version::Two => {
+            let world = world_with(&config, talk).await;
+            let mut send = connect(world.gateway.listen).await;
+            let answer = get(&mut send, "/").await;
+            let status = answer.status().as_u16();
+            (world, status, body(answer.into_body()).await.is_err())
+        }
+        Version::Three => {
+            let door =
+                Door::with(&format!("pairs-{fault:?}-{upstream:?}"), "", &config, talk).await;
+            let mut send = door.client().await;
+            let mut stream = http3::asked(&mut send, "/").await;
+            let status = http3::answer(&mut stream).await.status().as_u16();
+            let cut = http3::body(&mut stream).await.is_err();
+            (door.world, status, cut)
+        }
+    };
+    let record = world.gateway.records_soon(1).await[0].clone();
+    (status, cut, record)
 }
 
 async fn check(client: Version, upstream: Version) {
     for (fault, status, cause, cut) in TABLE {
-        let (gateway, _upstream) = gateway(*fault, upstream).await;
-        let told = ask(&gateway, client).await;
-        let record = &gateway.records_soon(1).await[0];
+        let (said, broke, record) = ask(client, upstream, *fault).await;
         let about = format!("{client:?} to {upstream:?}, {fault:?}: {record}");
-        assert_eq!(told, (*status, *cut), "{about}");
+        assert_eq!((said, broke), (*status, *cut), "{about}");
         // What a cut body of chunks is called differs with its framing alone.
         let named = record["cause"].as_str().unwrap_or_default();
         let by_chunk = *fault == Fault::CutBody && upstream == Version::One;
@@ -157,4 +171,14 @@ async fn http_2_to_http_1() {
 #[tokio::test]
 async fn http_2_to_http_2() {
     check(Version::Two, Version::Two).await;
+}
+
+#[tokio::test]
+async fn http_3_to_http_1() {
+    check(Version::Three, Version::One).await;
+}
+
+#[tokio::test]
+async fn http_3_to_http_2() {
+    check(Version::Three, Version::Two).await;
 }

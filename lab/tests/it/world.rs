@@ -26,8 +26,8 @@ where
     world_with("", talk).await
 }
 
-/// The same, with more configuration. `{url}` in it stands for the upstream; without that it is
-/// added to the one route.
+/// The same, with more configuration. `{url}` in it stands for the upstream, `{addr}` for its address;
+/// without either it is added to the one route.
 pub(crate) async fn world_with<F>(
     config: &str,
     talk: impl Fn(TcpStream) -> F + Send + 'static,
@@ -36,9 +36,10 @@ where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
     let listener = stage::listener().expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-    let config = match config.contains("{url}") {
-        true => config.replace("{url}", &url),
+    let addr = listener.local_addr().expect("it is bound").to_string();
+    let url = format!("http://{addr}");
+    let config = match config.contains("{url}") || config.contains("{addr}") {
+        true => config.replace("{url}", &url).replace("{addr}", &addr),
         false => format!("{config}\n[route.app]\nmatch = \"/*\"\nto = \"{url}\"\n"),
     };
     let gateway = Gateway::start(&config).await.unwrap_or_else(|error| panic!("{error}"));
