@@ -4,7 +4,7 @@
 use config::AccessLog;
 use diagnosis::answer::block;
 use diagnosis::{Case, first_look};
-use exchange::{End, Exchange, Maker, Micros};
+use exchange::{End, Exchange, Http2, Maker, Micros};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -257,6 +257,7 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
     text(out, "method", &request.method);
     text(out, "host", &request.host);
     text(out, "path", &request.path);
+    text(out, "version", request.version);
     if let Some(it) = &request.upgrade {
         text(out, "upgrade", it);
     }
@@ -274,6 +275,9 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
         text(out, "target", &attempt.target);
         if let Some(it) = attempt.status {
             number(out, "upstream_status", u64::from(it));
+        }
+        if attempt.http2 != Http2::No {
+            text(out, "upstream_version", "HTTP/2");
         }
         let reused = if attempt.reused() { b",\"reused\":true".as_slice() } else { b"" };
         out.extend_from_slice(reused);

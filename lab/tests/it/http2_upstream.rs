@@ -46,6 +46,9 @@ async fn clients_of_both_versions_share_one_connection() {
     let records = gateway.records_soon(4).await;
     assert!(records.iter().all(|it| it["end"] == "complete"), "{records:?}");
     assert_eq!(records[3]["reused"], true);
+    let versions = |at: usize| (&records[at]["version"], &records[at]["upstream_version"]);
+    let (one, two) = ("HTTP/1.1".into(), "HTTP/2".into());
+    assert_eq!((versions(0), versions(3)), ((&one, &two), (&two, &two)));
 }
 
 #[tokio::test]
@@ -578,4 +581,18 @@ async fn a_target_without_extended_connect_is_named() {
     assert!(answer.text().contains("upgrade_not_forwarded"), "{}", answer.text());
     // Its ordinary requests are answered by the same connection.
     assert_eq!(ask(&gateway, "/", Ask::Get).await.text(), "GET / lab.test 0 - -");
+}
+
+#[tokio::test]
+async fn a_head_above_the_limit_is_not_taken() {
+    let config = "[limits]\nresponse_head = \"1KiB\"\n[route.app]\nmatch = \"/*\"\n\
+                  to = \"h2c://{addr}\"\n";
+    let fields = field("x-large", &"a".repeat(100)).repeat(12);
+    let head = frame(1, 5, 1, &[STATUS_200, &fields].concat());
+    let (gateway, _upstream) =
+        world2(config, move |stream| writes(stream, vec![head.clone()])).await;
+    let answer = ask(&gateway, "/", Ask::Get).await;
+    assert_eq!(answer.status, Some(502));
+    assert!(answer.text().contains("header_too_big"), "{}", answer.text());
+    assert!(answer.text().contains("limits.response_head"), "{}", answer.text());
 }

@@ -1,6 +1,6 @@
 //! One request on an HTTP/2 connection to a target, to the head of its answer.
 
-use super::multiplex::{Lease, Seen};
+use super::multiplex::{Lease, Multiplexed, Seen};
 use super::patience::{Patience, Rang, Waiting};
 use super::{Halt, Turn};
 use crate::grpc::DEADLINE;
@@ -10,12 +10,14 @@ use crate::recorder::Recorder;
 use crate::timer::Alarm;
 use crate::tunnel::Upgrade;
 use bytes::Bytes;
+use config::Limits;
 use exchange::{BodyFault, Fault, HeadFault, Http2, Limit, Phase, SendFault, Stop, TlsFault};
 use h2::client::ResponseFuture;
 use h2::ext::Protocol;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response};
+use rustix::io::Errno;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -224,7 +226,7 @@ fn head(
     status: u16,
     mut fields: HeaderMap,
     over: bool,
-    limits: &config::Limits,
+    limits: &Limits,
 ) -> Result<Head, HeadFault> {
     fits(&fields, limits)?;
     // One number at the most, to which h2 holds the target (RFC 9113 8.1.1).
@@ -240,11 +242,7 @@ fn head(
 }
 
 /// Why there is no head, with what was seen under h2.
-pub(crate) fn failed(
-    error: &h2::Error,
-    connection: &super::multiplex::Multiplexed,
-    record: &mut Recorder,
-) -> Halt {
+fn failed(error: &h2::Error, connection: &Multiplexed, record: &mut Recorder) -> Halt {
     let seen = &connection.seen;
     let attempt = record.attempt_mut();
     attempt.errno = seen.errno.get();
@@ -280,17 +278,11 @@ fn head_fault(error: &h2::Error, seen: &Seen) -> Fault {
         return Fault::Head(HeadFault::NotHttp);
     }
     match error.reason() {
-        // h2's word for a head above `limits.response_head`.
-        Some(Reason::REFUSED_STREAM) => Fault::Head(HeadFault::TooBig {
-            limit: Limit { name: "limits.response_head", value: 0 },
-            largest_field: None,
-            largest_bytes: 0,
-        }),
-        // One stream's head broke the rules of RFC 9113 8.2 and 8.3.
+        // One stream's head broke the rules of RFC 9113 8.2 and 8.3, or is far above the limit.
         Some(_) if error.is_reset() => Fault::Head(HeadFault::FieldLine),
         Some(reason) => Fault::Head(HeadFault::Http2(reason.into())),
-        None if first.is_empty() && seen.errno.get() == Some(32) => Fault::Send(SendFault::Closed),
-        None if seen.errno.get() == Some(104) => Fault::Head(HeadFault::Reset),
+        None if first.is_empty() && seen.met(Errno::PIPE) => Fault::Send(SendFault::Closed),
+        None if seen.met(Errno::CONNRESET) => Fault::Head(HeadFault::Reset),
         None if seen.ended.get() => Fault::Head(HeadFault::Closed),
         None => Fault::Head(HeadFault::Errno),
     }
@@ -308,7 +300,7 @@ pub(crate) fn body_fault(error: &h2::Error, seen: &Seen, left: Option<u64>) -> B
             _ => BodyFault::Http2(code),
         },
         None if seen.alert.get().is_some() => BodyFault::Tls,
-        None if seen.errno.get() == Some(104) => BodyFault::Reset,
+        None if seen.met(Errno::CONNRESET) => BodyFault::Reset,
         None if seen.ended.get() => ended(left),
         None => BodyFault::Errno,
     }

@@ -15,6 +15,7 @@ use exchange::{Address, Attempt, Fault, Limit, TlsFacts};
 use h2::SendStream;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use http::Request;
+use rustix::io::Errno;
 use rustls::Error as TlsError;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -68,6 +69,10 @@ impl Seen {
 
     pub(crate) fn first_bytes(&self) -> Vec<u8> {
         self.first.borrow().clone()
+    }
+
+    pub(crate) fn met(&self, errno: Errno) -> bool {
+        self.errno.get() == Some(errno.raw_os_error())
     }
 
     pub(crate) fn has_spoken(&self) -> bool {
@@ -236,10 +241,13 @@ pub(crate) async fn open(
     let watched = Watched { io, seen: seen.clone() };
     let guarded = Guarded::target(watched, &limits.http2, flood.clone());
     let streams = u32::try_from(rules.streams).unwrap_or(u32::MAX);
+    // h2 tells a head above its limit from a broken one by nothing. The real limit is ours, which names
+    // the largest field; this one bounds memory.
+    let head = u32::try_from(limits.response_head.saturating_mul(4)).unwrap_or(u32::MAX);
     let handshake = Builder::new()
         .enable_push(false)
         .initial_max_send_streams(rules.streams)
-        .max_header_list_size(u32::try_from(limits.response_head).unwrap_or(u32::MAX))
+        .max_header_list_size(head)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32))
         .handshake(guarded);
@@ -299,7 +307,10 @@ impl Multiplexed {
             Share::Most => (limit * 4 / 5).max(1),
             Share::All => limit,
         };
-        (self.open.get() < limit).then(|| self.lease_now())
+        if limit <= self.open.get() || self.is_refusing() {
+            return None;
+        }
+        Some(self.lease_now())
     }
 
     /// How many requests it may carry at a time.
@@ -343,13 +354,14 @@ impl Multiplexed {
             || self.seen.ended.get()
             || MOST_REQUESTS <= self.requests.get()
             || (idle && too_old())
-            || self.is_refusing()
     }
 
     /// The other side said GOAWAY, or h2 gave up.
     fn is_refusing(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        matches!(self.send.clone().poll_ready(&mut cx), Poll::Ready(Err(_)))
+        let refuses = matches!(self.send.clone().poll_ready(&mut cx), Poll::Ready(Err(_)));
+        self.retired.set(self.retired.get() || refuses);
+        refuses
     }
 }
 
@@ -455,7 +467,9 @@ impl Lines {
         let now = Instant::now();
         list.retain(|it| !it.is_over(now));
         // The fullest that has room: the others may come to rest, and be closed.
-        list.sort_by_key(|it| std::cmp::Reverse(it.open.get()));
+        if 1 < list.len() {
+            list.sort_by_key(|it| std::cmp::Reverse(it.open.get()));
+        }
         list.iter().find_map(|it| it.lease(share))
     }
 
