@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -64,11 +64,12 @@ where
 }
 
 /// The same on a connection with settings of its own.
-pub(crate) async fn each<F>(
-    mut connection: Connection<TcpStream, Bytes>,
+pub(crate) async fn each<S, F>(
+    mut connection: Connection<S, Bytes>,
     answer: impl Fn(Request<RecvStream>, SendResponse<Bytes>) -> F,
 ) -> io::Result<()>
 where
+    S: AsyncRead + AsyncWrite + Unpin,
     F: Future<Output = Result<(), h2::Error>> + Send + 'static,
 {
     while let Some(accepted) = connection.accept().await {
