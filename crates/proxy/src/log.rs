@@ -276,7 +276,7 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
         if let Some(it) = attempt.status {
             number(out, "upstream_status", u64::from(it));
         }
-        if attempt.http2 != Http2::No {
+        if attempt.http2 == Http2::Spoken {
             text(out, "upstream_version", "HTTP/2");
         }
         let reused = if attempt.reused() { b",\"reused\":true".as_slice() } else { b"" };
