@@ -2,9 +2,9 @@
 
 use crate::cases::{Plan, Unit};
 use crate::client::Connection;
+use crate::load::{self, Load};
 use crate::proxies::Proxy;
 use crate::setting::Setting;
-use crate::wrk::{self, Load};
 use anyhow::{Context as _, Result};
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,7 +30,7 @@ fn attempt(setting: &Setting, proxy: &mut Proxy, plan: &Plan, seconds: u32) -> R
     }
     let chunks = sent_chunks(setting, plan)?;
     let before = proxy.cpu_time()?;
-    let load = wrk::run(setting, proxy.addr(plan), plan, seconds)?;
+    let load = load::put(setting, proxy.addr(plan), plan, seconds)?;
     let mut faults = load.faults(plan);
     // The log is awaited first, so that the time it takes to write it out counts.
     faults.extend(missing_lines(proxy, &load)?);
