@@ -21,6 +21,7 @@ struct Results {
     machine: Machine,
     rounds: u32,
     seconds: u32,
+    workers: u32,
     bound: Option<f64>,
     rows: Vec<Row>,
 }
@@ -36,6 +37,8 @@ struct Row {
     /// What the ratio is to.
     beside: Option<Kind>,
     per_second: Option<Spread>,
+    /// The part of CPU time that the busiest thread took.
+    busiest: Option<Spread>,
     /// Each different one once; a row with any is no result.
     faults: Vec<String>,
     above_bound: bool,
@@ -62,7 +65,7 @@ pub(crate) fn run(asked: &Requests) -> Result<Verdict> {
         rows.extend(make_rows(*case, &kinds, &turns, asked.bound));
     }
     let (rounds, seconds, bound) = (asked.rounds, asked.seconds, asked.bound);
-    let results = Results { machine, rounds, seconds, bound, rows };
+    let results = Results { machine, rounds, seconds, workers: asked.common.workers, bound, rows };
     output::results(asked.common.json, &results, text)?;
     Ok(verdict(&results.rows))
 }
@@ -123,6 +126,7 @@ fn make_rows(case: Case, kinds: &[Kind], turns: &[Vec<Turn>], bound: Option<f64>
             ratio,
             beside,
             per_second: Spread::of(turns.iter().filter_map(|it| it.rate)),
+            busiest: Spread::of(turns.iter().filter_map(|it| it.busiest)),
             faults: faults(turns),
             above_bound: held && ratio.zip(bound).is_some_and(|(it, most)| it.median > most),
         }
@@ -170,6 +174,11 @@ fn text(results: &Results) -> String {
         let mark = mark(row, results.bound);
         output::write_line(&mut text, &[&case, row.proxy.name(), &cost, &ratio, &rate, &mark]);
     }
+    for row in results.rows.iter().filter(|_| 1 < results.workers) {
+        let (case, proxy) = (row.case.plan().name, row.proxy.name());
+        let busiest = output::spread(row.busiest, 1.0, 2);
+        let _ = write!(text, "\n{case}, {proxy}: the busiest thread took {busiest} of the time");
+    }
     for row in results.rows.iter().filter(|it| it.beside == Some(it.proxy)) {
         if row.proxy != Kind::Nginx {
             let (case, proxy) = (row.case.plan().name, row.proxy.name());
@@ -196,7 +205,12 @@ mod tests {
     use super::*;
 
     fn good(costs: &[f64]) -> Vec<Turn> {
-        let turn = |it: &f64| Turn { cost_ns: Some(*it), rate: Some(1.0), faults: Vec::new() };
+        let turn = |it: &f64| Turn {
+            cost_ns: Some(*it),
+            rate: Some(1.0),
+            busiest: Some(1.0),
+            faults: Vec::new(),
+        };
         costs.iter().map(turn).collect()
     }
 
