@@ -28,9 +28,9 @@ const FOR_TESTS: &[Package] = &[
 const PEERS: &[Package] = &[
     Package { name: "haproxy", probe: &["/usr/sbin/haproxy", "-v"], service: Some("haproxy") },
     tool("openssl", &["openssl", "version"]),
-    tool("nghttp2-client", &["h2load", "--version"]),
     // Asked for its version it exits with 1.
     tool("wrk", &["test", "-x", "/usr/bin/wrk"]),
+    tool("nghttp2-client", &["h2load", "--version"]),
 ];
 
 /// What `cargo xtask test` needs.
