@@ -46,9 +46,9 @@ struct Row {
 
 pub(crate) fn run(asked: &Requests) -> Result<Verdict> {
     let mut setting = Setting::new(&asked.common)?;
-    check_bound(asked, &setting)?;
     let machine = Machine::of(&setting);
     let cases = if asked.cases.is_empty() { Case::value_variants() } else { &asked.cases };
+    check_bound(asked, &setting, cases)?;
     if cases.iter().any(|it| it.plan().h2_upstream) {
         setting.start_h2_upstream()?;
     }
@@ -70,9 +70,10 @@ pub(crate) fn run(asked: &Requests) -> Result<Verdict> {
     Ok(verdict(&results.rows))
 }
 
-fn check_bound(asked: &Requests, setting: &Setting) -> Result<(), Unmet> {
+fn check_bound(asked: &Requests, setting: &Setting, cases: &[Case]) -> Result<(), Unmet> {
     let both = [Kind::Goodgate, Kind::Nginx].iter().all(|it| setting.kinds.contains(it));
-    if asked.bound.is_some() && !both {
+    let able = cases.iter().any(|it| Kind::Nginx.can(&it.plan()));
+    if asked.bound.is_some() && !(both && able) {
         let what = "`--bound` holds the gateway against nginx, so both have to take part";
         return Err(Unmet::Usage(what.to_owned()));
     }
