@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Ready(Ready),
     /// Memory with many idle client connections
     Idle(Idle),
+    /// Memory with many answers at a time over HTTP/2, held open or not taken by the client
+    Streams(Streams),
     /// The responder that the proxies forward to; started by the other commands
     #[command(hide = true)]
     Upstream,
@@ -50,9 +52,12 @@ pub(crate) struct Common {
     /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// The core that the proxy under test has to itself
-    #[arg(long, default_value_t = 0, value_name = "CORE")]
-    pub(crate) proxy_core: usize,
+    /// How many workers each proxy has
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: u32,
+    /// The cores that the proxy under test has to itself
+    #[arg(long, value_delimiter = ',', default_value = "0", value_name = "CORE,...")]
+    pub(crate) proxy_core: Vec<usize>,
     /// The core that the load generator and the upstream share
     #[arg(long, default_value_t = 1, value_name = "CORE")]
     pub(crate) load_core: usize,
@@ -71,6 +76,9 @@ pub(crate) struct Requests {
     /// Measure only these cases
     #[arg(long, value_delimiter = ',', value_name = "CASE,...")]
     pub(crate) cases: Vec<Case>,
+    /// How many client connections there are, instead of each case's own number
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) connections: Option<u32>,
     /// Fail if the gateway's CPU time is more than this many times nginx's in any case
     #[arg(long, value_name = "RATIO", value_parser = positive)]
     pub(crate) bound: Option<f64>,
@@ -107,12 +115,29 @@ pub(crate) struct Idle {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Streams {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) connections: u32,
+    /// How many requests are made at a time on each connection
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) streams: u32,
+    /// How long memory is watched while the answers stay open
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub(crate) seconds: u32,
+    /// Fail if the gateway's memory grows by more KiB per stream
+    #[arg(long, value_name = "KIB", value_parser = positive)]
+    pub(crate) bound: Option<f64>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Leash {
     /// The process to end with
     #[arg(long)]
     pub(crate) parent: i32,
-    #[arg(long)]
-    pub(crate) core: usize,
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) cores: Vec<usize>,
     /// Where the moment of the start is written
     #[arg(long)]
     pub(crate) stamp: PathBuf,

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub(crate) enum Case {
     /// An answer of 128 bytes
     Small,
@@ -18,6 +19,12 @@ pub(crate) enum Case {
     Sse,
     /// An answer of 128 bytes, the client speaking TLS
     Tls,
+    /// An answer of 128 bytes, the client speaking HTTP/2 from the first byte, without TLS
+    H2,
+    /// An answer of 128 bytes, the client speaking HTTP/2 over TLS
+    H2Tls,
+    /// An answer of 128 bytes, the upstream speaking HTTP/2
+    H2Upstream,
 }
 
 /// What CPU time is divided by.
@@ -48,6 +55,10 @@ pub(crate) struct Plan {
     pub(crate) path: &'static str,
     pub(crate) tls: bool,
     pub(crate) connections: u32,
+    /// Requests at a time on each connection of HTTP/2; `None` is HTTP/1.1.
+    pub(crate) streams: Option<u32>,
+    /// The upstream speaks HTTP/2.
+    pub(crate) h2_upstream: bool,
     /// Bytes that each request carries.
     pub(crate) upload: usize,
     /// Bytes that each answer's body has at the least.
@@ -62,6 +73,8 @@ impl Case {
             path: "/small",
             tls: false,
             connections: 64,
+            streams: None,
+            h2_upstream: false,
             upload: 0,
             answer: SMALL,
             unit: Unit::Request,
@@ -79,6 +92,11 @@ impl Case {
                 ..usual
             },
             Case::Tls => Plan { name: "tls", tls: true, ..usual },
+            Case::H2 => Plan { name: "h2", connections: 8, streams: Some(16), ..usual },
+            Case::H2Tls => Plan { name: "h2_tls", tls: true, ..Case::H2.plan() },
+            Case::H2Upstream => {
+                Plan { name: "h2_upstream", path: "/h2/small", h2_upstream: true, ..usual }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Processes that end when we do, however we end.
 //!
 //! A child is started through this program itself: the child asks the kernel for a signal at its
-//! parent's death, takes its core, and then becomes the program that was wanted. So nothing is left
+//! parent's death, takes its cores, and then becomes the program that was wanted. So nothing is left
 //! behind even where no destructor runs.
 
 use crate::arguments::Leash;
@@ -33,7 +33,7 @@ impl Child {
     pub(crate) fn start(
         place: &Workplace,
         name: &str,
-        core: usize,
+        cores: &[usize],
         program: &Path,
         arguments: &[OsString],
     ) -> Result<Child> {
@@ -43,7 +43,7 @@ impl Child {
         let inner = Command::new(std::env::current_exe()?)
             .arg("leash")
             .args(["--parent", &std::process::id().to_string()])
-            .args(["--core", &core.to_string()])
+            .args(["--cores", &list(cores)])
             .arg("--stamp")
             .arg(&stamp)
             .arg("--")
@@ -126,6 +126,11 @@ impl Drop for Child {
     }
 }
 
+/// As the command line takes it.
+fn list(cores: &[usize]) -> String {
+    cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+}
+
 fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     if let Some(pid) = pid {
@@ -140,7 +145,7 @@ pub(crate) fn run_leashed(leash: &Leash) -> Result<Verdict> {
     if rustix::process::getppid() != Pid::from_raw(leash.parent) {
         bail!("the benchmark ended before its child began");
     }
-    cores::move_to(leash.core)?;
+    cores::move_to(&leash.cores)?;
     std::fs::write(&leash.stamp, now().as_nanos().to_string())?;
     let error = Command::new(&leash.program).args(&leash.arguments).exec();
     Err(error).with_context(|| format!("starting `{}`", leash.program.display()))

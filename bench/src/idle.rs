@@ -45,7 +45,7 @@ pub(crate) fn run(asked: &Idle) -> Result<Verdict> {
 }
 
 /// The proxies inherit the limit, and HAProxy wants a second file ready for each connection.
-fn allow_files(wanted: u64) -> Result<()> {
+pub(crate) fn allow_files(wanted: u64) -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     if limit.maximum.is_some_and(|it| it < wanted) {
         let what = format!("{wanted} open files are needed; `ulimit -Hn` allows fewer");

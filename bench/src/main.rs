@@ -5,7 +5,9 @@ mod cases;
 mod child;
 mod client;
 mod cores;
+mod h2load;
 mod idle;
+mod load;
 mod log;
 mod machine;
 mod measure;
@@ -16,6 +18,7 @@ mod ready;
 mod requests;
 mod setting;
 mod statistics;
+mod streams;
 mod transfer;
 mod upstream;
 mod workplace;
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Some(Command::Transfer(it)) => transfer::run(&it),
         Some(Command::Ready(it)) => ready::run(&it),
         Some(Command::Idle(it)) => idle::run(&it),
+        Some(Command::Streams(it)) => streams::run(&it),
         Some(Command::Upstream) => upstream::run(),
         Some(Command::Leash(it)) => child::run_leashed(&it),
         Some(Command::Janitor(it)) => workplace::clean_up_after(&it),

@@ -2,9 +2,10 @@
 
 use crate::cases::{Plan, Unit};
 use crate::client::Connection;
+use crate::load::{self, Load};
+use crate::process;
 use crate::proxies::Proxy;
 use crate::setting::Setting;
-use crate::wrk::{self, Load};
 use anyhow::{Context as _, Result};
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +14,8 @@ pub(crate) struct Turn {
     pub(crate) cost_ns: Option<f64>,
     /// Units in a second.
     pub(crate) rate: Option<f64>,
+    /// The part of CPU time that the busiest thread took.
+    pub(crate) busiest: Option<f64>,
     /// In words; a turn with any is no measurement.
     pub(crate) faults: Vec<String>,
 }
@@ -30,11 +33,13 @@ fn attempt(setting: &Setting, proxy: &mut Proxy, plan: &Plan, seconds: u32) -> R
     }
     let chunks = sent_chunks(setting, plan)?;
     let before = proxy.cpu_time()?;
-    let load = wrk::run(setting, proxy.addr(plan), plan, seconds)?;
+    let threads = process::thread_times(proxy.pid());
+    let load = load::put(setting, proxy.addr(plan), plan, seconds)?;
     let mut faults = load.faults(plan);
     // The log is awaited first, so that the time it takes to write it out counts.
     faults.extend(missing_lines(proxy, &load)?);
     let used = proxy.cpu_time()? - before;
+    let busiest = process::busiest(&threads, &process::thread_times(proxy.pid()));
     proxy.check_running()?;
     if used.lost_threads() {
         faults.push("threads ended in the turn and took their CPU time with them".to_owned());
@@ -46,7 +51,7 @@ fn attempt(setting: &Setting, proxy: &mut Proxy, plan: &Plan, seconds: u32) -> R
     let units = units as f64;
     let worked = units > 0.0;
     let cost_ns = worked.then(|| used.threads_ns as f64 / units);
-    Ok(Turn { cost_ns, rate: worked.then(|| units / load.seconds()), faults })
+    Ok(Turn { cost_ns, rate: worked.then(|| units / load.seconds()), busiest, faults })
 }
 
 /// A log that loses lines is cheaper than one that does not.

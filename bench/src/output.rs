@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 /// Widths of the columns; the last one is as wide as its text.
-const WIDTHS: [usize; 6] = [20, 21, 26, 20, 12, 0];
+const WIDTHS: [usize; 6] = [26, 21, 26, 20, 12, 0];
 
 pub(crate) fn results<T: Serialize>(json: bool, results: &T, text: fn(&T) -> String) -> Result<()> {
     if json {

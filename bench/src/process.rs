@@ -1,6 +1,7 @@
 //! What the kernel counts for a process and its children: time on CPU and memory.
 
 use anyhow::{Context as _, Result};
+use std::collections::HashMap;
 use std::fs::{read_dir, read_to_string};
 use std::ops::Sub;
 use std::path::PathBuf;
@@ -68,6 +69,29 @@ pub(crate) fn cpu_time(pid: u32) -> Result<CpuTime> {
         sum.whole_ns += ticks(&stat).context("reading the ticks of a process")? * ns_per_tick();
     }
     Ok(sum)
+}
+
+/// The exact time of each thread, of the process and its children.
+pub(crate) fn thread_times(pid: u32) -> HashMap<PathBuf, u64> {
+    let threads = family(pid).into_iter().flat_map(tasks);
+    let timed = threads.filter_map(|task| {
+        let text = read_to_string(task.join("schedstat")).ok()?;
+        Some((task, first_number(&text)?))
+    });
+    timed.collect()
+}
+
+/// What part of all the time since `before` the busiest thread took; `None` where none took any.
+pub(crate) fn busiest(
+    before: &HashMap<PathBuf, u64>,
+    after: &HashMap<PathBuf, u64>,
+) -> Option<f64> {
+    let since = |(task, time): (&PathBuf, &u64)| {
+        time.saturating_sub(before.get(task).copied().unwrap_or(0))
+    };
+    let all = after.iter().map(since).sum::<u64>();
+    let most = after.iter().map(since).max()?;
+    (0 < all).then(|| most as f64 / all as f64)
 }
 
 pub(crate) fn memory(pid: u32) -> Result<Memory> {
@@ -141,6 +165,17 @@ mod tests {
         check(1_000_000_000, 1_010_000_000, false);
         check(5_000_000, 20_000_000, false);
         check(1_000_000_000, 1_200_000_000, true);
+    }
+
+    #[test]
+    fn the_busiest_thread_is_that_of_the_time_between() {
+        let times = |times: &[(&str, u64)]| {
+            times.iter().map(|(task, time)| (PathBuf::from(task), *time)).collect()
+        };
+        let before: HashMap<PathBuf, u64> = times(&[("a", 1_000), ("b", 10)]);
+        let after = times(&[("a", 1_010), ("b", 30), ("c", 10)]);
+        assert_eq!(busiest(&before, &after), Some(0.5));
+        assert_eq!(busiest(&after, &after), None);
     }
 
     #[test]

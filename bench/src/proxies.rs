@@ -10,11 +10,12 @@ use crate::client::Connection;
 use crate::log::AccessLog;
 use crate::process::{self, CpuTime};
 use crate::setting::{Setting, find_program};
+use crate::workplace::Workplace;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -51,6 +52,11 @@ impl Kind {
         }
     }
 
+    /// nginx speaks HTTP/2 to upstreams for gRPC alone.
+    pub(crate) fn can(self, plan: &Plan) -> bool {
+        !plan.h2_upstream || matches!(self, Kind::Goodgate | Kind::HaproxyWithoutLog)
+    }
+
     fn logs(self) -> bool {
         matches!(self, Kind::Goodgate | Kind::Nginx)
     }
@@ -60,7 +66,11 @@ impl Kind {
 struct Names {
     plain: SocketAddr,
     tls: SocketAddr,
+    /// For clients that speak HTTP/2 without TLS.
+    h2: SocketAddr,
     upstream: SocketAddr,
+    h2_upstream: Option<SocketAddr>,
+    workers: u32,
     /// The folder that holds the certificate, and files of the proxy's own.
     folder: PathBuf,
     /// `None`: no access log.
@@ -75,6 +85,7 @@ pub(crate) struct Proxy {
     child: Child,
     plain: SocketAddr,
     tls: SocketAddr,
+    h2: SocketAddr,
     pub(crate) log: Option<AccessLog>,
     /// From its start to its first answer.
     pub(crate) ready_after: Duration,
@@ -82,26 +93,35 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn start(kind: Kind, setting: &Setting) -> Result<Proxy> {
-        let (plain, tls) = free_addresses()?;
+        let [plain, tls, h2] = free_addresses()?;
+        // The gateway tells both versions apart by their first bytes.
+        let h2 = if kind == Kind::Goodgate { plain } else { h2 };
         let log = kind.logs().then(|| setting.place.file(&format!("{}.log", kind.name())));
         let names = Names {
             plain,
             tls,
+            h2,
             upstream: setting.upstream_addr,
+            h2_upstream: setting.h2_upstream_addr,
+            workers: setting.workers,
             folder: setting.place.path().to_owned(),
             log: log.clone(),
             prefix: kind.name(),
         };
         let (program, arguments) = prepare(kind, setting, &names)?;
-        let place = &setting.place;
-        let mut child = Child::start(place, kind.name(), setting.proxy_core, &program, &arguments)?;
+        let (place, cores) = (&setting.place, &setting.proxy_cores);
+        let mut child = Child::start(place, kind.name(), cores, &program, &arguments)?;
         let ready_after = first_answer(&mut child, plain)
             .with_context(|| format!("waiting for the first answer of {}", kind.name()))?;
-        Ok(Proxy { kind, child, plain, tls, log: log.map(AccessLog::new), ready_after })
+        Ok(Proxy { kind, child, plain, tls, h2, log: log.map(AccessLog::new), ready_after })
     }
 
     pub(crate) fn addr(&self, plan: &Plan) -> SocketAddr {
-        if plan.tls { self.tls } else { self.plain }
+        match plan.streams {
+            _ if plan.tls => self.tls,
+            Some(_) => self.h2,
+            None => self.plain,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -118,6 +138,11 @@ impl Proxy {
 
     pub(crate) fn connect(&self) -> Result<Connection> {
         Connection::open(self.plain)
+    }
+
+    /// Of its listener for HTTP/2 without TLS.
+    pub(crate) fn h2_addr(&self) -> SocketAddr {
+        self.h2
     }
 
     /// One request of the case, so that a proxy that answers something else is not measured.
@@ -143,7 +168,7 @@ fn prepare(kind: Kind, setting: &Setting, names: &Names) -> Result<(PathBuf, Vec
     let file = setting.place.write(file, &text)?;
     let arguments = match kind {
         Kind::Goodgate => goodgate::arguments(file),
-        Kind::Nginx | Kind::NginxWithoutLog => nginx::arguments(names, file),
+        Kind::Nginx | Kind::NginxWithoutLog => nginx::arguments(&names.folder, file),
         Kind::HaproxyWithoutLog => haproxy::arguments(file),
     };
     let program = match (kind.program(), &setting.gateway) {
@@ -154,12 +179,33 @@ fn prepare(kind: Kind, setting: &Setting, names: &Names) -> Result<(PathBuf, Vec
     Ok((program, arguments))
 }
 
-/// Two addresses that nothing listens on now.
-fn free_addresses() -> Result<(SocketAddr, SocketAddr)> {
-    // Both are held at once, or the kernel may give the same port twice.
-    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok((first.local_addr()?, second.local_addr()?))
+/// Addresses that nothing listens on now.
+fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
+    // All are held at once, or the kernel may give the same port twice.
+    let held: Vec<TcpListener> = (0..COUNT)
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<Result<_, _>>()?;
+    let mut free = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); COUNT];
+    for (free, held) in free.iter_mut().zip(&held) {
+        *free = held.local_addr()?;
+    }
+    Ok(free)
+}
+
+/// An upstream that speaks HTTP/2: an nginx that answers by itself, on the core of the load.
+pub(crate) fn start_h2_upstream(place: &Workplace, core: usize) -> Result<(Child, SocketAddr)> {
+    let [addr] = free_addresses()?;
+    let file = place.write("h2_upstream.conf", &nginx::h2_upstream(place.path(), addr))?;
+    let program = find_program("nginx", "on Debian: apt-get install nginx")?;
+    let arguments = nginx::arguments(place.path(), file);
+    let mut child = Child::start(place, "h2_upstream", &[core], &program, &arguments)?;
+    let until = Instant::now() + START;
+    while TcpStream::connect(addr).is_err() {
+        child.check_running()?;
+        ensure!(Instant::now() < until, "the upstream for HTTP/2 did not begin to listen");
+        sleep(Duration::from_millis(1));
+    }
+    Ok((child, addr))
 }
 
 fn first_answer(child: &mut Child, addr: SocketAddr) -> Result<Duration> {

@@ -4,7 +4,7 @@ use crate::arguments::Common;
 use crate::child::Child;
 use crate::proxies::{Kind, Proxy};
 use crate::workplace::Workplace;
-use crate::{cores, upstream};
+use crate::{cores, proxies, upstream};
 use anyhow::Result;
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,9 +32,13 @@ impl std::error::Error for Unmet {}
 pub(crate) struct Setting {
     upstream: Child,
     pub(crate) upstream_addr: SocketAddr,
+    h2_upstream: Option<Child>,
+    /// Of the upstream that speaks HTTP/2, where a case needs it.
+    pub(crate) h2_upstream_addr: Option<SocketAddr>,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) gateway: Option<PathBuf>,
-    pub(crate) proxy_core: usize,
+    pub(crate) workers: u32,
+    pub(crate) proxy_cores: Vec<usize>,
     pub(crate) load_core: usize,
     pub(crate) place: Workplace,
 }
@@ -44,28 +48,39 @@ impl Setting {
         let gateway = gateway(common)?;
         let kinds = kinds(common, gateway.is_some())?;
         check_programs(&kinds, gateway.as_deref())?;
-        cores::stay_on(common.load_core, common.proxy_core)?;
+        cores::stay_on(common.load_core, &common.proxy_core)?;
         let place = Workplace::new()?;
         place.write_certificate()?;
         let (upstream, upstream_addr) = upstream::start(&place, common.load_core)?;
         Ok(Setting {
             upstream,
             upstream_addr,
+            h2_upstream: None,
+            h2_upstream_addr: None,
             kinds,
             gateway,
-            proxy_core: common.proxy_core,
+            workers: common.workers,
+            proxy_cores: common.proxy_core.clone(),
             load_core: common.load_core,
             place,
         })
+    }
+
+    /// For proxies that are started from now on.
+    pub(crate) fn start_h2_upstream(&mut self) -> Result<()> {
+        let (child, addr) = proxies::start_h2_upstream(&self.place, self.load_core)?;
+        (self.h2_upstream, self.h2_upstream_addr) = (Some(child), Some(addr));
+        Ok(())
     }
 
     pub(crate) fn start(&self, kind: Kind) -> Result<Proxy> {
         Proxy::start(kind, self)
     }
 
-    /// Names the upstream's end, which would otherwise look like the fault of a proxy.
+    /// Names an upstream's end, which would otherwise look like the fault of a proxy.
     pub(crate) fn check_upstream(&mut self) -> Result<()> {
-        self.upstream.check_running()
+        self.upstream.check_running()?;
+        self.h2_upstream.as_mut().map_or(Ok(()), Child::check_running)
     }
 }
 
@@ -111,7 +126,8 @@ fn check_programs(kinds: &[Kind], gateway: Option<&Path>) -> Result<()> {
             "build it with `cargo build --release`, or pass `--gateway PATH` or `--gateway none`";
         return Err(Unmet::Missing { what, hint }.into());
     }
-    let hint = "on Debian: apt-get install nginx wrk openssl, and haproxy for `--extra`";
+    let hint =
+        "on Debian: apt-get install nginx wrk nghttp2-client openssl, and haproxy for `--extra`";
     for program in ["openssl"].into_iter().chain(kinds.iter().filter_map(|it| it.program())) {
         find_program(program, hint)?;
     }

@@ -32,7 +32,7 @@ const BEGIN: Duration = Duration::from_secs(5);
 /// The driver's side: starts it and learns its address.
 pub(crate) fn start(place: &Workplace, core: usize) -> Result<(Child, SocketAddr)> {
     let us = std::env::current_exe()?;
-    let mut child = Child::start(place, "upstream", core, Path::new(&us), &["upstream".into()])?;
+    let mut child = Child::start(place, "upstream", &[core], Path::new(&us), &["upstream".into()])?;
     let until = Instant::now() + BEGIN;
     while Instant::now() < until {
         child.check_running()?;

@@ -1,16 +1,12 @@
 //! The load generator `wrk`, and what it reports.
 
 use crate::cases::Plan;
-use crate::child::Child;
-use crate::setting::{Setting, find_program};
-use anyhow::{Context as _, Result, bail};
+use crate::load::{self, Load};
+use crate::setting::Setting;
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::time::Duration;
-
-/// How much longer than its turn it may take to end.
-const DELAY: Duration = Duration::from_secs(15);
 
 /// One line that a machine reads, instead of the report for people.
 const REPORT: &str = r#"
@@ -24,10 +20,9 @@ done = function(summary, latency, requests)
 end
 "#;
 
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct Load {
-    /// Answers that were whole.
-    pub(crate) requests: u64,
+#[derive(Deserialize)]
+struct Report {
+    requests: u64,
     bytes: u64,
     microseconds: u64,
     connect: u64,
@@ -35,33 +30,6 @@ pub(crate) struct Load {
     write: u64,
     timeout: u64,
     status: u64,
-}
-
-impl Load {
-    pub(crate) fn seconds(&self) -> f64 {
-        Duration::from_micros(self.microseconds.max(1)).as_secs_f64()
-    }
-
-    /// What went wrong, in words; empty where nothing did.
-    pub(crate) fn faults(&self, plan: &Plan) -> Vec<String> {
-        let counts = [
-            (self.connect, "failed connects"),
-            (self.read, "read errors"),
-            (self.write, "write errors"),
-            (self.timeout, "time-outs"),
-            (self.status, "answers of status 400 and above"),
-        ];
-        let counts = counts.into_iter().filter(|(count, _)| *count > 0);
-        let mut faults: Vec<String> =
-            counts.map(|(count, what)| format!("{count} {what}")).collect();
-        if self.requests == 0 {
-            faults.push("no answers".to_owned());
-        }
-        if self.bytes < self.requests * plan.answer as u64 {
-            faults.push("answers shorter than what the upstream sent".to_owned());
-        }
-        faults
-    }
 }
 
 /// Loads `addr` for a turn.
@@ -76,14 +44,7 @@ pub(crate) fn run(setting: &Setting, addr: SocketAddr, plan: &Plan, seconds: u32
         script.into(),
         format!("{scheme}://{addr}{}", plan.path).into(),
     ];
-    let program = find_program("wrk", "on Debian: apt-get install wrk")?;
-    let mut wrk = Child::start(&setting.place, "wrk", setting.load_core, &program, &arguments)?;
-    let status = wrk.wait(Duration::from_secs(seconds.into()) + DELAY)?;
-    let said = wrk.said()?;
-    if !status.success() {
-        bail!("wrk ended with {status}: {}{}", said.trim(), wrk.last_words());
-    }
-    parse(&said)
+    parse(&load::run(setting, "wrk", &arguments, seconds)?)
 }
 
 fn script(plan: &Plan) -> String {
@@ -97,7 +58,20 @@ fn script(plan: &Plan) -> String {
 fn parse(output: &str) -> Result<Load> {
     let line = output.lines().rev().find(|it| it.starts_with('{'));
     let line = line.context("wrk said nothing about its run")?;
-    serde_json::from_str(line).with_context(|| format!("reading what wrk said: {line}"))
+    let it: Report =
+        serde_json::from_str(line).with_context(|| format!("reading what wrk said: {line}"))?;
+    Ok(Load {
+        requests: it.requests,
+        bytes: it.bytes,
+        microseconds: it.microseconds,
+        failures: vec![
+            (it.connect, "failed connects"),
+            (it.read, "read errors"),
+            (it.write, "write errors"),
+            (it.timeout, "time-outs"),
+            (it.status, "answers of status 400 and above"),
+        ],
+    })
 }
 
 #[cfg(test)]

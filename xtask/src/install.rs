@@ -31,6 +31,7 @@ const PEERS: &[Package] = &[
     Package { name: "haproxy", probe: &["/usr/sbin/haproxy", "-v"], service: Some("haproxy") },
     // Asked for its version it exits with 1.
     tool("wrk", &["test", "-x", "/usr/bin/wrk"]),
+    tool("nghttp2-client", &["h2load", "--version"]),
 ];
 
 /// What `cargo xtask test` needs.

@@ -1,8 +1,10 @@
-//! nginx: one worker, tuned as one would for this work, with a log line like the gateway's.
+//! nginx: tuned as one would for this work, with a log line like the gateway's.
 
 use super::Names;
+use crate::cases::SMALL;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 /// As many fields as the gateway's line, buffered, which is the cheapest log that nginx has.
 const LOG_FORMAT: &str = r#"log_format json escape=json
@@ -18,12 +20,12 @@ const LOG_FORMAT: &str = r#"log_format json escape=json
         '"took":$request_time,"end":"$request_completion"}';"#;
 
 pub(super) fn configuration(names: &Names) -> String {
-    let Names { plain, tls, upstream, folder, log: _, prefix } = names;
+    let Names { plain, tls, h2, upstream, folder, workers, prefix, .. } = names;
     let folder = folder.display();
-    let (user, log, temporary) = (user(), log(names), temporary(names));
+    let (user, log, temporary) = (user(), log(names), temporary(&names.folder, prefix));
     format!(
         r"daemon off;
-{user}worker_processes 1;
+{user}worker_processes {workers};
 pid {folder}/{prefix}.pid;
 error_log stderr warn;
 events {{
@@ -43,7 +45,8 @@ http {{
     }}
     server {{
         listen {plain} backlog=1024;
-        listen {tls} ssl backlog=1024;
+        listen {tls} ssl http2 backlog=1024;
+        listen {h2} http2 backlog=1024;
         ssl_certificate {folder}/cert.pem;
         ssl_certificate_key {folder}/key.pem;
         ssl_protocols TLSv1.3;
@@ -63,16 +66,48 @@ http {{
             proxy_buffering off;
             proxy_pass http://origin;
         }}
+        location /hold {{
+            proxy_buffering off;
+            proxy_pass http://origin;
+        }}
     }}
 }}
 "
     )
 }
 
-pub(super) fn arguments(names: &Names, file: PathBuf) -> Vec<OsString> {
+/// A server of its own, as cheap as it gets: it writes no log and answers from its configuration.
+pub(super) fn h2_upstream(folder: &Path, addr: SocketAddr) -> String {
+    let (user, answer) = (user(), "s".repeat(SMALL));
+    let temporary = temporary(folder, "h2_upstream");
+    let folder = folder.display();
+    format!(
+        r#"daemon off;
+{user}worker_processes 1;
+pid {folder}/h2_upstream.pid;
+error_log stderr warn;
+events {{
+    worker_connections 1024;
+}}
+http {{
+    access_log off;
+    {temporary}
+    default_type text/plain;
+    keepalive_requests 1000000000;
+    server {{
+        listen {addr} http2;
+        location / {{
+            return 200 "{answer}";
+        }}
+    }}
+}}
+"#
+    )
+}
+
+pub(super) fn arguments(folder: &Path, file: PathBuf) -> Vec<OsString> {
     // `-e`: before the configuration is read, errors would go to a file of the system's nginx.
-    let folder = names.folder.clone().into();
-    vec!["-p".into(), folder, "-e".into(), "stderr".into(), "-c".into(), file.into()]
+    vec!["-p".into(), folder.into(), "-e".into(), "stderr".into(), "-c".into(), file.into()]
 }
 
 /// Started by root, a worker would take another user and could not use our folder.
@@ -91,8 +126,8 @@ fn log(names: &Names) -> String {
 }
 
 /// The folders that nginx makes at its start, even those that it never uses.
-fn temporary(names: &Names) -> String {
-    let folder = names.folder.join(format!("{}.temporary", names.prefix));
+fn temporary(folder: &Path, prefix: &str) -> String {
+    let folder = folder.join(format!("{prefix}.temporary"));
     let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let lines = kinds.map(|kind| format!("{kind}_temp_path {}.{kind};", folder.display()));
     lines.join("\n    ")

@@ -2,6 +2,8 @@
 
 use super::head::{self, Head, Wanted};
 use crate::cases::{CHUNK, CHUNKS, SMALL, TEN_KIB};
+use rustix::net::sockopt::set_socket_send_buffer_size;
+use std::cell::Cell;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::rc::Rc;
@@ -9,6 +11,9 @@ use std::rc::Rc;
 /// No head that a proxy sends here is longer.
 const HEAD_LIMIT: usize = 16 * 1024;
 const BLOCK: usize = 256 * 1024;
+const LARGE: u64 = 64 * 1024 * 1024;
+const SEND_BUFFER: usize = 32 * 1024;
+const EVENTS: &str = "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked";
 
 /// What all connections use.
 pub(super) struct Shared {
@@ -20,6 +25,24 @@ pub(super) struct Shared {
     block: Vec<u8>,
     scratch: Vec<u8>,
     sent_chunks: u64,
+    /// Answers of unusual length that are not whole yet.
+    open_answers: Rc<Cell<u64>>,
+}
+
+/// Counts an answer until it is whole or given up.
+struct Open(Rc<Cell<u64>>);
+
+impl Open {
+    fn new(shared: &Shared) -> Open {
+        shared.open_answers.set(shared.open_answers.get() + 1);
+        Open(Rc::clone(&shared.open_answers))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Shared {
@@ -34,6 +57,7 @@ impl Shared {
             block: vec![b'f'; BLOCK],
             scratch: vec![0; BLOCK],
             sent_chunks: 0,
+            open_answers: Rc::default(),
         }
     }
 }
@@ -56,9 +80,21 @@ fn chunk() -> Vec<u8> {
 /// What is still to be sent.
 enum Reply {
     None,
-    Whole { bytes: Rc<[u8]>, sent: usize },
-    Fill { left: u64 },
-    Events { left: u32 },
+    Whole {
+        bytes: Rc<[u8]>,
+        sent: usize,
+    },
+    Fill {
+        left: u64,
+        _open: Open,
+    },
+    Events {
+        left: u32,
+    },
+    /// Nothing more until the other side leaves.
+    Hold {
+        _open: Open,
+    },
 }
 
 pub(super) enum Progress {
@@ -141,15 +177,15 @@ impl Connection {
     fn send(&mut self, shared: &Shared) -> Result<(), Stop> {
         loop {
             match &mut self.reply {
-                Reply::None | Reply::Events { .. } => return Ok(()),
+                Reply::None | Reply::Events { .. } | Reply::Hold { .. } => return Ok(()),
                 Reply::Whole { bytes, sent } => {
                     *sent += write(&mut self.stream, &bytes[*sent..])?;
                     if *sent == bytes.len() {
                         self.reply = Reply::None;
                     }
                 }
-                Reply::Fill { left: 0 } => self.reply = Reply::None,
-                Reply::Fill { left } => {
+                Reply::Fill { left: 0, .. } => self.reply = Reply::None,
+                Reply::Fill { left, .. } => {
                     let most = usize::try_from(*left).unwrap_or(BLOCK).min(BLOCK);
                     *left -= write(&mut self.stream, &shared.block[..most])? as u64;
                 }
@@ -195,13 +231,26 @@ impl Connection {
             Wanted::SentChunks => {
                 whole(&answer("200 OK", shared.sent_chunks.to_string().as_bytes()))
             }
+            Wanted::OpenAnswers => {
+                whole(&answer("200 OK", shared.open_answers.get().to_string().as_bytes()))
+            }
             Wanted::Events => {
-                self.send_head("Content-Type: text/event-stream\r\nTransfer-Encoding: chunked")?;
+                self.send_head(EVENTS)?;
                 Reply::Events { left: CHUNKS }
             }
             Wanted::Fill(bytes) => {
                 self.send_head(&format!("Content-Type: text/plain\r\nContent-Length: {bytes}"))?;
-                Reply::Fill { left: bytes }
+                Reply::Fill { left: bytes, _open: Open::new(shared) }
+            }
+            Wanted::Large => {
+                set_socket_send_buffer_size(&self.stream, SEND_BUFFER).map_err(|_| Stop::Closed)?;
+                self.send_head(&format!("Content-Type: text/plain\r\nContent-Length: {LARGE}"))?;
+                Reply::Fill { left: LARGE, _open: Open::new(shared) }
+            }
+            Wanted::Hold => {
+                self.send_head(EVENTS)?;
+                write(&mut self.stream, &shared.chunk)?;
+                Reply::Hold { _open: Open::new(shared) }
             }
         };
         Ok(())

@@ -10,6 +10,12 @@ pub(super) enum Wanted {
     Events,
     /// So many bytes.
     Fill(u64),
+    /// One chunk of an event stream that then stays open.
+    Hold,
+    /// More than any client here takes; little of it waits in the kernel.
+    Large,
+    /// How many answers are not whole yet.
+    OpenAnswers,
     /// How many chunks all event streams have sent so far.
     SentChunks,
     Unknown,
@@ -39,6 +45,9 @@ fn wanted(path: &[u8]) -> Wanted {
         b"/10k" => Wanted::TenKib,
         b"/upload" => Wanted::Upload,
         b"/events" => Wanted::Events,
+        b"/hold" => Wanted::Hold,
+        b"/large" => Wanted::Large,
+        b"/open-answers" => Wanted::OpenAnswers,
         b"/sent-chunks" => Wanted::SentChunks,
         _ => match path.strip_prefix(b"/fill/").and_then(number) {
             Some(bytes) => Wanted::Fill(bytes),

@@ -131,6 +131,34 @@ async fn a_reader_that_takes_nothing_is_given_up() {
     assert_eq!(records[0]["end"], "client_closed", "{records:?}");
 }
 
+/// What waits for a socket is bounded by us: the windows are the client's to choose.
+#[tokio::test]
+async fn a_client_with_wide_windows_that_reads_nothing_is_not_buffered_for() {
+    const STREAMS: u32 = 100;
+    /// Of that, the kernel holds up to ten.
+    const MOST: u64 = 25 << 20;
+    let limit = "timeout = { body = \"1s\" }\n";
+    let world = world_with(limit, |mut stream: TcpStream| async move {
+        stage::read_request(&mut stream).await?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n").await?;
+        for _ in 0..1_000 {
+            stream.write_all(&[b'x'; 64_000]).await?;
+        }
+        stage::stay(stream).await
+    })
+    .await;
+    let mut raw = Raw::connect(&world).await;
+    raw.frame(4, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]).await.unwrap();
+    raw.frame(8, 0, 0, &[0x7f, 0xff, 0, 0]).await.unwrap();
+    for ordinal in 0..STREAMS {
+        raw.get(2 * ordinal + 1).await.unwrap();
+    }
+    let records = world.gateway.records_soon(STREAMS as usize).await;
+    assert_eq!(records.len(), STREAMS as usize);
+    let taken = records.iter().filter_map(|it| it["bytes_out"].as_u64()).sum::<u64>();
+    assert!((1..=MOST).contains(&taken), "{taken} bytes of the answers were taken");
+}
+
 #[tokio::test]
 async fn an_answer_that_breaks_off_does_not_look_whole() {
     let world = world(|mut stream: TcpStream| async move {

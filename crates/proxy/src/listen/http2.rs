@@ -35,6 +35,10 @@ use std::time::{Duration, Instant};
 /// as large as there may be streams, so that one body that nobody takes holds back no other.
 const WINDOW: u32 = 128 * 1024;
 
+/// What waits of one answer for the client's socket, whatever window the client allows. The most is
+/// as many times that as there may be streams.
+const SEND_BUFFER: usize = 64 * 1024;
+
 /// How long a client may take to leave after it was told to.
 const LEAVING: Duration = Duration::from_secs(3);
 
@@ -71,6 +75,7 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
         .max_pending_accept_reset_streams(limits.http2.resets.saturating_mul(4))
         .enable_connect_protocol()
         .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32));
     let patience = worker.snapshot().config.listen.head;
