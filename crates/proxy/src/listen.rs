@@ -87,12 +87,13 @@ impl Cores {
         self.counts.iter().map(|it| it.load(Relaxed)).sum()
     }
 
-    /// The emptiest core, where `here` has two connections more than it.
+    /// The emptiest core, where `here` has two connections more than it, or any while that one has none:
+    /// few connections, as of HTTP/2, shall not meet on one core.
     fn emptier(&self, here: usize) -> Option<usize> {
         let mine = self.counts[here].load(Relaxed);
         let (at, least) =
             self.counts.iter().map(|it| it.load(Relaxed)).enumerate().min_by_key(|(_, it)| *it)?;
-        (least + 2 <= mine).then_some(at)
+        (least + 2 <= mine || least == 0 && 0 < mine).then_some(at)
     }
 
     /// Serves a connection on the emptiest core, or `here` where that has no time.

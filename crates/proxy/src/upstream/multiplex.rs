@@ -33,6 +33,9 @@ use tokio::sync::Notify;
 /// as large as there may be streams, so that one body that nobody takes holds back no other.
 const WINDOW: u32 = 256 * 1024;
 
+/// What waits of one request's body for the target's socket, whatever window the target allows.
+const SEND_BUFFER: usize = 64 * 1024;
+
 /// Requests of one connection; stream numbers end at 2^31 (RFC 9113 5.1.1).
 const MOST_REQUESTS: u32 = 1 << 30;
 
@@ -248,6 +251,7 @@ pub(crate) async fn open(
         .enable_push(false)
         .initial_max_send_streams(rules.streams)
         .max_header_list_size(head)
+        .max_send_buffer_size(SEND_BUFFER)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32))
         .handshake(guarded);
