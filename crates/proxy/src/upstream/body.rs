@@ -26,6 +26,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::ReadHalf;
 
+/// Who sends less at a time is not asked for much.
+const SPARSE: usize = 4 * 1024;
+
 /// The client's stream must end visibly short: the upstream's did.
 #[derive(Debug)]
 pub(crate) struct Cut;
@@ -49,6 +52,8 @@ pub(crate) struct UpstreamBody {
     keep: bool,
     /// It broke off, and what came before that goes out first.
     cutting: bool,
+    /// Little came last time: events now and then, perhaps, which need no memory while they wait.
+    sparse: bool,
     record: Recorder,
 }
 
@@ -134,6 +139,7 @@ impl UpstreamBody {
             upstream: turn.upstream.clone(),
             index: turn.index,
             cutting: false,
+            sparse: true,
             // One caller's introduction is no other's.
             keep: head.keep_alive && whole && may_share,
             record,
@@ -189,12 +195,18 @@ impl UpstreamBody {
                 },
                 Poll::Ready(Ok(amount)) => {
                     self.alarm.clear();
+                    self.sparse = amount < SPARSE;
                     self.record.attempt_mut().received += amount as u64;
                 }
                 Poll::Ready(Err(error)) => {
                     return self.fail(broke(&error), error.raw_os_error(), cx);
                 }
-                Poll::Pending => return self.stalls(cx),
+                Poll::Pending => {
+                    if self.sparse && held.is_empty() {
+                        *held = BytesMut::new();
+                    }
+                    return self.stalls(cx);
+                }
             }
         }
     }
