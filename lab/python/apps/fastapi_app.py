@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 
-from fastapi import Body, FastAPI, Request, Response
+from fastapi import Body, FastAPI, Request, Response, WebSocket
 from fastapi.responses import JSONResponse, StreamingResponse
 
 app = FastAPI()
@@ -59,3 +59,11 @@ async def events():
 async def release():
     released.set()
     return {}
+
+
+@app.websocket("/talk")
+async def talk(socket: WebSocket, name: str):
+    """Greets, and closes with what it is told as the reason."""
+    await socket.accept()
+    await socket.send_text(f"hello {name}")
+    await socket.close(4003, await socket.receive_text())
