@@ -27,6 +27,7 @@ class End:
     def __init__(self, stream):
         self.socket, self.read = stream, stream.makefile("rb")
         self.socket.settimeout(servers.LIMIT)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
 
     def send(self, *frames):
@@ -83,6 +84,11 @@ class Client(End):
         fields = [(":method", method), (":scheme", "http"), (":path", path), (":authority", "lab.test")]
         flags = ["END_HEADERS", *(["END_STREAM"] if end else [])]
         return HeadersFrame(stream, self.encoder.encode(fields), flags=flags)
+
+    def take_windows(self):
+        """Takes the larger windows that the gateway gives after its preface."""
+        assert self.find(WindowUpdateFrame, 0)
+        self.send(SettingsFrame(0, flags=["ACK"]))
 
     def served(self):
         """The connection still serves: the status of one more request."""

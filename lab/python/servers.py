@@ -98,8 +98,8 @@ def uvicorn(folder, *words):
 def hypercorn(folder, *words):
     """The FastAPI app under Hypercorn, which takes HTTP/2 without TLS from whoever begins with it."""
     port = free_port()
-    command = [sys.executable, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}"]
-    command += [*words, f"file:{HERE / 'apps/fastapi_app.py'}:app"]
+    command = ["env", f"PYTHONPATH={HERE / 'apps'}", sys.executable, "-m", "hypercorn"]
+    command += ["--bind", f"127.0.0.1:{port}", *words, "fastapi_app:app"]
     return Server("hypercorn", command, port, folder, scheme="h2c")
 
 
@@ -108,8 +108,9 @@ class Gateway(Server):
 
     def records(self):
         """All that the access log has by now."""
-        lines = self.log.read_text().splitlines()
-        return [json.loads(it) for it in lines if it.startswith("{")]
+        lines = self.log.read_text().splitlines(keepends=True)
+        # The last one may be under way.
+        return [json.loads(it) for it in lines if it.startswith("{") and it.endswith("\n")]
 
     def record(self, path):
         """The only record of a path, which may take a second to be written."""

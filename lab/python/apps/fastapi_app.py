@@ -16,6 +16,11 @@ async def index():
     return {"app": "fastapi", "pid": os.getpid()}
 
 
+@app.get("/version")
+async def version(request: Request):
+    return {"version": request.scope["http_version"]}
+
+
 @app.post("/echo")
 async def echo(body: dict = Body()):
     return body

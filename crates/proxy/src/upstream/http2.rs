@@ -279,9 +279,17 @@ fn head_fault(error: &h2::Error, seen: &Seen) -> Fault {
     if !seen.began_well() {
         return Fault::Head(HeadFault::NotHttp);
     }
-    match error.reason() {
+    let too_big = match error.reason() {
         // h2's word for a head above `limits.response_head`.
-        Some(Reason::REFUSED_STREAM) => Fault::Head(HeadFault::TooBig {
+        Some(Reason::REFUSED_STREAM) => true,
+        // And for one that is far above it: it reads no further.
+        Some(Reason::ENHANCE_YOUR_CALM | Reason::COMPRESSION_ERROR) => {
+            seen.strained.large_head.get()
+        }
+        _ => false,
+    };
+    match error.reason() {
+        _ if too_big => Fault::Head(HeadFault::TooBig {
             limit: Limit { name: "limits.response_head", value: 0 },
             largest_field: None,
             largest_bytes: 0,

@@ -7,7 +7,7 @@
 use super::pool::{PoolKey, usable_for};
 use super::tls::tls_error;
 use super::wire::Io;
-use crate::listen::floods::{Flood, Guarded};
+use crate::listen::floods::{Flood, Guarded, Strained};
 use crate::registry::{Place, Resting, TargetState};
 use bytes::Bytes;
 use config::Limits;
@@ -32,6 +32,10 @@ use tokio::sync::Notify;
 /// as large as there may be streams, so that one body that nobody takes holds back no other.
 const WINDOW: u32 = 256 * 1024;
 
+/// Empty DATA frames after which a connection gets no more requests: h2 ends it at the 101st, with all
+/// that is in flight. Until then each of the 80 that may be there by default is allowed one.
+const MOST_EMPTIES: usize = 20;
+
 /// Requests of one connection; stream numbers end at 2^31 (RFC 9113 5.1.1).
 const MOST_REQUESTS: u32 = 1 << 30;
 
@@ -50,6 +54,7 @@ pub(crate) struct Seen {
     pub(crate) broken: Cell<bool>,
     /// The target sent far more of cheap frames than any use has.
     pub(crate) flooded: Cell<bool>,
+    pub(crate) strained: Rc<Strained>,
 }
 
 impl Seen {
@@ -63,6 +68,7 @@ impl Seen {
             spoken: Notify::new(),
             broken: Cell::new(false),
             flooded: Cell::new(false),
+            strained: Rc::default(),
         })
     }
 
@@ -234,7 +240,7 @@ pub(crate) async fn open(
     let seen = Seen::new();
     let flood = Rc::new(Cell::new(None));
     let watched = Watched { io, seen: seen.clone() };
-    let guarded = Guarded::target(watched, &limits.http2, flood.clone());
+    let guarded = Guarded::target(watched, limits, flood.clone(), seen.strained.clone());
     let streams = u32::try_from(rules.streams).unwrap_or(u32::MAX);
     let handshake = Builder::new()
         .enable_push(false)
@@ -342,6 +348,7 @@ impl Multiplexed {
             || self.seen.broken.get()
             || self.seen.ended.get()
             || MOST_REQUESTS <= self.requests.get()
+            || MOST_EMPTIES <= self.seen.strained.empties.get()
             || (idle && too_old())
             || self.is_refusing()
     }
