@@ -5,7 +5,7 @@ import hashlib
 import os
 
 from fastapi import Body, FastAPI, Request, Response, WebSocket
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 app = FastAPI()
 released = asyncio.Event()
@@ -64,6 +64,27 @@ async def events():
 async def release():
     released.set()
     return {}
+
+
+PAGE = """<!doctype html>
+<title>page</title>
+<p id="page"></p>
+<p id="socket"></p>
+<script>
+  const say = (id, text) => { document.getElementById(id).textContent = text; };
+  const [page] = performance.getEntriesByType("navigation");
+  say("page", `page over ${page.nextHopProtocol}`);
+  const socket = new WebSocket(`wss://${location.host}/talk?name=browser`);
+  socket.onmessage = (message) => say("socket", `socket said ${message.data}`);
+  socket.onerror = () => say("socket", "socket failed");
+</script>
+"""
+
+
+@app.get("/page")
+async def page():
+    """Says over which version it was loaded, and what a WebSocket told it."""
+    return HTMLResponse(PAGE)
 
 
 @app.websocket("/talk")
