@@ -28,18 +28,19 @@ import servers
 
 # By how much the gateway may grow at the most while one attack runs, in bytes.
 GROWTH = 48 * 1024 * 1024
-LARGE = 4 * 1024 * 1024
+# More than the buffers of sockets hold.
+LARGE = bytes(16 * 1024 * 1024)
 
 
 class App(BaseHTTPRequestHandler):
-    """Answers at once, with four mebibytes at `/large`."""
+    """Answers at once, with sixteen mebibytes at `/large`."""
 
     protocol_version = "HTTP/1.1"
     # Head and body are written one after the other.
     disable_nagle_algorithm = True
 
     def do_GET(self):
-        body = bytes(LARGE) if self.path == "/large" else b"served"
+        body = LARGE if self.path == "/large" else b"served"
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -271,7 +272,7 @@ def test_data_on_a_stream_that_is_over_harms_no_other(app, gate):
     with others_are_served(gateway):
         client = hostile.Client(gateway.port)
         client.send(client.head(1))
-        assert client.find(HeadersFrame, 1).fields[":status"] == "200"
+        assert any("END_STREAM" in it.flags for it in client.frames() if it.stream_id == 1)
         client.send(DataFrame(1, b"more"))
         assert client.find(RstStreamFrame, 1).error_code == ErrorCodes.STREAM_CLOSED
         assert client.served() == "200"
@@ -426,7 +427,7 @@ def test_an_upstream_that_takes_no_byte_of_an_upload_is_named(app, gate):
     with hostile.Upstream(lambda _: None, closed) as upstream:
         gateway = gate(upstream, upstream=SHORT, more=served_beside(app))
         with others_are_served(gateway, "/others"):
-            answer = get(gateway, "POST", content=bytes(LARGE))
+            answer = get(gateway, "POST", content=LARGE)
     assert (answer.status_code, answer.json()["cause"]) == (504, "request_send_timeout")
 
 
