@@ -79,9 +79,10 @@ class Client(End):
         super().__init__(socket.create_connection(("127.0.0.1", port), servers.LIMIT))
         self.send(PREFACE, SettingsFrame(0, settings=settings.get("settings", {})))
 
-    def head(self, stream, method="GET", path="/", end=True):
+    def head(self, stream, method="GET", path="/", end=True, more=()):
         """A request's head as one frame."""
         fields = [(":method", method), (":scheme", "http"), (":path", path), (":authority", "lab.test")]
+        fields += more
         flags = ["END_HEADERS", *(["END_STREAM"] if end else [])]
         return HeadersFrame(stream, self.encoder.encode(fields), flags=flags)
 

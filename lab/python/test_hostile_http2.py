@@ -279,6 +279,23 @@ def test_data_on_a_stream_that_is_over_harms_no_other(app, gate):
 
 
 
+def test_a_client_that_ends_its_request_after_the_answer_is_not_reset(app, gate):
+    """httpx2 does so: the last byte and the end are two frames of its. A reset between the two would
+    be an error to it, with the whole answer in its hands."""
+    client = hostile.Client(gate(app).port)
+    client.take_windows()
+    client.send(client.head(1, "POST", end=False, more=[("content-length", "4")]))
+    client.send(DataFrame(1, b"body"))
+    assert any("END_STREAM" in it.flags for it in client.frames() if it.stream_id == 1)
+    client.send(DataFrame(1, b"", flags=["END_STREAM"]), PingFrame(0, b"12345678"))
+    after = []
+    for it in client.frames():
+        if isinstance(it, PingFrame):
+            break
+        after.append(it)
+    assert not [it for it in after if isinstance(it, (RstStreamFrame, GoAwayFrame))]
+
+
 STALLED = 90
 
 
