@@ -10,8 +10,6 @@ from hyperframe.frame import (
     Frame,
     GoAwayFrame,
     HeadersFrame,
-    PingFrame,
-    RstStreamFrame,
     SettingsFrame,
     WindowUpdateFrame,
 )
@@ -32,7 +30,8 @@ class End:
 
     def send(self, *frames):
         """Frames, or bytes that are none."""
-        self.socket.sendall(b"".join(it if isinstance(it, bytes) else it.serialize() for it in frames))
+        written = (it if isinstance(it, bytes) else it.serialize() for it in frames)
+        self.socket.sendall(b"".join(written))
 
     def flood(self, frames):
         """Sends them until the other end no longer takes them."""
@@ -75,14 +74,14 @@ class End:
 class Client(End):
     """A client that has said its preface."""
 
-    def __init__(self, port, **settings):
+    def __init__(self, port, settings=()):
         super().__init__(socket.create_connection(("127.0.0.1", port), servers.LIMIT))
-        self.send(PREFACE, SettingsFrame(0, settings=settings.get("settings", {})))
+        self.send(PREFACE, SettingsFrame(0, settings=dict(settings)))
 
     def head(self, stream, method="GET", path="/", end=True, more=()):
         """A request's head as one frame."""
-        fields = [(":method", method), (":scheme", "http"), (":path", path), (":authority", "lab.test")]
-        fields += more
+        fields = [(":method", method), (":scheme", "http"), (":path", path)]
+        fields += [(":authority", "lab.test"), *more]
         flags = ["END_HEADERS", *(["END_STREAM"] if end else [])]
         return HeadersFrame(stream, self.encoder.encode(fields), flags=flags)
 

@@ -12,7 +12,6 @@ from h2.errors import ErrorCodes
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
-    Frame,
     GoAwayFrame,
     HeadersFrame,
     PingFrame,
@@ -20,7 +19,6 @@ from hyperframe.frame import (
     PushPromiseFrame,
     RstStreamFrame,
     SettingsFrame,
-    WindowUpdateFrame,
 )
 
 import hostile
@@ -325,6 +323,7 @@ def served_beside(app):
     return f'[route.others]\nmatch = "/others"\nto = "{app.url}"'
 
 
+# The settings that the upstream says first (None: none), what it does, and what is answered.
 PROBLEMS = {
     "never sends SETTINGS": (None, lambda _: None, 504, "response_header_timeout"),
     "stalls before its answer": ((), lambda _: None, 504, "response_header_timeout"),
@@ -349,9 +348,7 @@ PROBLEMS = {
     ),
     "promises what nobody asked for": (
         (),
-        lambda it: it.send(
-            PushPromiseFrame(it.stream, 2, it.encoder.encode([(":method", "GET")]), flags=["END_HEADERS"])
-        ),
+        lambda it: it.send(PushPromiseFrame(it.stream, 2, b"\x82", flags=["END_HEADERS"])),
         502,
         "http2_protocol_error",
     ),
@@ -385,13 +382,19 @@ def test_an_upstream_without_an_answer_is_explained(app, gate, name):
     assert (answer.status_code, answer.json()["cause"]) == (status, cause), answer.text
 
 
+# What the upstream does, and what the record names.
 BROKEN = {
     "resets it after the head": (
         lambda it: (it.head(200), it.send(RstStreamFrame(it.stream, ErrorCodes.INTERNAL_ERROR))),
         "http2_stream_reset",
     ),
     "goes away in the middle": (
-        lambda it: (it.head(200), it.data(b"half"), it.send(GoAwayFrame(0, it.stream)), it.hang_up()),
+        lambda it: (
+            it.head(200),
+            it.data(b"half"),
+            it.send(GoAwayFrame(0, it.stream)),
+            it.hang_up(),
+        ),
         "response_truncated",
     ),
     "stalls in the middle": (lambda it: (it.head(200), it.data(b"half")), "body_stall"),
@@ -400,7 +403,7 @@ BROKEN = {
         "http2_protocol_error",
     ),
     "more than the window": (
-        lambda it: (it.head(200), it.flood(DataFrame(it.stream, bytes(16_384)) for _ in range(4_000))),
+        lambda it: (it.head(200), it.flood([DataFrame(it.stream, bytes(16_384))] * 4_000)),
         "http2_protocol_error",
     ),
     "more padding than payload": (

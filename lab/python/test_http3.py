@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import json
 import os
+import ssl
 from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
-import ssl
 from aioquic.asyncio import QuicConnectionProtocol, connect
 from aioquic.h3.connection import H3_ALPN, H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived

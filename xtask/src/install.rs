@@ -19,6 +19,8 @@ const fn tool(name: &'static str, probe: &'static [&'static str]) -> Package {
 
 const FOR_TESTS: &[Package] = &[
     tool("curl", &["curl", "--version"]),
+    // Makes the certificates.
+    tool("openssl", &["openssl", "version"]),
     // The lab plays scenes through it, to see that others fail for the same reason.
     Package { name: "nginx", probe: &["/usr/sbin/nginx", "-v"], service: Some("nginx") },
     tool("python3-venv", &["python3", "-c", "import ensurepip, venv"]),
@@ -27,7 +29,6 @@ const FOR_TESTS: &[Package] = &[
 /// More gateways, and what puts load on them.
 const PEERS: &[Package] = &[
     Package { name: "haproxy", probe: &["/usr/sbin/haproxy", "-v"], service: Some("haproxy") },
-    tool("openssl", &["openssl", "version"]),
     // Asked for its version it exits with 1.
     tool("wrk", &["test", "-x", "/usr/bin/wrk"]),
 ];
