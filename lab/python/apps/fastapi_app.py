@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 app = FastAPI()
 released = asyncio.Event()
+talked = asyncio.Event()
 
 
 @app.get("/")
@@ -70,12 +71,16 @@ PAGE = """<!doctype html>
 <title>page</title>
 <p id="page"></p>
 <p id="socket"></p>
+<img src="/talked">
 <script>
   const say = (id, text) => { document.getElementById(id).textContent = text; };
   const [page] = performance.getEntriesByType("navigation");
   say("page", `page over ${page.nextHopProtocol}`);
   const socket = new WebSocket(`wss://${location.host}/talk?name=browser`);
-  socket.onmessage = (message) => say("socket", `socket said ${message.data}`);
+  socket.onmessage = (message) => {
+    say("socket", `socket said ${message.data}`);
+    socket.send("seen");
+  };
   socket.onerror = () => say("socket", "socket failed");
 </script>
 """
@@ -83,8 +88,15 @@ PAGE = """<!doctype html>
 
 @app.get("/page")
 async def page():
-    """Says over which version it was loaded, and what a WebSocket told it."""
+    """Says over which version it was loaded, and what a WebSocket told it. It is loaded as a whole
+    only once that is there, since its image is answered then."""
     return HTMLResponse(PAGE)
+
+
+@app.get("/talked")
+async def until_talked():
+    await asyncio.wait_for(talked.wait(), 20)
+    return {}
 
 
 @app.websocket("/talk")
@@ -92,4 +104,6 @@ async def talk(socket: WebSocket, name: str):
     """Greets, and closes with what it is told as the reason."""
     await socket.accept()
     await socket.send_text(f"hello {name}")
-    await socket.close(4003, await socket.receive_text())
+    said = await socket.receive_text()
+    talked.set()
+    await socket.close(4003, said)
