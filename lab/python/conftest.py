@@ -46,4 +46,10 @@ def concurrent_app(request, start, tmp_path):
 @pytest.fixture
 def gate(start, tmp_path):
     """Starts the gateway in front of an app."""
-    return lambda app: start(servers.goodgate(tmp_path, app))
+    return lambda app, **words: start(servers.goodgate(tmp_path, app, **words))
+
+
+@pytest.fixture
+def gate_with_tls(start, tmp_path):
+    """The same, with TLS; its certificate is `gate.pem` in the test's folder."""
+    return lambda app, **words: start(servers.goodgate_with_tls(tmp_path, app, **words))

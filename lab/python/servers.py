@@ -1,6 +1,8 @@
 """Real servers on free ports of this machine, each owned by the test that starts it."""
 
+import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -27,17 +29,23 @@ def until(condition, what, limit=LIMIT):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One below those that systems give to connections: none takes it before the server does."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:
     """A program that listens on a port, with everything it prints kept in a file."""
 
-    def __init__(self, name, words, port, folder):
+    def __init__(self, name, words, port, folder, scheme="http"):
         self.name, self.words, self.port, self.folder = name, words, port, folder
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self.log = folder / f"{name}.log"
         self.process = None
 
@@ -94,15 +102,46 @@ def uvicorn(folder, *words):
     return Server("uvicorn", command, port, folder)
 
 
-def goodgate(folder, app):
-    """The gateway in front of an app."""
+def hypercorn(folder, *words):
+    """The FastAPI app under Hypercorn, which takes HTTP/2 without TLS from whoever begins with it."""
+    port = free_port()
+    command = ["env", f"PYTHONPATH={HERE / 'apps'}", sys.executable, "-m", "hypercorn"]
+    command += ["--bind", f"127.0.0.1:{port}", *words, "fastapi_app:app"]
+    return Server("hypercorn", command, port, folder, scheme="h2c")
+
+
+class Gateway(Server):
+    """The gateway, and what it says of itself."""
+
+    def records(self):
+        """All that the access log has by now."""
+        lines = self.log.read_text().splitlines(keepends=True)
+        # The last one may be under way.
+        return [json.loads(it) for it in lines if it.startswith("{") and it.endswith("\n")]
+
+    def record(self, path):
+        """The only record of a path, which may take a second to be written."""
+        with_path = lambda: [it for it in self.records() if it["path"] == path]
+        found = until(with_path, f"the record of {path}")
+        assert len(found) == 1, found
+        return found[0]
+
+    def peak(self):
+        """The most memory that it ever held, in bytes."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(it.split()[1]) * 1024 for it in lines if it.startswith("VmHWM:"))
+
+
+def goodgate(folder, app, *, listen="", upstream="", more=""):
+    """The gateway in front of an app, with more lines for some tables and more tables."""
     port = free_port()
     file = folder / "goodgate.toml"
-    file.write_text(CONFIGURATION.format(port=port, app=app.url))
-    return Server("goodgate", [GOODGATE, "run", "--config", str(file)], port, folder)
+    words = {"port": port, "app": app.url, "listen": listen, "upstream": upstream, "more": more}
+    file.write_text(CONFIGURATION.format(**words))
+    return Gateway("goodgate", [GOODGATE, "run", "--config", str(file)], port, folder)
 
 
-def goodgate_with_tls(folder, app):
+def goodgate_with_tls(folder, app, *, listen="", **words):
     """The gateway in front of an app, with a certificate of its own for 127.0.0.1."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
@@ -112,11 +151,10 @@ def goodgate_with_tls(folder, app):
         check=True,
         capture_output=True,
     )
-    server = goodgate(folder, app)
     port = free_port()
-    file = folder / "goodgate.toml"
     https = f'https = {{ addr = "127.0.0.1:{port}", cert = "gate.pem", key = "gate.key" }}'
-    file.write_text(file.read_text().replace("[console]", f"{https}\n\n[console]"))
+    server = goodgate(folder, app, listen=f"{https}\n{listen}", **words)
+    server.plain_url = server.url
     server.url = f"https://127.0.0.1:{port}"
     # The last one that is opened.
     server.port = port
@@ -127,14 +165,18 @@ def goodgate_with_tls(folder, app):
 CONFIGURATION = """\
 [listen]
 http = "127.0.0.1:{port}"
+{listen}
 
 [console]
 listen = "off"
 
 [upstream.app]
 targets = ["{app}"]
+{upstream}
 
 [route.app]
 match = "/*"
 to = "app"
+
+{more}
 """

@@ -53,8 +53,8 @@ def test_a_client_that_keeps_its_connection_is_served_again_and_again(app, gate,
             assert answer.json() == {"number": number}
 
 
-def test_clients_speak_tls_to_the_gateway(concurrent_app, start, tmp_path):
-    url = start(servers.goodgate_with_tls(tmp_path, concurrent_app)).url
+def test_clients_speak_tls_to_the_gateway(concurrent_app, gate_with_tls, tmp_path):
+    url = gate_with_tls(concurrent_app).url
     certificate = str(tmp_path / "gate.pem")
     trusting = ssl.create_default_context(cafile=certificate)
     order = {"order": 7}

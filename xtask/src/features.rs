@@ -80,6 +80,16 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Passing on",
+        "calls of grpcio to a server of grpcio: metadata, trailers, statuses and details",
+        "test_metadata_passes_both_ways_and_trailers_back",
+    ),
+    row(
+        "Passing on",
+        "WebSockets of Chromium over HTTP/2, and its pages over HTTP/3",
+        "test_a_page_and_its_websocket_share_one_connection_of_http2",
+    ),
+    row(
+        "Passing on",
         "5 MB up and down, unchanged",
         "test_five_megabytes_arrive_whole_in_both_directions",
     ),
@@ -155,6 +165,16 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Refusing",
         "floods of HTTP/2 frames: bounded, counted, and the connection ended",
         "requests_that_are_taken_back_at_once_end_the_connection",
+    ),
+    row(
+        "Refusing",
+        "clients and targets that break HTTP/2: named, within the same memory, others served meanwhile",
+        "test_a_flood_ends_its_connection_and_no_other",
+    ),
+    row(
+        "Preventing",
+        "no failed request while Envoy drains its HTTP/2 connections",
+        "test_no_request_fails_while_envoy_drains",
     ),
     row(
         "Preventing",

@@ -19,6 +19,8 @@ const fn tool(name: &'static str, probe: &'static [&'static str]) -> Package {
 
 const FOR_TESTS: &[Package] = &[
     tool("curl", &["curl", "--version"]),
+    // Makes the certificates.
+    tool("openssl", &["openssl", "version"]),
     // The lab plays scenes through it, to see that others fail for the same reason.
     Package { name: "nginx", probe: &["/usr/sbin/nginx", "-v"], service: Some("nginx") },
     // A caller of the listener that no library of ours is a part of.

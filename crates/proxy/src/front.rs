@@ -12,6 +12,7 @@ use crate::tunnel::Tunnel;
 use bytes::{Buf, BytesMut};
 use config::{Limits, Listen};
 use exchange::{Malformed, Refusal};
+use h2::RecvStream;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
@@ -43,6 +44,8 @@ pub(crate) struct Link {
     waiting: Cell<Option<Waker>>,
     /// The other end of what it goes on with, where an upstream agreed to that.
     pub(crate) tunnel: RefCell<Option<Box<Tunnel>>>,
+    /// A request's stream of which only the end has not come.
+    pub(crate) tail: RefCell<Option<RecvStream>>,
     /// A head that had begun when the connection ended.
     pub(crate) cut_head: RefCell<Option<CutHead>>,
 }
@@ -82,6 +85,7 @@ impl Link {
             switched: Cell::new(false),
             waiting: Cell::new(None),
             tunnel: RefCell::new(None),
+            tail: RefCell::new(None),
             cut_head: RefCell::new(None),
         })
     }

@@ -34,7 +34,8 @@ pub(crate) struct Spelled {
 
 /// The body of one HTTP/2 stream.
 pub(crate) struct Streamed {
-    recv: RecvStream,
+    /// Only dropping takes it away.
+    recv: Option<RecvStream>,
     /// What `Content-Length` says is left, where it says anything. h2 holds the client to it.
     left: Option<u64>,
     data_is_over: bool,
@@ -60,7 +61,7 @@ impl Inbound {
         let data_is_over = is_over;
         let left = if is_over { Some(0) } else { length };
         Inbound::Http2(Box::new(Streamed {
-            recv,
+            recv: Some(recv),
             left,
             data_is_over,
             is_over,
@@ -72,6 +73,11 @@ impl Inbound {
 
     pub(crate) fn text(body: Inbound, link: Rc<Link>) -> Inbound {
         Inbound::Text(Box::new(Spelled { body, decoder: Base64::default(), link }))
+    }
+
+    /// Every byte of a stream has come; its end, which may be a frame of its own, perhaps not.
+    pub(crate) fn has_all(&self) -> bool {
+        matches!(self, Inbound::Http2(body) if body.left == Some(0))
     }
 
     /// The client may be silent between two pieces for as long as its reader lets it.
@@ -111,6 +117,10 @@ impl Spelled {
 }
 
 impl Streamed {
+    fn has_ended(&self) -> bool {
+        self.recv.as_ref().is_none_or(RecvStream::is_end_stream)
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if self.is_over {
             return Poll::Ready(None);
@@ -135,12 +145,15 @@ impl Streamed {
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let Some(recv) = &mut self.recv else {
+            return Poll::Ready(None);
+        };
         while !self.data_is_over {
-            match ready!(self.recv.poll_data(cx)) {
+            match ready!(recv.poll_data(cx)) {
                 Some(Ok(data)) => {
                     // What was taken may be sent anew: the next piece is asked for only when this
                     // one has gone on, so a slow upstream still holds the client back.
-                    let _ = self.recv.flow_control().release_capacity(data.len());
+                    let _ = recv.flow_control().release_capacity(data.len());
                     self.left = self.left.map(|it| it.saturating_sub(data.len() as u64));
                     if data.is_empty() {
                         continue;
@@ -154,13 +167,23 @@ impl Streamed {
                 None => self.data_is_over = true,
             }
         }
-        let trailers = ready!(self.recv.poll_trailers(cx));
+        let trailers = ready!(recv.poll_trailers(cx));
         self.is_over = true;
         Poll::Ready(match trailers {
             Ok(Some(trailers)) => Some(Ok(Frame::trailers(trailers))),
             Ok(None) => None,
             Err(_) => Some(Err(Broken)),
         })
+    }
+}
+
+impl Drop for Streamed {
+    /// Nobody waits for the frame that says that every byte has come; to let go of the stream before
+    /// would reset it.
+    fn drop(&mut self) {
+        if self.left == Some(0) && !self.is_over && !self.has_ended() {
+            self.link.tail.replace(self.recv.take());
+        }
     }
 }
 
@@ -186,7 +209,7 @@ impl Body for Inbound {
     fn is_end_stream(&self) -> bool {
         match self {
             Inbound::Http1(body) => body.is_end_stream(),
-            Inbound::Http2(body) => body.is_over || body.recv.is_end_stream(),
+            Inbound::Http2(body) => body.is_over || body.has_ended(),
             Inbound::Text(body) => body.decoder.is_whole() && body.body.is_end_stream(),
             Inbound::Tunnel => true,
             Inbound::Http3(body) => body.is_over(),

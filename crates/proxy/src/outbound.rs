@@ -579,7 +579,12 @@ impl Pump {
 
     /// The next piece of the body goes into the queue.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, PumpFault> {
-        Ok(self.poll_piece(cx)?.map(|piece| match piece {
+        let polled = self.poll_piece(cx)?;
+        if matches!(self.sent_as, SentAs::Length(_)) && self.body.as_ref().is_some_and(Inbound::has_all) {
+            // HTTP/1 has no trailers beside a length: nothing is left to wait for.
+            self.body = None;
+        }
+        Ok(polled.map(|piece| match piece {
             Some(Piece::Data(data)) => self.data(data),
             Some(Piece::End(trailers)) => self.end(trailers),
             None => {}

@@ -4,16 +4,22 @@ import asyncio
 import hashlib
 import os
 
-from fastapi import Body, FastAPI, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import Body, FastAPI, Request, Response, WebSocket
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 app = FastAPI()
 released = asyncio.Event()
+talked = asyncio.Event()
 
 
 @app.get("/")
 async def index():
     return {"app": "fastapi", "pid": os.getpid()}
+
+
+@app.get("/version")
+async def version(request: Request):
+    return {"version": request.scope["http_version"]}
 
 
 @app.post("/echo")
@@ -59,3 +65,45 @@ async def events():
 async def release():
     released.set()
     return {}
+
+
+PAGE = """<!doctype html>
+<title>page</title>
+<p id="page"></p>
+<p id="socket"></p>
+<img src="/talked">
+<script>
+  const say = (id, text) => { document.getElementById(id).textContent = text; };
+  const [page] = performance.getEntriesByType("navigation");
+  say("page", `page over ${page.nextHopProtocol}`);
+  const socket = new WebSocket(`wss://${location.host}/talk?name=browser`);
+  socket.onmessage = (message) => {
+    say("socket", `socket said ${message.data}`);
+    socket.send("seen");
+  };
+  socket.onerror = () => say("socket", "socket failed");
+</script>
+"""
+
+
+@app.get("/page")
+async def page():
+    """Says over which version it was loaded, and what a WebSocket told it. It is loaded as a whole
+    only once that is there, since its image is answered then."""
+    return HTMLResponse(PAGE)
+
+
+@app.get("/talked")
+async def until_talked():
+    await asyncio.wait_for(talked.wait(), 20)
+    return {}
+
+
+@app.websocket("/talk")
+async def talk(socket: WebSocket, name: str):
+    """Greets, and closes with what it is told as the reason."""
+    await socket.accept()
+    await socket.send_text(f"hello {name}")
+    said = await socket.receive_text()
+    talked.set()
+    await socket.close(4003, said)

@@ -4,7 +4,7 @@
 //! What h2 bounds by itself is not watched here: streams at a time, header lists, CONTINUATION.
 
 use bytes::BytesMut;
-use config::Http2Limits;
+use config::{Http2Limits, Limits};
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
@@ -67,6 +67,17 @@ pub(crate) struct Guarded<S> {
     flood: Rc<Cell<Option<Flood>>>,
     /// The other end takes no bytes at the moment.
     blocked: Rc<Cell<bool>>,
+    strained: Rc<Strained>,
+}
+
+/// What brings a connection near a bound of h2, or over it. Its error says neither which nor when.
+#[derive(Default)]
+pub(crate) struct Strained {
+    /// The last head's fields, as they are encoded, are larger than the limit of them all.
+    pub(crate) large_head: Cell<bool>,
+    /// DATA frames that were empty and not the last: h2 ends a connection at the 101st of its life,
+    /// whatever the time between them.
+    pub(crate) empties: Cell<usize>,
 }
 
 impl<S> Guarded<S> {
@@ -76,17 +87,20 @@ impl<S> Guarded<S> {
         flood: Rc<Cell<Option<Flood>>>,
         blocked: Rc<Cell<bool>>,
     ) -> Guarded<S> {
-        Guarded { io, frames: Frames::new(limits), flood, blocked }
+        Guarded { io, frames: Frames::new(limits), flood, blocked, strained: Rc::default() }
     }
 
     /// The other way round: what a target sends, who resets what we asked of it, and has no preface.
     pub(crate) fn target(
         io: S,
-        limits: &Http2Limits,
+        limits: &Limits,
         flood: Rc<Cell<Option<Flood>>>,
+        strained: Rc<Strained>,
     ) -> Guarded<S> {
-        let frames = Frames { skip: 0, most_resets: usize::MAX, ..Frames::new(limits) };
-        Guarded { io, frames, flood, blocked: Rc::default() }
+        let most_block = limits.response_head;
+        let rest = Frames::new(&limits.http2);
+        let frames = Frames { skip: 0, most_resets: usize::MAX, most_block, ..rest };
+        Guarded { io, frames, flood, blocked: Rc::default(), strained }
     }
 
     fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
@@ -103,8 +117,14 @@ struct Frames {
     since: Instant,
     resets: usize,
     controls: usize,
+    /// Empty DATA, over the whole life of the connection.
+    empties: usize,
+    /// Bytes of the last head, as far as it came.
+    block: usize,
+    large_head: bool,
     most_resets: usize,
     most_controls: usize,
+    most_block: usize,
 }
 
 impl Frames {
@@ -115,8 +135,12 @@ impl Frames {
             since: Instant::now(),
             resets: 0,
             controls: 0,
+            empties: 0,
+            block: 0,
+            large_head: false,
             most_resets: limits.resets,
             most_controls: limits.controls,
+            most_block: usize::MAX,
         }
     }
 
@@ -149,8 +173,16 @@ impl Frames {
         let ends = flags & 1 != 0;
         match kind {
             // DATA that says nothing. HEADERS, WINDOW_UPDATE and CONTINUATION have bounds in h2.
-            0 if length == 0 && !ends => self.controls += 1,
-            0 | 1 | 8 | 9 => return None,
+            0 if length == 0 && !ends => {
+                self.controls += 1;
+                self.empties += 1;
+            }
+            1 | 9 => {
+                self.block = if kind == 1 { length } else { self.block.saturating_add(length) };
+                self.large_head = self.most_block < self.block;
+                return None;
+            }
+            0 | 8 => return None,
             3 => self.resets += 1,
             _ => self.controls += 1,
         }
@@ -181,6 +213,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         if let Some(flood) = this.frames.read(&buf.filled()[before..], Instant::now) {
             this.flood.set(Some(flood));
         }
+        this.strained.large_head.set(this.frames.large_head);
+        this.strained.empties.set(this.frames.empties);
         Poll::Ready(Ok(()))
     }
 }
@@ -262,6 +296,23 @@ mod tests {
         check(&vec![frame(4, 0, 0); 6], 0, Some(Flood::Controls));
         check(&vec![frame(0x20, 0, 3); 6], 0, Some(Flood::Controls));
         check(&vec![frame(0, 0, 0); 6], 0, Some(Flood::Controls));
+    }
+
+    #[test]
+    fn what_strains_h2_is_seen() {
+        let limits = Http2Limits { streams: 1, resets: 3, controls: 500 };
+        let mut frames = Frames { skip: 0, most_block: 100, ..Frames::new(&limits) };
+        let mut read = |kind, flags, length| {
+            frames.read(&frame(kind, flags, length), Instant::now);
+            (frames.large_head, frames.empties)
+        };
+        // Two heads of their own, then one in two pieces.
+        assert_eq!(read(1, 4, 60), (false, 0));
+        assert_eq!(read(1, 0, 60), (false, 0));
+        assert_eq!(read(9, 4, 60), (true, 0));
+        assert_eq!(read(0, 0, 0), (true, 1));
+        assert_eq!(read(0, 0, 9), (true, 1));
+        assert_eq!(read(0, 1, 0), (true, 1));
     }
 
     #[test]

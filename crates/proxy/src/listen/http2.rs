@@ -42,6 +42,9 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// How long a client may take to leave after it was told to.
 const LEAVING: Duration = Duration::from_secs(3);
 
+/// How long a client may take to end a request of which it has sent every byte.
+const END: Duration = Duration::from_secs(1);
+
 impl Streams {
     /// Until what is queued by now has gone: a reset throws away what it finds in the queue, even a
     /// head (h2 clears it). `patience` ends it where the client takes nothing.
@@ -254,6 +257,27 @@ async fn stream(
     }
     let stalled = seat.worker.timer.alarm();
     hand_over(reply, &mut respond, streams, &stalled, patience).await;
+    if let Some(recv) = seat.link.tail.take() {
+        ended(recv, &stalled).await;
+    }
+}
+
+/// Until the client has ended its request, of which it has sent every byte. Our letting go of the
+/// stream resets it (RFC 9113 8.1), and clients that are about to write the end fail upon that,
+/// with the whole answer in their hands.
+async fn ended(mut recv: RecvStream, alarm: &Alarm) {
+    alarm.set(Instant::now() + END);
+    poll_fn(|cx| {
+        loop {
+            match recv.poll_data(cx) {
+                // An empty piece: h2 lets nothing else through.
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(None | Some(Err(_))) => return Poll::Ready(()),
+                Poll::Pending => return alarm.poll(cx),
+            }
+        }
+    })
+    .await;
 }
 
 fn head_and_body(reply: Reply) -> (Response<()>, AnswerBody) {

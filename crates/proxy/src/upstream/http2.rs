@@ -278,7 +278,13 @@ fn head_fault(error: &h2::Error, seen: &Seen) -> Fault {
         return Fault::Head(HeadFault::NotHttp);
     }
     match error.reason() {
-        // One stream's head broke the rules of RFC 9113 8.2 and 8.3, or is far above the limit.
+        // h2 reads no further than some way above the limit.
+        Some(_) if seen.strained.large_head.get() => Fault::Head(HeadFault::TooBig {
+            limit: Limit { name: "limits.response_head", value: seen.head_limit as u64 },
+            largest_field: None,
+            largest_bytes: 0,
+        }),
+        // One stream's head broke the rules of RFC 9113 8.2 and 8.3.
         Some(_) if error.is_reset() => Fault::Head(HeadFault::FieldLine),
         Some(reason) => Fault::Head(HeadFault::Http2(reason.into())),
         None if first.is_empty() && seen.met(Errno::PIPE) => Fault::Send(SendFault::Closed),

@@ -7,7 +7,7 @@
 use super::pool::{PoolKey, usable_for};
 use super::tls::tls_error;
 use super::wire::Io;
-use crate::listen::floods::{Flood, Guarded};
+use crate::listen::floods::{Flood, Guarded, Strained};
 use crate::registry::{Place, Resting, TargetState};
 use bytes::Bytes;
 use config::Limits;
@@ -36,11 +36,17 @@ const WINDOW: u32 = 256 * 1024;
 /// What waits of one request's body for the target's socket, whatever window the target allows.
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// Empty DATA frames after which a connection gets no more requests: h2 ends it at the 101st, with all
+/// that is in flight. Until then each of the 80 that may be there by default is allowed one.
+const MOST_EMPTIES: usize = 20;
+
 /// Requests of one connection; stream numbers end at 2^31 (RFC 9113 5.1.1).
 const MOST_REQUESTS: u32 = 1 << 30;
 
 /// What passed under h2, as far as it explains an end.
 pub(crate) struct Seen {
+    /// `limits.response_head`.
+    pub(crate) head_limit: usize,
     /// At most [`Attempt::FIRST_BYTES`].
     first: RefCell<Vec<u8>>,
     pub(crate) ended: Cell<bool>,
@@ -54,11 +60,13 @@ pub(crate) struct Seen {
     pub(crate) broken: Cell<bool>,
     /// The target sent far more of cheap frames than any use has.
     pub(crate) flooded: Cell<bool>,
+    pub(crate) strained: Rc<Strained>,
 }
 
 impl Seen {
-    fn new() -> Rc<Seen> {
+    fn new(head_limit: usize) -> Rc<Seen> {
         Rc::new(Seen {
+            head_limit,
             first: RefCell::default(),
             ended: Cell::new(false),
             errno: Cell::new(None),
@@ -67,6 +75,7 @@ impl Seen {
             spoken: Notify::new(),
             broken: Cell::new(false),
             flooded: Cell::new(false),
+            strained: Rc::default(),
         })
     }
 
@@ -239,10 +248,10 @@ pub(crate) async fn open(
     opening: Option<Opening>,
 ) -> Result<Rc<Multiplexed>, io::Error> {
     let Line { io, address, tls, local_port, place } = line;
-    let seen = Seen::new();
+    let seen = Seen::new(limits.response_head);
     let flood = Rc::new(Cell::new(None));
     let watched = Watched { io, seen: seen.clone() };
-    let guarded = Guarded::target(watched, &limits.http2, flood.clone());
+    let guarded = Guarded::target(watched, limits, flood.clone(), seen.strained.clone());
     let streams = u32::try_from(rules.streams).unwrap_or(u32::MAX);
     // h2 tells a head above its limit from a broken one by nothing. The real limit is ours, which names
     // the largest field; this one bounds memory.
@@ -357,6 +366,7 @@ impl Multiplexed {
             || self.seen.broken.get()
             || self.seen.ended.get()
             || MOST_REQUESTS <= self.requests.get()
+            || MOST_EMPTIES <= self.seen.strained.empties.get()
             || (idle && too_old())
     }
 
