@@ -48,6 +48,8 @@ pub(crate) struct Seen {
     /// A fatal alert of TLS.
     pub(crate) alert: Cell<Option<u8>>,
     last_read: Cell<Option<Instant>>,
+    /// The first request since then.
+    asked: Cell<Option<Instant>>,
     /// Bytes that came.
     received: Cell<u64>,
     /// Its first frame came, or the end instead.
@@ -66,6 +68,7 @@ impl Seen {
             errno: Cell::new(None),
             alert: Cell::new(None),
             last_read: Cell::new(None),
+            asked: Cell::new(None),
             received: Cell::new(0),
             spoken: Notify::new(),
             broken: Cell::new(false),
@@ -103,6 +106,7 @@ impl Seen {
             return;
         }
         self.last_read.set(Some(Instant::now()));
+        self.asked.set(None);
         self.received.set(self.received.get() + new.len() as u64);
         let mut first = self.first.borrow_mut();
         let room = Attempt::FIRST_BYTES - first.len();
@@ -238,6 +242,8 @@ pub(crate) struct Rules {
     pub(crate) idle_for: Option<Duration>,
     /// `timeout.send`, also of what is left to be said at the end.
     pub(crate) send: Duration,
+    /// `timeout.first_byte`.
+    pub(crate) first_byte: Duration,
 }
 
 /// Opens HTTP/2 on a transport. `opening` is kept until the target has spoken, because until then
@@ -364,6 +370,7 @@ impl Multiplexed {
         self.open.set(self.open.get() + 1);
         self.resting.take();
         self.requests.set(self.requests.get() + 1);
+        self.seen.asked.set(self.seen.asked.get().or_else(|| Some(Instant::now())));
         let idle_for = match self.open.get() {
             1 if 1 < self.requests.get() => self.idle_since.get().elapsed(),
             _ => Duration::ZERO,
@@ -452,6 +459,11 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let it = &self.connection;
+        // Callers that give up sooner than any limit of ours would use it for ever.
+        let silence = it.seen.asked.get().map(|it| it.elapsed());
+        if silence.is_some_and(|silence| it.rules.first_byte / 2 <= silence) {
+            it.retired.set(true);
+        }
         it.open.set(it.open.get() - 1);
         if it.open.get() == 0 {
             it.idle_since.set(Instant::now());
@@ -540,5 +552,5 @@ impl Lines {
 pub(crate) fn rules(upstream: &config::Upstream) -> Rules {
     let config::Upstream { pool, timeout, .. } = upstream;
     let Pool { streams, idle, idle_for, connections: _ } = *pool;
-    Rules { streams, idle, idle_for, send: timeout.send }
+    Rules { streams, idle, idle_for, send: timeout.send, first_byte: timeout.first_byte }
 }
