@@ -13,7 +13,7 @@ use lab::scene::Ask;
 use lab::stage;
 use std::future::poll_fn;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -599,9 +599,8 @@ async fn a_head_above_the_limit_is_not_taken() {
 
 #[tokio::test]
 async fn an_answer_is_whole_with_the_last_byte_that_it_declares() {
-    let head = |length: &str| {
-        frame(1, 4, 1, &[STATUS_200, &field("content-length", length)[..]].concat())
-    };
+    let head =
+        |length: &str| frame(1, 4, 1, &[STATUS_200, &field("content-length", length)[..]].concat());
     let end = || frame(0, 1, 1, &[]);
     let data = frame(0, 0, 1, b"four");
     let table = [
@@ -634,6 +633,63 @@ async fn an_answer_without_content_says_no_length_of_it() {
     assert_eq!(length(head("204", "0")).await, (Some(204), None));
     assert_eq!(length(head("204", "7")).await, (Some(204), None));
     assert_eq!(length(head("200", "")).await, (Some(200), Some("0".to_owned())));
+    let frames = head("204", "7");
+    let (gateway, _upstream) = world2("", move |stream| writes(stream, frames.clone())).await;
+    let answer = get(&mut connect(gateway.listen).await, "/").await;
+    assert!(!answer.headers().contains_key("content-length"), "{answer:?}");
+}
+
+/// Answers requests when they have been taken back, until there were so many.
+async fn answers_too_late(
+    mut stream: TcpStream,
+    most: usize,
+    seen: tokio::sync::mpsc::UnboundedSender<()>,
+) -> std::io::Result<()> {
+    stream.write_all(&settings()).await?;
+    stream.read_exact(&mut [0; 24]).await?;
+    let mut late = 0;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let [a, b, c, kind, _, id @ ..] = head;
+        stream.read_exact(&mut vec![0; u32::from_be_bytes([0, a, b, c]) as usize]).await?;
+        late += usize::from(kind == 3);
+        if kind == 3 || (kind == 1 && late == most) {
+            stream.write_all(&frame(1, 5, u32::from_be_bytes(id), STATUS_200)).await?;
+        }
+        if matches!(kind, 1 | 3) {
+            seen.send(()).map_err(std::io::Error::other)?;
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_that_come_too_late_end_no_connection() {
+    const ROUNDS: usize = 25;
+    const AT_ONCE: usize = 50;
+    let count = Count::default();
+    let counted = count.clone();
+    let (seen, was_seen) = signal();
+    let (gateway, _upstream) = world2("", move |stream| {
+        counted.add();
+        answers_too_late(stream, ROUNDS * AT_ONCE, seen.clone())
+    })
+    .await;
+    for _ in 0..ROUNDS {
+        let mut send = connect(gateway.listen).await;
+        let asked: Vec<_> = (0..AT_ONCE)
+            .map(|_| send.send_request(request(Method::GET, "/"), true).unwrap())
+            .collect();
+        for _ in 0..AT_ONCE {
+            told(&was_seen).await;
+        }
+        drop(asked);
+        for _ in 0..AT_ONCE {
+            told(&was_seen).await;
+        }
+    }
+    assert_eq!(ask(&gateway, "/", Ask::Get).await.status, Some(200));
+    assert_eq!(count.get(), 1);
 }
 
 #[tokio::test]
@@ -658,7 +714,7 @@ async fn a_target_that_takes_no_streams_at_the_moment_is_asked_over_another_conn
             let mut byte = [0; 17];
             while !byte.ends_with(&[7; 8]) {
                 byte.rotate_left(1);
-                tokio::io::AsyncReadExt::read_exact(&mut stream, &mut byte[16..]).await?;
+                stream.read_exact(&mut byte[16..]).await?;
             }
             heard.send(()).map_err(std::io::Error::other)?;
             std::future::pending().await
@@ -688,7 +744,7 @@ async fn a_target_that_has_not_spoken_is_not_said_to_take_no_upgrades() {
     let config = "[upstream.app]\ntargets = [\"h2c://{addr}\"]\n\
                   timeout = { first_byte = \"200ms\" }\n[route.app]\nmatch = \"/*\"\nto = \"app\"\n";
     let (gateway, _upstream) = world2(config, |mut stream: TcpStream| async move {
-        tokio::io::AsyncReadExt::read_exact(&mut stream, &mut [0; 24]).await?;
+        stream.read_exact(&mut [0; 24]).await?;
         std::future::pending().await
     })
     .await;
@@ -696,7 +752,7 @@ async fn a_target_that_has_not_spoken_is_not_said_to_take_no_upgrades() {
     let answer = client.exchange(UPGRADE).await;
     assert_eq!(answer.status, Some(504), "{}", answer.text());
     let (gateway, _upstream) = world2("", |mut stream: TcpStream| async move {
-        tokio::io::AsyncReadExt::read_exact(&mut stream, &mut [0; 24]).await?;
+        stream.read_exact(&mut [0; 24]).await?;
         stage::end(stream).await
     })
     .await;

@@ -33,6 +33,15 @@ use tokio::sync::{Notify, oneshot};
 /// as large as there may be streams, so that one body that nobody takes holds back no other.
 const WINDOW: u32 = 256 * 1024;
 
+/// Requests given up on one connection within a second, of which answers may still come: h2 knows
+/// them for that long, and reads what comes for one that it does not know as a mistake.
+const GIVEN_UP: usize = 4_096;
+
+/// Mistakes of a target that concern one request each, before h2 ends the connection with all that
+/// is on it. They are never forgotten, and callers who leave all the time make the network look
+/// like one that makes them.
+const MISTAKES: usize = 65_536;
+
 /// Bytes before the payload of a frame (RFC 9113 4.1).
 const FRAME_HEAD: u64 = 9;
 
@@ -268,6 +277,8 @@ pub(crate) async fn open(
         .enable_push(false)
         .initial_max_send_streams(rules.streams)
         .max_header_list_size(head)
+        .max_concurrent_reset_streams(GIVEN_UP)
+        .max_local_error_reset_streams(Some(MISTAKES))
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32))
         .handshake(guarded);
