@@ -8,9 +8,10 @@ use crate::tunnel::Upgrade;
 use crate::upstream::wire::Outgoing;
 use bytes::{Bytes, BytesMut};
 use config::{HostSent, Place, Target};
-use exchange::{ExchangeId, TraceParent};
+use exchange::{ExchangeId, Malformed, Refusal, TraceParent};
 use h2::SendStream;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::Authority;
 use http::{Method, Request, Uri, Version};
 use http_body::Body;
 use std::io;
@@ -92,23 +93,23 @@ impl Outbound {
         head.freeze()
     }
 
-    /// The same as an HTTP/2 request (RFC 9113 8.3.1), with how many bytes its fields have. `None`
-    /// where a part is none that HTTP/2 can carry.
+    /// The same as an HTTP/2 request (RFC 9113 8.3.1), with how many bytes its fields have.
     pub(crate) fn request(
         &self,
         target: &Target,
         host: &HostSent,
         origin: &Origin,
         seat: &Seat,
-    ) -> Option<(Request<()>, u64)> {
+    ) -> Result<(Request<()>, u64), Refusal> {
         let scheme = if target.tls { "https" } else { "http" };
         let path = format!("{}{}", target.base_path, self.target);
-        let authority = self.host(target, host);
-        let mut bytes = self.method.as_str().len() + path.len() + authority.len();
+        let authority = self.authority(target, host)?;
+        let mut bytes = self.method.as_str().len() + path.len() + authority.as_str().len();
         let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path);
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = uri.build().ok()?;
+        // What is left was read as HTTP before, or configured.
+        *request.uri_mut() = uri.build().map_err(|_| Refusal::Bug)?;
         *request.version_mut() = Version::HTTP_2;
         let mut whole = true;
         let fields = request.headers_mut();
@@ -120,7 +121,17 @@ impl Outbound {
                 _ => whole = false,
             }
         });
-        whole.then_some((request, bytes as u64))
+        if whole { Ok((request, bytes as u64)) } else { Err(Refusal::Bug) }
+    }
+
+    /// The host as HTTP/2 has it, which is a part of a URL: some that HTTP/1 lets pass is none there,
+    /// such as a name with `%`.
+    fn authority(&self, target: &Target, host: &HostSent) -> Result<Authority, Refusal> {
+        let host = self.host(target, host);
+        host.parse().map_err(|_| match host == self.authority {
+            true => Refusal::Malformed(Malformed::HostInvalid),
+            false => Refusal::Bug,
+        })
     }
 
     /// Every field that goes up but the host and what one version frames the body by.
@@ -425,6 +436,11 @@ impl Pump {
         self.out.push(head);
     }
 
+    /// The head went by another way, which may bring it to where it is processed.
+    pub(crate) fn head_is_given(&mut self, bytes: u64) {
+        self.sent = bytes;
+    }
+
     /// To the beginning, for another attempt.
     pub(crate) fn rewind(&mut self) {
         self.out = Outgoing::default();
@@ -580,7 +596,9 @@ impl Pump {
     /// The next piece of the body goes into the queue.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, PumpFault> {
         let polled = self.poll_piece(cx)?;
-        if matches!(self.sent_as, SentAs::Length(_)) && self.body.as_ref().is_some_and(Inbound::has_all) {
+        if matches!(self.sent_as, SentAs::Length(_))
+            && self.body.as_ref().is_some_and(Inbound::has_all)
+        {
             // HTTP/1 has no trailers beside a length: nothing is left to wait for.
             self.body = None;
         }

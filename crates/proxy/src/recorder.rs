@@ -277,6 +277,10 @@ impl Recorder {
         self.deadline = deadline;
     }
 
+    pub(crate) fn is_one_of_grpc(&self) -> bool {
+        self.is_call
+    }
+
     /// The status of a call, once it is known.
     pub(crate) fn call_status(&mut self, code: Option<u32>) {
         let answer = self.exchange.as_mut().and_then(|it| it.answer.as_mut());

@@ -238,6 +238,8 @@ async fn send<'a>(
         if !left || upstream.states.len() <= tried.len() {
             return Err(halt);
         }
+        // What one attempt sent says nothing of the next, which may not come so far.
+        outbound.pump.rewind();
     }
     Err(Stop::Refused(Refusal::NoTarget).into())
 }

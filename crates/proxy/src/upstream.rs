@@ -370,7 +370,7 @@ async fn multiplexed(
 ) -> Result<Lease, Halt> {
     let settings = &turn.upstream.settings;
     let (until, limit) = turn.limit("timeout.send", settings.timeout.send);
-    let rules = multiplex::rules(&settings.pool);
+    let rules = multiplex::rules(settings);
     let opening = multiplex::open(line, turn.state(), rules, turn.limits, opening);
     let fault = match alarm.until(until, opening).await {
         Some(Ok(connection)) => {

@@ -1,6 +1,6 @@
 //! gRPC: every call ends with a status, whoever made it, and within its caller's deadline.
 
-use crate::peer::{connect, connect_to, serve2, world2};
+use crate::peer::{Count, connect, connect_to, serve2, world2};
 use crate::world::{SOON, Seen, World, answer_each, signal, told, world, world_with};
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -8,6 +8,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
 use lab::client::{Answer, Client};
+use lab::frames::{read_head, settings};
 use lab::gateway::Gateway;
 use lab::stage;
 use serde_json::Value;
@@ -231,6 +232,50 @@ async fn a_caller_that_leaves_at_its_deadline_is_recorded_as_that() {
     assert_eq!(of(0, "cause"), "total_deadline_exceeded", "{records:?}");
     assert_eq!(of(1, "cause"), "client_closed", "{records:?}");
     assert_eq!(of(1, "end"), "client_closed", "{records:?}");
+}
+
+#[tokio::test]
+async fn a_connection_on_which_only_callers_give_up_is_left() {
+    let config = "[upstream.app]\ntargets = [\"h2c://{addr}\"]\n\
+                  timeout = { first_byte = \"400ms\" }\n[route.app]\nmatch = \"/*\"\nto = \"app\"\n";
+    for leaves in [false, true] {
+        let count = Count::default();
+        let counted = count.clone();
+        let (gateway, _upstream) = world2(config, move |mut stream: TcpStream| {
+            let first = counted.add() == 0;
+            async move {
+                if !first {
+                    return serve2(stream, |_, mut respond| async move {
+                        let answer = Response::builder()
+                            .header("content-type", "application/grpc")
+                            .header("grpc-status", "0");
+                        let answer = answer.body(()).expect("it is right");
+                        respond.send_response(answer, true).map(drop)
+                    })
+                    .await;
+                }
+                stream.write_all(&settings()).await?;
+                read_head(&mut stream, true).await?;
+                // As behind a firewall that forgot the connection.
+                std::future::pending().await
+            }
+        })
+        .await;
+        let mut send = connect(gateway.listen).await;
+        let began = Instant::now();
+        while count.get() < 2 {
+            assert!(began.elapsed() < SOON, "all go by the same connection");
+            if leaves {
+                let request = call(&[("grpc-timeout", "1H")]);
+                let (answer, _up) = send.send_request(request, false).unwrap();
+                let _ = timeout(Duration::from_millis(50), answer).await;
+            } else {
+                ask(&mut send, &[("grpc-timeout", "50m")]).await;
+            }
+        }
+        let answer = ask(&mut send, &[]).await;
+        assert_eq!(field(answer.headers(), "grpc-status"), "0");
+    }
 }
 
 /// Answers only after this time.

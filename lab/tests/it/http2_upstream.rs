@@ -13,7 +13,7 @@ use lab::scene::Ask;
 use lab::stage;
 use std::future::poll_fn;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -595,4 +595,225 @@ async fn a_head_above_the_limit_is_not_taken() {
     assert_eq!(answer.status, Some(502));
     assert!(answer.text().contains("header_too_big"), "{}", answer.text());
     assert!(answer.text().contains("limits.response_head"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn an_answer_is_whole_with_the_last_byte_that_it_declares() {
+    let head =
+        |length: &str| frame(1, 4, 1, &[STATUS_200, &field("content-length", length)[..]].concat());
+    let end = || frame(0, 1, 1, &[]);
+    let data = frame(0, 0, 1, b"four");
+    let table = [
+        ("four", vec![head("4"), data.clone(), end()]),
+        ("four", vec![[head("4"), data.clone(), end()].concat()]),
+        ("four", vec![[head("4"), data].concat(), end()]),
+        ("", vec![head("0"), end()]),
+    ];
+    for (expected, frames) in table {
+        let (gateway, _upstream) = world2("", move |stream| writes(stream, frames.clone())).await;
+        let answer = ask(&gateway, "/", Ask::Get).await;
+        assert_eq!((answer.status, &*answer.text()), (Some(200), expected));
+        assert!(!answer.cut());
+        let record = &gateway.records_soon(1).await[0];
+        assert_eq!(record["end"], "complete", "{record}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_content_says_no_length_of_it() {
+    let head = |status: &str, length: &str| {
+        let fields = [field(":status", status), field("content-length", length)].concat();
+        vec![frame(1, 5, 1, &fields)]
+    };
+    let length = |frames: Vec<Vec<u8>>| async move {
+        let (gateway, _upstream) = world2("", move |stream| writes(stream, frames.clone())).await;
+        let answer = ask(&gateway, "/", Ask::Get).await;
+        (answer.status, answer.field("content-length").map(str::to_owned))
+    };
+    assert_eq!(length(head("204", "0")).await, (Some(204), None));
+    assert_eq!(length(head("204", "7")).await, (Some(204), None));
+    assert_eq!(length(head("200", "")).await, (Some(200), Some("0".to_owned())));
+    let frames = head("204", "7");
+    let (gateway, _upstream) = world2("", move |stream| writes(stream, frames.clone())).await;
+    let answer = get(&mut connect(gateway.listen).await, "/").await;
+    assert!(!answer.headers().contains_key("content-length"), "{answer:?}");
+}
+
+/// Answers requests when they have been taken back, until there were so many.
+async fn answers_too_late(
+    mut stream: TcpStream,
+    most: usize,
+    seen: tokio::sync::mpsc::UnboundedSender<()>,
+) -> std::io::Result<()> {
+    stream.write_all(&settings()).await?;
+    stream.read_exact(&mut [0; 24]).await?;
+    let mut late = 0;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let [a, b, c, kind, _, id @ ..] = head;
+        stream.read_exact(&mut vec![0; u32::from_be_bytes([0, a, b, c]) as usize]).await?;
+        late += usize::from(kind == 3);
+        if kind == 3 || (kind == 1 && late == most) {
+            stream.write_all(&frame(1, 5, u32::from_be_bytes(id), STATUS_200)).await?;
+        }
+        if matches!(kind, 1 | 3) {
+            seen.send(()).map_err(std::io::Error::other)?;
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_that_come_too_late_end_no_connection() {
+    const ROUNDS: usize = 25;
+    const AT_ONCE: usize = 50;
+    let count = Count::default();
+    let counted = count.clone();
+    let (seen, was_seen) = signal();
+    let (gateway, _upstream) = world2("", move |stream| {
+        counted.add();
+        answers_too_late(stream, ROUNDS * AT_ONCE, seen.clone())
+    })
+    .await;
+    for _ in 0..ROUNDS {
+        let mut send = connect(gateway.listen).await;
+        let asked: Vec<_> = (0..AT_ONCE)
+            .map(|_| send.send_request(request(Method::GET, "/"), true).unwrap())
+            .collect();
+        for _ in 0..AT_ONCE {
+            told(&was_seen).await;
+        }
+        drop(asked);
+        for _ in 0..AT_ONCE {
+            told(&was_seen).await;
+        }
+    }
+    assert_eq!(ask(&gateway, "/", Ask::Get).await.status, Some(200));
+    assert_eq!(count.get(), 1);
+}
+
+#[tokio::test]
+async fn a_target_that_takes_no_streams_at_the_moment_is_asked_over_another_connection() {
+    let count = Count::default();
+    let counted = count.clone();
+    let (heard, was_heard) = signal();
+    let (gateway, _upstream) = world2("", move |mut stream: TcpStream| {
+        let first = counted.add() == 0;
+        let heard = heard.clone();
+        async move {
+            if !first {
+                return serve2(stream, echo2).await;
+            }
+            stream.write_all(&settings()).await?;
+            read_head(&mut stream, true).await?;
+            let none = frame(4, 0, 0, &[0, 3, 0, 0, 0, 0]);
+            let ping = frame(6, 0, 0, &[7; 8]);
+            let answer = frame(1, 5, 1, STATUS_200);
+            stream.write_all(&[none, answer, ping].concat()).await?;
+            // The answer to the ping comes after that to the SETTINGS.
+            let mut byte = [0; 17];
+            while !byte.ends_with(&[7; 8]) {
+                byte.rotate_left(1);
+                stream.read_exact(&mut byte[16..]).await?;
+            }
+            heard.send(()).map_err(std::io::Error::other)?;
+            std::future::pending().await
+        }
+    })
+    .await;
+    assert_eq!(ask(&gateway, "/", Ask::Get).await.status, Some(200));
+    told(&was_heard).await;
+    assert_eq!(ask(&gateway, "/b", Ask::Get).await.text(), "GET /b lab.test 0 - -");
+    assert_eq!(count.get(), 2);
+}
+
+#[tokio::test]
+async fn a_host_that_http2_cannot_carry_is_the_callers() {
+    let (gateway, _upstream) = world2("", |stream| serve2(stream, echo2)).await;
+    for (host, status) in [("a%41.test", 400), ("a.test:", 200), ("a.test:99999", 200)] {
+        let mut client = gateway.client().await.unwrap();
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let answer = client.exchange(head.as_bytes()).await;
+        assert_eq!(answer.status, Some(status), "{host}: {}", answer.text());
+        assert!(!answer.text().contains("gateway_bug"), "{host}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_has_not_spoken_is_not_said_to_take_no_upgrades() {
+    let config = "[upstream.app]\ntargets = [\"h2c://{addr}\"]\n\
+                  timeout = { first_byte = \"200ms\" }\n[route.app]\nmatch = \"/*\"\nto = \"app\"\n";
+    let (gateway, _upstream) = world2(config, |mut stream: TcpStream| async move {
+        stream.read_exact(&mut [0; 24]).await?;
+        std::future::pending().await
+    })
+    .await;
+    let mut client = gateway.client().await.unwrap();
+    let answer = client.exchange(UPGRADE).await;
+    assert_eq!(answer.status, Some(504), "{}", answer.text());
+    let (gateway, _upstream) = world2("", |mut stream: TcpStream| async move {
+        stream.read_exact(&mut [0; 24]).await?;
+        stage::end(stream).await
+    })
+    .await;
+    let mut client = gateway.client().await.unwrap();
+    let answer = client.exchange(UPGRADE).await;
+    assert_eq!(answer.status, Some(502));
+    assert!(!answer.text().contains("upgrade_not_forwarded"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn an_upgrade_waits_for_all_of_the_settings() {
+    let (gateway, _upstream) = world2("", |mut stream: TcpStream| async move {
+        let settings = frame(4, 0, 0, &[0, 8, 0, 0, 0, 1]);
+        let (one, other) = settings.split_at(11);
+        stream.write_all(one).await?;
+        tokio::time::sleep(stage::BETWEEN_PARTS).await;
+        stream.write_all(other).await?;
+        read_head(&mut stream, true).await?;
+        stream.write_all(&frame(1, 5, 1, STATUS_200)).await?;
+        stage::end(stream).await
+    })
+    .await;
+    let mut client = gateway.client().await.unwrap();
+    client.send(UPGRADE).await.unwrap();
+    assert_eq!(client.head().await.status, Some(101));
+}
+
+#[tokio::test]
+async fn a_target_that_takes_no_bytes_is_left_for_good() {
+    let config = "[upstream.app]\ntargets = [\"h2c://{addr}\"]\n\
+                  timeout = { send = \"200ms\" }\n[route.app]\nmatch = \"/*\"\nto = \"app\"\n";
+    let (left, was_left) = signal();
+    let (gateway, _upstream) = world2(config, move |mut stream: TcpStream| {
+        let left = left.clone();
+        async move {
+            let wide = frame(4, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]);
+            let wider = frame(8, 0, 0, &0x7fff_0000_u32.to_be_bytes());
+            stream.write_all(&[wide, wider].concat()).await?;
+            read_head(&mut stream, true).await?;
+            // It reads no more. That the other end has gone shows in writing.
+            while stream.write_all(&frame(0x20, 0, 0, b"")).await.is_ok() {
+                tokio::time::sleep(stage::BETWEEN_PARTS).await;
+            }
+            left.send(()).map_err(std::io::Error::other)
+        }
+    })
+    .await;
+    let mut send = connect(gateway.listen).await;
+    let (answer, mut up) = send.send_request(request(Method::POST, "/up"), false).unwrap();
+    tokio::spawn(async move {
+        loop {
+            up.reserve_capacity(1 << 16);
+            let Some(Ok(room)) = poll_fn(|cx| up.poll_capacity(cx)).await else {
+                return;
+            };
+            if up.send_data(Bytes::from(vec![b'x'; room]), false).is_err() {
+                return;
+            }
+        }
+    });
+    let answer = timeout(SOON, answer).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 504);
+    told(&was_left).await;
 }

@@ -27,7 +27,7 @@ use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use crate::{head, show};
 use evidence::Sign;
-use exchange::{BodyFault, HeadFault};
+use exchange::{BodyFault, HeadFault, Http2};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "invalid_header_line",
@@ -61,6 +61,18 @@ fn look(case: &Case) -> Option<Finding> {
     let HeadFault::FieldLine = case.head_fault()? else {
         return None;
     };
+    if case.attempt()?.http2 != Http2::No {
+        return Some(Finding::new(
+            0.8,
+            format!(
+                "{} sent a head that HTTP/2 does not allow, or one far above \
+                 `limits.response_head`",
+                case.server()
+            ),
+            "it has one status, names in lower case, no field of a connection, and a length that \
+             its content keeps (RFC 9113 8.1.1 and 8.2)",
+        ));
+    }
     let what = culprit(case.first_bytes()).unwrap_or_else(|| "a line that is no field".to_owned());
     Some(Finding::new(
         0.9,
@@ -144,6 +156,15 @@ mod tests {
         check(
             "head: field_line | server=app",
             "invalid_header_line: app sent a line that is no field in the head of its answer",
+        );
+    }
+
+    #[test]
+    fn over_http2_nobody_saw_the_line() {
+        check(
+            "head: field_line | http2 fresh server=app",
+            "invalid_header_line: app sent a head that HTTP/2 does not allow, or one far above \
+             `limits.response_head`",
         );
     }
 

@@ -29,7 +29,7 @@ use crate::signs::{forgotten, listener};
 use crate::text::{Claim, Text};
 use crate::{platform, wording};
 use evidence::{Limit, Sign};
-use exchange::{Fault, HeadFault};
+use exchange::{Fault, HeadFault, Http2};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "response_header_timeout",
@@ -58,10 +58,23 @@ fn look(case: &Case) -> Option<Finding> {
     let Fault::Head(HeadFault::TimedOut(limit)) = case.fault()? else {
         return None;
     };
+    let attempt = case.attempt()?;
+    // An upgrade is asked for only once the target has said that it takes any.
+    let says = match attempt.http2 == Http2::Asked && attempt.sent == 0 {
+        true => format!(
+            "HTTP/2 begins with the SETTINGS of both sides, its own did not come, and `{}` ended \
+             the wait",
+            limit.name
+        ),
+        false => format!(
+            "the request was out, not one byte came back, and `{}` ended the wait",
+            limit.name
+        ),
+    };
     Some(Finding::new(
         if forgotten(case).is_some() { 0.3 } else { 0.5 },
         format!("{} did not begin to answer within {}", case.server(), words(limit.value)),
-        format!("the request was out, not one byte came back, and `{}` ended the wait", limit.name),
+        says,
     ))
 }
 

@@ -404,6 +404,16 @@ impl UpstreamBody {
     }
 }
 
+impl Drop for UpstreamBody {
+    /// With the last byte of what was declared hyper lets go of a body. The end of its stream comes
+    /// in a frame of its own from some targets, and changes nothing. A call has its status to come.
+    fn drop(&mut self) {
+        if matches!(self.reading, Reading::Stream(Some(0))) && !self.record.is_one_of_grpc() {
+            self.complete();
+        }
+    }
+}
+
 /// The body on its connection, beside what is left of the upload.
 fn of_wire(wire: Wire, pump: Pump, link: Rc<Link>) -> Source {
     if pump.is_done() {

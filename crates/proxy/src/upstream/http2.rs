@@ -41,14 +41,9 @@ pub(crate) async fn converse(
     outbound.pump.rewind();
     record.enter(Phase::SendHead);
     let asked = outbound.request(turn.target(), turn.host, &turn.origin, &turn.seat);
-    // Every part was read as HTTP before: what does not fit now is our own mistake.
-    let Some((mut request, bytes)) = asked else {
-        return Err(Stop::Refused(exchange::Refusal::Bug).into());
-    };
+    let (mut request, bytes) = asked.map_err(Stop::Refused)?;
     if let Some(upgrade) = &outbound.upgrade {
-        if !takes_upgrades(turn, alarm, &lease).await {
-            return Err(Stop::Failed(Fault::Head(HeadFault::NoExtendedConnect)).into());
-        }
+        may_upgrade(turn, alarm, &lease).await?;
         as_connect(&mut request, upgrade);
     }
     let is_over = !outbound.pump.has_body() && outbound.upgrade.is_none();
@@ -57,11 +52,11 @@ pub(crate) async fn converse(
         Err(error) => return Err(failed(&error, lease.connection(), record)),
     };
     record.attempt_mut().sent = bytes;
+    outbound.pump.head_is_given(bytes);
     let conversation = Conversation {
         patience: Patience::new(turn, alarm),
         pump: &mut outbound.pump,
         bodyless: outbound.method == Method::HEAD,
-        head_bytes: bytes,
         response,
         send,
         takes_more: true,
@@ -88,15 +83,23 @@ pub(crate) async fn converse(
     Ok((head, Stream { recv, send, lease }))
 }
 
-/// Whether the target takes extended CONNECT, which its first frame says.
-async fn takes_upgrades(turn: &Turn<'_>, alarm: &Alarm, lease: &Lease) -> bool {
+/// Waits for the first frame of the target, which says whether it takes extended CONNECT.
+async fn may_upgrade(turn: &Turn<'_>, alarm: &Alarm, lease: &Lease) -> Result<(), Stop> {
     let seen = &lease.connection().seen;
-    if !seen.has_spoken() {
+    if !seen.has_spoken() && !seen.broken.get() {
         let timeout = &turn.upstream.settings.timeout;
-        let until = turn.deadline.min(Instant::now() + timeout.first_byte);
-        alarm.until(until, seen.spoken.notified()).await;
+        let (until, limit) = turn.limit("timeout.first_byte", timeout.first_byte);
+        if alarm.until(until, seen.spoken.notified()).await.is_none() {
+            let fault = turn.fired(limit, |it| Fault::Head(HeadFault::TimedOut(it)));
+            lease.failed(&fault);
+            return Err(Stop::Failed(fault));
+        }
     }
-    lease.takes_upgrades()
+    // Where it ended instead, sending says why.
+    match lease.takes_upgrades() || !seen.has_spoken() {
+        true => Ok(()),
+        false => Err(Stop::Failed(Fault::Head(HeadFault::NoExtendedConnect))),
+    }
 }
 
 /// The request as one for its stream to go on with another protocol (RFC 8441 4).
@@ -113,7 +116,6 @@ struct Conversation<'a, 'b> {
     patience: Patience<'a>,
     pump: &'a mut Pump,
     bodyless: bool,
-    head_bytes: u64,
     response: ResponseFuture,
     send: SendStream<Bytes>,
     takes_more: bool,
@@ -168,7 +170,7 @@ impl Conversation<'_, '_> {
         let before = self.pump.sent;
         let pumped = self.pump.poll_stream(&mut self.send, cx);
         self.record.body_taken(self.pump.taken);
-        self.record.attempt_mut().sent = self.head_bytes + self.pump.sent;
+        self.record.attempt_mut().sent = self.pump.sent;
         if self.pump.has_body() {
             self.record.enter_once(Phase::SendBody);
         }
@@ -229,9 +231,16 @@ fn head(
     limits: &Limits,
 ) -> Result<Head, HeadFault> {
     fits(&fields, limits)?;
-    // One number at the most, to which h2 holds the target (RFC 9113 8.1.1).
-    let length = fields.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
+    // One number, to which h2 holds the target (RFC 9113 8.1.1): it takes none for 0, and the same
+    // again.
+    let number = |it: &HeaderValue| it.to_str().ok()?.parse::<u64>().ok();
+    let length = fields.get(header::CONTENT_LENGTH).map(|it| number(it).unwrap_or(0));
+    match length {
+        // It has none (RFC 9110 8.6), and some callers would wait for it.
+        Some(_) if status == 204 => drop(fields.remove(header::CONTENT_LENGTH)),
+        Some(length) => drop(fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length))),
+        None => {}
+    }
     fields.remove(header::TE);
     let body = match length {
         _ if over => AnswerFraming::None,

@@ -10,7 +10,7 @@ use super::wire::Io;
 use crate::listen::floods::{Flood, Guarded, Strained};
 use crate::registry::{Place, Resting, TargetState};
 use bytes::Bytes;
-use config::Limits;
+use config::{Limits, Pool};
 use exchange::{Address, Attempt, Fault, Limit, TlsFacts};
 use h2::SendStream;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// What a target may send of one body before it is taken. The connection's window is as many times
 /// as large as there may be streams, so that one body that nobody takes holds back no other.
@@ -39,6 +39,18 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// Empty DATA frames after which a connection gets no more requests: h2 ends it at the 101st, with all
 /// that is in flight. Until then each of the 80 that may be there by default is allowed one.
 const MOST_EMPTIES: usize = 20;
+
+/// Requests given up on one connection within a second, of which answers may still come: h2 knows
+/// them for that long, and reads what comes for one that it does not know as a mistake.
+const GIVEN_UP: usize = 4_096;
+
+/// Mistakes of a target that concern one request each, before h2 ends the connection with all that
+/// is on it. They are never forgotten, and callers who leave all the time make the network look
+/// like one that makes them.
+const MISTAKES: usize = 65_536;
+
+/// Bytes before the payload of a frame (RFC 9113 4.1).
+const FRAME_HEAD: u64 = 9;
 
 /// Requests of one connection; stream numbers end at 2^31 (RFC 9113 5.1.1).
 const MOST_REQUESTS: u32 = 1 << 30;
@@ -54,7 +66,11 @@ pub(crate) struct Seen {
     /// A fatal alert of TLS.
     pub(crate) alert: Cell<Option<u8>>,
     last_read: Cell<Option<Instant>>,
-    /// Its first bytes came.
+    /// The first request since then.
+    asked: Cell<Option<Instant>>,
+    /// Bytes that came.
+    received: Cell<u64>,
+    /// Its first frame came, or the end instead.
     pub(crate) spoken: Notify,
     /// Reading or writing failed, or we stopped it.
     pub(crate) broken: Cell<bool>,
@@ -72,6 +88,8 @@ impl Seen {
             errno: Cell::new(None),
             alert: Cell::new(None),
             last_read: Cell::new(None),
+            asked: Cell::new(None),
+            received: Cell::new(0),
             spoken: Notify::new(),
             broken: Cell::new(false),
             flooded: Cell::new(false),
@@ -87,8 +105,13 @@ impl Seen {
         self.errno.get() == Some(errno.raw_os_error())
     }
 
+    /// Its first frame, which holds its settings, has come as a whole.
     pub(crate) fn has_spoken(&self) -> bool {
-        self.last_read.get().is_some()
+        let first = self.first.borrow();
+        let Some([a, b, c]) = first.first_chunk() else {
+            return false;
+        };
+        FRAME_HEAD + u64::from(u32::from_be_bytes([0, *a, *b, *c])) <= self.received.get()
     }
 
     /// The first frame is a SETTINGS frame of the connection (RFC 9113 3.4), as far as it came.
@@ -103,9 +126,9 @@ impl Seen {
             self.ended.set(true);
             return;
         }
-        if self.last_read.replace(Some(Instant::now())).is_none() {
-            self.spoken.notify_waiters();
-        }
+        self.last_read.set(Some(Instant::now()));
+        self.asked.set(None);
+        self.received.set(self.received.get() + new.len() as u64);
         let mut first = self.first.borrow_mut();
         let room = Attempt::FIRST_BYTES - first.len();
         first.extend_from_slice(&new[..new.len().min(room)]);
@@ -224,6 +247,8 @@ pub(crate) struct Multiplexed {
     /// It takes no more requests.
     retired: Cell<bool>,
     rules: Rules,
+    /// Dropped with this, which its driver sees.
+    _holds: oneshot::Sender<()>,
     _place: Place,
 }
 
@@ -236,6 +261,10 @@ pub(crate) struct Rules {
     pub(crate) idle: usize,
     /// `pool.idle_for`.
     pub(crate) idle_for: Option<Duration>,
+    /// `timeout.send`, also of what is left to be said at the end.
+    pub(crate) send: Duration,
+    /// `timeout.first_byte`.
+    pub(crate) first_byte: Duration,
 }
 
 /// Opens HTTP/2 on a transport. `opening` is kept until the target has spoken, because until then
@@ -261,13 +290,16 @@ pub(crate) async fn open(
         .initial_max_send_streams(rules.streams)
         .max_header_list_size(head)
         .max_send_buffer_size(SEND_BUFFER)
+        .max_concurrent_reset_streams(GIVEN_UP)
+        .max_local_error_reset_streams(Some(MISTAKES))
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32))
         .handshake(guarded);
     let (send, connection) = handshake
         .await
         .map_err(|it| it.into_io().unwrap_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe)))?;
-    tokio::task::spawn_local(drive(connection, seen.clone(), flood, opening));
+    let (holds, held) = oneshot::channel();
+    tokio::task::spawn_local(drive(connection, seen.clone(), flood, opening, held, rules.send));
     Ok(Rc::new(Multiplexed {
         send,
         seen,
@@ -282,32 +314,44 @@ pub(crate) async fn open(
         ceiling: Cell::new(usize::MAX),
         retired: Cell::new(false),
         rules,
+        _holds: holds,
         _place: place,
     }))
 }
 
 /// Moves a connection's frames until it is over: when the other end closes, when it breaks the
-/// protocol, or when nobody holds it any more.
+/// protocol, or when nobody holds it any more; then for `farewell` at the most.
 async fn drive(
     connection: Connection<Guarded<Watched>, Bytes>,
     seen: Rc<Seen>,
     flood: Rc<Cell<Option<Flood>>>,
     opening: Option<Opening>,
+    held: oneshot::Receiver<()>,
+    farewell: Duration,
 ) {
     let mut connection = pin!(connection);
     let mut opening = opening;
-    poll_fn(|cx| {
+    let mut spoken = false;
+    let talk = poll_fn(|cx| {
         let over = connection.as_mut().poll(cx).is_ready();
-        if opening.is_some() && seen.has_spoken() {
+        // Now that h2 has read it too.
+        if !spoken && seen.has_spoken() {
+            spoken = true;
             opening = None;
+            seen.spoken.notify_waiters();
         }
         if flood.get().is_some() {
             seen.flooded.set(true);
             return Poll::Ready(());
         }
         if over { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+    });
+    let mut talk = pin!(talk);
+    tokio::select! {
+        () = &mut talk => {}
+        // What is still to be said goes out, if the target takes it.
+        _ = held => drop(tokio::time::timeout(farewell, talk).await),
+    }
     seen.broken.set(true);
     seen.spoken.notify_waiters();
 }
@@ -317,7 +361,7 @@ impl Multiplexed {
     fn lease(self: &Rc<Multiplexed>, share: Share) -> Option<Lease> {
         let limit = self.limit();
         let limit = match share {
-            Share::Most => (limit * 4 / 5).max(1),
+            Share::Most => (limit * 4 / 5).max(limit.min(1)),
             Share::All => limit,
         };
         if limit <= self.open.get() || self.is_refusing() {
@@ -328,10 +372,10 @@ impl Multiplexed {
 
     /// How many requests it may carry at a time.
     fn limit(&self) -> usize {
-        match self.seen.last_read.get() {
+        match self.seen.has_spoken() {
             // The target has not said how many it takes.
-            None => 1,
-            Some(_) => {
+            false => 1,
+            true => {
                 let allowed = self.send.current_max_send_streams();
                 self.rules.streams.min(allowed).min(self.ceiling.get())
             }
@@ -350,6 +394,7 @@ impl Multiplexed {
         self.open.set(self.open.get() + 1);
         self.resting.take();
         self.requests.set(self.requests.get() + 1);
+        self.seen.asked.set(self.seen.asked.get().or_else(|| Some(Instant::now())));
         let idle_for = match self.open.get() {
             1 if 1 < self.requests.get() => self.idle_since.get().elapsed(),
             _ => Duration::ZERO,
@@ -439,6 +484,11 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let it = &self.connection;
+        // Callers that give up sooner than any limit of ours would use it for ever.
+        let silence = it.seen.asked.get().map(|it| it.elapsed());
+        if silence.is_some_and(|silence| it.rules.first_byte / 2 <= silence) {
+            it.retired.set(true);
+        }
         it.open.set(it.open.get() - 1);
         if it.open.get() == 0 {
             it.idle_since.set(Instant::now());
@@ -524,6 +574,8 @@ impl Lines {
 }
 
 /// What of the limits an upstream's connections share.
-pub(crate) fn rules(pool: &config::Pool) -> Rules {
-    Rules { streams: pool.streams, idle: pool.idle, idle_for: pool.idle_for }
+pub(crate) fn rules(upstream: &config::Upstream) -> Rules {
+    let config::Upstream { pool, timeout, .. } = upstream;
+    let Pool { streams, idle, idle_for, connections: _ } = *pool;
+    Rules { streams, idle, idle_for, send: timeout.send, first_byte: timeout.first_byte }
 }
