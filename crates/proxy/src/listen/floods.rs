@@ -19,7 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) enum Flood {
     /// RST_STREAM: requests that are taken back as soon as they are made (CVE-2023-44487).
     Resets,
-    /// PING, SETTINGS, PRIORITY, empty DATA and frames of no known kind (CVE-2019-9512 and others).
+    /// PING, WINDOW_UPDATE and PRIORITY that nothing calls for, SETTINGS, empty DATA and frames of no
+    /// known kind (CVE-2019-9512 and others).
     Controls,
     /// What h2 bounds by itself: CONTINUATION, streams that it had to reset.
     Bounds,
@@ -59,6 +60,15 @@ const PREFACE: usize = 24;
 /// The head of a frame (RFC 9113 4.1).
 const HEAD: usize = 9;
 
+/// What honest peers send for what they get: a client of gRPC asks with a PING how long the way is,
+/// once a round trip for as long as data comes, and those that read in small pieces open their
+/// windows as often. None of that is a flood, however fast the way is, since it costs less than what
+/// called for it: so many frames for each frame of a message, and one for each so many of its bytes.
+const CALLED_FOR: usize = 4;
+const BYTES_EACH: usize = 1024;
+/// How many of them a peer may save up.
+const MOST_CALLED_FOR: usize = 100_000;
+
 /// A connection whose frames are counted as they are read.
 pub(crate) struct Guarded<S> {
     io: S,
@@ -85,7 +95,12 @@ impl<S> Guarded<S> {
         limits: &Http2Limits,
         flood: Rc<Cell<Option<Flood>>>,
     ) -> Guarded<S> {
-        let frames = Frames { skip: 0, most_resets: usize::MAX, ..Frames::new(limits) };
+        let frames = Frames {
+            heard: Heads::after(0),
+            said: Heads::after(PREFACE),
+            most_resets: usize::MAX,
+            ..Frames::new(limits)
+        };
         Guarded { io, frames, flood, blocked: Rc::default() }
     }
 
@@ -95,14 +110,52 @@ impl<S> Guarded<S> {
     }
 }
 
-struct Frames {
+/// The heads of the frames that go one way.
+struct Heads {
     /// Bytes that are no head of a frame: the preface, or a payload.
     skip: usize,
     /// The beginning of a head.
     head: BytesMut,
+}
+
+/// What the head of a frame says.
+struct Frame {
+    kind: u8,
+    flags: u8,
+    length: usize,
+}
+
+impl Heads {
+    /// They begin after so many bytes.
+    fn after(skip: usize) -> Heads {
+        Heads { skip, head: BytesMut::with_capacity(HEAD) }
+    }
+
+    /// The next one that is whole in these bytes, which are taken as far as that.
+    fn next(&mut self, bytes: &mut &[u8]) -> Option<Frame> {
+        let skipped = self.skip.min(bytes.len());
+        self.skip -= skipped;
+        let wanted = (HEAD - self.head.len()).min(bytes.len() - skipped);
+        let (taken, rest) = bytes.split_at(skipped + wanted);
+        self.head.extend_from_slice(&taken[skipped..]);
+        *bytes = rest;
+        let [a, b, c, kind, flags, _, _, _, _] = self.head[..] else {
+            return None;
+        };
+        self.head.clear();
+        self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
+        Some(Frame { kind, flags, length: self.skip })
+    }
+}
+
+struct Frames {
+    heard: Heads,
+    said: Heads,
     since: Instant,
     resets: usize,
     controls: usize,
+    /// Frames that may come for what was said, and are not counted.
+    called_for: usize,
     most_resets: usize,
     most_controls: usize,
 }
@@ -110,11 +163,12 @@ struct Frames {
 impl Frames {
     fn new(limits: &Http2Limits) -> Frames {
         Frames {
-            skip: PREFACE,
-            head: BytesMut::with_capacity(HEAD),
+            heard: Heads::after(PREFACE),
+            said: Heads::after(0),
             since: Instant::now(),
             resets: 0,
             controls: 0,
+            called_for: 0,
             most_resets: limits.resets,
             most_controls: limits.controls,
         }
@@ -123,34 +177,28 @@ impl Frames {
     /// What there is too much of, with these bytes.
     fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Option<Flood> {
         while !bytes.is_empty() {
-            let skipped = self.skip.min(bytes.len());
-            bytes = &bytes[skipped..];
-            self.skip -= skipped;
-            let wanted = (HEAD - self.head.len()).min(bytes.len());
-            self.head.extend_from_slice(&bytes[..wanted]);
-            bytes = &bytes[wanted..];
-            if self.head.len() == HEAD {
-                let flood = self.frame(&now);
-                self.head.clear();
-                if flood.is_some() {
-                    return flood;
-                }
+            let flood = self.heard.next(&mut bytes).and_then(|it| self.hear(&it, &now));
+            if flood.is_some() {
+                return flood;
             }
         }
         None
     }
 
-    fn frame(&mut self, now: impl Fn() -> Instant) -> Option<Flood> {
-        let [a, b, c, kind, flags, ..] = self.head[..] else {
-            return None;
-        };
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        self.skip = length;
-        let ends = flags & 1 != 0;
-        match kind {
-            // DATA that says nothing. HEADERS, WINDOW_UPDATE and CONTINUATION have bounds in h2.
-            0 if length == 0 && !ends => self.controls += 1,
-            0 | 1 | 8 | 9 => return None,
+    fn hear(&mut self, frame: &Frame, now: impl Fn() -> Instant) -> Option<Flood> {
+        let ends = frame.flags & 1 != 0;
+        match frame.kind {
+            // DATA that says nothing. HEADERS and CONTINUATION have bounds in h2.
+            0 if frame.length == 0 && !ends => self.controls += 1,
+            0 | 9 => return None,
+            1 => {
+                self.call_for(frame);
+                return None;
+            }
+            2 | 6 | 8 if 0 < self.called_for => {
+                self.called_for -= 1;
+                return None;
+            }
             3 => self.resets += 1,
             _ => self.controls += 1,
         }
@@ -163,6 +211,23 @@ impl Frames {
             return None;
         }
         Some(if self.most_resets < self.resets { Flood::Resets } else { Flood::Controls })
+    }
+
+    /// These bytes went to the other side.
+    fn wrote(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if let Some(frame) = self.said.next(&mut bytes)
+                && (frame.kind == 1 || frame.kind == 0 && 0 < frame.length)
+            {
+                self.call_for(&frame);
+            }
+        }
+    }
+
+    /// A frame of a message.
+    fn call_for(&mut self, frame: &Frame) {
+        let more = CALLED_FOR + frame.length / BYTES_EACH;
+        self.called_for = (self.called_for + more).min(MOST_CALLED_FOR);
     }
 }
 
@@ -193,6 +258,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.io).poll_write(cx, buf);
+        if let Poll::Ready(Ok(amount)) = written {
+            this.frames.wrote(&buf[..amount.min(buf.len())]);
+        }
         this.wrote(written)
     }
 
@@ -203,6 +271,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        if let Poll::Ready(Ok(mut amount)) = written {
+            for buf in bufs {
+                let here = amount.min(buf.len());
+                this.frames.wrote(&buf[..here]);
+                amount -= here;
+            }
+        }
         this.wrote(written)
     }
 
@@ -269,7 +344,37 @@ mod tests {
         check(&vec![frame(0, 0, 300); 50], 0, None);
         check(&vec![frame(0, 1, 0); 50], 0, None);
         check(&vec![frame(1, 4, 20); 50], 0, None);
-        check(&vec![frame(8, 0, 4); 50], 0, None);
+    }
+
+    #[test]
+    fn what_nothing_calls_for_is_counted() {
+        check(&vec![frame(8, 0, 4); 5], 0, None);
+        check(&vec![frame(8, 0, 4); 6], 0, Some(Flood::Controls));
+        check(&vec![frame(2, 0, 5); 6], 0, Some(Flood::Controls));
+        // A request is let have some of them.
+        let asked = [vec![frame(1, 5, 20)], vec![frame(8, 0, 4); CALLED_FOR + 5]].concat();
+        check(&asked, 0, None);
+        check(&[asked, vec![frame(6, 0, 8)]].concat(), 0, Some(Flood::Controls));
+    }
+
+    #[test]
+    fn what_answers_call_for_is_no_flood() {
+        let limits = Http2Limits { streams: 1, resets: 3, controls: 5 };
+        let mut counted = Frames::new(&limits);
+        let began = counted.since;
+        assert_eq!(counted.read(&[b'P'; PREFACE], || began), None);
+        // As clients of gRPC do: a window that is opened and a PING for each piece of an answer.
+        let called_for = [frame(8, 0, 4), frame(6, 0, 8)].concat();
+        for _ in 0..1_000 {
+            counted.wrote(&frame(0, 0, 7));
+            assert_eq!(counted.read(&called_for, || began), None);
+        }
+        // What is saved up has an end, and what carries nothing calls for nothing.
+        counted.wrote(&vec![frame(0, 0, 1 << 14); MOST_CALLED_FOR / 10].concat());
+        assert_eq!(counted.called_for, MOST_CALLED_FOR);
+        counted.called_for = 0;
+        counted.wrote(&[frame(0, 0, 0), frame(6, 1, 8), frame(4, 1, 0)].concat());
+        assert_eq!(counted.read(&frame(6, 0, 8).repeat(6), || began), Some(Flood::Controls));
     }
 
     #[test]
