@@ -151,6 +151,8 @@ impl Drop for Share {
 pub(crate) struct Offered {
     incoming: Incoming,
     open: Share,
+    /// It counts from before a core looks at it: a crowd comes faster than that.
+    shaking: Share,
 }
 
 /// Takes in connections until the core stops accepting. Dropping it turns new ones away.
@@ -170,7 +172,9 @@ pub(crate) async fn accept(worker: Rc<Worker>, endpoint: Endpoint, here: usize) 
             continue;
         }
         let open = Share::of(&worker, |it| &it.open);
-        worker.plane.cores.place(&worker, Guest::Quic(Box::new(Offered { incoming, open })), here);
+        let shaking = Share::of(&worker, |it| &it.shaking);
+        let offered = Offered { incoming, open, shaking };
+        worker.plane.cores.place(&worker, Guest::Quic(Box::new(offered)), here);
     }
 }
 
@@ -198,9 +202,8 @@ impl Drop for Closing {
 pub(crate) fn receive(worker: &Rc<Worker>, offered: Offered, counted: CoreCount) {
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
-        let Offered { incoming, open } = offered;
+        let Offered { incoming, open, shaking } = offered;
         let _counted = (counted, open);
-        let shaking = Share::of(&worker, |it| &it.shaking);
         let limit = worker.snapshot().config.listen.head;
         // From here on this core drives the connection.
         let shaken = match incoming.accept() {
