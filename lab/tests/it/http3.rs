@@ -378,6 +378,31 @@ async fn an_idle_connection_is_left() {
 }
 
 #[tokio::test]
+async fn a_stream_that_does_not_say_what_it_is_is_not_waited_for() {
+    let config = "timeout = { head = \"200ms\" }\n";
+    let door = Door::with("aside", "", config, echo).await;
+    let raw = Raw::connect(&door).await;
+    // Half of an integer.
+    let _stream = Raw::aside(&raw.connection, &[0x40]).await;
+    assert_eq!(raw.code().await, Some(STREAM_CREATION_ERROR));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_for_udp_is_named() {
+    let papers = Papers::new("http3-taken");
+    let (settings, address) = papers.https("");
+    let _taken = UdpSocket::bind(address).unwrap();
+    let config =
+        format!("http3 = true\n{settings}[route.a]\nmatch = \"/*\"\nto = \"http://{HERE}\"\n");
+    let config = config.replace(":0\"", ":9\"");
+    let Err(error) = lab::gateway::Gateway::start(&config).await else {
+        panic!("it started");
+    };
+    let said = error.to_string();
+    assert!(said.contains(&format!("{address} for HTTP/3 (UDP)")), "{said}");
+}
+
+#[tokio::test]
 async fn more_connections_than_allowed_are_turned_away() {
     let config = "[limits]\nhttp3 = { connections = 2 }\n";
     let door = Door::with("crowd", "", config, echo).await;
@@ -401,9 +426,12 @@ const CLOSED_CRITICAL_STREAM: u64 = 0x104;
 const FRAME_UNEXPECTED: u64 = 0x105;
 const FRAME_ERROR: u64 = 0x106;
 const EXCESSIVE_LOAD: u64 = 0x107;
+const ID_ERROR: u64 = 0x108;
 const SETTINGS_ERROR: u64 = 0x109;
 const MISSING_SETTINGS: u64 = 0x10a;
 const DECOMPRESSION_FAILED: u64 = 0x200;
+const ENCODER_STREAM_ERROR: u64 = 0x201;
+const DECODER_STREAM_ERROR: u64 = 0x202;
 
 fn closed_with(error: &ConnectionError) -> Option<u64> {
     match error {
@@ -658,6 +686,18 @@ async fn a_broken_rule_of_the_connection_ends_it_and_no_other() {
         (&[0x00, 0x04, 0x02, 0x02, 0x00], SETTINGS_ERROR),
         (&[0x00, 0x04, 0x01, 0x06], SETTINGS_ERROR),
         (&large, EXCESSIVE_LOAD),
+        // GOAWAY that is not one integer, and one that takes back what was said.
+        (&[0x00, 0x04, 0x00, 0x07, 0x02, 0x00, 0x00], FRAME_ERROR),
+        (&[0x00, 0x04, 0x00, 0x07, 0x00], FRAME_ERROR),
+        (&[0x00, 0x04, 0x00, 0x07, 0x01, 0x04, 0x07, 0x01, 0x08], ID_ERROR),
+        // MAX_PUSH_ID that shrinks, and CANCEL_PUSH of what was never promised.
+        (&[0x00, 0x04, 0x00, 0x0d, 0x01, 0x08, 0x0d, 0x01, 0x04], ID_ERROR),
+        (&[0x00, 0x04, 0x00, 0x03, 0x01, 0x00], ID_ERROR),
+        // QPACK: a table is made room for, filled, acknowledged, and grows.
+        (&[0x02, 0x3f, 0x01], ENCODER_STREAM_ERROR),
+        (&[0x02, 0x20, 0xc1, 0x00], ENCODER_STREAM_ERROR),
+        (&[0x03, 0x80], DECODER_STREAM_ERROR),
+        (&[0x03, 0x40, 0x01], DECODER_STREAM_ERROR),
         (&[0x01, 0x00], STREAM_CREATION_ERROR),
     ] {
         let raw = Raw::begin(&door, bytes).await;
@@ -669,8 +709,14 @@ async fn a_broken_rule_of_the_connection_ends_it_and_no_other() {
     let mut raw = Raw::connect(&door).await;
     raw.control.finish().unwrap();
     assert_eq!(raw.code().await, Some(CLOSED_CRITICAL_STREAM));
-    // What is unknown is passed over (RFC 9114 9).
-    let raw = Raw::connect(&door).await;
+    // What is unknown is passed over (RFC 9114 9), PRIORITY_UPDATE (RFC 9218 7) and reserved kinds
+    // and settings among it, and so is what changes nothing.
+    let said = [0x00, 0x04, 0x02, 0x21, 0x00, 0x0d, 0x01, 0x04, 0x0d, 0x01, 0x08, 0x07, 0x01, 0x08];
+    let update = [0x80, 0x0f, 0x07, 0x00, 0x04, 0x00, b'u', b'=', b'1'];
+    let all = [&said[..], &update, &[0x07, 0x01, 0x08, 0x21, 0x00]].concat();
+    let raw = Raw::begin(&door, &all).await;
+    let _encoder = Raw::aside(&raw.connection, &[0x02, 0x20]).await;
+    let _decoder = Raw::aside(&raw.connection, &[0x03, 0x44, 0x7f, 0x01]).await;
     let _unknown = Raw::aside(&raw.connection, &[0x21, 1, 2, 3]).await;
     let bytes = [frame(0x21, b"any"), good, frame(0x21, b"any")].concat();
     let (_send, mut recv) = raw.ask(&bytes, true).await;
