@@ -17,6 +17,7 @@ use quinn::{
 };
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -417,6 +418,65 @@ async fn more_connections_than_allowed_are_turned_away() {
     // There is room again as soon as the gateway knows.
     let again = async { while door.dial_from(&endpoint, "one.test").await.is_err() {} };
     timeout(SOON, again).await.unwrap();
+}
+
+/// How much of many bodies that nobody takes is taken from this client.
+async fn held_for(connection: &Connection) -> usize {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let fields = [&[(":method", "POST")], &GOOD[1..]].concat();
+    for _ in 0..40 {
+        let (mut send, recv) = connection.open_bi().await.expect("the test can go on");
+        let bytes = [head(&fields), frame(0, &[0; 1 << 20])].concat();
+        let sent = sent.clone();
+        tokio::spawn(async move {
+            let _open = recv;
+            let mut left = &bytes[..];
+            while let Ok(amount) = send.write(left).await {
+                sent.fetch_add(amount, Relaxed);
+                left = &left[amount..];
+            }
+        });
+    }
+    // Until no more goes.
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let now = sent.load(Relaxed);
+        if 0 < now && now == before {
+            return now;
+        }
+        before = now;
+    }
+}
+
+#[tokio::test]
+async fn in_a_crowd_less_is_held_for_each() {
+    let config = "[upstream.slow]\ntargets = [\"h2c://{addr}\"]\n\
+                  [route.slow]\nmatch = \"/*\"\nto = \"slow\"\n";
+    // It takes no byte of a body.
+    let door = Door::with("held", "", config, |stream: TcpStream| async move {
+        let mut builder = h2::server::Builder::new();
+        let served = builder.initial_window_size(0).handshake::<_, Bytes>(stream).await;
+        let mut served = served.map_err(std::io::Error::other)?;
+        let mut kept = Vec::new();
+        while let Some(asked) = served.accept().await {
+            kept.push(asked);
+        }
+        Ok(())
+    })
+    .await;
+    let endpoint = door.endpoint(false, TransportConfig::default());
+    let first = door.dial_from(&endpoint, "one.test").await.unwrap();
+    // The windows of forty streams, at the least.
+    let held = held_for(&first).await;
+    assert!((40 << 17..40 << 18).contains(&held), "{held}");
+    let mut others = Vec::new();
+    for _ in 0..256 {
+        others.push(door.dial_from(&endpoint, "one.test").await.unwrap());
+    }
+    // One window for all, and what was looked at of each.
+    let held = held_for(others.last().unwrap()).await;
+    assert!((1 << 20..4 << 20).contains(&held), "{held}");
 }
 
 // What RFC 9114 8.1 and RFC 9204 6 call them.

@@ -35,6 +35,9 @@ use std::time::{Duration, Instant};
 /// as large as there may be streams, so that one body that nobody takes holds back no other.
 const WINDOW: u32 = 128 * 1024;
 
+/// What h2 keeps of one answer for a client that does not take it.
+const SENDING: usize = 128 * 1024;
+
 /// How long a client may take to leave after it was told to and has got everything.
 const LEAVING: Duration = Duration::from_secs(3);
 
@@ -73,6 +76,7 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
         .max_pending_accept_reset_streams(limits.http2.resets.saturating_mul(4))
         .enable_connect_protocol()
         .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SENDING)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32));
     let patience = worker.snapshot().config.listen.head;
