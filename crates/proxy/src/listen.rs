@@ -113,7 +113,6 @@ impl Cores {
     }
 
     /// Gives it back where that core has no time.
-    #[expect(clippy::result_large_err, reason = "it is the connection itself")]
     fn hand_over(self: &Arc<Cores>, guest: Guest, there: usize) -> Result<(), Guest> {
         let placed = Placed { guest, counted: CoreCount::new(self, there) };
         self.ways[there].try_send(placed).map_err(|it| it.into_inner().guest)

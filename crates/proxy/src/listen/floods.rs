@@ -299,6 +299,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncWriteExt;
 
     fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
         let [_, a, b, c] = u32::try_from(length).unwrap().to_be_bytes();
@@ -375,6 +376,25 @@ mod tests {
         counted.called_for = 0;
         counted.wrote(&[frame(0, 0, 0), frame(6, 1, 8), frame(4, 1, 0)].concat());
         assert_eq!(counted.read(&frame(6, 0, 8).repeat(6), || began), Some(Flood::Controls));
+    }
+
+    #[tokio::test]
+    async fn what_goes_to_either_side_is_read_from_its_first_frame() {
+        let limits = Http2Limits { streams: 1, resets: 3, controls: 5 };
+        let sent = [frame(4, 0, 6), frame(1, 4, 9), frame(0, 0, 2_048)].concat();
+        let called_for = 2 * CALLED_FOR + 2_048 / BYTES_EACH;
+        let (io, _other) = tokio::io::duplex(64);
+        let mut client = Guarded::new(io, &limits, Rc::default(), Rc::default());
+        let (io, _other_too) = tokio::io::duplex(1 << 16);
+        let mut target = Guarded::target(io, &limits, Rc::default());
+        target.write_all(&[b'P'; PREFACE]).await.unwrap();
+        target.write_all(&sent).await.unwrap();
+        assert_eq!(target.frames.called_for, called_for);
+        // As far as it is taken, and no further: the rest comes again.
+        let parts = [io::IoSlice::new(&sent[..40]), io::IoSlice::new(&sent[40..])];
+        let written = client.write_vectored(&parts).await.unwrap();
+        assert!(written < sent.len());
+        assert_eq!(client.frames.said.skip + written, sent.len());
     }
 
     #[test]
