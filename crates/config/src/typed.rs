@@ -177,7 +177,7 @@ pub struct Http2Limits {
     pub streams: usize,
     /// Requests taken back within ten seconds.
     pub resets: usize,
-    /// Frames that carry nothing for a request, within ten seconds.
+    /// Frames that carry nothing for a request and that nothing calls for, within ten seconds.
     pub controls: usize,
 }
 

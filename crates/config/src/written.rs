@@ -247,7 +247,8 @@ pub(crate) struct Http2Limits {
     /// Requests that it may take back within ten seconds.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) resets: usize,
-    /// Frames that carry nothing for a request (PING, SETTINGS and such) within ten seconds.
+    /// Frames that carry nothing for a request (PING, SETTINGS and such) within ten seconds, beside
+    /// those that what it gets calls for, as each piece of an answer does for a PING.
     #[schemars(range(min = 10, max = 1_000_000))]
     pub(crate) controls: usize,
 }

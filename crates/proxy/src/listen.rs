@@ -64,7 +64,7 @@ pub(crate) struct Door {
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
-/// A connection that was accepted on another core.
+/// A connection that has been accepted.
 pub(crate) enum Guest {
     Tcp { stream: StdStream, peer: SocketAddr, tls: Option<TlsAcceptor> },
     Quic(Box<Offered>),
@@ -73,11 +73,17 @@ pub(crate) enum Guest {
 /// How full the cores are, and how to give one a connection.
 pub(crate) struct Cores {
     counts: Vec<AtomicUsize>,
-    ways: Vec<mpsc::Sender<Guest>>,
+    ways: Vec<mpsc::Sender<Placed>>,
+}
+
+/// A connection and the core that it counts for, from the moment on that it is on its way there.
+pub(crate) struct Placed {
+    guest: Guest,
+    counted: CoreCount,
 }
 
 impl Cores {
-    pub(crate) fn new(count: usize) -> (Arc<Cores>, Vec<mpsc::Receiver<Guest>>) {
+    pub(crate) fn new(count: usize) -> (Arc<Cores>, Vec<mpsc::Receiver<Placed>>) {
         let (ways, arrivals) = (0..count).map(|_| mpsc::channel(HANDED_OVER)).unzip();
         let counts = (0..count).map(|_| AtomicUsize::new(0)).collect();
         (Arc::new(Cores { counts, ways }), arrivals)
@@ -97,15 +103,20 @@ impl Cores {
     }
 
     /// Serves a connection on the emptiest core, or `here` where that has no time.
-    fn place(&self, worker: &Rc<Worker>, guest: Guest, here: usize) {
-        let there = self.emptier(here);
-        let left = match there {
+    fn place(self: &Arc<Cores>, worker: &Rc<Worker>, guest: Guest, here: usize) {
+        let left = match self.emptier(here) {
             None => Some(guest),
-            Some(there) => self.ways[there].try_send(guest).err().map(|it| it.into_inner()),
+            Some(there) => self.hand_over(guest, there).err(),
         };
         if let Some(guest) = left {
-            welcome(worker, guest, here);
+            welcome(worker, Placed { guest, counted: CoreCount::new(self, here) });
         }
+    }
+
+    /// Gives it back where that core has no time.
+    fn hand_over(self: &Arc<Cores>, guest: Guest, there: usize) -> Result<(), Guest> {
+        let placed = Placed { guest, counted: CoreCount::new(self, there) };
+        self.ways[there].try_send(placed).map_err(|it| it.into_inner().guest)
     }
 }
 
@@ -145,7 +156,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, door: Door, here: usize) -> io::R
         };
         let _ = stream.set_nodelay(true);
         if cores.emptier(here).is_none() {
-            receive(&worker, stream, peer, door.tls.clone(), here);
+            receive(&worker, stream, peer, door.tls.clone(), CoreCount::new(&cores, here));
         } else if let Ok(stream) = stream.into_std() {
             cores.place(&worker, Guest::Tcp { stream, peer, tls: door.tls.clone() }, here);
         }
@@ -153,22 +164,20 @@ pub(crate) async fn accept(worker: Rc<Worker>, door: Door, here: usize) -> io::R
 }
 
 /// Serves what other cores accepted.
-pub(crate) async fn take_over(worker: Rc<Worker>, mut guests: mpsc::Receiver<Guest>, here: usize) {
-    while let Some(guest) = guests.recv().await {
-        welcome(&worker, guest, here);
+pub(crate) async fn take_over(worker: Rc<Worker>, mut placed: mpsc::Receiver<Placed>) {
+    while let Some(placed) = placed.recv().await {
+        welcome(&worker, placed);
     }
 }
 
-fn welcome(worker: &Rc<Worker>, guest: Guest, here: usize) {
+fn welcome(worker: &Rc<Worker>, Placed { guest, counted }: Placed) {
     match guest {
         Guest::Tcp { stream, peer, tls } => {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                receive(worker, stream, peer, tls, here);
+                receive(worker, stream, peer, tls, counted);
             }
         }
-        Guest::Quic(offered) => {
-            quic::receive(worker, *offered, CoreCount::new(&worker.plane.cores, here));
-        }
+        Guest::Quic(offered) => quic::receive(worker, *offered, counted),
     }
 }
 
@@ -183,9 +192,8 @@ fn receive(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    here: usize,
+    counted: CoreCount,
 ) {
-    let counted = CoreCount::new(&worker.plane.cores, here);
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
         let _counted = counted;
@@ -348,5 +356,28 @@ impl AsyncWrite for ClientIo {
             ClientIo::Plain(it) => Pin::new(it).poll_shutdown(cx),
             ClientIo::Tls(it) => Pin::new(&mut **it).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_counts_from_when_it_is_on_its_way() {
+        let (cores, mut arrivals) = Cores::new(2);
+        let here: Vec<_> = (0..2).map(|_| CoreCount::new(&cores, 0)).collect();
+        assert_eq!(cores.emptier(0), Some(1));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = listener.local_addr().unwrap();
+        let stream = StdStream::connect(peer).unwrap();
+        let guest = Guest::Tcp { stream, peer, tls: None };
+        cores.hand_over(guest, 1).ok().unwrap();
+        // Whoever waits for the last one to end waits for it too, and the next one goes elsewhere.
+        assert_eq!(cores.connections(), 3);
+        assert_eq!(cores.emptier(0), None);
+        drop(arrivals[1].try_recv().unwrap());
+        assert_eq!(cores.connections(), 2);
+        drop(here);
     }
 }

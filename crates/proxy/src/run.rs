@@ -4,7 +4,7 @@ use crate::Plane;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::{self, Load, QuicDoor};
 use crate::listen::tls::acceptor;
-use crate::listen::{Cores, Door, Guest, accept, bind, take_over};
+use crate::listen::{Cores, Door, Placed, accept, bind, take_over};
 use crate::log::{LogWriter, Style, open};
 use crate::metrics::Shard;
 use crate::registry::Registry;
@@ -239,7 +239,7 @@ struct Core {
     doors: Vec<Door>,
     /// The door for QUIC, and whom to tell that it is open.
     quic: Option<(QuicDoor, Opened)>,
-    guests: mpsc::Receiver<Guest>,
+    guests: mpsc::Receiver<Placed>,
 }
 
 type Opened = std::sync::mpsc::Sender<io::Result<()>>;
@@ -258,7 +258,7 @@ impl Core {
         runtime.block_on(async {
             tokio::task::spawn_local(worker.timer.clone().run());
             tokio::task::spawn_local(worker.clone().keep_house());
-            tokio::task::spawn_local(take_over(worker.clone(), self.guests, self.here));
+            tokio::task::spawn_local(take_over(worker.clone(), self.guests));
             let mut doors: Vec<_> = self
                 .doors
                 .into_iter()

@@ -349,12 +349,25 @@ struct Raw(TcpStream);
 
 impl Raw {
     async fn connect(world: &World) -> Raw {
-        let mut stream =
-            TcpStream::connect(world.gateway.listen).await.expect("the test can go on");
+        let stream = TcpStream::connect(world.gateway.listen).await.expect("the test can go on");
+        Raw::begin(stream, &[]).await
+    }
+
+    async fn begin(mut stream: TcpStream, settings: &[u8]) -> Raw {
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("the test can go on");
         let mut raw = Raw(stream);
-        raw.frame(4, 0, 0, &[]).await.expect("the test can go on");
+        raw.frame(4, 0, 0, settings).await.expect("the test can go on");
         raw
+    }
+
+    /// The next frame's kind, flags and payload.
+    async fn read(&mut self) -> std::io::Result<(u8, u8, Vec<u8>)> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut payload = vec![0; length];
+        self.0.read_exact(&mut payload).await?;
+        Ok((head[3], head[4], payload))
     }
 
     async fn frame(&mut self, kind: u8, flags: u8, id: u32, payload: &[u8]) -> std::io::Result<()> {
@@ -374,17 +387,8 @@ impl Raw {
     async fn goaway(mut self) -> Option<u32> {
         let mut told = None;
         let read = async {
-            loop {
-                let mut head = [0; 9];
-                if self.0.read_exact(&mut head).await.is_err() {
-                    return;
-                }
-                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-                let mut payload = vec![0; length];
-                if self.0.read_exact(&mut payload).await.is_err() {
-                    return;
-                }
-                if head[3] == 7 {
+            while let Ok((kind, _, payload)) = self.read().await {
+                if kind == 7 {
                     told = payload
                         .get(4..8)
                         .map(|it| u32::from_be_bytes(it.try_into().expect("the test can go on")));
@@ -440,6 +444,98 @@ async fn pings_and_settings_without_end_end_the_connection() {
         assert_eq!(raw.goaway().await, Some(ENHANCE_YOUR_CALM));
         assert_eq!(floods(&world, "controls").await, 1);
     }
+}
+
+#[tokio::test]
+async fn as_many_pings_as_there_are_pieces_of_an_answer_are_no_flood() {
+    let (got_it, next) = signal();
+    let config = "[limits]\nhttp2 = { controls = 10 }\n";
+    let world = world_with(config, move |mut stream: TcpStream| {
+        let next = next.clone();
+        async move {
+            stage::read_request(&mut stream).await?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
+            for _ in 0..100 {
+                stream.write_all(b"5\r\npiece\r\n").await?;
+                told(&next).await;
+            }
+            stream.write_all(b"0\r\n\r\n").await
+        }
+    })
+    .await;
+    let mut raw = Raw::connect(&world).await;
+    raw.get(1).await.unwrap();
+    // As grpc-go does to find out how much is on its way: for each piece a round trip is measured.
+    let mut pieces = 0;
+    loop {
+        let (kind, flags, payload) = timeout(SOON, raw.read()).await.unwrap().unwrap();
+        assert_ne!(kind, 7, "it is ended after {pieces} pieces");
+        if kind == 0 && flags & 1 != 0 {
+            break;
+        }
+        if kind == 0 && !payload.is_empty() {
+            pieces += 1;
+            raw.frame(8, 0, 0, &[0, 0, 0, 5]).await.unwrap();
+            raw.frame(6, 0, 0, &[2; 8]).await.unwrap();
+            got_it.send(()).unwrap();
+        }
+    }
+    assert_eq!(pieces, 100);
+    assert_eq!(floods(&world, "controls").await, 0);
+}
+
+#[tokio::test]
+async fn windows_that_are_opened_for_nothing_end_the_connection() {
+    let world = world_with("[limits]\nhttp2 = { controls = 100 }\n", echo).await;
+    let mut raw = Raw::connect(&world).await;
+    for _ in 0..500 {
+        if raw.frame(8, 0, 0, &[0, 0, 0, 1]).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(raw.goaway().await, Some(ENHANCE_YOUR_CALM));
+    assert_eq!(floods(&world, "controls").await, 1);
+}
+
+#[tokio::test]
+async fn while_it_stops_a_slow_client_gets_what_was_answered() {
+    const EACH: usize = 100_000;
+    let mut world = world(|mut stream: TcpStream| async move {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {EACH}\r\n\r\n");
+        let answer = [head.as_bytes(), &[b'x'; EACH]].concat();
+        while stage::read_request(&mut stream).await?.is_some() {
+            stream.write_all(&answer).await?;
+        }
+        Ok(())
+    })
+    .await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let stream = socket.connect(world.gateway.listen).await.unwrap();
+    let mut raw = Raw::begin(stream, &[0, 4, 0x7f, 0xff, 0xff, 0xff]).await;
+    raw.frame(8, 0, 0, &0x7000_0000_u32.to_be_bytes()).await.unwrap();
+    for at in 0..100 {
+        raw.get(at * 2 + 1).await.unwrap();
+    }
+    // All of it is answered, and most of it is still with the gateway.
+    assert_eq!(world.gateway.records_soon(100).await.len(), 100);
+    world.gateway.terminate();
+    let ended = world.gateway.ended(Duration::from_secs(4)).await;
+    assert!(ended.is_err(), "it ended before the client had everything: {ended:?}");
+    let (mut whole, mut bytes) = (0, 0);
+    while let Ok((kind, flags, payload)) = timeout(SOON, raw.read()).await.unwrap() {
+        if kind == 0 {
+            bytes += payload.len();
+            whole += usize::from(flags & 1 != 0);
+        }
+        if whole == 100 {
+            break;
+        }
+    }
+    assert_eq!((whole, bytes), (100, 100 * EACH));
+    drop(raw);
+    let status = world.gateway.ended(SOON).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{}", world.gateway.said());
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use quinn::{
 };
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -378,6 +379,31 @@ async fn an_idle_connection_is_left() {
 }
 
 #[tokio::test]
+async fn a_stream_that_does_not_say_what_it_is_is_not_waited_for() {
+    let config = "timeout = { head = \"200ms\" }\n";
+    let door = Door::with("aside", "", config, echo).await;
+    let raw = Raw::connect(&door).await;
+    // Half of an integer.
+    let _stream = Raw::aside(&raw.connection, &[0x40]).await;
+    assert_eq!(raw.code().await, Some(STREAM_CREATION_ERROR));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_for_udp_is_named() {
+    let papers = Papers::new("http3-taken");
+    let (settings, address) = papers.https("");
+    let _taken = UdpSocket::bind(address).unwrap();
+    let config =
+        format!("http3 = true\n{settings}[route.a]\nmatch = \"/*\"\nto = \"http://{HERE}\"\n");
+    let config = config.replace(":0\"", ":9\"");
+    let Err(error) = lab::gateway::Gateway::start(&config).await else {
+        panic!("it started");
+    };
+    let said = error.to_string();
+    assert!(said.contains(&format!("{address} for HTTP/3 (UDP)")), "{said}");
+}
+
+#[tokio::test]
 async fn more_connections_than_allowed_are_turned_away() {
     let config = "[limits]\nhttp3 = { connections = 2 }\n";
     let door = Door::with("crowd", "", config, echo).await;
@@ -394,6 +420,65 @@ async fn more_connections_than_allowed_are_turned_away() {
     timeout(SOON, again).await.unwrap();
 }
 
+/// How much of many bodies that nobody takes is taken from this client.
+async fn held_for(connection: &Connection) -> usize {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let fields = [&[(":method", "POST")], &GOOD[1..]].concat();
+    for _ in 0..40 {
+        let (mut send, recv) = connection.open_bi().await.expect("the test can go on");
+        let bytes = [head(&fields), frame(0, &[0; 1 << 20])].concat();
+        let sent = sent.clone();
+        tokio::spawn(async move {
+            let _open = recv;
+            let mut left = &bytes[..];
+            while let Ok(amount) = send.write(left).await {
+                sent.fetch_add(amount, Relaxed);
+                left = &left[amount..];
+            }
+        });
+    }
+    // Until no more goes.
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let now = sent.load(Relaxed);
+        if 0 < now && now == before {
+            return now;
+        }
+        before = now;
+    }
+}
+
+#[tokio::test]
+async fn in_a_crowd_less_is_held_for_each() {
+    let config = "[upstream.slow]\ntargets = [\"h2c://{addr}\"]\n\
+                  [route.slow]\nmatch = \"/*\"\nto = \"slow\"\n";
+    // It takes no byte of a body.
+    let door = Door::with("held", "", config, |stream: TcpStream| async move {
+        let mut builder = h2::server::Builder::new();
+        let served = builder.initial_window_size(0).handshake::<_, Bytes>(stream).await;
+        let mut served = served.map_err(std::io::Error::other)?;
+        let mut kept = Vec::new();
+        while let Some(asked) = served.accept().await {
+            kept.push(asked);
+        }
+        Ok(())
+    })
+    .await;
+    let endpoint = door.endpoint(false, TransportConfig::default());
+    let first = door.dial_from(&endpoint, "one.test").await.unwrap();
+    // The windows of forty streams, at the least.
+    let held = held_for(&first).await;
+    assert!((40 << 17..40 << 18).contains(&held), "{held}");
+    let mut others = Vec::new();
+    for _ in 0..256 {
+        others.push(door.dial_from(&endpoint, "one.test").await.unwrap());
+    }
+    // One window for all, and what was looked at of each.
+    let held = held_for(others.last().unwrap()).await;
+    assert!((1 << 20..4 << 20).contains(&held), "{held}");
+}
+
 // What RFC 9114 8.1 and RFC 9204 6 call them.
 const NO_ERROR: u64 = 0x100;
 const STREAM_CREATION_ERROR: u64 = 0x103;
@@ -401,9 +486,12 @@ const CLOSED_CRITICAL_STREAM: u64 = 0x104;
 const FRAME_UNEXPECTED: u64 = 0x105;
 const FRAME_ERROR: u64 = 0x106;
 const EXCESSIVE_LOAD: u64 = 0x107;
+const ID_ERROR: u64 = 0x108;
 const SETTINGS_ERROR: u64 = 0x109;
 const MISSING_SETTINGS: u64 = 0x10a;
 const DECOMPRESSION_FAILED: u64 = 0x200;
+const ENCODER_STREAM_ERROR: u64 = 0x201;
+const DECODER_STREAM_ERROR: u64 = 0x202;
 
 fn closed_with(error: &ConnectionError) -> Option<u64> {
     match error {
@@ -658,6 +746,18 @@ async fn a_broken_rule_of_the_connection_ends_it_and_no_other() {
         (&[0x00, 0x04, 0x02, 0x02, 0x00], SETTINGS_ERROR),
         (&[0x00, 0x04, 0x01, 0x06], SETTINGS_ERROR),
         (&large, EXCESSIVE_LOAD),
+        // GOAWAY that is not one integer, and one that takes back what was said.
+        (&[0x00, 0x04, 0x00, 0x07, 0x02, 0x00, 0x00], FRAME_ERROR),
+        (&[0x00, 0x04, 0x00, 0x07, 0x00], FRAME_ERROR),
+        (&[0x00, 0x04, 0x00, 0x07, 0x01, 0x04, 0x07, 0x01, 0x08], ID_ERROR),
+        // MAX_PUSH_ID that shrinks, and CANCEL_PUSH of what was never promised.
+        (&[0x00, 0x04, 0x00, 0x0d, 0x01, 0x08, 0x0d, 0x01, 0x04], ID_ERROR),
+        (&[0x00, 0x04, 0x00, 0x03, 0x01, 0x00], ID_ERROR),
+        // QPACK: a table is made room for, filled, acknowledged, and grows.
+        (&[0x02, 0x3f, 0x01], ENCODER_STREAM_ERROR),
+        (&[0x02, 0x20, 0xc1, 0x00], ENCODER_STREAM_ERROR),
+        (&[0x03, 0x80], DECODER_STREAM_ERROR),
+        (&[0x03, 0x40, 0x01], DECODER_STREAM_ERROR),
         (&[0x01, 0x00], STREAM_CREATION_ERROR),
     ] {
         let raw = Raw::begin(&door, bytes).await;
@@ -669,8 +769,14 @@ async fn a_broken_rule_of_the_connection_ends_it_and_no_other() {
     let mut raw = Raw::connect(&door).await;
     raw.control.finish().unwrap();
     assert_eq!(raw.code().await, Some(CLOSED_CRITICAL_STREAM));
-    // What is unknown is passed over (RFC 9114 9).
-    let raw = Raw::connect(&door).await;
+    // What is unknown is passed over (RFC 9114 9), PRIORITY_UPDATE (RFC 9218 7) and reserved kinds
+    // and settings among it, and so is what changes nothing.
+    let said = [0x00, 0x04, 0x02, 0x21, 0x00, 0x0d, 0x01, 0x04, 0x0d, 0x01, 0x08, 0x07, 0x01, 0x08];
+    let update = [0x80, 0x0f, 0x07, 0x00, 0x04, 0x00, b'u', b'=', b'1'];
+    let all = [&said[..], &update, &[0x07, 0x01, 0x08, 0x21, 0x00]].concat();
+    let raw = Raw::begin(&door, &all).await;
+    let _encoder = Raw::aside(&raw.connection, &[0x02, 0x20]).await;
+    let _decoder = Raw::aside(&raw.connection, &[0x03, 0x44, 0x7f, 0x01]).await;
     let _unknown = Raw::aside(&raw.connection, &[0x21, 1, 2, 3]).await;
     let bytes = [frame(0x21, b"any"), good, frame(0x21, b"any")].concat();
     let (_send, mut recv) = raw.ask(&bytes, true).await;

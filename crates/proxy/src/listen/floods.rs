@@ -19,7 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) enum Flood {
     /// RST_STREAM: requests that are taken back as soon as they are made (CVE-2023-44487).
     Resets,
-    /// PING, SETTINGS, PRIORITY, empty DATA and frames of no known kind (CVE-2019-9512 and others).
+    /// PING, WINDOW_UPDATE and PRIORITY that nothing calls for, SETTINGS, empty DATA and frames of no
+    /// known kind (CVE-2019-9512 and others).
     Controls,
     /// What h2 bounds by itself: CONTINUATION, streams that it had to reset.
     Bounds,
@@ -59,6 +60,15 @@ const PREFACE: usize = 24;
 /// The head of a frame (RFC 9113 4.1).
 const HEAD: usize = 9;
 
+/// What honest peers send for what they get: a client of gRPC asks with a PING how long the way is,
+/// once a round trip for as long as data comes, and those that read in small pieces open their
+/// windows as often. None of that is a flood, however fast the way is, since it costs less than what
+/// called for it: so many frames for each frame of a message, and one for each so many of its bytes.
+const CALLED_FOR: usize = 4;
+const BYTES_EACH: usize = 1024;
+/// How many of them a peer may save up.
+const MOST_CALLED_FOR: usize = 100_000;
+
 /// A connection whose frames are counted as they are read.
 pub(crate) struct Guarded<S> {
     io: S,
@@ -97,9 +107,13 @@ impl<S> Guarded<S> {
         flood: Rc<Cell<Option<Flood>>>,
         strained: Rc<Strained>,
     ) -> Guarded<S> {
-        let most_block = limits.response_head;
-        let rest = Frames::new(&limits.http2);
-        let frames = Frames { skip: 0, most_resets: usize::MAX, most_block, ..rest };
+        let frames = Frames {
+            heard: Heads::after(0),
+            said: Heads::after(PREFACE),
+            most_resets: usize::MAX,
+            most_block: limits.response_head,
+            ..Frames::new(&limits.http2)
+        };
         Guarded { io, frames, flood, blocked: Rc::default(), strained }
     }
 
@@ -109,11 +123,47 @@ impl<S> Guarded<S> {
     }
 }
 
-struct Frames {
+/// The heads of the frames that go one way.
+struct Heads {
     /// Bytes that are no head of a frame: the preface, or a payload.
     skip: usize,
     /// The beginning of a head.
     head: BytesMut,
+}
+
+/// What the head of a frame says.
+struct Frame {
+    kind: u8,
+    flags: u8,
+    length: usize,
+}
+
+impl Heads {
+    /// They begin after so many bytes.
+    fn after(skip: usize) -> Heads {
+        Heads { skip, head: BytesMut::with_capacity(HEAD) }
+    }
+
+    /// The next one that is whole in these bytes, which are taken as far as that.
+    fn next(&mut self, bytes: &mut &[u8]) -> Option<Frame> {
+        let skipped = self.skip.min(bytes.len());
+        self.skip -= skipped;
+        let wanted = (HEAD - self.head.len()).min(bytes.len() - skipped);
+        let (taken, rest) = bytes.split_at(skipped + wanted);
+        self.head.extend_from_slice(&taken[skipped..]);
+        *bytes = rest;
+        let [a, b, c, kind, flags, _, _, _, _] = self.head[..] else {
+            return None;
+        };
+        self.head.clear();
+        self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
+        Some(Frame { kind, flags, length: self.skip })
+    }
+}
+
+struct Frames {
+    heard: Heads,
+    said: Heads,
     since: Instant,
     resets: usize,
     controls: usize,
@@ -122,6 +172,8 @@ struct Frames {
     /// Bytes of the last head, as far as it came.
     block: usize,
     large_head: bool,
+    /// Frames that may come for what was said, and are not counted.
+    called_for: usize,
     most_resets: usize,
     most_controls: usize,
     most_block: usize,
@@ -130,14 +182,15 @@ struct Frames {
 impl Frames {
     fn new(limits: &Http2Limits) -> Frames {
         Frames {
-            skip: PREFACE,
-            head: BytesMut::with_capacity(HEAD),
+            heard: Heads::after(PREFACE),
+            said: Heads::after(0),
             since: Instant::now(),
             resets: 0,
             controls: 0,
             empties: 0,
             block: 0,
             large_head: false,
+            called_for: 0,
             most_resets: limits.resets,
             most_controls: limits.controls,
             most_block: usize::MAX,
@@ -147,42 +200,36 @@ impl Frames {
     /// What there is too much of, with these bytes.
     fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Option<Flood> {
         while !bytes.is_empty() {
-            let skipped = self.skip.min(bytes.len());
-            bytes = &bytes[skipped..];
-            self.skip -= skipped;
-            let wanted = (HEAD - self.head.len()).min(bytes.len());
-            self.head.extend_from_slice(&bytes[..wanted]);
-            bytes = &bytes[wanted..];
-            if self.head.len() == HEAD {
-                let flood = self.frame(&now);
-                self.head.clear();
-                if flood.is_some() {
-                    return flood;
-                }
+            let flood = self.heard.next(&mut bytes).and_then(|it| self.hear(&it, &now));
+            if flood.is_some() {
+                return flood;
             }
         }
         None
     }
 
-    fn frame(&mut self, now: impl Fn() -> Instant) -> Option<Flood> {
-        let [a, b, c, kind, flags, ..] = self.head[..] else {
-            return None;
-        };
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        self.skip = length;
-        let ends = flags & 1 != 0;
-        match kind {
-            // DATA that says nothing. HEADERS, WINDOW_UPDATE and CONTINUATION have bounds in h2.
-            0 if length == 0 && !ends => {
+    fn hear(&mut self, frame: &Frame, now: impl Fn() -> Instant) -> Option<Flood> {
+        let ends = frame.flags & 1 != 0;
+        match frame.kind {
+            // DATA that says nothing. HEADERS and CONTINUATION have bounds in h2.
+            0 if frame.length == 0 && !ends => {
                 self.controls += 1;
                 self.empties += 1;
             }
-            1 | 9 => {
-                self.block = if kind == 1 { length } else { self.block.saturating_add(length) };
-                self.large_head = self.most_block < self.block;
+            0 => return None,
+            1 => {
+                self.head(frame.length);
+                self.call_for(frame);
                 return None;
             }
-            0 | 8 => return None,
+            9 => {
+                self.head(self.block.saturating_add(frame.length));
+                return None;
+            }
+            2 | 6 | 8 if 0 < self.called_for => {
+                self.called_for -= 1;
+                return None;
+            }
             3 => self.resets += 1,
             _ => self.controls += 1,
         }
@@ -195,6 +242,29 @@ impl Frames {
             return None;
         }
         Some(if self.most_resets < self.resets { Flood::Resets } else { Flood::Controls })
+    }
+
+    /// A head has so many bytes by now.
+    fn head(&mut self, bytes: usize) {
+        self.block = bytes;
+        self.large_head = self.most_block < bytes;
+    }
+
+    /// These bytes went to the other side.
+    fn wrote(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if let Some(frame) = self.said.next(&mut bytes)
+                && (frame.kind == 1 || frame.kind == 0 && 0 < frame.length)
+            {
+                self.call_for(&frame);
+            }
+        }
+    }
+
+    /// A frame of a message.
+    fn call_for(&mut self, frame: &Frame) {
+        let more = CALLED_FOR + frame.length / BYTES_EACH;
+        self.called_for = (self.called_for + more).min(MOST_CALLED_FOR);
     }
 }
 
@@ -227,6 +297,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.io).poll_write(cx, buf);
+        if let Poll::Ready(Ok(amount)) = written {
+            this.frames.wrote(&buf[..amount.min(buf.len())]);
+        }
         this.wrote(written)
     }
 
@@ -237,6 +310,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        if let Poll::Ready(Ok(mut amount)) = written {
+            for buf in bufs {
+                let here = amount.min(buf.len());
+                this.frames.wrote(&buf[..here]);
+                amount -= here;
+            }
+        }
         this.wrote(written)
     }
 
@@ -258,6 +338,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncWriteExt;
 
     fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
         let [_, a, b, c] = u32::try_from(length).unwrap().to_be_bytes();
@@ -301,7 +382,7 @@ mod tests {
     #[test]
     fn what_strains_h2_is_seen() {
         let limits = Http2Limits { streams: 1, resets: 3, controls: 500 };
-        let mut frames = Frames { skip: 0, most_block: 100, ..Frames::new(&limits) };
+        let mut frames = Frames { heard: Heads::after(0), most_block: 100, ..Frames::new(&limits) };
         let mut read = |kind, flags, length| {
             frames.read(&frame(kind, flags, length), Instant::now);
             (frames.large_head, frames.empties)
@@ -320,7 +401,56 @@ mod tests {
         check(&vec![frame(0, 0, 300); 50], 0, None);
         check(&vec![frame(0, 1, 0); 50], 0, None);
         check(&vec![frame(1, 4, 20); 50], 0, None);
-        check(&vec![frame(8, 0, 4); 50], 0, None);
+    }
+
+    #[test]
+    fn what_nothing_calls_for_is_counted() {
+        check(&vec![frame(8, 0, 4); 5], 0, None);
+        check(&vec![frame(8, 0, 4); 6], 0, Some(Flood::Controls));
+        check(&vec![frame(2, 0, 5); 6], 0, Some(Flood::Controls));
+        // A request is let have some of them.
+        let asked = [vec![frame(1, 5, 20)], vec![frame(8, 0, 4); CALLED_FOR + 5]].concat();
+        check(&asked, 0, None);
+        check(&[asked, vec![frame(6, 0, 8)]].concat(), 0, Some(Flood::Controls));
+    }
+
+    #[test]
+    fn what_answers_call_for_is_no_flood() {
+        let limits = Http2Limits { streams: 1, resets: 3, controls: 5 };
+        let mut counted = Frames::new(&limits);
+        let began = counted.since;
+        assert_eq!(counted.read(&[b'P'; PREFACE], || began), None);
+        // As clients of gRPC do: a window that is opened and a PING for each piece of an answer.
+        let called_for = [frame(8, 0, 4), frame(6, 0, 8)].concat();
+        for _ in 0..1_000 {
+            counted.wrote(&frame(0, 0, 7));
+            assert_eq!(counted.read(&called_for, || began), None);
+        }
+        // What is saved up has an end, and what carries nothing calls for nothing.
+        counted.wrote(&vec![frame(0, 0, 1 << 14); MOST_CALLED_FOR / 10].concat());
+        assert_eq!(counted.called_for, MOST_CALLED_FOR);
+        counted.called_for = 0;
+        counted.wrote(&[frame(0, 0, 0), frame(6, 1, 8), frame(4, 1, 0)].concat());
+        assert_eq!(counted.read(&frame(6, 0, 8).repeat(6), || began), Some(Flood::Controls));
+    }
+
+    #[tokio::test]
+    async fn what_goes_to_either_side_is_read_from_its_first_frame() {
+        let limits = crate::framing::limits();
+        let sent = [frame(4, 0, 6), frame(1, 4, 9), frame(0, 0, 2_048)].concat();
+        let called_for = 2 * CALLED_FOR + 2_048 / BYTES_EACH;
+        let (io, _other) = tokio::io::duplex(64);
+        let mut client = Guarded::new(io, &limits.http2, Rc::default(), Rc::default());
+        let (io, _other_too) = tokio::io::duplex(1 << 16);
+        let mut target = Guarded::target(io, &limits, Rc::default(), Rc::default());
+        target.write_all(&[b'P'; PREFACE]).await.unwrap();
+        target.write_all(&sent).await.unwrap();
+        assert_eq!(target.frames.called_for, called_for);
+        // As far as it is taken, and no further: the rest comes again.
+        let parts = [io::IoSlice::new(&sent[..40]), io::IoSlice::new(&sent[40..])];
+        let written = client.write_vectored(&parts).await.unwrap();
+        assert!(written < sent.len());
+        assert_eq!(client.frames.said.skip + written, sent.len());
     }
 
     #[test]

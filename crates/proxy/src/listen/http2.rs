@@ -39,7 +39,7 @@ const WINDOW: u32 = 128 * 1024;
 /// as many times that as there may be streams.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// How long a client may take to leave after it was told to.
+/// How long a client may take to leave after it was told to and has got everything.
 const LEAVING: Duration = Duration::from_secs(3);
 
 /// How long a client may take to end a request of which it has sent every byte.
@@ -52,12 +52,14 @@ impl Streams {
         let before = self.passes.get();
         alarm.set(Instant::now() + patience);
         poll_fn(|cx| {
-            if before < self.passes.get() || send.poll_reset(cx).is_ready() {
+            let passed = before < self.passes.get() || send.poll_reset(cx).is_ready();
+            if passed || alarm.poll(cx).is_ready() {
+                self.forget(cx.waker());
                 return Poll::Ready(());
             }
-            self.waiting.borrow_mut().push(cx.waker().clone());
+            self.wait(cx.waker());
             self.wake();
-            alarm.poll(cx)
+            Poll::Pending
         })
         .await;
     }
@@ -90,6 +92,7 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
     let driven = Driven {
         alarm: worker.timer.alarm(),
         leaving: None,
+        has_waited: false,
         streams: Streams::new(),
         connection,
         blocked,
@@ -108,6 +111,8 @@ struct Driven {
     alarm: Alarm,
     /// When we give up waiting for a client that was told to leave.
     leaving: Option<Instant>,
+    /// Something waited for the client's socket when we looked last.
+    has_waited: bool,
     flood: Rc<Cell<Option<Flood>>>,
     /// It was counted, and the client told.
     flooded: bool,
@@ -162,9 +167,17 @@ impl Driven {
             self.streams.waker.set(Some(cx.waker().clone()));
             let busy = 0 < self.streams.open.get();
             let now = Instant::now();
+            let waits = self.blocked.get();
+            if let Some(leaving) = &mut self.leaving {
+                let since =
+                    if waits || self.has_waited { now } else { self.streams.idle_since.get() };
+                *leaving = (*leaving).max(since + LEAVING);
+            }
+            self.has_waited = waits;
             let at = match self.leaving {
-                // What is in flight is given its time; the deadline of stopping cuts it.
-                Some(at) if !busy => Some(at),
+                // What is in flight is given its time, and so is what was answered and has not gone
+                // yet; the deadline of stopping cuts it, and a client that takes nothing is given up.
+                Some(at) if !busy && !waits => Some(at),
                 Some(_) => None,
                 None if worker.is_draining() => Some(now),
                 None if busy => None,

@@ -53,6 +53,9 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// What SETTINGS may be as large as; all that are known need far less.
 const SETTINGS: u64 = 1024;
 
+/// The longest integer (RFC 9000 16).
+const INTEGER: u64 = 8;
+
 /// The largest number of a stream of a client (RFC 9114 5.2, RFC 9000 2.1).
 const ALL_STREAMS: u64 = (1 << 62) - 4;
 
@@ -279,9 +282,15 @@ impl Client {
     /// A stream of one direction: the client's control stream, or one that needs no answer.
     async fn listen_aside(&self, recv: RecvStream) {
         let mut frames = Frames::new(recv);
-        let Ok(Some(kind)) = poll_fn(|cx| frames.poll_integer(cx)).await else {
+        // What comes out of order is kept for it, so it is not waited for without end.
+        let limit = Instant::now() + self.worker.snapshot().config.listen.head;
+        let alarm = self.worker.timer.alarm();
+        let kind = alarm.until(limit, poll_fn(|cx| frames.poll_integer(cx))).await;
+        let kind = match kind {
+            Some(Ok(Some(kind))) => kind,
             // It may end before it says what it is (RFC 9114 6.2), but not for ever.
-            return self.count_control();
+            Some(_) => return self.count_control(),
+            None => return self.fail(code::STREAM_CREATION_ERROR),
         };
         match kind {
             aside::CONTROL | aside::ENCODER | aside::DECODER => {
@@ -292,14 +301,15 @@ impl Client {
                 self.seen.set(seen);
                 let fault = match kind {
                     aside::CONTROL => self.listen_to_control(&mut frames).await,
-                    // Nothing that an encoder or a decoder may say matters without a table.
-                    _ => loop {
-                        match poll_fn(|cx| frames.poll_bytes(cx)).await {
-                            Ok(Some(_)) => self.count_control(),
-                            Ok(None) => break Fault::Connection(code::CLOSED_CRITICAL_STREAM),
-                            Err(fault) => break fault,
-                        }
-                    },
+                    aside::ENCODER => {
+                        let code = code::ENCODER_STREAM_ERROR;
+                        self.listen_to_qpack(&mut frames, fields::keeps_no_table, code).await
+                    }
+                    _ => {
+                        let mut decoder = fields::Decoder::default();
+                        let good = |it: &[u8]| decoder.acknowledges_nothing(it);
+                        self.listen_to_qpack(&mut frames, good, code::DECODER_STREAM_ERROR).await
+                    }
                 };
                 match fault {
                     Fault::Connection(code) => self.fail(code),
@@ -319,9 +329,27 @@ impl Client {
         }
     }
 
+    /// Why it ended; it never should (RFC 9204 4.2). Little may be said without a table.
+    async fn listen_to_qpack(
+        &self,
+        frames: &mut Frames<RecvStream>,
+        mut good: impl FnMut(&[u8]) -> bool,
+        broken: VarInt,
+    ) -> Fault {
+        loop {
+            match poll_fn(|cx| frames.poll_bytes(cx)).await {
+                Ok(Some(bytes)) if good(&bytes) => self.count_control(),
+                Ok(Some(_)) => return Fault::Connection(broken),
+                Ok(None) => return Fault::Connection(code::CLOSED_CRITICAL_STREAM),
+                Err(fault) => return fault,
+            }
+        }
+    }
+
     /// Why it ended; it never should (RFC 9114 6.2.1).
     async fn listen_to_control(&self, frames: &mut Frames<RecvStream>) -> Fault {
         let mut greeted = false;
+        let mut ids = Ids::default();
         loop {
             let frame = match poll_fn(|cx| frames.poll_frame(cx)).await {
                 Ok(Some(frame)) => frame,
@@ -342,7 +370,16 @@ impl Client {
                 _ if !greeted => code::MISSING_SETTINGS,
                 kind::GOAWAY | kind::MAX_PUSH_ID | kind::CANCEL_PUSH => {
                     self.count_control();
-                    continue;
+                    if INTEGER < frame.length {
+                        return Fault::Connection(code::FRAME_ERROR);
+                    }
+                    match poll_fn(|cx| frames.poll_whole(cx)).await {
+                        Err(fault) => return fault,
+                        Ok(payload) => match ids.take(frame.kind, &payload) {
+                            Ok(()) => continue,
+                            Err(code) => code,
+                        },
+                    }
                 }
                 known if kind::is_known(known) => code::FRAME_UNEXPECTED,
                 _ => {
@@ -352,6 +389,31 @@ impl Client {
             };
             return Fault::Connection(code);
         }
+    }
+}
+
+/// What a client said of pushes: that we never push does not let it say anything.
+#[derive(Default)]
+struct Ids {
+    /// The last that it takes, before it leaves.
+    goaway: Option<u64>,
+    /// The highest that it allows.
+    most: Option<u64>,
+}
+
+impl Ids {
+    fn take(&mut self, kind: u64, mut payload: &[u8]) -> Result<(), VarInt> {
+        let id = frames::integer(&mut payload).filter(|_| payload.is_empty());
+        let id = id.ok_or(code::FRAME_ERROR)?;
+        let kept = match kind {
+            // It never grows (RFC 9114 5.2).
+            kind::GOAWAY => self.goaway.replace(id).is_none_or(|it| id <= it),
+            // It never shrinks (RFC 9114 7.2.7).
+            kind::MAX_PUSH_ID => self.most.replace(id).is_none_or(|it| it <= id),
+            // None that is cancelled was promised (RFC 9114 7.2.3).
+            _ => false,
+        };
+        kept.then_some(()).ok_or(code::ID_ERROR)
     }
 }
 

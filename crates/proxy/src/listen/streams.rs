@@ -22,7 +22,7 @@ pub(super) struct Streams {
     /// a window.
     pub(super) passes: Cell<u64>,
     /// Who waits for the next time.
-    pub(super) waiting: RefCell<Vec<Waker>>,
+    waiting: RefCell<Vec<Waker>>,
 }
 
 impl Streams {
@@ -41,6 +41,17 @@ impl Streams {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Wakes this one with the next pass, until it is [forgotten](Streams::forget).
+    pub(super) fn wait(&self, waker: &Waker) {
+        self.forget(waker);
+        self.waiting.borrow_mut().push(waker.clone());
+    }
+
+    /// A waker that is kept keeps the memory of its task.
+    pub(super) fn forget(&self, waker: &Waker) {
+        self.waiting.borrow_mut().retain(|it| !it.will_wake(waker));
     }
 
     pub(super) fn passed(&self) {
@@ -146,5 +157,34 @@ pub(super) const OF_A_CONNECTION: [&str; 5] =
 pub(super) fn remove_connection_fields(headers: &mut HeaderMap) {
     for name in OF_A_CONNECTION {
         headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Task>) {}
+    }
+
+    #[test]
+    fn who_waits_is_kept_once_and_not_after_it() {
+        let streams = Streams::new();
+        let tasks = [(); 2].map(|()| Arc::new(Task));
+        let wakers = tasks.clone().map(Waker::from);
+        for _ in 0..10 {
+            wakers.iter().for_each(|it| streams.wait(it));
+        }
+        assert_eq!(streams.waiting.borrow().len(), 2);
+        streams.forget(&wakers[0]);
+        drop(wakers);
+        assert_eq!(tasks.each_ref().map(Arc::strong_count), [1, 2]);
+        streams.passed();
+        assert_eq!(tasks.each_ref().map(Arc::strong_count), [1, 1]);
     }
 }

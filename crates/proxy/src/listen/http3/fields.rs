@@ -45,8 +45,36 @@ pub(super) fn decode(
 /// The prefix of a section (RFC 9204 4.5.1), which must need nothing of the dynamic table.
 fn prefix(bytes: &mut &[u8]) -> Option<()> {
     let needed = integer(bytes, 8)?;
+    // Where nothing is needed there is no place before it.
+    let before = *bytes.first()? & 0x80 != 0;
     integer(bytes, 7)?;
-    (needed == 0).then_some(())
+    (needed == 0 && !before).then_some(())
+}
+
+/// What an encoder says that was told that the table has no room: nothing, but that it knows
+/// (RFC 9204 3.2.3, 4.3.1).
+pub(super) fn keeps_no_table(instructions: &[u8]) -> bool {
+    const CAPACITY_NONE: u8 = 0b0010_0000;
+    instructions.iter().all(|it| *it == CAPACITY_NONE)
+}
+
+/// What a decoder says.
+#[derive(Default)]
+pub(super) struct Decoder {
+    /// An integer goes on.
+    inside: bool,
+}
+
+impl Decoder {
+    /// Whether it says no more than which streams it has given up (RFC 9204 4.4.2): of a table that
+    /// holds nothing there is nothing to acknowledge.
+    pub(super) fn acknowledges_nothing(&mut self, instructions: &[u8]) -> bool {
+        instructions.iter().all(|it| {
+            let first = !std::mem::replace(&mut self.inside, false);
+            self.inside = if first { it & 0x3f == 0x3f } else { it & 0x80 != 0 };
+            !first || it >> 6 == 0b01
+        })
+    }
 }
 
 type Text<'a> = Cow<'a, [u8]>;
@@ -319,6 +347,7 @@ mod tests {
             "00",
             // It needs the dynamic table: by its prefix, an index, a name, or after its base.
             "0100",
+            "0080 d1",
             "0000 80",
             "0000 40 01 61",
             "0000 10",
@@ -387,6 +416,28 @@ mod tests {
             assert_eq!(read, [(":status".to_owned(), status.to_owned())]);
         }
         assert_eq!(read_trailers(&trailers(&headers), 1000), Ok(Some(headers)));
+    }
+
+    #[test]
+    fn of_a_table_without_room_nothing_is_said() {
+        assert!(keeps_no_table(&bytes("20 20")));
+        for instruction in ["3f 01", "c0 00", "41 61 00", "00"] {
+            assert!(!keeps_no_table(&bytes(instruction)), "{instruction}");
+        }
+        // In one piece, and a byte at a time.
+        let check = |instructions: &str, expected| {
+            let all = bytes(instructions);
+            for size in [1, all.len()] {
+                let mut decoder = Decoder::default();
+                let good = all.chunks(size).all(|it| decoder.acknowledges_nothing(it));
+                assert_eq!(good, expected, "{instructions}");
+            }
+        };
+        check("40 7f ff 01 44", true);
+        check("7f 00 80", false);
+        check("80", false);
+        check("40 01", false);
+        check("00", false);
     }
 
     #[test]

@@ -41,12 +41,15 @@ pub(super) mod code {
     pub(crate) const FRAME_UNEXPECTED: VarInt = VarInt::from_u32(0x105);
     pub(crate) const FRAME_ERROR: VarInt = VarInt::from_u32(0x106);
     pub(crate) const EXCESSIVE_LOAD: VarInt = VarInt::from_u32(0x107);
+    pub(crate) const ID_ERROR: VarInt = VarInt::from_u32(0x108);
     pub(crate) const SETTINGS_ERROR: VarInt = VarInt::from_u32(0x109);
     pub(crate) const MISSING_SETTINGS: VarInt = VarInt::from_u32(0x10a);
     pub(crate) const REQUEST_REJECTED: VarInt = VarInt::from_u32(0x10b);
     pub(crate) const REQUEST_CANCELLED: VarInt = VarInt::from_u32(0x10c);
     pub(crate) const REQUEST_INCOMPLETE: VarInt = VarInt::from_u32(0x10d);
     pub(crate) const DECOMPRESSION_FAILED: VarInt = VarInt::from_u32(0x200);
+    pub(crate) const ENCODER_STREAM_ERROR: VarInt = VarInt::from_u32(0x201);
+    pub(crate) const DECODER_STREAM_ERROR: VarInt = VarInt::from_u32(0x202);
 }
 
 /// Why nothing more can be read of a stream.

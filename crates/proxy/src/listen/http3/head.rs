@@ -132,6 +132,10 @@ impl Reading {
             return Err(Malformed::PseudoField);
         };
         let scheme = Scheme::try_from(&scheme[..]).map_err(|_| Malformed::PseudoField)?;
+        // It is seen here, since without an authority it is not kept.
+        if scheme != Scheme::HTTPS && scheme != Scheme::HTTP {
+            return Err(Malformed::Target);
+        }
         let rooted = path.starts_with(b"/") || *path == b"*" && method == Method::OPTIONS;
         // The reader of URIs would leave a fragment away.
         if !rooted || path.contains(&b'#') {
@@ -229,6 +233,8 @@ mod tests {
         check(&[], &[(":protocol", "websocket")], PseudoField);
         check(&[(":method", Some("G T"))], &[], PseudoField);
         check(&[(":method", Some("CONNECT"))], &[], Target);
+        check(&[(":scheme", Some("ftp"))], &[], Target);
+        check(&[(":scheme", Some("ftp")), (":authority", None)], &[("host", "a.test")], Target);
         check(&[(":path", Some(""))], &[], Target);
         check(&[(":path", Some("x"))], &[], Target);
         check(&[(":path", Some("*"))], &[], Target);

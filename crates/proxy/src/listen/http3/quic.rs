@@ -15,7 +15,8 @@ use crate::worker::Worker;
 use config::{Https, Limits};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
-    Endpoint, EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig, VarInt,
+    Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig,
+    VarInt,
 };
 use rustls::crypto::CryptoProvider;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -39,6 +40,8 @@ const EARLY_OF_ALL: u64 = 8 * 1024 * 1024;
 /// What a client may send of one body before it is taken. The connection's window is as many times
 /// as large as there may be streams, so that one body that nobody takes holds back no other.
 const WINDOW: u32 = 128 * 1024;
+/// The connection's window while it shakes hands, and in a crowd.
+const WINDOW_OF_ALL: u32 = 1024 * 1024;
 
 /// What a client may open of streams of one direction: control, two of QPACK, and some of unknown
 /// kinds that come and go (RFC 9114 6.2).
@@ -46,6 +49,12 @@ const ASIDE: u32 = 8;
 
 /// What we keep for one client until it says that it has come.
 const UNACKNOWLEDGED: u64 = 4 * 1024 * 1024;
+/// The same while it shakes hands, and in a crowd.
+const UNACKNOWLEDGED_IN_A_CROWD: u64 = 512 * 1024;
+
+/// So many connections have room for all that their streams may need: with 100 streams 17.5 MiB each
+/// that a hostile client can make us hold, 4.4 GiB together. Each one more has 1.5 MiB.
+const CROWD: usize = 256;
 
 /// A client of which nothing is heard for so long is gone, whatever it waits for.
 const GONE: Duration = Duration::from_secs(30);
@@ -118,8 +127,8 @@ pub(crate) fn settings(
         .max_concurrent_bidi_streams(VarInt::from_u32(streams))
         .max_concurrent_uni_streams(VarInt::from_u32(ASIDE))
         .stream_receive_window(VarInt::from_u32(WINDOW))
-        .receive_window(VarInt::from_u32(WINDOW.saturating_mul(streams.saturating_add(ASIDE))))
-        .send_window(UNACKNOWLEDGED)
+        .receive_window(VarInt::from_u32(WINDOW_OF_ALL))
+        .send_window(UNACKNOWLEDGED_IN_A_CROWD)
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(Some(ASK))
         .datagram_receive_buffer_size(None);
@@ -129,6 +138,17 @@ pub(crate) fn settings(
         .incoming_buffer_size(EARLY)
         .incoming_buffer_size_total(EARLY_OF_ALL);
     Ok(config)
+}
+
+/// Windows can be widened and not be taken back, so that it is done where there is no crowd.
+fn give_room(connection: &Connection, worker: &Worker) {
+    if CROWD < worker.plane.quic.open.load(Relaxed) {
+        return;
+    }
+    let streams = u32::try_from(worker.limits().http3.streams).unwrap_or(u32::MAX);
+    let window = WINDOW.saturating_mul(streams.saturating_add(ASIDE));
+    connection.set_receive_window(VarInt::from_u32(window.max(WINDOW_OF_ALL)));
+    connection.set_send_window(UNACKNOWLEDGED);
 }
 
 /// Counts for as long as it is kept.
@@ -151,6 +171,8 @@ impl Drop for Share {
 pub(crate) struct Offered {
     incoming: Incoming,
     open: Share,
+    /// It counts from before a core looks at it: a crowd comes faster than that.
+    shaking: Share,
 }
 
 /// Takes in connections until the core stops accepting. Dropping it turns new ones away.
@@ -170,7 +192,9 @@ pub(crate) async fn accept(worker: Rc<Worker>, endpoint: Endpoint, here: usize) 
             continue;
         }
         let open = Share::of(&worker, |it| &it.open);
-        worker.plane.cores.place(&worker, Guest::Quic(Box::new(Offered { incoming, open })), here);
+        let shaking = Share::of(&worker, |it| &it.shaking);
+        let offered = Offered { incoming, open, shaking };
+        worker.plane.cores.place(&worker, Guest::Quic(Box::new(offered)), here);
     }
 }
 
@@ -198,9 +222,8 @@ impl Drop for Closing {
 pub(crate) fn receive(worker: &Rc<Worker>, offered: Offered, counted: CoreCount) {
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
-        let Offered { incoming, open } = offered;
+        let Offered { incoming, open, shaking } = offered;
         let _counted = (counted, open);
-        let shaking = Share::of(&worker, |it| &it.shaking);
         let limit = worker.snapshot().config.listen.head;
         // From here on this core drives the connection.
         let shaken = match incoming.accept() {
@@ -209,7 +232,10 @@ pub(crate) fn receive(worker: &Rc<Worker>, offered: Offered, counted: CoreCount)
         };
         drop(shaking);
         match shaken {
-            Ok(Ok(connection)) => converse(worker, connection).await,
+            Ok(Ok(connection)) => {
+                give_room(&connection, &worker);
+                converse(worker, connection).await;
+            }
             Ok(Err(_)) | Err(_) => {
                 worker.plane.client_errors.fetch_add(1, Relaxed);
             }
