@@ -263,7 +263,9 @@ impl Default for Http2Limits {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Http3Limits {
-    /// Connections at a time, of all clients; they need no file descriptors, which limit others.
+    /// Connections at a time, of all clients; they need no file descriptors, which limit others. What
+    /// a client can make the gateway hold for each is 1.5 MiB, and more for the first 256: 0.125 MiB
+    /// for each of its streams and 5 MiB.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) connections: usize,
     /// Requests at a time on one connection.

@@ -489,8 +489,10 @@ async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, r
     match handing.hand_over(reply).await {
         Ok(()) => {
             // The end of the connection would take from the client what it has not yet. All of it
-            // is within its windows: it comes, or the connection is found dead.
-            handing.gone.as_mut().await;
+            // is within its windows: it comes, or the connection is found dead. A client that is
+            // there and never says that it came has no more time than an idle one from then on.
+            let limit = Instant::now() + patience;
+            let _ = stalled.until(limit, handing.gone.as_mut()).await;
         }
         Err(code) => {
             if code == code::INTERNAL_ERROR {
