@@ -2,7 +2,7 @@
 //! other side did not process is sent again.
 
 use crate::peer::{Count, body, connect, each, echo2, get, request, say, serve2, world2, writes};
-use crate::world::{SOON, signal, told};
+use crate::world::{SOON, echo, signal, told};
 use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, Method, Response};
@@ -253,6 +253,42 @@ async fn a_reset_post_is_not_sent_again() {
     let answer = ask(&gateway, "/", Ask::Post).await;
     assert_eq!(answer.status, Some(502), "{}", answer.text());
     assert_eq!(count.get(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_was_taken_in_part_goes_whole_to_a_target_of_another_version() {
+    let listener = stage::listener().unwrap();
+    let other = listener.local_addr().unwrap();
+    let _other = stage::serve(listener, echo);
+    let config = format!(
+        "[upstream.app]\ntargets = [\"h2c://{{addr}}\", \"http://{other}\"]\n\
+         [route.app]\nmatch = \"/*\"\nto = \"app\"\n"
+    );
+    let (taken, was_taken) = signal();
+    let (gateway, _upstream) = world2(&config, move |stream| {
+        let taken = taken.clone();
+        serve2(stream, move |request, mut respond| {
+            let taken = taken.clone();
+            async move {
+                let first = request.into_body().data().await;
+                assert_eq!(first.expect("some of it")?, "abc");
+                taken.send(()).expect("the test listens");
+                respond.send_reset(Reason::REFUSED_STREAM);
+                Ok(())
+            }
+        })
+    })
+    .await;
+    let chunked =
+        ["Transfer-Encoding: chunked", "3\r\nabc\r\n", "2\r\nde\r\n0\r\nx-sum: 5\r\n\r\n"];
+    for [framing, begin, rest] in [["Content-Length: 5", "abc", "de"], chunked] {
+        let mut client = gateway.client().await.unwrap();
+        let head = format!("POST /up HTTP/1.1\r\nHost: lab.test\r\n{framing}\r\n\r\n{begin}");
+        client.send(head.as_bytes()).await.unwrap();
+        told(&was_taken).await;
+        client.send(rest.as_bytes()).await.unwrap();
+        assert_eq!(client.answer().await.text(), "POST /up lab.test abcde", "{framing}");
+    }
 }
 
 #[tokio::test]
