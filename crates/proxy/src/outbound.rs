@@ -378,6 +378,13 @@ impl Kept {
         self.pieces.len() <= self.next
     }
 
+    /// Nothing is sent again from the beginning; what was to be sent again still is.
+    fn lose_sent(&mut self) {
+        self.lost = true;
+        self.pieces.drain(..self.next.min(self.pieces.len()));
+        self.next = 0;
+    }
+
     fn lose(&mut self) {
         self.lost = true;
         self.pieces = Vec::new();
@@ -687,8 +694,7 @@ impl Pump {
             link.unread.set(true);
             return;
         }
-        // Nothing is sent again.
-        self.kept.lose();
+        self.kept.lose_sent();
         let whole = std::future::poll_fn(|cx| match poll(&mut self, cx) {
             Ok(Pumped::All) => Poll::Ready(true),
             Ok(Pumped::Upstream | Pumped::Client) => Poll::Pending,

@@ -2,7 +2,7 @@
 //! other side did not process is sent again.
 
 use crate::peer::{Count, body, connect, each, echo2, get, request, say, serve2, world2, writes};
-use crate::world::{SOON, signal, told};
+use crate::world::{SOON, echo, signal, told};
 use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, Method, Response};
@@ -253,6 +253,99 @@ async fn a_reset_post_is_not_sent_again() {
     let answer = ask(&gateway, "/", Ask::Post).await;
     assert_eq!(answer.status, Some(502), "{}", answer.text());
     assert_eq!(count.get(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_was_taken_in_part_goes_whole_to_a_target_of_another_version() {
+    let listener = stage::listener().unwrap();
+    let other = listener.local_addr().unwrap();
+    let _other = stage::serve(listener, echo);
+    let config = format!(
+        "[upstream.app]\ntargets = [\"h2c://{{addr}}\", \"http://{other}\"]\n\
+         [route.app]\nmatch = \"/*\"\nto = \"app\"\n"
+    );
+    let (taken, was_taken) = signal();
+    let (gateway, _upstream) = world2(&config, move |stream| {
+        let taken = taken.clone();
+        serve2(stream, move |request, mut respond| {
+            let taken = taken.clone();
+            async move {
+                let first = request.into_body().data().await;
+                assert_eq!(first.expect("some of it")?, "abc");
+                taken.send(()).expect("the test listens");
+                respond.send_reset(Reason::REFUSED_STREAM);
+                Ok(())
+            }
+        })
+    })
+    .await;
+    let chunked =
+        ["Transfer-Encoding: chunked", "3\r\nabc\r\n", "2\r\nde\r\n0\r\nx-sum: 5\r\n\r\n"];
+    for [framing, begin, rest] in [["Content-Length: 5", "abc", "de"], chunked] {
+        let mut client = gateway.client().await.unwrap();
+        let head = format!("POST /up HTTP/1.1\r\nHost: lab.test\r\n{framing}\r\n\r\n{begin}");
+        client.send(head.as_bytes()).await.unwrap();
+        told(&was_taken).await;
+        client.send(rest.as_bytes()).await.unwrap();
+        assert_eq!(client.answer().await.text(), "POST /up lab.test abcde", "{framing}");
+    }
+}
+
+/// Answers at once, and then says back what it takes, of which little comes at a time.
+async fn says_back_slowly(stream: TcpStream) -> std::io::Result<()> {
+    let mut builder = h2::server::Builder::new();
+    builder.initial_window_size(3);
+    let shaken = builder.handshake(stream).await.map_err(std::io::Error::other)?;
+    each(shaken, |request, mut respond| async move {
+        let mut send = respond.send_response(Response::new(()), false)?;
+        let mut body = request.into_body();
+        while let Some(data) = body.data().await {
+            let data = data?;
+            body.flow_control().release_capacity(data.len())?;
+            send.send_data(data, false)?;
+        }
+        send.send_data(Bytes::new(), true)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_body_goes_whole_though_the_answer_begins_before_all_is_sent_again() {
+    let listener = stage::listener().unwrap();
+    let slow = listener.local_addr().unwrap();
+    let _slow = stage::serve(listener, says_back_slowly);
+    let config = format!(
+        "[upstream.app]\ntargets = [\"h2c://{slow}\", \"h2c://{{addr}}\"]\n\
+         [route.app]\nmatch = \"/*\"\nto = \"app\"\n"
+    );
+    let (gateway, _upstream) = world2(&config, |stream| {
+        serve2(stream, |request, mut respond| async move {
+            let mut body = request.into_body();
+            let mut taken = 0;
+            while taken < 18 {
+                taken += body.data().await.expect("some of it")?.len();
+            }
+            respond.send_reset(Reason::REFUSED_STREAM);
+            Ok(())
+        })
+    })
+    .await;
+    // From here on the gateway knows how little the first target takes.
+    assert_eq!(ask(&gateway, "/", Ask::Get).await.status, Some(200));
+    let mut client = gateway.client().await.unwrap();
+    let head = "POST / HTTP/1.1\r\nHost: lab.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let begin = ["abc", "def", "ghi", "jkl", "mno", "pqr"].map(|it| format!("3\r\n{it}\r\n"));
+    client.send([head, &begin.concat()].concat().as_bytes()).await.unwrap();
+    let (answer, rest) = (client.head().await, b"3\r\nstu\r\n0\r\n\r\n");
+    assert_eq!(answer.status, Some(200));
+    client.send(rest).await.unwrap();
+    let mut all = answer.body;
+    while !all.ends_with(b"0\r\n\r\n") {
+        all.extend(timeout(SOON, client.some()).await.expect("more in time").unwrap());
+    }
+    let all = String::from_utf8(all).unwrap();
+    let text: String = all.split("\r\n").skip(1).step_by(2).collect();
+    assert_eq!(text, "abcdefghijklmnopqrstu", "{all}");
 }
 
 #[tokio::test]
