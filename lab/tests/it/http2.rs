@@ -499,7 +499,7 @@ async fn windows_that_are_opened_for_nothing_end_the_connection() {
 
 #[tokio::test]
 async fn while_it_stops_a_slow_client_gets_what_was_answered() {
-    const EACH: usize = 100_000;
+    const EACH: usize = 60_000;
     let mut world = world(|mut stream: TcpStream| async move {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {EACH}\r\n\r\n");
         let answer = [head.as_bytes(), &[b'x'; EACH]].concat();
