@@ -1,7 +1,7 @@
 //! gRPC: every call ends with a status, whoever made it, and within its caller's deadline.
 
 use crate::peer::{Count, connect, connect_to, serve2, world2};
-use crate::world::{SOON, Seen, World, answer_each, signal, told, world, world_with};
+use crate::world::{SOON, Seen, World, answer_each, holds, signal, told, world, world_with};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::server::SendResponse;
@@ -208,15 +208,7 @@ async fn the_callers_deadline_ends_a_stream() {
 #[tokio::test]
 async fn a_caller_that_leaves_at_its_deadline_is_recorded_as_that() {
     let (reached, upstream_has_it) = signal();
-    let world = world(move |mut stream: TcpStream| {
-        let reached = reached.clone();
-        async move {
-            stage::read_request(&mut stream).await?;
-            reached.send(()).map_err(std::io::Error::other)?;
-            stage::stay(stream).await
-        }
-    })
-    .await;
+    let world = world(move |stream| holds(stream, reached.clone())).await;
     let mut send = connect_to(&world).await;
     // One that waits for its deadline, and one that loses interest long before.
     for (deadline, wait) in [("300m", 270), ("60S", 100)] {

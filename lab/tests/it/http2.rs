@@ -2,7 +2,9 @@
 //! bounded and counted.
 
 use crate::peer::{body, connect_to, get, request};
-use crate::world::{OK, SOON, Seen, World, answer_each, echo, signal, told, world, world_with};
+use crate::world::{
+    OK, SOON, Seen, World, answer_each, echo, holds, signal, told, world, world_with,
+};
 use bytes::Bytes;
 use h2::Reason;
 use http::{Method, Request};
@@ -246,15 +248,7 @@ async fn answer_head_each(mut stream: TcpStream, answer: &str) -> std::io::Resul
 #[tokio::test]
 async fn a_stream_that_is_taken_back_is_recorded_as_that() {
     let (reached, upstream_has_it) = signal();
-    let world = world(move |mut stream: TcpStream| {
-        let reached = reached.clone();
-        async move {
-            stage::read_request(&mut stream).await?;
-            reached.send(()).map_err(std::io::Error::other)?;
-            stage::stay(stream).await
-        }
-    })
-    .await;
+    let world = world(move |stream| holds(stream, reached.clone())).await;
     let mut send = connect_to(&world).await;
     let (_answer, mut stream) = send.send_request(request(Method::POST, "/"), false).unwrap();
     stream.send_data(Bytes::new(), true).unwrap();

@@ -2,7 +2,7 @@
 //! writes what it likes.
 
 use crate::doors::{Papers, ask};
-use crate::world::{OK, SOON, Seen, World, answer_each, echo, signal, told, world_with};
+use crate::world::{OK, SOON, Seen, World, answer_each, echo, holds, signal, told, world_with};
 use bytes::{Buf, Bytes};
 use h3::client::{RequestStream, SendRequest};
 use h3::error::Code;
@@ -288,15 +288,7 @@ async fn an_answer_that_breaks_off_does_not_look_whole() {
 #[tokio::test]
 async fn a_stream_that_is_taken_back_is_recorded_once_as_that() {
     let (reached, upstream_has_it) = signal();
-    let door = Door::open("back", move |mut stream: TcpStream| {
-        let reached = reached.clone();
-        async move {
-            stage::read_request(&mut stream).await?;
-            reached.send(()).map_err(std::io::Error::other)?;
-            stage::stay(stream).await
-        }
-    })
-    .await;
+    let door = Door::open("back", move |stream| holds(stream, reached.clone())).await;
     let mut send = door.client().await;
     let mut stream = asked(&mut send, "/first").await;
     told(&upstream_has_it).await;
@@ -932,15 +924,8 @@ async fn while_it_stops_clients_are_told_and_what_runs_is_answered() {
 async fn clients_are_told_when_it_ends_before_they_do() {
     let (reached, upstream_has_it) = signal();
     let config = "[shutdown]\ndeadline = \"300ms\"\n";
-    let mut door = Door::with("deadline", "", config, move |mut stream: TcpStream| {
-        let reached = reached.clone();
-        async move {
-            stage::read_request(&mut stream).await?;
-            reached.send(()).map_err(std::io::Error::other)?;
-            stage::stay(stream).await
-        }
-    })
-    .await;
+    let mut door =
+        Door::with("deadline", "", config, move |stream| holds(stream, reached.clone())).await;
     let raw = Raw::connect(&door).await;
     let _streams = raw.ask(&head(&GOOD), true).await;
     told(&upstream_has_it).await;

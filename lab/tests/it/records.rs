@@ -1,6 +1,6 @@
 //! As many records as requests, however a client leaves.
 
-use crate::world::{OK, get, signal, told, world};
+use crate::world::{OK, get, holds, signal, told, world};
 use lab::stage;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
@@ -64,15 +64,7 @@ async fn clients_that_leave_while_they_upload() {
 #[tokio::test]
 async fn clients_that_leave_while_they_wait() {
     let (reached, upstream_has_it) = signal();
-    let world = world(move |mut stream: TcpStream| {
-        let reached = reached.clone();
-        async move {
-            stage::read_request(&mut stream).await?;
-            reached.send(()).map_err(std::io::Error::other)?;
-            stage::stay(stream).await
-        }
-    })
-    .await;
+    let world = world(move |stream| holds(stream, reached.clone())).await;
     for _ in 0..3 {
         let mut client = world.gateway.client().await.unwrap();
         client.send(&get("/")).await.unwrap();

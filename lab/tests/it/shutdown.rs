@@ -1,6 +1,6 @@
 //! SIGTERM: what is in flight ends well, what is idle ends soon.
 
-use crate::world::{OK, World, get, signal, told, world, world_with};
+use crate::world::{OK, World, get, holds, signal, told, world, world_with};
 use lab::client::{Client, End};
 use lab::stage;
 use std::time::Duration;
@@ -54,15 +54,7 @@ async fn a_request_in_flight_is_answered_first() {
 #[tokio::test]
 async fn a_second_signal_ends_it_now() {
     let (reached, upstream_has_it) = signal();
-    let mut world = world(move |mut stream: TcpStream| {
-        let reached = reached.clone();
-        async move {
-            stage::read_request(&mut stream).await?;
-            reached.send(()).map_err(std::io::Error::other)?;
-            stage::stay(stream).await
-        }
-    })
-    .await;
+    let mut world = world(move |stream| holds(stream, reached.clone())).await;
     let mut client = world.gateway.client().await.unwrap();
     client.send(&get("/")).await.unwrap();
     told(&upstream_has_it).await;

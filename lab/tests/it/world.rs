@@ -94,6 +94,16 @@ pub(crate) fn signal() -> (mpsc::UnboundedSender<()>, Arc<tokio::sync::Mutex<Rec
     (send, Arc::new(tokio::sync::Mutex::new(receive)))
 }
 
+/// Takes a request, says so, and never answers.
+pub(crate) async fn holds(
+    mut stream: TcpStream,
+    reached: mpsc::UnboundedSender<()>,
+) -> io::Result<()> {
+    stage::read_request(&mut stream).await?;
+    reached.send(()).map_err(io::Error::other)?;
+    stage::stay(stream).await
+}
+
 pub(crate) type Received = mpsc::UnboundedReceiver<()>;
 
 /// Waits for the word, not for ever.
