@@ -231,13 +231,13 @@ pub(crate) struct Limits {
     /// How many interim answers (1xx) an upstream may send before the final one.
     #[schemars(range(min = 1, max = 10_000))]
     pub(crate) interim_responses: usize,
-    /// What a connection of HTTP/2 may do.
+    /// What a client may do on one connection of HTTP/2; `controls` holds for targets too.
     pub(crate) http2: Http2Limits,
     /// What clients of HTTP/3 may do.
     pub(crate) http3: Http3Limits,
 }
 
-/// What a client may do on one connection of HTTP/2.
+/// What a client may do on one connection of HTTP/2; `controls` holds for targets too.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Http2Limits {

@@ -159,7 +159,7 @@ pub(crate) enum From {
 
 /// What a request goes out by.
 enum Way {
-    Wire(Box<Wire>),
+    Wire(Wire),
     Lease(Lease),
 }
 
@@ -177,7 +177,7 @@ pub(crate) async fn attempt(
     record.attempt_mut().http2 = if offer == Offer::Http1 { Http2::No } else { Http2::Asked };
     let kept = if offer == Offer::Http2 { None } else { reused(turn, record) };
     let way = match (kept, offer) {
-        (Some(wire), _) => Way::Wire(Box::new(wire)),
+        (Some(wire), _) => Way::Wire(wire),
         // Opening is rare and its state large: on the heap it does not weigh on every request.
         (None, Offer::Http1) => Box::pin(fresh(turn, &alarm, offer, None, record)).await?,
         (None, _) => match turn.lease(Share::Most) {
@@ -222,7 +222,7 @@ async fn by_wire(
     turn: &Turn<'_>,
     alarm: &Alarm,
     outbound: &mut Outbound,
-    mut wire: Box<Wire>,
+    mut wire: Wire,
     record: &mut Recorder,
 ) -> Result<(Head, From), Halt> {
     wire.ordinal += 1;
@@ -241,7 +241,7 @@ async fn by_wire(
         sent_at: None,
     };
     let head = answer.head(&mut wire).await?;
-    Ok((head, From::Wire(*wire)))
+    Ok((head, From::Wire(wire)))
 }
 
 /// A place on an HTTP/2 connection that others use too, or the first on a new one. Where the target
@@ -347,7 +347,7 @@ async fn fresh(
     }
     let connection = Connection { ordinal: 1, idle_for: 0, local_port, tls: tls.clone() };
     record.attempt_mut().connection = Some(connection);
-    Ok(Way::Wire(Box::new(Wire {
+    Ok(Way::Wire(Wire {
         io,
         held: BytesMut::new(),
         address,
@@ -356,7 +356,7 @@ async fn fresh(
         ordinal: 0,
         after_bodyless: false,
         _place: place,
-    })))
+    }))
 }
 
 /// HTTP/2 begins on a new connection. Others may use it too, unless it was opened with words that
