@@ -447,7 +447,7 @@ fn the_ladder() {
 fn unknown_and_later_keys() {
     check("[routes.a]", "1 unknown_key");
     check(
-        "data.dir = 'x'\n[provider.x]\n[defaults]",
+        "[model.x]\n[provider.x]\n[defaults]",
         "1 not_in_this_version, 2 not_in_this_version, 3 not_in_this_version",
     );
     check("[console]\npassword = 'x'", "2 unknown_key");
