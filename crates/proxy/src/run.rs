@@ -85,11 +85,11 @@ pub struct Gateway {
     unclaimed: Vec<SocketAddr>,
 }
 
-/// The listener of our own pages, and the task that serves there.
+/// The listener of our own pages, and the task that serves there once we are ready.
 struct StatusDoor {
     bound: SocketAddr,
     listener: Arc<TcpListener>,
-    task: tokio::task::JoinHandle<()>,
+    serving: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// Whether somebody goes on where we end.
@@ -165,9 +165,7 @@ impl Gateway {
         });
         let any_port = options.any_port && config.listen.assumed;
         let status = match config.status {
-            Some(wished) => {
-                Some(StatusDoor::open(wished, any_port, &mut inherited, &background, &plane)?)
-            }
+            Some(wished) => Some(StatusDoor::open(wished, any_port, &mut inherited, &background)?),
             None => None,
         };
         let mut gateway = Gateway {
@@ -185,6 +183,10 @@ impl Gateway {
         };
         gateway.start_cores(change, arrivals)?;
         gateway.open_quic(takes_over)?;
+        if let Some(status) = &mut gateway.status {
+            let serving = crate::status::serve(status.listener.clone(), gateway.plane.clone());
+            status.serving = Some(gateway.background.spawn(serving));
+        }
         Ok(gateway)
     }
 
@@ -389,8 +391,8 @@ impl Gateway {
             }
             Leave::HandedOver => {
                 // Whoever asks from now on whether we are ready asks the other process.
-                if let Some(status) = self.status.take() {
-                    status.task.abort();
+                if let Some(serving) = self.status.take().and_then(|it| it.serving) {
+                    serving.abort();
                 }
                 self.to_all(|| Order::Close(Closing::HandedOver));
             }
@@ -476,7 +478,6 @@ impl StatusDoor {
         any_port: bool,
         inherited: &mut Inherited,
         background: &Runtime,
-        plane: &Arc<Plane>,
     ) -> Result<StatusDoor, StartError> {
         let taken = inherited.take(wished).and_then(|mut it| it.pop());
         let (socket, bound) = match taken {
@@ -486,8 +487,6 @@ impl StatusDoor {
         let _entered = background.enter();
         let listener = TcpListener::from_std(socket.into())
             .map_err(|source| StartError::Listen { address: bound, source })?;
-        let listener = Arc::new(listener);
-        let task = background.spawn(crate::status::serve(listener.clone(), plane.clone()));
-        Ok(StatusDoor { bound, listener, task })
+        Ok(StatusDoor { bound, listener: Arc::new(listener), serving: None })
     }
 }
