@@ -12,8 +12,8 @@ use crate::leaf::{Leaf, Word};
 use crate::routes::Routes;
 use crate::tree::Node;
 use crate::typed::{
-    AccessLog, Answers, CertificateFiles, Cipher, ClientCa, Config, Data, Dns, Http2Limits, Http3Limits,
-    Https, Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
+    AccessLog, Answers, CertificateFiles, Cipher, ClientCa, Config, Data, Dns, Http2Limits,
+    Http3Limits, Https, Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
 };
 use crate::written;
 use std::collections::{HashMap, HashSet};

@@ -4,9 +4,9 @@
 //! without effect does not compile without a warning.
 
 use crate::leaf::{
-    AccessLogTo, ContentType, Destination, DnsServer, FilePath, FolderPath, HostMatched, HostToSend, ListenAt,
-    Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo, RewriteTo, ServerName, Size,
-    Sought, StatusAt, StickyBy, TargetUrl, Token, TrustedPeer, Word,
+    AccessLogTo, ContentType, Destination, DnsServer, FilePath, FolderPath, HostMatched,
+    HostToSend, ListenAt, Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo,
+    RewriteTo, ServerName, Size, Sought, StatusAt, StickyBy, TargetUrl, Token, TrustedPeer, Word,
 };
 use crate::typed::{Cipher, TlsVersion};
 use schemars::JsonSchema;

@@ -5,10 +5,10 @@ use crate::folder;
 use crate::output::Output;
 use crate::serve;
 use crate::settings::File;
+use crate::takeover;
 use crate::why::inputs::{Misused, Refused};
 use crate::why::reason;
 use config::Complaints;
-use crate::takeover;
 use proxy::{ReloadError, StartError};
 use std::io;
 use std::process::ExitCode;
@@ -252,7 +252,8 @@ pub(crate) fn of_reload(it: &ReloadError) -> Words {
 fn of_folder(it: &folder::Failure) -> Words {
     match it {
         folder::Failure::Taken { folder, pid } => {
-            let who = pid.map_or_else(|| "another process".to_owned(), |it| format!("process {it}"));
+            let who =
+                pid.map_or_else(|| "another process".to_owned(), |it| format!("process {it}"));
             Words::new(format!("{who} serves with the folder `{}`", folder.display()), 5).hint(
                 "`goodgate run --takeover` serves instead of it; `data.dir` or `--data` names \
                  another folder",
@@ -305,7 +306,8 @@ fn of_takeover(it: &takeover::Failure) -> Words {
             Words { hint: hint.clone(), ..words }
         }
         takeover::Failure::Protocol { version } => {
-            let text = format!("the running process (Goodgate {version}) hands over in another way");
+            let text =
+                format!("the running process (Goodgate {version}) hands over in another way");
             Words::new(text, 5)
                 .hint("stop it with `goodgate stop`, and start this version without `--takeover`")
         }

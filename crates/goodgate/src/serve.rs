@@ -6,7 +6,6 @@ mod start;
 
 use crate::arrival;
 use crate::control::orders::{Asked, Kind, Order, Orders, Refusal};
-use crate::control::server::Server;
 use crate::folder;
 use crate::notify::{Notify, watchdog_pause};
 use crate::output::Output;
@@ -163,13 +162,7 @@ pub(crate) async fn until_stopped(
 
 /// Lets every client have its answer, for as long as the configuration says. Another signal, or an
 /// order, cuts that short.
-async fn finish(
-    gateway: Gateway,
-    end: End,
-    reopen: &AtomicBool,
-    ears: &mut Ears,
-    output: &Output,
-) {
+async fn finish(gateway: Gateway, end: End, reopen: &AtomicBool, ears: &mut Ears, output: &Output) {
     let (leave, words) = match end {
         End::Stop { .. } => (Leave::Close, "stopping: finishing what is in flight".to_owned()),
         End::HandedOver { to } => {

@@ -58,7 +58,8 @@ impl Process {
         let seen = client::pid_behind(folder)?;
         let said = status.body["pid"].as_i64().and_then(|it| i32::try_from(it).ok());
         let pid = seen.filter(|it| Some(*it) == said);
-        let handle = pid.and_then(Pid::from_raw).and_then(|it| pidfd_open(it, PidfdFlags::empty()).ok());
+        let handle =
+            pid.and_then(Pid::from_raw).and_then(|it| pidfd_open(it, PidfdFlags::empty()).ok());
         Ok(pid.zip(handle).map(|(pid, handle)| Process { pid, handle }))
     }
 

@@ -50,12 +50,7 @@ pub(crate) fn reach(folder: &Path) -> Result<UnixStream, Failure> {
 }
 
 /// Asks for `path` below the API. `body` is JSON, or nothing.
-pub(crate) fn ask(
-    folder: &Path,
-    method: &str,
-    path: &str,
-    body: &str,
-) -> Result<Answer, Failure> {
+pub(crate) fn ask(folder: &Path, method: &str, path: &str, body: &str) -> Result<Answer, Failure> {
     let mut stream = reach(folder)?;
     let unreachable = |why| Failure::Unreachable { folder: folder.to_owned(), why };
     let head = format!(
@@ -63,7 +58,7 @@ pub(crate) fn ask(
          Content-Length: {}\r\n\r\n",
         body.len()
     );
-    let mut talk = || {
+    let talk = || {
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.write_all((head + body).as_bytes())?;
         let whole = read_to_end(&mut stream, Instant::now() + PATIENCE)?;

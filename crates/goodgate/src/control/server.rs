@@ -111,7 +111,7 @@ async fn converse(stream: UnixStream, shared: Shared) {
     tokio::select! {
         // Whoever asks and leaves is none of our business.
         _ = &mut connection => {}
-        Ok(_) = closing.wait_for(|it| *it) => {
+        true = async { closing.wait_for(|it| *it).await.is_ok() } => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }

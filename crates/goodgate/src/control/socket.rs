@@ -54,11 +54,7 @@ impl Unpublished {
         fs::set_permissions(&place.path, Permissions::from_mode(0o600))?;
         let made = fs::symlink_metadata(&place.path)?;
         listen(&listener, BACKLOG)?;
-        Ok(Unpublished {
-            listener,
-            folder: folder.to_owned(),
-            identity: (made.dev(), made.ino()),
-        })
+        Ok(Unpublished { listener, folder: folder.to_owned(), identity: (made.dev(), made.ino()) })
     }
 
     /// Takes the place of whatever has the name.
@@ -84,8 +80,7 @@ impl Drop for Published {
 /// Connects to whoever serves with this folder. `limit` bounds the wait for a place in its queue.
 pub(crate) fn dial(folder: &Path, limit: Duration) -> io::Result<UnixStream> {
     let place = Place::of(folder, NAME)?;
-    let socket =
-        socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     set_socket_timeout(&socket, Timeout::Send, Some(limit))?;
     connect(&socket, &SocketAddrUnix::new(&place.path)?)?;
     Ok(UnixStream::from(socket))

@@ -10,7 +10,7 @@ use crate::folder::Folder;
 use crate::notify::watchdog_micros;
 use crate::output::{Output, count};
 use crate::problem::{self, Words};
-use crate::settings::{Settings, Source};
+use crate::settings::Settings;
 use crate::signals::Told;
 use crate::takeover::{self, Inheritance, Predecessor};
 use crate::watch::{Changed, Seen};
@@ -285,7 +285,9 @@ impl<'a> Life<'a> {
                     }
                 }
             }
-            Err(failure) => Err((problem::words(&failure, colour), problem::words(&failure, false))),
+            Err(failure) => {
+                Err((problem::words(&failure, colour), problem::words(&failure, false)))
+            }
         };
         if self.watch {
             ears.watch.follow_configuration(seen);
@@ -312,11 +314,7 @@ impl<'a> Life<'a> {
 
 /// Tells the process that served before that this one does. Where that fails it goes on, and this one
 /// ends without a client noticing.
-fn succeed(
-    mut old: Predecessor,
-    gateway: Gateway,
-    output: &Output,
-) -> Result<Gateway, Failure> {
+fn succeed(mut old: Predecessor, gateway: Gateway, output: &Output) -> Result<Gateway, Failure> {
     match old.succeeded() {
         Ok(()) => {
             output.message(&format!("took over from process {}\n", old.pid));
@@ -337,9 +335,10 @@ fn receive_orders(
     ears: &mut Ears,
     output: &Output,
 ) -> Option<(Published, Server)> {
-    let published = folder.sign().and_then(|()| socket.publish()).and_then(|(it, published)| {
-        Ok((UnixListener::from_std(it)?, published))
-    });
+    let published = folder
+        .sign()
+        .and_then(|()| socket.publish())
+        .and_then(|(it, published)| Ok((UnixListener::from_std(it)?, published)));
     match published {
         Ok((listener, published)) => {
             let (desk, orders): (Desk, Orders) = Orders::channel();
@@ -355,8 +354,7 @@ fn receive_orders(
 
 fn no_file() -> Refusal {
     let error = "there is no file to read again: the targets stand on the command line";
-    Refusal::new(Kind::State, error)
-        .hint("start with `goodgate run --config FILE` to have one")
+    Refusal::new(Kind::State, error).hint("start with `goodgate run --config FILE` to have one")
 }
 
 fn serving(live: &Live) -> String {
