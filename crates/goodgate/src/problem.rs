@@ -192,7 +192,10 @@ impl Words {
 
     pub(crate) fn print(&self, output: &Output) -> u8 {
         match self.is_whole {
-            true => output.message(&self.text),
+            true => {
+                output.message(&self.text);
+                self.hint.iter().for_each(|it| output.message(&format!("\nhint: {it}")));
+            }
             false => output.failure(&self.text, self.hint.as_deref()),
         }
         self.exit
@@ -294,7 +297,9 @@ fn of_refusal(it: &client::Answer) -> Words {
     let exit = if it.status == 422 { 3 } else { 5 };
     let unknown = || format!("the gateway answers with status {}", it.status);
     let words = Words::new(text("error").unwrap_or_else(unknown), exit);
-    Words { hint: text("hint"), ..words }
+    // Complaints about a file come as they are shown.
+    let is_whole = words.text.starts_with("error: ");
+    Words { hint: text("hint"), is_whole, ..words }
 }
 
 fn of_takeover(it: &takeover::Failure) -> Words {

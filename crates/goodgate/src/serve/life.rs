@@ -364,5 +364,5 @@ fn serving(live: &Live) -> String {
 /// The time, as the API has it.
 fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    rfc3339(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    rfc3339(i64::try_from(since.as_millis()).unwrap_or(0).saturating_mul(1_000))
 }
