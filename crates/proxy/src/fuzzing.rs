@@ -10,6 +10,7 @@ use crate::framing::{BodyFraming, Progress, request_head};
 use crate::front::{Front, Link, Patience, Transport};
 use crate::head::answer_head;
 use crate::listen::http3::fuzzing::{frames_of, head_of};
+use crate::pace::Least;
 use crate::timer::Timer;
 use bytes::Bytes;
 use config::Limits;
@@ -29,6 +30,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 const LIMITS: Limits = Limits {
+    connections: None,
+    connections_per_address: None,
+    client_rate: 1,
+    memory: 100,
     request_head: 4096,
     request_fields: 40,
     uri: 1024,
@@ -127,7 +132,8 @@ fn served(bytes: &[u8]) -> Vec<Message> {
     let timer = Timer::new();
     let link = Link::new();
     let long = Duration::from_secs(3600);
-    let patience = Patience { head: long, idle: long, body: long, leave_at: Rc::default() };
+    let least = Least { rate: 1, over: long };
+    let patience = Patience { head: long, idle: long, body: long, least, leave_at: Rc::default() };
     let front = Front::new(server, link.clone(), Rc::new(LIMITS), patience, &timer, false);
     let calls: Rc<RefCell<Vec<Message>>> = Rc::default();
     let service = {

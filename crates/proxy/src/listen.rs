@@ -5,22 +5,25 @@ pub(crate) mod floods;
 mod http2;
 pub(crate) mod http3;
 pub(crate) mod proxied;
-mod streams;
+pub(crate) mod streams;
 pub(crate) mod tls;
 
+use crate::contain::kept_up;
+use crate::crowd::{Admitted, Reserve};
 use crate::front::{Front, Link, Patience, Transport};
 use crate::inbound::Inbound;
 use crate::listen::http3::quic::{self, Offered};
+use crate::loud::Trouble;
 use crate::seat::Seat;
 use crate::serve::{begin, cut_head, serve, unserved};
 use crate::worker::Worker;
+use exchange::Refusal;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream as StdStream};
@@ -30,7 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -66,7 +69,7 @@ pub(crate) struct Door {
 
 /// A connection that has been accepted.
 pub(crate) enum Guest {
-    Tcp { stream: StdStream, peer: SocketAddr, tls: Option<TlsAcceptor> },
+    Tcp { stream: StdStream, peer: SocketAddr, tls: Option<TlsAcceptor>, admitted: Admitted },
     Quic(Box<Offered>),
 }
 
@@ -141,26 +144,106 @@ impl Drop for CoreCount {
 
 /// Accepts at one door until the core stops accepting.
 pub(crate) async fn accept(worker: Rc<Worker>, door: Door, here: usize) -> io::Result<()> {
-    let listener = TcpListener::from_std(door.socket.into())?;
+    let Door { socket, tls } = door;
+    let listener = TcpListener::from_std(socket.into())?;
+    kept_up(|| accept_all(&worker, &listener, tls.as_ref(), here)).await;
+    Ok(())
+}
+
+async fn accept_all(
+    worker: &Rc<Worker>,
+    listener: &TcpListener,
+    tls: Option<&TlsAcceptor>,
+    here: usize,
+) {
     let cores = worker.plane.cores.clone();
+    let mut reserve = Reserve::new();
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 worker.plane.client_errors.fetch_add(1, Relaxed);
-                if is_exhaustion(&error) {
+                let Some(trouble) = Trouble::of_socket(&error) else {
+                    continue;
+                };
+                worker.short_of(trouble);
+                let words = tls.is_none().then_some(&worker.plane.turned_away);
+                if !reserve.turn_one_away(listener, words).await {
                     tokio::time::sleep(NO_DESCRIPTOR).await;
                 }
                 continue;
             }
         };
-        let _ = stream.set_nodelay(true);
+        let admitted = match admit(worker, peer) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                turn_away(worker, stream, tls.is_some(), refusal);
+                continue;
+            }
+        };
+        prepare(&stream);
         if cores.emptier(here).is_none() {
-            receive(&worker, stream, peer, door.tls.clone(), CoreCount::new(&cores, here));
+            let counted = CoreCount::new(&cores, here);
+            receive(worker, stream, peer, tls.cloned(), (counted, admitted));
         } else if let Ok(stream) = stream.into_std() {
-            cores.place(&worker, Guest::Tcp { stream, peer, tls: door.tls.clone() }, here);
+            cores.place(worker, Guest::Tcp { stream, peer, tls: tls.cloned(), admitted }, here);
         }
     }
+}
+
+/// Of an answer, what the kernel holds that has not been sent, in bytes. Without it that is megabytes,
+/// and it is not seen for minutes that a slow client takes them.
+const UNSENT: u32 = 128 * 1024;
+
+fn prepare(stream: &TcpStream) {
+    // Without either, answers come all the same.
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+}
+
+fn admit(worker: &Worker, peer: SocketAddr) -> Result<Admitted, Refusal> {
+    let ip = peer.ip().to_canonical();
+    worker.plane.crowd.admit(ip, || {
+        let trusted = &worker.snapshot().config.listen.trusted_proxies;
+        trusted.iter().any(|it| it.contains(&ip))
+    })
+}
+
+/// Who is turned away may take so long to take its answer, and so many of a core may do so at a time.
+const TURNING_AWAY: Duration = Duration::from_secs(1);
+pub(crate) const TURNED_AWAY_AT_ONCE: usize = 64;
+
+/// Answers a connection that may not be, and closes it. Under TLS, and where many are, it is closed
+/// without a word.
+fn turn_away(worker: &Rc<Worker>, stream: TcpStream, tls: bool, refusal: Refusal) {
+    let plane = &worker.plane;
+    let (words, trouble) = plane.turned_away.by(refusal);
+    match trouble {
+        // Those that say nothing make room.
+        Trouble::Crowded => drop(worker.short_of(trouble)),
+        _ => plane.loud.report(trouble, 1),
+    }
+    let Ok(place) = worker.turning_away.clone().try_acquire_owned() else {
+        return;
+    };
+    if !tls {
+        tokio::task::spawn_local(async move {
+            let _place = place;
+            let _ = tokio::time::timeout(TURNING_AWAY, say_no(stream, &words)).await;
+        });
+    }
+}
+
+/// Once the request begins to come, so that what is said is an answer to it.
+async fn say_no(mut stream: TcpStream, words: &[u8]) -> io::Result<()> {
+    let mut unread = [0; 4096];
+    if stream.read(&mut unread).await? == 0 {
+        return Ok(());
+    }
+    stream.write_all(words).await?;
+    stream.shutdown().await?;
+    while 0 < stream.read(&mut unread).await? {}
+    Ok(())
 }
 
 /// Serves what other cores accepted.
@@ -172,19 +255,13 @@ pub(crate) async fn take_over(worker: Rc<Worker>, mut placed: mpsc::Receiver<Pla
 
 fn welcome(worker: &Rc<Worker>, Placed { guest, counted }: Placed) {
     match guest {
-        Guest::Tcp { stream, peer, tls } => {
+        Guest::Tcp { stream, peer, tls, admitted } => {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                receive(worker, stream, peer, tls, counted);
+                receive(worker, stream, peer, tls, (counted, admitted));
             }
         }
         Guest::Quic(offered) => quic::receive(worker, *offered, counted),
     }
-}
-
-fn is_exhaustion(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
 fn receive(
@@ -192,11 +269,11 @@ fn receive(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    counted: CoreCount,
+    place: (CoreCount, Admitted),
 ) {
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
-        let _counted = counted;
+        let _place = place;
         let limit = worker.snapshot().config.listen.head;
         let greeted = tokio::time::timeout(limit, greet(&worker, stream, peer, tls));
         match greeted.await {
@@ -240,7 +317,7 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
     let by_name = chosen == Some(tls::HTTP2);
     let seat = Seat::new(worker.clone(), link.clone(), peer, tls);
     let listen = &worker.snapshot().config.listen;
-    let patience = Patience::new(listen, worker.leave_at.clone());
+    let patience = Patience::new(listen, &worker.limits(), worker.leave_at.clone());
     // Without TLS there is nobody to ask: the preface says it (RFC 9113 3.3).
     let by_preface = listen.http2 && !tls;
     let front = Front::new(io, link.clone(), worker.limits(), patience, &worker.timer, by_preface);
@@ -252,7 +329,7 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
         service_fn(move |request: Request<Incoming>| {
             let begun = begin(&seat, request.map(Inbound::Http1));
             // On the heap, so that the connection can be taken apart when it is over.
-            Box::pin(async move { Ok::<_, Infallible>(serve(begun).await) })
+            begun.serving(|begun| Box::pin(serve(begun)))
         })
     };
     let mut builder = http1::Builder::new();
@@ -362,6 +439,7 @@ impl AsyncWrite for ClientIo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crowd::Crowd;
 
     #[test]
     fn a_connection_counts_from_when_it_is_on_its_way() {
@@ -371,7 +449,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = listener.local_addr().unwrap();
         let stream = StdStream::connect(peer).unwrap();
-        let guest = Guest::Tcp { stream, peer, tls: None };
+        let admitted = Crowd::new(&crate::framing::limits()).admit(peer.ip(), || false);
+        let admitted = admitted.ok().unwrap();
+        let guest = Guest::Tcp { stream, peer, tls: None, admitted };
         cores.hand_over(guest, 1).ok().unwrap();
         // Whoever waits for the last one to end waits for it too, and the next one goes elsewhere.
         assert_eq!(cores.connections(), 3);

@@ -1,12 +1,16 @@
 //! Starts the data plane, and stops it without losing what is in flight.
 
 use crate::Plane;
+use crate::contain::kept_up;
+use crate::crowd::{Crowd, TurnedAway};
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::{self, Load, QuicDoor};
 use crate::listen::tls::acceptor;
 use crate::listen::{Cores, Door, Placed, accept, bind, take_over};
 use crate::log::{LogWriter, Style, open};
+use crate::loud::{Loud, Tell, Trouble};
 use crate::metrics::Shard;
+use crate::pressure::Pressure;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::snapshot::Snapshot;
@@ -38,6 +42,8 @@ pub struct Options {
     pub any_port: bool,
     /// Set to have file logs opened anew.
     pub reopen: Arc<AtomicBool>,
+    /// Takes what whoever runs the gateway is to be told.
+    pub tell: Tell,
 }
 
 /// Why the data plane did not start.
@@ -102,8 +108,10 @@ impl Gateway {
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
-        let (log, writer) = open(&config.log.access, options.style, options.reopen)
-            .map_err(|source| StartError::Log { path: log_path(&config), source })?;
+        let loud = Loud::new();
+        let (log, writer) =
+            open(&config.log.access, options.style, options.reopen, loud.clone())
+                .map_err(|source| StartError::Log { path: log_path(&config), source })?;
 
         let count = config.workers.unwrap_or_else(cores_here);
         let (cores, arrivals) = Cores::new(count);
@@ -120,6 +128,11 @@ impl Gateway {
             names: Names::new(&config.dns, background.handle().clone()),
             reports: Reports::default(),
             log,
+            pressure: Pressure::new(),
+            memory: Arc::default(),
+            crowd: Crowd::new(&config.limits),
+            turned_away: TurnedAway::new(&config.answers.name),
+            loud: loud.clone(),
             cores,
             shards,
             client_errors: AtomicU64::new(0),
@@ -129,6 +142,8 @@ impl Gateway {
             alternative: doors.alternative(),
             stopping: AtomicBool::new(false),
         });
+        background.spawn(loud.watch(options.tell));
+        background.spawn(watch_memory(plane.clone(), config.limits.memory));
         let roots = roots(&config);
         let status = start_status(&config, &background, &plane, options.any_port)?;
         let (phase, phases) = watch::channel(StopPhase::Running);
@@ -231,6 +246,14 @@ fn cores_here() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+async fn watch_memory(plane: Arc<Plane>, percent: usize) {
+    let full = || {
+        plane.loud.report(Trouble::MemoryFull, 1);
+        plane.pressure.press();
+    };
+    plane.memory.clone().watch(percent, full).await;
+}
+
 /// One core's thread.
 struct Core {
     plane: Arc<Plane>,
@@ -256,8 +279,10 @@ impl Core {
         let shard = self.plane.shards[self.here].clone();
         let worker = Worker::new(self.plane, self.snapshot, shard);
         runtime.block_on(async {
-            tokio::task::spawn_local(worker.timer.clone().run());
-            tokio::task::spawn_local(worker.clone().keep_house());
+            let timer = worker.timer.clone();
+            tokio::task::spawn_local(kept_up(move || timer.clone().run()));
+            let house = worker.clone();
+            tokio::task::spawn_local(kept_up(move || house.clone().keep_house()));
             tokio::task::spawn_local(take_over(worker.clone(), self.guests));
             let mut doors: Vec<_> = self
                 .doors

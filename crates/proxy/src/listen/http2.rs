@@ -3,12 +3,14 @@
 //! On `h2` itself instead of hyper's server: a client that stops taking one answer must neither
 //! hold the others back nor stay for ever, and floods are to be seen and counted.
 
+use crate::contain::Made;
 use crate::front::{Front, HeadNote, Refused};
-use crate::inbound::Inbound;
+use crate::inbound::{Inbound, Terms};
 use crate::listen::floods::{Flood, Guarded};
 use crate::listen::streams::{Counted, Streams, join_cookies, refusal, remove_connection_fields};
 use crate::listen::{ClientIo, connect};
 use crate::outbound::expects_continue;
+use crate::pace::{Least, Pace};
 use crate::reply::{AnswerBody, Reply};
 use crate::seat::Seat;
 use crate::serve::{begin, serve};
@@ -182,7 +184,7 @@ impl Driven {
                 None if worker.is_draining() => Some(now),
                 None if busy => None,
                 None => {
-                    let idle = worker.snapshot().config.listen.idle;
+                    let idle = self.alarm.idle_limit(worker.snapshot().config.listen.idle);
                     Some(self.streams.idle_since.get() + idle)
                 }
             };
@@ -211,11 +213,12 @@ async fn stream(
     seat: Rc<Seat>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    streams: &Streams,
+    streams: &Rc<Streams>,
 ) {
     let limits = seat.worker.limits();
     let snapshot = seat.worker.snapshot();
     let patience = snapshot.config.listen.body;
+    let least = Least { rate: limits.client_rate, over: patience };
     let (mut parts, recv) = request.into_parts();
     let refusal = refusal(&parts, &limits);
     let is_refused = refusal.is_some();
@@ -237,13 +240,20 @@ async fn stream(
             connect::as_upgrade(&mut parts, protocol.as_ref(), seat.worker.random());
             (Inbound::Tunnel, Some(recv))
         }
-        None => (Inbound::http2(recv, length, alarm, patience, seat.link.clone()), None),
+        None => {
+            let terms = Terms { least, streams: streams.clone() };
+            (Inbound::http2(recv, length, alarm, terms, seat.link.clone()), None)
+        }
     };
     let mut waits = expects_continue(&parts.headers);
     let begun = begin(&seat, Request::from_parts(parts, body));
-    let mut serving = pin!(serve(begun));
-    let reply = poll_fn(|cx| match serving.as_mut().poll(cx) {
-        Poll::Ready(reply) => Poll::Ready(Some(reply)),
+    let mut making = pin!(None);
+    let mut serving = begun.serving(|begun| {
+        making.set(Some(serve(begun)));
+        Made(making.as_mut())
+    });
+    let reply = poll_fn(|cx| match Pin::new(&mut serving).poll(cx) {
+        Poll::Ready(Ok(reply)) => Poll::Ready(Some(reply)),
         Poll::Pending => {
             if waits && seat.link.body_asked.get() {
                 waits = false;
@@ -269,7 +279,7 @@ async fn stream(
         return;
     }
     let stalled = seat.worker.timer.alarm();
-    hand_over(reply, &mut respond, streams, &stalled, patience).await;
+    hand_over(reply, &mut respond, streams, &stalled, least).await;
     if let Some(recv) = seat.link.tail.take() {
         ended(recv, &stalled).await;
     }
@@ -305,7 +315,7 @@ async fn hand_over(
     respond: &mut SendResponse<Bytes>,
     streams: &Streams,
     stalled: &Alarm,
-    patience: Duration,
+    least: Least,
 ) {
     let (head, body) = head_and_body(reply);
     let is_over = body.is_end_stream();
@@ -316,11 +326,12 @@ async fn hand_over(
     if is_over {
         return;
     }
-    let mut handing = Handing { body, send, left: Bytes::new(), is_over: false, stalled, patience };
+    let (left, pace) = (Bytes::new(), Pace::default());
+    let mut handing = Handing { body, send, left, is_over: false, stalled, least, pace, streams };
     if let Err(reason) = poll_fn(|cx| handing.poll(cx)).await {
         if reason != Reason::CANCEL {
             // The client still listens: it gets what came before the answer broke off.
-            streams.drained(&mut handing.send, patience, stalled).await;
+            streams.drained(&mut handing.send, least.over, stalled).await;
         }
         handing.send.send_reset(reason);
     }
@@ -335,8 +346,10 @@ struct Handing<'a> {
     /// The stream's end is sent.
     is_over: bool,
     stalled: &'a Alarm,
-    /// How long the client may take nothing.
-    patience: Duration,
+    /// How long the client may take nothing, and how slowly the rest.
+    least: Least,
+    pace: Pace,
+    streams: &'a Streams,
 }
 
 impl Handing<'_> {
@@ -345,7 +358,8 @@ impl Handing<'_> {
         while !self.is_over {
             if !self.left.is_empty() {
                 if self.poll_send(cx)?.is_pending() {
-                    self.stalled.set_if_clear(self.patience);
+                    self.stalled.set_if_clear(self.least.over);
+                    self.pace.wait(self.stalled);
                     ready!(self.stalled.poll(cx));
                     return Poll::Ready(Err(Reason::CANCEL));
                 }
@@ -382,8 +396,12 @@ impl Handing<'_> {
                 Poll::Pending => return Ok(Poll::Pending),
             }
         }
-        self.stalled.clear();
         let room = self.send.capacity().min(self.left.len());
+        let kept = self.pace.is_kept(room, self.streams.open.get(), self.least, self.stalled);
+        self.stalled.clear();
+        if !kept {
+            return Err(Reason::CANCEL);
+        }
         let piece = self.left.split_to(room);
         // The end goes with the last piece, where it is known to be that.
         let last = self.left.is_empty() && self.body.is_end_stream();

@@ -74,6 +74,12 @@ impl Pool {
         self.idle.borrow_mut().entry(key).or_default().push(one);
     }
 
+    /// Closes all of them; how many there were.
+    pub(crate) fn give_up(&self) -> usize {
+        let idle = self.idle.take();
+        idle.values().map(Vec::len).sum()
+    }
+
     /// Closes what is too old or was closed by the other end. Called now and then.
     pub(crate) fn sweep(&self, now: Instant) {
         let mut idle = self.idle.borrow_mut();
