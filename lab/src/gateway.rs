@@ -8,8 +8,8 @@ use serde_json::Value;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -19,6 +19,33 @@ use crate::client::{Client, End};
 const SOON: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// What a goodgate is to live with.
+#[derive(Default)]
+pub struct Hardship {
+    /// A command that starts it, such as `prlimit --nofile=64`.
+    pub through: Vec<String>,
+    /// Of its environment.
+    pub variables: Vec<(String, String)>,
+    /// Where its access log goes instead of the file that [`Gateway::records`] reads.
+    pub log: Option<PathBuf>,
+}
+
+impl Hardship {
+    /// Started by this command.
+    #[must_use]
+    pub fn through(words: &str) -> Hardship {
+        let through = words.split_whitespace().map(str::to_owned).collect();
+        Hardship { through, ..Hardship::default() }
+    }
+
+    /// With this in its environment.
+    #[must_use]
+    pub fn with(name: &str, value: &str) -> Hardship {
+        let variables = vec![(name.to_owned(), value.to_owned())];
+        Hardship { variables, ..Hardship::default() }
+    }
+}
+
 /// A running goodgate, killed when dropped.
 pub struct Gateway {
     /// Where it serves.
@@ -27,7 +54,12 @@ pub struct Gateway {
     pub status: SocketAddr,
     process: Process,
     scratch: Scratch,
+    /// What its configuration begins with.
+    opening: String,
 }
+
+/// Its configuration, in a folder of its own.
+const FILE: &str = "goodgate.toml";
 
 impl Gateway {
     /// With `config` below the tables that say where to listen and to log. `config` may begin with
@@ -50,7 +82,20 @@ impl Gateway {
         Gateway::start_as(config, playing.conditions.ordinary_user).await
     }
 
+    /// The same under conditions of its host.
+    pub async fn under(hardship: &Hardship, config: &str) -> io::Result<Gateway> {
+        Gateway::start_in(hardship, |_| config.to_owned(), false).await
+    }
+
     async fn start_as(
+        config: impl Fn(SocketAddr) -> String,
+        ordinary_user: bool,
+    ) -> io::Result<Gateway> {
+        Gateway::start_in(&Hardship::default(), config, ordinary_user).await
+    }
+
+    async fn start_in(
+        hardship: &Hardship,
         config: impl Fn(SocketAddr) -> String,
         ordinary_user: bool,
     ) -> io::Result<Gateway> {
@@ -59,22 +104,46 @@ impl Gateway {
         process::open_to_all(&scratch)?;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
         let status = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
-        let access = scratch.path().join("access.jsonl");
+        let access = match &hardship.log {
+            Some(log) => log.clone(),
+            None => scratch.path().join("access.jsonl"),
+        };
         // One worker, so that requests meet the connections of those before them.
-        let text = format!(
+        let opening = format!(
             "workers = 1\n\
              [status]\nlisten = \"{status}\"\n\
              [log]\naccess = {access:?}\n\
-             [listen]\nhttp = \"{listen}\"\n{}",
-            config(listen)
+             [listen]\nhttp = \"{listen}\"\n"
         );
-        let file = scratch.write("goodgate.toml", &text)?;
-        let mut command = process::command(&binary, ordinary_user);
+        let file = scratch.write(FILE, &format!("{opening}{}", config(listen)))?;
+        let mut command = match hardship.through.split_first() {
+            None => process::command(&binary, ordinary_user),
+            Some((first, words)) => {
+                let mut command = process::command(Path::new(first), ordinary_user);
+                command.args(words).arg(&binary);
+                command
+            }
+        };
+        command.envs(hardship.variables.iter().map(|it| (&it.0, &it.1)));
         command.arg("run").arg("--config").arg(file);
         let mut process = Process::start("goodgate", command, &scratch)?;
         process.until_it_listens(status).await?;
         until_ready(status).await?;
-        Ok(Gateway { listen, status, process, scratch })
+        Ok(Gateway { listen, status, process, scratch, opening })
+    }
+
+    /// Has it go over to a configuration, of which only what it was started with is left out. Gives
+    /// what the command said.
+    pub async fn reload(&self, config: &str) -> io::Result<Output> {
+        self.scratch.write(FILE, &format!("{}{config}", self.opening))?;
+        self.command(&["reload"]).await
+    }
+
+    /// Runs a command that speaks to it.
+    pub async fn command(&self, words: &[&str]) -> io::Result<Output> {
+        let mut command = tokio::process::Command::new(binary()?);
+        command.args(words).arg("--config").arg(self.scratch.path().join(FILE));
+        command.kill_on_drop(true).output().await
     }
 
     pub async fn client(&self) -> io::Result<Client> {
@@ -114,6 +183,12 @@ impl Gateway {
         self.terminate();
         self.ended(SOON).await?;
         Ok(self.records())
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
     }
 
     /// What it said on its output.

@@ -222,7 +222,7 @@ pub struct Answers {
     pub trusted: Vec<IpNet>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
     /// Empty: those of the system.
     pub servers: Vec<SocketAddr>,

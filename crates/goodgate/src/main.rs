@@ -4,6 +4,7 @@ mod arrival;
 mod commands;
 mod demo;
 mod listening;
+mod loud;
 mod mcp;
 mod output;
 mod problem;

@@ -1,6 +1,7 @@
 //! How many connections clients may have, and what those beyond are told.
 
 use crate::loud::Trouble;
+use crate::worker::Worker;
 use bytes::Bytes;
 use config::Limits;
 use exchange::Refusal;
@@ -8,10 +9,13 @@ use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
 use std::fs::File;
 use std::future::poll_fn;
+use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Where descriptors do not limit it: beyond, clients alone would hold gigabytes.
@@ -23,19 +27,28 @@ const OWN: u64 = 64;
 /// The open connections of clients, over all cores.
 pub(crate) struct Crowd {
     open: AtomicUsize,
-    most: usize,
-    per_address: Option<usize>,
+    most: AtomicUsize,
+    /// `usize::MAX`: nobody counts.
+    per_address: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl Crowd {
     pub(crate) fn new(limits: &Limits) -> Arc<Crowd> {
-        Arc::new(Crowd {
+        let crowd = Crowd {
             open: AtomicUsize::new(0),
-            most: limits.connections.unwrap_or_else(enough_descriptors),
-            per_address: limits.connections_per_address,
+            most: AtomicUsize::new(0),
+            per_address: AtomicUsize::new(0),
             by_address: Mutex::default(),
-        })
+        };
+        crowd.adopt(limits);
+        Arc::new(crowd)
+    }
+
+    /// What holds for connections that come from now on.
+    pub(crate) fn adopt(&self, limits: &Limits) {
+        self.most.store(limits.connections.unwrap_or_else(enough_descriptors), Relaxed);
+        self.per_address.store(limits.connections_per_address.unwrap_or(usize::MAX), Relaxed);
     }
 
     /// Counts one more connection, or says why there may be none. `known` callers share an address
@@ -47,12 +60,11 @@ impl Crowd {
     ) -> Result<Admitted, Refusal> {
         let before = self.open.fetch_add(1, Relaxed);
         let mut admitted = Admitted { crowd: self.clone(), address: None };
-        if self.most <= before {
+        if self.most.load(Relaxed) <= before {
             return Err(Refusal::Crowded);
         }
-        if let Some(most) = self.per_address
-            && !known()
-        {
+        let most = self.per_address.load(Relaxed);
+        if most != usize::MAX && !known() {
             let address = network(address);
             let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
             let count = counts.entry(address).or_default();
@@ -125,6 +137,41 @@ impl TurnedAway {
             _ => (self.crowded.clone(), Trouble::Crowded),
         }
     }
+}
+
+/// Who is turned away may take so long to take its answer, and so many of a core may do so at a time.
+const TURNING_AWAY: Duration = Duration::from_secs(1);
+pub(crate) const TURNED_AWAY_AT_ONCE: usize = 64;
+
+/// Answers a connection that may not be, and closes it. Under TLS, and where many are, it is closed
+/// without a word.
+pub(crate) fn turn_away(worker: &Worker, stream: TcpStream, tls: bool, refusal: Refusal) {
+    let plane = &worker.plane;
+    let (words, trouble) = plane.turned_away.by(refusal);
+    plane.loud.report(trouble, 1);
+    if trouble == Trouble::Crowded {
+        // Those that say nothing make room.
+        plane.pressure.press();
+    }
+    let place = worker.turning_away.clone().try_acquire_owned();
+    if let (Ok(place), false) = (place, tls) {
+        tokio::task::spawn_local(async move {
+            let _place = place;
+            let _ = tokio::time::timeout(TURNING_AWAY, say_no(stream, &words)).await;
+        });
+    }
+}
+
+/// Once the request begins to come, so that what is said is an answer to it.
+async fn say_no(mut stream: TcpStream, words: &[u8]) -> io::Result<()> {
+    let mut unread = [0; 4096];
+    if stream.read(&mut unread).await? == 0 {
+        return Ok(());
+    }
+    stream.write_all(words).await?;
+    stream.shutdown().await?;
+    while 0 < stream.read(&mut unread).await? {}
+    Ok(())
 }
 
 /// A descriptor that is held so that it can be given up: without it a connection that cannot be

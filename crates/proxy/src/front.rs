@@ -5,14 +5,14 @@
 //! only whole and unambiguous heads through, and turns a refused one into a stand-in request, so
 //! that the refusal is answered, in order, by the same code that answers everything else.
 
+use crate::bounds::Bounds;
 use crate::chunked::{Chunked, Piece};
 use crate::framing::{BodyFraming, Progress, request_head};
-use crate::pace::{Least, Pace};
+use crate::pace::Pace;
 use crate::recorder::Recorder;
 use crate::timer::{Alarm, Timer};
 use crate::tunnel::Tunnel;
 use bytes::{Buf, BytesMut};
-use config::{Limits, Listen};
 use exchange::{Malformed, Refusal};
 use h2::RecvStream;
 use std::cell::{Cell, RefCell};
@@ -129,29 +129,6 @@ impl Link {
     }
 }
 
-/// How long a client may take, and how we are told that we stop.
-pub(crate) struct Patience {
-    pub(crate) head: Duration,
-    pub(crate) idle: Duration,
-    pub(crate) body: Duration,
-    /// How fast a body must come, and an answer be taken.
-    pub(crate) least: Least,
-    /// While stopping: when idle connections are closed.
-    pub(crate) leave_at: Rc<Cell<Option<Instant>>>,
-}
-
-impl Patience {
-    pub(crate) fn new(
-        listen: &Listen,
-        limits: &Limits,
-        leave_at: Rc<Cell<Option<Instant>>>,
-    ) -> Patience {
-        let Listen { head, idle, body, .. } = *listen;
-        let least = Least { rate: limits.client_rate, over: body };
-        Patience { head, idle, body, least, leave_at }
-    }
-}
-
 /// What the front stands on.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
     /// When it is dropped, the other end sees a reset instead of an end.
@@ -162,8 +139,7 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
 pub(crate) struct Front<S: Transport> {
     io: S,
     link: Rc<Link>,
-    limits: Rc<Limits>,
-    patience: Patience,
+    bounds: Rc<Bounds>,
     state: State,
     /// Read from the client, not yet handed on.
     held: BytesMut,
@@ -217,16 +193,14 @@ impl<S: Transport> Front<S> {
     pub(crate) fn new(
         io: S,
         link: Rc<Link>,
-        limits: Rc<Limits>,
-        patience: Patience,
+        bounds: Rc<Bounds>,
         timer: &Timer,
         http2: bool,
     ) -> Front<S> {
         Front {
             io,
             link,
-            limits,
-            patience,
+            bounds,
             state: State::Head,
             held: BytesMut::new(),
             cleared: 0,
@@ -259,7 +233,8 @@ impl<S: Transport> Front<S> {
             self.began = None;
             return;
         }
-        match request_head(&self.held, &self.limits) {
+        let limits = self.bounds.limits();
+        match request_head(&self.held, &limits) {
             Ok(Progress::Partial) => {}
             Ok(Progress::Head { len, body, last }) => {
                 self.note(len, None);
@@ -278,7 +253,7 @@ impl<S: Transport> Front<S> {
                         State::Length(length - taken)
                     }
                     BodyFraming::Chunked => {
-                        State::Chunked(Chunked::before_hyper(self.limits.request_head))
+                        State::Chunked(Chunked::before_hyper(limits.request_head))
                     }
                 };
                 self.link.body_refused.set(None);
@@ -368,7 +343,7 @@ impl<S: Transport> Front<S> {
 
     /// Bytes came, for whatever is being read.
     fn came(&mut self, amount: usize) -> io::Result<()> {
-        let kept = self.sends.is_kept(amount, 1, self.patience.least, &self.reading);
+        let kept = self.sends.is_kept(amount, 1, self.bounds.least(), &self.reading);
         self.reading.clear();
         if kept {
             return Ok(());
@@ -386,9 +361,9 @@ impl<S: Transport> Front<S> {
         }
         match (&self.state, self.began) {
             // The whole head is limited, so that a byte now and then does not buy more time.
-            (State::Head, Some(began)) => self.reading.set(began + self.patience.head),
+            (State::Head, Some(began)) => self.reading.set(began + self.bounds.head.get()),
             _ => {
-                self.reading.set_if_clear(self.patience.body);
+                self.reading.set_if_clear(self.bounds.body.get());
                 self.sends.wait(&self.reading);
             }
         }
@@ -413,15 +388,10 @@ impl<S: Transport> Front<S> {
         loop {
             // The record of an answer ends before its last bytes have gone out.
             let busy = 0 < self.link.in_flight.get() || self.writing.is_set();
-            let idle = self.reading.idle_limit(self.patience.idle);
-            let mut at = match busy {
-                true => Instant::now() + idle,
-                false => self.link.idle_since.get() + idle,
-            };
-            if let Some(leave) = self.patience.leave_at.get().filter(|_| !busy) {
-                at = at.min(leave);
-            }
-            self.reading.set(at);
+            self.reading.set(match busy {
+                true => Instant::now() + self.bounds.idle.get(),
+                false => self.bounds.idle_until(self.link.idle_since.get()),
+            });
             ready!(self.reading.poll(cx));
             if !busy {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -552,7 +522,7 @@ impl<S: Transport> Front<S> {
         match written {
             Poll::Ready(it) => {
                 let amount = it.as_ref().map_or(0, amount);
-                if !self.takes.is_kept(amount, 1, self.patience.least, &self.writing) {
+                if !self.takes.is_kept(amount, 1, self.bounds.least(), &self.writing) {
                     // The alarm stays set: what is cut here must look cut.
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
@@ -563,7 +533,7 @@ impl<S: Transport> Front<S> {
                 Poll::Ready(it)
             }
             Poll::Pending => {
-                self.writing.set_if_clear(self.patience.body);
+                self.writing.set_if_clear(self.bounds.body.get());
                 self.takes.wait(&self.writing);
                 ready!(self.writing.poll(cx));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

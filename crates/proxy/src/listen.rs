@@ -8,22 +8,22 @@ pub(crate) mod proxied;
 pub(crate) mod streams;
 pub(crate) mod tls;
 
-use crate::contain::kept_up;
-use crate::crowd::{Admitted, Reserve};
-use crate::front::{Front, Link, Patience, Transport};
+use crate::contain::contained;
+use crate::crowd::{Admitted, Reserve, turn_away};
+use crate::doors::PlaceId;
+use crate::front::{Front, Link, Transport};
 use crate::inbound::Inbound;
 use crate::listen::http3::quic::{self, Offered};
 use crate::loud::Trouble;
 use crate::seat::Seat;
 use crate::serve::{begin, cut_head, serve, unserved};
 use crate::worker::Worker;
-use exchange::Refusal;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream as StdStream};
@@ -33,13 +33,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
-
-/// Connections that the kernel holds until they are accepted.
-const BACKLOG: i32 = 4096;
 
 /// Connections on their way from one core to another.
 const HANDED_OVER: usize = 1024;
@@ -47,24 +44,13 @@ const HANDED_OVER: usize = 1024;
 /// When no descriptor is left, accepting again at once would only burn the core.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(50);
 
-/// Opens a listening socket; each core opens its own on the same address.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket)
-}
-
-/// One listening socket of one core.
-pub(crate) struct Door {
-    pub(crate) socket: Socket,
-    pub(crate) tls: Option<TlsAcceptor>,
+/// How a door is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Whoever waits there is let in first: with the socket its queue would be reset.
+    Empty,
+    /// Another process accepts from the same queue.
+    HandedOver,
 }
 
 /// A connection that has been accepted.
@@ -142,52 +128,68 @@ impl Drop for CoreCount {
     }
 }
 
-/// Accepts at one door until the core stops accepting.
-pub(crate) async fn accept(worker: Rc<Worker>, door: Door, here: usize) -> io::Result<()> {
-    let Door { socket, tls } = door;
-    let listener = TcpListener::from_std(socket.into())?;
-    kept_up(|| accept_all(&worker, &listener, tls.as_ref(), here)).await;
-    Ok(())
-}
-
-async fn accept_all(
-    worker: &Rc<Worker>,
-    listener: &TcpListener,
-    tls: Option<&TlsAcceptor>,
+/// Accepts at one door until it is closed.
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    listener: Rc<TcpListener>,
+    place: PlaceId,
     here: usize,
+    mut closes: oneshot::Receiver<Closing>,
 ) {
-    let cores = worker.plane.cores.clone();
     let mut reserve = Reserve::new();
-    loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
+    let how = loop {
+        let accepted = tokio::select! {
+            biased;
+            how = &mut closes => break how,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Whatever happens to one, others come.
+                let _ = contained(None, || admit(&worker, stream, peer, place, here));
+            }
             Err(error) => {
                 worker.plane.client_errors.fetch_add(1, Relaxed);
                 let Some(trouble) = Trouble::of_socket(&error) else {
                     continue;
                 };
                 worker.short_of(trouble);
-                let words = tls.is_none().then_some(&worker.plane.turned_away);
-                if !reserve.turn_one_away(listener, words).await {
+                let speaks_tls = worker.snapshot().acceptor(place).is_some();
+                let words = (!speaks_tls).then_some(&worker.plane.turned_away);
+                if !reserve.turn_one_away(&listener, words).await {
                     tokio::time::sleep(NO_DESCRIPTOR).await;
                 }
-                continue;
             }
-        };
-        let admitted = match admit(worker, peer) {
-            Ok(admitted) => admitted,
-            Err(refusal) => {
-                turn_away(worker, stream, tls.is_some(), refusal);
-                continue;
-            }
-        };
-        prepare(&stream);
-        if cores.emptier(here).is_none() {
-            let counted = CoreCount::new(&cores, here);
-            receive(worker, stream, peer, tls.cloned(), (counted, admitted));
-        } else if let Ok(stream) = stream.into_std() {
-            cores.place(worker, Guest::Tcp { stream, peer, tls: tls.cloned(), admitted }, here);
         }
+    };
+    if how != Ok(Closing::Empty) {
+        return;
+    }
+    // Asked of the system itself: what tokio knows of the queue may be older.
+    while let Ok((socket, peer)) = SockRef::from(&*listener).accept() {
+        let stream = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket.into()));
+        if let (Ok(stream), Some(peer)) = (stream, peer.as_socket()) {
+            admit(&worker, stream, peer, place, here);
+        }
+    }
+}
+
+/// Serves a new connection here, or on the core with the most room.
+fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, place: PlaceId, here: usize) {
+    let cores = &worker.plane.cores;
+    let tls = worker.snapshot().acceptor(place);
+    let admitted = match worker.admit(peer) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return turn_away(worker, stream, tls.is_some(), refusal),
+    };
+    // Without either, answers come all the same.
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+    if cores.emptier(here).is_none() {
+        let counted = CoreCount::new(cores, here);
+        receive(worker, stream, peer, tls, (counted, admitted));
+    } else if let Ok(stream) = stream.into_std() {
+        cores.place(worker, Guest::Tcp { stream, peer, tls, admitted }, here);
     }
 }
 
@@ -195,61 +197,10 @@ async fn accept_all(
 /// and it is not seen for minutes that a slow client takes them.
 const UNSENT: u32 = 128 * 1024;
 
-fn prepare(stream: &TcpStream) {
-    // Without either, answers come all the same.
-    let _ = stream.set_nodelay(true);
-    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
-}
-
-fn admit(worker: &Worker, peer: SocketAddr) -> Result<Admitted, Refusal> {
-    let ip = peer.ip().to_canonical();
-    worker.plane.crowd.admit(ip, || {
-        let trusted = &worker.snapshot().config.listen.trusted_proxies;
-        trusted.iter().any(|it| it.contains(&ip))
-    })
-}
-
-/// Who is turned away may take so long to take its answer, and so many of a core may do so at a time.
-const TURNING_AWAY: Duration = Duration::from_secs(1);
-pub(crate) const TURNED_AWAY_AT_ONCE: usize = 64;
-
-/// Answers a connection that may not be, and closes it. Under TLS, and where many are, it is closed
-/// without a word.
-fn turn_away(worker: &Rc<Worker>, stream: TcpStream, tls: bool, refusal: Refusal) {
-    let plane = &worker.plane;
-    let (words, trouble) = plane.turned_away.by(refusal);
-    match trouble {
-        // Those that say nothing make room.
-        Trouble::Crowded => drop(worker.short_of(trouble)),
-        _ => plane.loud.report(trouble, 1),
-    }
-    let Ok(place) = worker.turning_away.clone().try_acquire_owned() else {
-        return;
-    };
-    if !tls {
-        tokio::task::spawn_local(async move {
-            let _place = place;
-            let _ = tokio::time::timeout(TURNING_AWAY, say_no(stream, &words)).await;
-        });
-    }
-}
-
-/// Once the request begins to come, so that what is said is an answer to it.
-async fn say_no(mut stream: TcpStream, words: &[u8]) -> io::Result<()> {
-    let mut unread = [0; 4096];
-    if stream.read(&mut unread).await? == 0 {
-        return Ok(());
-    }
-    stream.write_all(words).await?;
-    stream.shutdown().await?;
-    while 0 < stream.read(&mut unread).await? {}
-    Ok(())
-}
-
 /// Serves what other cores accepted.
 pub(crate) async fn take_over(worker: Rc<Worker>, mut placed: mpsc::Receiver<Placed>) {
     while let Some(placed) = placed.recv().await {
-        welcome(&worker, placed);
+        let _ = contained(None, || welcome(&worker, placed));
     }
 }
 
@@ -274,7 +225,7 @@ fn receive(
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
         let _place = place;
-        let limit = worker.snapshot().config.listen.head;
+        let limit = worker.bounds.head.get();
         let greeted = tokio::time::timeout(limit, greet(&worker, stream, peer, tls));
         match greeted.await {
             Ok(Ok((io, peer))) => {
@@ -316,11 +267,10 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
     };
     let by_name = chosen == Some(tls::HTTP2);
     let seat = Seat::new(worker.clone(), link.clone(), peer, tls);
-    let listen = &worker.snapshot().config.listen;
-    let patience = Patience::new(listen, &worker.limits(), worker.leave_at.clone());
+    let http2 = worker.snapshot().config.listen.http2;
     // Without TLS there is nobody to ask: the preface says it (RFC 9113 3.3).
-    let by_preface = listen.http2 && !tls;
-    let front = Front::new(io, link.clone(), worker.limits(), patience, &worker.timer, by_preface);
+    let by_preface = http2 && !tls;
+    let front = Front::new(io, link.clone(), worker.bounds.clone(), &worker.timer, by_preface);
     if by_name {
         return http2::converse(seat, front.into_raw()).await;
     }
@@ -334,10 +284,11 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
     };
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None);
-    if 100 < worker.limits().request_fields {
-        builder.max_headers(worker.limits().request_fields + 1);
+    let limits = worker.limits();
+    if 100 < limits.request_fields {
+        builder.max_headers(limits.request_fields + 1);
     }
-    builder.max_buf_size(HYPER_BUFFER.max(worker.limits().request_head * 2));
+    builder.max_buf_size(HYPER_BUFFER.max(limits.request_head * 2));
     let mut connection = builder.serve_connection(TokioIo::new(front), service);
     // An error here is a client that left or broke off; its exchanges are recorded by themselves.
     let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;

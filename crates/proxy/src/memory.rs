@@ -1,10 +1,11 @@
 //! How much of the memory that its control group allows the process uses. The kernel kills what
 //! grows beyond, with every request in it; turning new ones away before that keeps the others.
 
+use config::Limits;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How often it is looked.
@@ -14,25 +15,39 @@ const LOOK: Duration = Duration::from_millis(500);
 const RELIEF: u64 = 5;
 
 /// Whether new requests are turned away.
-#[derive(Default)]
-pub(crate) struct Memory(AtomicBool);
+pub(crate) struct Memory {
+    full: AtomicBool,
+    /// `limits.memory`
+    percent: AtomicUsize,
+}
 
 impl Memory {
+    pub(crate) fn new(limits: &Limits) -> Arc<Memory> {
+        let (full, percent) = (AtomicBool::new(false), AtomicUsize::new(limits.memory));
+        Arc::new(Memory { full, percent })
+    }
+
+    /// What holds from now on.
+    pub(crate) fn adopt(&self, limits: &Limits) {
+        self.percent.store(limits.memory, Relaxed);
+    }
+
     pub(crate) fn is_full(&self) -> bool {
-        self.0.load(Relaxed)
+        self.full.load(Relaxed)
     }
 
     /// Looks for as long as the gateway runs; says when it is full, each time.
-    pub(crate) async fn watch(self: Arc<Memory>, percent: usize, full: impl Fn()) {
+    pub(crate) async fn watch(self: Arc<Memory>, full: impl Fn()) {
         let groups = Group::all();
-        if groups.is_empty() || 100 <= percent {
+        if groups.is_empty() {
             return;
         }
         loop {
             let used = groups.iter().filter_map(Group::used).max().unwrap_or_default();
+            let percent = self.percent.load(Relaxed) as u64;
             let relief = if self.is_full() { RELIEF } else { 0 };
-            let is_full = (percent as u64).saturating_sub(relief) <= used;
-            self.0.store(is_full, Relaxed);
+            let is_full = percent < 100 && percent.saturating_sub(relief) <= used;
+            self.full.store(is_full, Relaxed);
             if is_full {
                 full();
             }

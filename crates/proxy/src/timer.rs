@@ -14,9 +14,6 @@ use tokio::sync::Notify;
 /// How late an alarm may ring.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// How long a client's connection may be idle while descriptors or memory are short.
-const HURRIED: Duration = Duration::from_secs(1);
-
 #[derive(Clone)]
 pub(crate) struct Timer(Rc<Inner>);
 
@@ -25,8 +22,6 @@ struct Inner {
     now: Cell<Instant>,
     armed: Cell<usize>,
     first: Notify,
-    /// Until then something of ours is short, and who holds it without need gives it up.
-    hurried: Cell<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -43,7 +38,6 @@ impl Timer {
             now: Cell::new(Instant::now()),
             armed: Cell::new(0),
             first: Notify::new(),
-            hurried: Cell::new(None),
         }))
     }
 
@@ -51,12 +45,6 @@ impl Timer {
     pub(crate) fn alarm(&self) -> Alarm {
         let key = self.0.entries.borrow_mut().insert(Entry::default());
         Alarm { timer: self.clone(), key }
-    }
-
-    /// From now on, and for this long, idle connections are not kept for as long as usual.
-    pub(crate) fn hurry(&self, length: Duration) {
-        self.0.hurried.set(Some(Instant::now() + length));
-        self.wake_all();
     }
 
     /// Wakes everyone who holds an alarm, so that all look at the world again: we began to stop.
@@ -126,14 +114,6 @@ impl Alarm {
         match self.timer.0.armed.get() {
             0 => Instant::now(),
             _ => self.timer.0.now.get(),
-        }
-    }
-
-    /// How long something may be idle that may be idle for so long.
-    pub(crate) fn idle_limit(&self, usual: Duration) -> Duration {
-        match self.timer.0.hurried.get() {
-            Some(until) if Instant::now() < until => usual.min(HURRIED),
-            _ => usual,
         }
     }
 

@@ -85,7 +85,7 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
         .max_send_buffer_size(SEND_BUFFER)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32));
-    let patience = worker.snapshot().config.listen.head;
+    let patience = worker.bounds.head.get();
     let shaken = tokio::time::timeout(patience, builder.handshake(io)).await;
     let Ok(Ok(connection)) = shaken else {
         worker.plane.client_errors.fetch_add(1, Relaxed);
@@ -183,10 +183,7 @@ impl Driven {
                 Some(_) => None,
                 None if worker.is_draining() => Some(now),
                 None if busy => None,
-                None => {
-                    let idle = self.alarm.idle_limit(worker.snapshot().config.listen.idle);
-                    Some(self.streams.idle_since.get() + idle)
-                }
+                None => Some(worker.bounds.idle_until(self.streams.idle_since.get())),
             };
             match at {
                 Some(at) => self.alarm.set(at),
@@ -216,9 +213,8 @@ async fn stream(
     streams: &Rc<Streams>,
 ) {
     let limits = seat.worker.limits();
-    let snapshot = seat.worker.snapshot();
-    let patience = snapshot.config.listen.body;
-    let least = Least { rate: limits.client_rate, over: patience };
+    let patience = seat.worker.bounds.body.get();
+    let least = seat.worker.bounds.least();
     let (mut parts, recv) = request.into_parts();
     let refusal = refusal(&parts, &limits);
     let is_refused = refusal.is_some();

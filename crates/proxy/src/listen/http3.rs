@@ -85,12 +85,6 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// What is asked of the pace of its bodies, and of how it takes answers.
-    fn least(&self) -> Least {
-        let over = self.worker.snapshot().config.listen.body;
-        Least { rate: self.worker.limits().client_rate, over }
-    }
-
     /// The client broke a rule: the connection ends.
     fn fail(&self, code: VarInt) {
         self.worker.plane.client_errors.fetch_add(1, Relaxed);
@@ -135,7 +129,7 @@ pub(crate) async fn converse(worker: Rc<Worker>, connection: Connection) {
         seen: Cell::new([false; 4]),
         worker,
     });
-    let patience = client.worker.snapshot().config.listen.head;
+    let patience = client.worker.bounds.head.get();
     let Ok(Some(control)) = tokio::time::timeout(patience, client.greet()).await else {
         return client.fail(code::EXCESSIVE_LOAD);
     };
@@ -242,7 +236,7 @@ impl Driven {
         let at = match self.leaving {
             Leaving::No if worker.is_draining() => Some(now),
             Leaving::No | Leaving::Last(_) if busy => None,
-            Leaving::No => Some(streams.idle_since.get() + worker.snapshot().config.listen.idle),
+            Leaving::No => Some(streams.idle_since.get() + worker.bounds.idle.get()),
             Leaving::Told(until) => Some(until),
             Leaving::Last(_) => Some(now),
         };
@@ -291,7 +285,7 @@ impl Client {
     async fn listen_aside(&self, recv: RecvStream) {
         let mut frames = Frames::new(recv);
         // What comes out of order is kept for it, so it is not waited for without end.
-        let limit = Instant::now() + self.worker.snapshot().config.listen.head;
+        let limit = Instant::now() + self.worker.bounds.head.get();
         let alarm = self.worker.timer.alarm();
         let kind = alarm.until(limit, poll_fn(|cx| frames.poll_integer(cx))).await;
         let kind = match kind {
@@ -440,10 +434,9 @@ fn are_settings(mut bytes: &[u8]) -> bool {
 /// One request and its answer.
 async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, recv: RecvStream) {
     let worker = client.worker.clone();
-    let snapshot = worker.snapshot();
     let stalled = worker.timer.alarm();
     let mut frames = Frames::new(recv);
-    let limit = Instant::now() + snapshot.config.listen.head;
+    let limit = Instant::now() + worker.bounds.head.get();
     let asked = stalled.until(limit, asked(client, &mut frames)).await;
     let asked = match asked {
         Some(Ok(asked)) => asked,
@@ -496,7 +489,7 @@ async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, r
         client.count_reset();
         return answering.reset(code::REQUEST_CANCELLED);
     };
-    let least = client.least();
+    let least = worker.bounds.least();
     let patience = least.over;
     let pace = Pace::default();
     let streams = &client.streams;

@@ -49,7 +49,7 @@ impl Upload {
         length: Option<u64>,
         link: Rc<Link>,
     ) -> Upload {
-        let patience = client.worker.snapshot().config.listen.body;
+        let patience = client.worker.bounds.body.get();
         Upload {
             frames,
             left: length,
@@ -118,7 +118,7 @@ impl Upload {
         };
         let data = piece.as_ref().and_then(|it| it.as_ref().ok()?.data_ref());
         let amount = data.map_or(0, Bytes::len);
-        let (least, streams) = (self.client.least(), self.client.streams.open.get());
+        let (least, streams) = (self.client.worker.bounds.least(), self.client.streams.open.get());
         let kept = self.pace.is_kept(amount, streams, least, &self.alarm);
         self.alarm.clear();
         match kept {
