@@ -813,5 +813,6 @@ fn blank() -> Exchange {
         stop: None,
         cause: None,
         side: None,
+        heard: None,
     }
 }

@@ -81,6 +81,7 @@ impl Recorder {
             stop: None,
             cause: None,
             side: None,
+            heard: None,
         };
         Recorder {
             exchange: Some(Box::new(exchange)),
