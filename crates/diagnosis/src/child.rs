@@ -85,8 +85,9 @@ fn testimony(exchange: &Exchange, statement: &Statement<'_>) -> Option<Testimony
         source.products.push(product);
     }
     let mut supervised = Ledger::default();
-    for deed in statement.deeds {
-        done(statement, deed, &mut supervised);
+    for (at, deed) in statement.deeds.iter().enumerate() {
+        let last = at + 1 == statement.deeds.len();
+        done(statement.name, deed, last, &mut supervised);
     }
     testimony.sources.push(own_source("goodgate"));
     testimony.ledger.absorb(supervised, Some(0));
@@ -152,11 +153,12 @@ fn fault(exchange: &Exchange, ledger: &mut Ledger) -> Option<()> {
     Some(())
 }
 
-fn done(statement: &Statement<'_>, deed: &Deed, ledger: &mut Ledger) {
-    let Statement { name, .. } = statement;
+/// Who was started, and of whom nothing has been seen since, is on his way up.
+fn done(name: &str, deed: &Deed, last: bool, ledger: &mut Ledger) {
     let product = Product::in_path(name).unwrap_or(Product::Unknown);
     let words = told(name, deed);
     let (sign, number, upstream) = match &deed.act {
+        Act::Started if last => (Sign::StartingUp, None, None),
         Act::Started => (Sign::Started, None, None),
         Act::Listening(address) => (Sign::Listening, None, Some(address.to_string())),
         Act::Ended(Ending::Signal(it)) => {
@@ -170,10 +172,11 @@ fn done(statement: &Statement<'_>, deed: &Deed, ledger: &mut Ledger) {
     let event = Event::new(product, sign, Trust::B, 0..words.len())
         .at(Some(Stamp::utc(micros(deed.at))))
         .number(number)
-        .upstream(upstream)
-        .pid(Some(deed.pid));
-    let named = !matches!(deed.act, Act::OutOfMemory | Act::Listening(_));
-    let event = event.who(named.then(|| (*name).to_owned()));
+        .upstream(upstream);
+    // Which process the kernel chose is not known.
+    let chosen = !matches!(deed.act, Act::OutOfMemory);
+    let event = event.pid(Some(deed.pid).filter(|_| chosen));
+    let event = event.who((!matches!(deed.act, Act::Listening(_))).then(|| name.to_owned()));
     ledger.witness(SOURCE_SUPERVISOR, &words, event);
 }
 
@@ -230,7 +233,8 @@ fn quotes(
         return Vec::new();
     }
     let mut exhibits: Vec<&Exhibit> = report.evidence.iter().filter(theirs).collect();
-    exhibits.sort_by_key(|it| !supports(it));
+    // What was raised says more than that something was.
+    exhibits.sort_by_key(|it| (!supports(it), place(it, testimony).is_none()));
     let shown = exhibits.into_iter().take(QUOTES);
     shown.map(|it| quote(it, statement, testimony)).collect()
 }
@@ -306,5 +310,184 @@ pub(crate) fn retry_class(fault: Option<&Fault>, class: RetryClass) -> RetryClas
     match fault {
         Some(Fault::Connect(_)) => RetryClass::R0,
         _ => class,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::exchange;
+    use crate::{Case, first_look};
+
+    /// 2026-11-20T15:16:30Z.
+    const NOW: Micros = 1_795_187_790_000_000;
+    const P: &str = "[2026-11-20 15:16:30 +0000] ";
+
+    fn heard(line: &str, output: &str, acts: &[Act]) -> Option<(Exchange, Heard)> {
+        let mut exchange = exchange(line);
+        exchange.began = NOW - exchange.all_phases().total();
+        let said: Vec<Said> = output
+            .lines()
+            .map(|it| Said { at: NOW + 1_000, line: it.replace("{P}", P).into() })
+            .collect();
+        let deeds: Vec<Deed> =
+            acts.iter().map(|act| Deed { at: NOW + 500, pid: 42, act: act.clone() }).collect();
+        let statement = Statement { name: "gunicorn", pid: 42, said: &said, deeds: &deeds };
+        let heard = hear(&exchange, &statement)?;
+        exchange.heard = Some(Box::new(heard.clone()));
+        Some((exchange, heard))
+    }
+
+    #[track_caller]
+    fn check(line: &str, output: &str, acts: &[Act], expected: &str) {
+        let Some((exchange, heard)) = heard(line, output, acts) else {
+            panic!("nothing was heard about {line}");
+        };
+        let case = Case::of(&exchange).unwrap();
+        let look = first_look(&case);
+        assert_eq!(look.cause().id, heard.cause);
+        let mut told = format!("{}: {}", heard.cause, heard.statement);
+        for it in &heard.quotes {
+            told += &format!("\n{}: {} | {}", it.source, it.quote, it.says);
+        }
+        assert_eq!(told, expected, "{line}");
+    }
+
+    #[track_caller]
+    fn check_nothing(line: &str, output: &str, acts: &[Act]) {
+        assert_eq!(heard(line, output, acts).map(|it| it.1), None, "{line}");
+    }
+
+    const CLOSED: &str = "head: closed | fresh after=300ms | server=gunicorn";
+    const REFUSED: &str = "connect: refused | to=127.0.0.1:8000";
+
+    #[test]
+    fn a_worker_that_was_killed_is_told_by_its_master() {
+        check(
+            CLOSED,
+            "{P}[7] [ERROR] Worker (pid:9) was sent SIGKILL! Perhaps out of memory?\n\
+             {P}[11] [INFO] Booting worker with pid: 11",
+            &[],
+            "worker_crashed: gunicorn (pid 9) was killed by signal 9 in the middle of the request\n\
+             gunicorn, process 42: Worker (pid:9) was sent SIGKILL! Perhaps out of memory? | a worker was killed with SIGKILL; the line does not prove by whom\n\
+             gunicorn, process 42: Booting worker with pid: 11 | a new worker was started",
+        );
+    }
+
+    #[test]
+    fn memory_that_was_used_up_is_told_by_the_kernel() {
+        check(
+            CLOSED,
+            "{P}[7] [ERROR] Worker (pid:9) was sent SIGKILL! Perhaps out of memory?",
+            &[Act::OutOfMemory],
+            "worker_oom_killed_cgroup: the kernel killed gunicorn: its cgroup reached the memory limit\n\
+             goodgate: the kernel killed a process of this cgroup, whose memory was used up | the kernel killed the process because its cgroup reached the memory limit\n\
+             gunicorn, process 42: Worker (pid:9) was sent SIGKILL! Perhaps out of memory? | a worker was killed with SIGKILL; the line does not prove by whom",
+        );
+    }
+
+    #[test]
+    fn a_worker_that_took_too_long_is_told_by_its_master() {
+        check(
+            "head: closed | fresh after=30400ms | server=gunicorn",
+            "{P}[7] [CRITICAL] WORKER TIMEOUT (pid:9)",
+            &[],
+            "worker_timeout_killed: gunicorn killed its worker (pid 9) because the request held it for too long\n\
+             gunicorn, process 42: WORKER TIMEOUT (pid:9) | the app server killed a worker that took too long",
+        );
+    }
+
+    #[test]
+    fn an_exception_is_told_with_its_place() {
+        check(
+            "status: 500 | phase=wait_first_byte after=5ms | server=gunicorn",
+            "{P}[9] [ERROR] Error handling request GET /sum\n\
+             Traceback (most recent call last):\n  \
+             File \"/srv/app.py\", line 42, in sum\n    n = 1 / 0\n\
+             ZeroDivisionError: division by zero",
+            &[],
+            "unhandled_exception: the app failed with ZeroDivisionError: division by zero at /srv/app.py:42 in sum\n\
+             gunicorn, process 42: ZeroDivisionError: division by zero | an exception ended the request, at /srv/app.py:42 in sum",
+        );
+    }
+
+    #[test]
+    fn an_app_that_cannot_start_is_told_with_what_it_lacks() {
+        check(
+            REFUSED,
+            "{P}[9] [ERROR] Exception in worker process\nTraceback (most recent call last):\n  \
+             File \"/srv/app.py\", line 3, in <module>\n    import flask\n\
+             ModuleNotFoundError: No module named 'flask'\n\
+             {P}[7] [ERROR] Worker (pid:9) exited with code 3.\n\
+             {P}[7] [ERROR] Shutting down: Master\n\
+             {P}[7] [ERROR] Reason: Worker failed to boot.",
+            &[Act::Started, Act::Ended(Ending::Code(3))],
+            "crash_at_start: gunicorn never came up on 127.0.0.1:8000: ModuleNotFoundError: No module named 'flask'\n\
+             gunicorn, process 42: ModuleNotFoundError: No module named 'flask' | the app did not start, at /srv/app.py:3\n\
+             gunicorn, process 42: Worker failed to boot | the app did not start\n\
+             goodgate: gunicorn (process 42) ended with exit code 3 | the process ended, with an exit code\n\
+             gunicorn, process 42: Worker (pid:9) exited with code 3 | a worker ended unexpectedly",
+        );
+    }
+
+    #[test]
+    fn an_app_that_was_killed_is_told_by_its_supervisor() {
+        check(
+            REFUSED,
+            "",
+            &[Act::Ended(Ending::Signal(9))],
+            "process_down: gunicorn (pid 42) was killed by signal 9, so nothing listens on 127.0.0.1:8000\n\
+             goodgate: gunicorn (process 42) was killed by signal 9 (SIGKILL) | the process was killed by a signal",
+        );
+        check(
+            CLOSED,
+            "",
+            &[Act::Ended(Ending::Signal(9))],
+            "worker_crashed: gunicorn (pid 42) was killed by signal 9 in the middle of the request\n\
+             goodgate: gunicorn (process 42) was killed by signal 9 (SIGKILL) | the process was killed by a signal",
+        );
+        check(
+            CLOSED,
+            "",
+            &[Act::Ended(Ending::Signal(11))],
+            "worker_crashed: gunicorn (pid 42) died by a segmentation fault or an abort\n\
+             goodgate: gunicorn (process 42) was killed by signal 11 (SIGSEGV) | a worker died by a segmentation fault or an abort",
+        );
+        check(
+            REFUSED,
+            "",
+            &[Act::Ended(Ending::Code(3))],
+            "crash_at_start: gunicorn ended with exit code 3 as it started\n\
+             goodgate: gunicorn (process 42) ended with exit code 3 | the process ended, with an exit code",
+        );
+    }
+
+    #[test]
+    fn an_app_that_comes_up_is_waited_for() {
+        check(
+            REFUSED,
+            "",
+            &[Act::Started],
+            "startup_not_ready: gunicorn (pid 42) was still starting when requests came\n\
+             goodgate: gunicorn (process 42) was started | the app is on its way up and does not serve yet",
+        );
+    }
+
+    #[test]
+    fn words_of_callers_and_healthy_lines_are_no_evidence() {
+        check_nothing(CLOSED, "", &[]);
+        check_nothing(CLOSED, "{P}[7] [INFO] user said WORKER TIMEOUT (pid:1)", &[]);
+        check_nothing(CLOSED, "goodgate (process 1) was killed by signal 9 (SIGKILL)", &[]);
+        check_nothing(CLOSED, "INFO:shop:user said Worker (pid:9) was sent SIGKILL!", &[]);
+    }
+
+    #[test]
+    fn only_acts_are_news() {
+        let said = |line: &str| [Said { at: NOW, line: line.replace("{P}", P).into() }];
+        let check =
+            |line: &str, expected| assert_eq!(tells("app", &said(line)), expected, "{line}");
+        check("{P}[7] [CRITICAL] WORKER TIMEOUT (pid:9)", true);
+        check("{P}[7] [INFO] Listening at: http://127.0.0.1:8000 (7)", false);
+        check("GET / 200", false);
     }
 }

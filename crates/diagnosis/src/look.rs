@@ -132,10 +132,10 @@ fn deepened(case: &Case, look: Look, heard: &Heard) -> Look {
         quote: it.quote.to_string(),
         says: it.says.to_string(),
     });
-    let steps = heard.steps.iter().map(|it| Fix {
-        text: it.text.to_string(),
-        run: it.run.as_deref().map(str::to_owned),
-    });
+    let steps = heard
+        .steps
+        .iter()
+        .map(|it| Fix { text: it.text.to_string(), run: it.run.as_deref().map(str::to_owned) });
     let class = child::retry_class(case.fault(), retry_class(case, cause));
     Look {
         wire: look.wire,
