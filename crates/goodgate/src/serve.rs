@@ -4,7 +4,7 @@ use crate::arrival;
 use crate::output::Output;
 use crate::settings::{Settings, Source};
 use config::Config;
-use proxy::{Gateway, Options as PlaneOptions, StartError, Stopped, Style};
+use proxy::{Gateway, Options as PlaneOptions, StartError, Stopped, Style, Witness};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) settings: Settings,
     /// When the process began, to say how long it took to be ready.
     pub(crate) began: Instant,
+    /// The app that was started before.
+    pub(crate) witness: Option<Arc<Witness>>,
 }
 
 /// Why serving ended before anybody asked for it.
@@ -38,6 +40,7 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
         style: output.log_style(),
         any_port: output.is_terminal(),
         reopen: reopen.clone(),
+        witness: options.witness,
     };
     let front = Builder::new_current_thread().enable_all().build().map_err(Failure::Signals)?;
     // Signals are caught before anything can be killed by them.

@@ -6,6 +6,7 @@ mod framing;
 mod front;
 mod grpc;
 mod head;
+mod hearing;
 mod inbound;
 mod listen;
 mod log;
@@ -27,13 +28,16 @@ mod timer;
 mod tunnel;
 mod upstream;
 mod websocket;
+mod witness;
 mod worker;
 
 pub mod fuzzing;
 
 pub use log::Style;
 pub use run::{Gateway, Options, StartError, Stopped};
+pub use witness::Witness;
 
+use crate::hearing::Hearing;
 use crate::listen::Cores;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::Load;
@@ -56,6 +60,8 @@ pub(crate) struct Plane {
     pub(crate) registry: Registry,
     pub(crate) names: Names,
     pub(crate) reports: Reports,
+    /// Where the gateway started an app itself.
+    pub(crate) hearing: Option<Hearing>,
     pub(crate) log: LogSink,
     pub(crate) cores: Arc<Cores>,
     pub(crate) shards: Vec<Arc<Shard>>,

@@ -2,7 +2,7 @@
 //! thread of its own. The proxy never waits for it; what does not fit is dropped and counted.
 
 use config::AccessLog;
-use diagnosis::answer::block;
+use diagnosis::answer::{Amendment, block};
 use diagnosis::{Case, first_look};
 use exchange::{End, Exchange, Http2, Maker, Micros};
 use std::fs::{File, OpenOptions};
@@ -138,6 +138,20 @@ impl LogSink {
     /// Lines that were never written: the queue was full, or the disk was.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
+    }
+
+    /// A line that amends an earlier one; made beside the cores.
+    pub(crate) fn amend(&self, amendment: &Amendment<'_>) {
+        let Some(batches) = &self.batches else { return };
+        let text = match self.style {
+            Style::Json => amendment.line() + "\n",
+            Style::Terminal { .. } => amendment.block(),
+        };
+        if let Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) =
+            batches.try_send(text.into_bytes())
+        {
+            self.dropped.fetch_add(lines_in(&lost), Relaxed);
+        }
     }
 
     /// The buffer of one core.

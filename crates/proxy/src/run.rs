@@ -1,6 +1,7 @@
 //! Starts the data plane, and stops it without losing what is in flight.
 
 use crate::Plane;
+use crate::hearing::Hearing;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::{self, Load, QuicDoor};
 use crate::listen::tls::acceptor;
@@ -11,6 +12,7 @@ use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::snapshot::Snapshot;
 use crate::upstream::resolve::Names;
+use crate::witness::Witness;
 use crate::worker::Worker;
 use config::Config;
 use http::header::HeaderValue;
@@ -38,6 +40,8 @@ pub struct Options {
     pub any_port: bool,
     /// Set to have file logs opened anew.
     pub reopen: Arc<AtomicBool>,
+    /// The app that the gateway has started, where it has.
+    pub witness: Option<Arc<Witness>>,
 }
 
 /// Why the data plane did not start.
@@ -119,6 +123,7 @@ impl Gateway {
             registry: Registry::default(),
             names: Names::new(&config.dns, background.handle().clone()),
             reports: Reports::default(),
+            hearing: options.witness.map(|it| Hearing::new(it, background.handle().clone())),
             log,
             cores,
             shards,
