@@ -3,6 +3,7 @@
 //! **Invariant:** nothing here reads a file, the environment or a clock; text and a lookup come in
 //! as arguments.
 
+mod change;
 mod complaint;
 mod later;
 mod leaf;

@@ -7,6 +7,7 @@ mod attempt;
 mod child;
 mod fault;
 mod ids;
+mod live;
 mod phase;
 mod record;
 mod refusal;
@@ -18,6 +19,7 @@ pub use fault::{
     REFUSED_STREAM, SendFault, TlsFault,
 };
 pub use ids::{ExchangeId, TraceParent};
+pub use live::{Live, LiveTarget};
 pub use phase::{Micros, Phase, Phases};
 pub use record::{Answer, Client, End, Exchange, Maker, Request, Stop};
 pub use refusal::{Malformed, Refusal};

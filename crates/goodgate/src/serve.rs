@@ -4,7 +4,8 @@ use crate::arrival;
 use crate::output::Output;
 use crate::settings::{Settings, Source};
 use config::Config;
-use proxy::{Gateway, Options as PlaneOptions, StartError, Stopped, Style, Witness};
+use exchange::Live;
+use proxy::{Gateway, Leave, Options as PlaneOptions, StartError, Stopped, Style, Witness};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::net::SocketAddr;
@@ -41,13 +42,14 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
         any_port: output.is_terminal(),
         reopen: reopen.clone(),
         witness: options.witness,
+        inherited: Vec::new(),
     };
     let front = Builder::new_current_thread().enable_all().build().map_err(Failure::Signals)?;
     // Signals are caught before anything can be killed by them.
     let signals = Signals::new(&front).map_err(Failure::Signals)?;
     let targets: Vec<_> = config.upstreams.iter().flat_map(|it| it.targets.clone()).collect();
     let gateway = Gateway::start(config, plane).map_err(Failure::Start)?;
-    output.message(&ready(&gateway, options.began));
+    output.message(&ready(&gateway.live(), options.began));
     if let Source::Urls(_) = options.settings.source {
         let watch = arrival::watch(targets, output.clone());
         front.spawn(watch);
@@ -57,11 +59,11 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
 }
 
 /// The line that says where everything is.
-pub(crate) fn ready(gateway: &Gateway, began: Instant) -> String {
-    let mut places: Vec<String> = gateway.http().iter().map(|it| format!("http://{it}")).collect();
-    let http3 = if gateway.http3() { " (HTTP/3 too)" } else { "" };
-    places.extend(gateway.https().map(|it| format!("https://{it}{http3}")));
-    let status = gateway.status().map(|it| format!(", metrics on http://{it}/metrics"));
+pub(crate) fn ready(live: &Live, began: Instant) -> String {
+    let mut places: Vec<String> = live.http.iter().map(|it| format!("http://{it}")).collect();
+    let http3 = if live.http3 { " (HTTP/3 too)" } else { "" };
+    places.extend(live.https.map(|it| format!("https://{it}{http3}")));
+    let status = live.status.map(|it| format!(", metrics on http://{it}/metrics"));
     let took = began.elapsed().as_millis();
     format!("ready in {took} ms on {}{}\n", places.join(", "), status.unwrap_or_default())
 }
@@ -123,7 +125,7 @@ impl Signals {
             });
             asked_again.store(true, Relaxed);
         });
-        let stopped = gateway.stop(&hurry);
+        let stopped = gateway.stop(Leave::Close, &hurry);
         // It waits for a signal that may never come; the process ends without it.
         drop(listening);
         if let Stopped::Cut { connections } = stopped {
