@@ -1,6 +1,7 @@
 //! `goodgate`: the commands, wired to the crates that do the work, and the words for what fails.
 
 mod arrival;
+mod child;
 mod commands;
 mod demo;
 mod listening;

@@ -37,6 +37,7 @@ pub(crate) enum Failure {
 pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result<(), Failure> {
     raise_descriptors();
     let reopen = Arc::new(AtomicBool::new(false));
+    let has_child = options.witness.is_some();
     let plane = PlaneOptions {
         style: output.log_style(),
         any_port: output.is_terminal(),
@@ -50,7 +51,8 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
     let targets: Vec<_> = config.upstreams.iter().flat_map(|it| it.targets.clone()).collect();
     let gateway = Gateway::start(config, plane).map_err(Failure::Start)?;
     output.message(&ready(&gateway.live(), options.began));
-    if let Source::Urls(_) = options.settings.source {
+    // An app that we started has been met already.
+    if let (Source::Urls(_), false) = (&options.settings.source, has_child) {
         let watch = arrival::watch(targets, output.clone());
         front.spawn(watch);
     }
