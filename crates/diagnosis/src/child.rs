@@ -32,8 +32,6 @@ const SOURCE_SUPERVISOR: u32 = 2;
 pub struct Statement<'a> {
     /// What people call it: `gunicorn`.
     pub name: &'a str,
-    /// The first process of its group.
-    pub pid: u32,
     /// In the order in which they came.
     pub said: &'a [Said],
     pub deeds: &'a [Deed],
@@ -242,7 +240,10 @@ fn quotes(
 fn quote(exhibit: &Exhibit, statement: &Statement<'_>, testimony: &Testimony) -> Quote {
     let place = place(exhibit, testimony).map(|it| format!(", at {it}")).unwrap_or_default();
     let source = match exhibit.source == statement.name {
-        true => format!("{}, process {}", statement.name, statement.pid),
+        true => match statement.said.iter().rev().find(|it| it.line.contains(&exhibit.quote)) {
+            Some(it) => format!("{}, process {}", statement.name, it.pid),
+            None => statement.name.to_owned(),
+        },
         false => exhibit.source.clone(),
     };
     Quote {
@@ -328,11 +329,11 @@ mod tests {
         exchange.began = NOW - exchange.all_phases().total();
         let said: Vec<Said> = output
             .lines()
-            .map(|it| Said { at: NOW + 1_000, line: it.replace("{P}", P).into() })
+            .map(|it| Said { at: NOW + 1_000, pid: 42, line: it.replace("{P}", P).into() })
             .collect();
         let deeds: Vec<Deed> =
             acts.iter().map(|act| Deed { at: NOW + 500, pid: 42, act: act.clone() }).collect();
-        let statement = Statement { name: "gunicorn", pid: 42, said: &said, deeds: &deeds };
+        let statement = Statement { name: "gunicorn", said: &said, deeds: &deeds };
         let heard = hear(&exchange, &statement)?;
         exchange.heard = Some(Box::new(heard.clone()));
         Some((exchange, heard))
@@ -483,7 +484,7 @@ mod tests {
 
     #[test]
     fn only_acts_are_news() {
-        let said = |line: &str| [Said { at: NOW, line: line.replace("{P}", P).into() }];
+        let said = |line: &str| [Said { at: NOW, pid: 42, line: line.replace("{P}", P).into() }];
         let check =
             |line: &str, expected| assert_eq!(tells("app", &said(line)), expected, "{line}");
         check("{P}[7] [CRITICAL] WORKER TIMEOUT (pid:9)", true);

@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub struct Said {
     /// When we read it, in microseconds since 1970.
     pub at: Micros,
+    /// The first process of the group that said it.
+    pub pid: u32,
     pub line: Arc<str>,
 }
 

@@ -86,8 +86,25 @@ pub(crate) fn of_group(group: u32) -> Vec<Address> {
 /// The process group of a process: the fifth field of `/proc/PID/stat` (proc_pid_stat(5)). The second
 /// is a name in parentheses, which may hold anything.
 fn group_of(pid: u32) -> Option<u32> {
+    state_and_group(pid).map(|it| it.1)
+}
+
+fn state_and_group(pid: u32) -> Option<(char, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(2)?.parse().ok()
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(1)?.parse().ok()?))
+}
+
+/// Whether a process of this group still does anything: those that have ended and wait to be reaped
+/// (`Z`, `X`) do not. Where that cannot be seen, it may.
+pub(crate) fn lives(group: u32) -> bool {
+    let all = processes();
+    all.is_empty()
+        || all
+            .into_iter()
+            .filter_map(state_and_group)
+            .any(|(state, it)| it == group && !matches!(state, 'Z' | 'X'))
 }
 
 fn sockets_of(pid: u32) -> Vec<u64> {

@@ -19,12 +19,12 @@ use tokio::sync::{Semaphore, oneshot};
 
 /// How long after a failure the app's words may amend its record.
 const AMENDS_WITHIN: Duration = Duration::from_secs(5);
+/// The same after an answer of the app's own: it says why before it answers, or right then.
+const AMENDS_OWN_WITHIN: Duration = Duration::from_millis(500);
 /// Failures that are followed at once; those beyond are answered with what the gateway saw.
 const FOLLOWED: usize = 256;
 /// Lines of one unit come right after each other; a traceback is read when it is whole.
 const SETTLE: Duration = Duration::from_millis(20);
-/// What is told of one record later; more would be the story of another request.
-const AMENDMENTS: usize = 2;
 
 pub(crate) struct Hearing {
     witness: Arc<Witness>,
@@ -187,10 +187,10 @@ async fn follow(
     let Some(hearing) = &plane.hearing else { return };
     let witness = &hearing.witness;
     let failed = now();
-    let until = tokio::time::Instant::now() + AMENDS_WITHIN;
+    let within = if exchange.stop.is_some() { AMENDS_WITHIN } else { AMENDS_OWN_WITHIN };
+    let until = tokio::time::Instant::now() + within;
     let mut news = witness.news();
     let mut told: Option<&'static str> = None;
-    let mut amended = 0;
     loop {
         news.borrow_and_update();
         if witness.can_tell(exchange.began) {
@@ -199,7 +199,7 @@ async fn follow(
                 news.borrow_and_update();
             }
             if let Some(heard) = hearing.judged(&exchange, failed).await
-                && told != Some(heard.cause)
+                && says_more(told, heard.cause)
             {
                 told = Some(heard.cause);
                 let late = match answer.take() {
@@ -208,29 +208,35 @@ async fn follow(
                 };
                 if let Some(heard) = late {
                     let others = hearing.followed.load(Relaxed).saturating_sub(1);
-                    amend(&plane, &exchange, heard, audience, failed, others);
-                    amended += 1;
+                    amend(&plane, &exchange, &heard, audience, failed, others);
                 }
             }
         }
         let more = tokio::time::timeout_at(until, news.changed()).await;
-        if !matches!(more, Ok(Ok(()))) || amended == AMENDMENTS {
+        if !matches!(more, Ok(Ok(()))) {
             return;
         }
     }
+}
+
+/// The first words count; those that come after them are rather about other requests. Only the
+/// kernel's are later by nature: it counts what it killed after it did.
+fn says_more(told: Option<&'static str>, cause: &'static str) -> bool {
+    let of_kernel = |it: &str| it.starts_with("worker_oom_killed");
+    told.is_none_or(|it| !of_kernel(it) && of_kernel(cause))
 }
 
 /// One line in the access log, and a part of the stored report.
 fn amend(
     plane: &Plane,
     exchange: &Exchange,
-    heard: Heard,
+    heard: &Heard,
     audience: Audience,
     failed: u64,
     others: usize,
 ) {
     let at = now();
-    let amendment = Amendment { exchange, heard: &heard, at, failed, others };
+    let amendment = Amendment { exchange, heard, at, failed, others };
     plane.log.amend(&amendment);
     if exchange.stop.as_ref().is_some_and(|it| 400 <= refuse::status_of(it)) {
         plane.reports.amend(exchange.id, amendment.json(audience));

@@ -2,7 +2,7 @@
 //! request asks for them.
 
 use diagnosis::child::{Statement, tells};
-use exchange::{Act, Address, Attempt, Deed, Exchange, Heard, Micros, Said};
+use exchange::{Act, Address, Attempt, Deed, Ending, Exchange, Heard, Micros, Said};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,7 +15,7 @@ const UNIT: usize = 40;
 /// Bytes of lines that one failure is judged by; the newest.
 const JUDGED: usize = 32 * 1024;
 /// What an app said so long before it ended may say why.
-const BEFORE_END: Micros = 30_000_000;
+const BEFORE_END: Micros = 3_000_000;
 /// What was said so long before a failure belongs to another request.
 const BEFORE_FAILURE: Micros = 5_000_000;
 /// How much earlier than a request the time of a line may be that it brought about: clocks are read
@@ -51,22 +51,20 @@ struct Known {
 enum Life {
     Starting,
     Up,
-    /// Since then.
-    Gone(Micros),
+    Gone,
 }
 
 /// What concerns one failure, taken out of the witness.
 pub(crate) struct Extract {
     name: Arc<str>,
-    pid: u32,
     said: Vec<Said>,
     deeds: Vec<Deed>,
 }
 
 impl Extract {
     pub(crate) fn judge(&self, exchange: &Exchange) -> Option<Heard> {
-        let Extract { name, pid, said, deeds } = self;
-        diagnosis::child::hear(exchange, &Statement { name, pid: *pid, said, deeds })
+        let Extract { name, said, deeds } = self;
+        diagnosis::child::hear(exchange, &Statement { name, said, deeds })
     }
 }
 
@@ -174,8 +172,7 @@ impl Witness {
     pub(crate) fn can_tell(&self, began: Micros) -> bool {
         let known = self.known();
         match known.life() {
-            Life::Starting => true,
-            Life::Gone(_) => true,
+            Life::Starting | Life::Gone => true,
             Life::Up => began <= known.news_at.saturating_add(LEEWAY),
         }
     }
@@ -188,10 +185,12 @@ impl Witness {
     /// What concerns an exchange that began and failed then.
     pub(crate) fn extract(&self, began: Micros, failed: Micros) -> Extract {
         let known = self.known();
-        let from = known.from(began, failed);
+        let from = began.saturating_sub(LEEWAY).max(failed.saturating_sub(BEFORE_FAILURE));
+        let (last_words, last_deeds) = known.of_last_end();
+        let said_from = from.min(last_words);
         let mut said = Vec::new();
         let mut room = JUDGED;
-        for it in known.said.iter().rev().take_while(|it| from <= it.at) {
+        for it in known.said.iter().rev().take_while(|it| said_from <= it.at) {
             match room.checked_sub(it.line.len()) {
                 Some(left) => room = left,
                 None => break,
@@ -199,14 +198,13 @@ impl Witness {
             said.push(it.clone());
         }
         said.reverse();
-        let recent = |it: &&Deed| from <= it.at;
+        let recent = |it: &&Deed| from.min(last_deeds) <= it.at;
         let mut deeds: Vec<Deed> = known.deeds.iter().filter(recent).cloned().collect();
         // That it listens, and where, is how things stand.
         let listening = known.deeds.iter().rev().find(|it| matches!(it.act, Act::Listening(_)));
         let stands = listening.filter(|it| it.at < from && known.life() == Life::Up);
         deeds.splice(0..0, stands.cloned());
-        let pid = known.deeds.back().map_or(0, |it| it.pid);
-        Extract { name: self.name.clone(), pid, said, deeds }
+        Extract { name: self.name.clone(), said, deeds }
     }
 }
 
@@ -215,22 +213,23 @@ impl Known {
         let told = self.deeds.iter().rev().find_map(|it| match it.act {
             Act::Started => Some(Life::Starting),
             Act::Listening(_) => Some(Life::Up),
-            Act::Ended(_) => Some(Life::Gone(it.at)),
+            Act::Ended(_) => Some(Life::Gone),
             Act::OutOfMemory => None,
         });
         told.unwrap_or(Life::Starting)
     }
 
-    /// The time from which on lines and deeds count.
-    fn from(&self, began: Micros, failed: Micros) -> Micros {
-        let around = began.saturating_sub(LEEWAY).max(failed.saturating_sub(BEFORE_FAILURE));
-        let ended = self.deeds.iter().rev().find(|it| matches!(it.act, Act::Ended(_)));
-        let last_end = ended.map_or(failed, |it| it.at.min(failed)).saturating_sub(BEFORE_END);
-        match self.life() {
-            Life::Up => around,
-            // An end after the request began is its own; the lines before it may say why.
-            Life::Gone(at) => at.saturating_sub(BEFORE_END).min(around),
-            Life::Starting => last_end.min(around),
+    /// From when on lines and deeds tell of the last end, while it is down or has just been started
+    /// again. Who was ended from outside has not said why.
+    fn of_last_end(&self) -> (Micros, Micros) {
+        let ended = |it: &&Deed| matches!(it.act, Act::Ended(_));
+        let last = self.deeds.iter().rev().find(ended).filter(|_| self.life() != Life::Up);
+        match last {
+            None => (Micros::MAX, self.deeds.back().map_or(Micros::MAX, |it| it.at)),
+            Some(Deed { at, act: Act::Ended(Ending::Signal(1 | 2 | 3 | 9 | 15)), .. }) => {
+                (Micros::MAX, *at)
+            }
+            Some(Deed { at, .. }) => (at.saturating_sub(BEFORE_END), *at),
         }
     }
 }
@@ -258,14 +257,13 @@ pub(crate) fn now() -> Micros {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use exchange::Ending;
 
     fn witness(output: usize) -> Arc<Witness> {
         Witness::new("app", output, Duration::ZERO, false)
     }
 
     fn said(at: Micros, line: &str) -> Said {
-        Said { at, line: line.into() }
+        Said { at, pid: 7, line: line.into() }
     }
 
     fn deed(at: Micros, act: Act) -> Deed {
@@ -306,13 +304,26 @@ mod tests {
     fn of_an_app_that_ended_its_last_words_count() {
         let witness = witness(1_000);
         witness.did(deed(0, Act::Started));
-        witness.say(vec![said(40 * SECOND, "old"), said(99 * SECOND, "last")]);
+        witness.say(vec![said(90 * SECOND, "old"), said(99 * SECOND, "last")]);
         witness.did(deed(100 * SECOND, Act::Ended(Ending::Code(3))));
         assert!(witness.is_down() && witness.can_tell(500 * SECOND));
         let extract = witness.extract(500 * SECOND, 500 * SECOND);
         assert_eq!(lines(&extract), ["last"]);
         witness.did(deed(101 * SECOND, Act::Started));
         assert_eq!(lines(&witness.extract(102 * SECOND, 102 * SECOND)), ["last"]);
+        witness.did(deed(103 * SECOND, Act::Listening("127.0.0.1:1".into())));
+        assert!(lines(&witness.extract(104 * SECOND, 104 * SECOND)).is_empty());
+    }
+
+    #[test]
+    fn who_was_killed_has_not_said_why() {
+        let witness = witness(1_000);
+        witness.did(deed(0, Act::Started));
+        witness.say(vec![said(9 * SECOND, "of another request")]);
+        witness.did(deed(10 * SECOND, Act::Ended(Ending::Signal(9))));
+        let extract = witness.extract(20 * SECOND, 20 * SECOND);
+        assert!(lines(&extract).is_empty());
+        assert_eq!(extract.deeds.len(), 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One run of the app: a process and those that it starts, in a group of their own.
 
+use crate::listening::lives;
 use exchange::Ending;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, getppid, getrlimit, kill_process,
@@ -103,7 +104,8 @@ impl Process {
     fn group_is_gone(&self) -> bool {
         // Where we are the first process of a container, those whose parent is gone are ours.
         while let Ok(Some(_)) = waitpgid(self.pid, WaitOptions::NOHANG) {}
-        test_kill_process_group(self.pid).is_err()
+        // What nobody has reaped yet does nothing any more.
+        test_kill_process_group(self.pid).is_err() || !lives(self.id())
     }
 }
 

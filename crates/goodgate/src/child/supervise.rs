@@ -78,8 +78,9 @@ impl Told {
         // Before the words that it explains.
         self.count();
         self.board.say(lines);
-        let at = now();
-        self.witness.say(lines.iter().map(|it| Said { at, line: it.as_str().into() }).collect());
+        let (at, pid) = (now(), self.pid.get());
+        self.witness
+            .say(lines.iter().map(|it| Said { at, pid, line: it.as_str().into() }).collect());
     }
 
     /// Tells what the kernel has killed since it was asked last.
