@@ -183,6 +183,7 @@ impl Gateway {
         });
         background.spawn(loud.watch(options.tell));
         background.spawn(watch_memory(plane.clone()));
+        let quic = FirstQuic::bind(&prepared, change.doors(), takes_over)?;
         let any_port = options.any_port && config.listen.assumed;
         let status = match config.status {
             Some(wished) => Some(StatusDoor::open(wished, any_port, &mut inherited, &background)?),
@@ -202,7 +203,9 @@ impl Gateway {
             unclaimed: inherited.left(),
         };
         gateway.start_cores(change, arrivals)?;
-        gateway.open_quic(takes_over)?;
+        if let Some(quic) = quic {
+            gateway.open_quic(quic)?;
+        }
         if let Some(status) = &mut gateway.status {
             let serving = crate::status::serve(status.listener.clone(), gateway.plane.clone());
             status.serving = Some(gateway.background.spawn(serving));
@@ -250,7 +253,7 @@ impl Gateway {
         if let (Some(address), Some(settings)) = (wants_quic, prepared.quic())
             && self.quic != wants_quic
         {
-            self.order_quic(address, settings.clone(), false)?;
+            self.order_quic(address, bind_quic(address, settings)?)?;
         }
         // From here on nothing fails.
         let opened = std::mem::take(&mut change.opened);
@@ -280,51 +283,41 @@ impl Gateway {
         Ok(all_done(&all, self.orders.len())?)
     }
 
-    /// Where HTTP/3 is spoken from the start. A socket for QUIC is not handed over: packets of one
-    /// connection would come to both processes.
-    fn open_quic(&mut self, takes_over: bool) -> Result<(), StartError> {
-        let wanted = self.prepared.quic().cloned().zip(self.doors.https());
-        let Some((settings, place)) = wanted else {
-            return Ok(());
-        };
-        match self.order_quic(place.bound, settings.clone(), false) {
-            Err(StartError::ListenUdp { source, .. })
-                if takes_over && source.kind() == io::ErrorKind::AddrInUse =>
-            {
-                self.order_quic(place.bound, settings, true)?;
+    /// Where HTTP/3 is spoken from the start.
+    fn open_quic(&mut self, first: FirstQuic) -> Result<(), StartError> {
+        match first {
+            FirstQuic::Now(address, door) => {
+                self.order_quic(address, door)?;
+                self.announce_quic(Some(address));
             }
-            opened => {
-                opened?;
-                self.announce_quic(Some(place.bound));
+            FirstQuic::Later(address, settings) => {
+                self.quic = Some(address);
+                self.await_quic(address, settings);
             }
         }
-        self.quic = Some(place.bound);
         Ok(())
     }
 
-    /// Has the first core open a socket for QUIC; later, where another process has it for now.
-    fn order_quic(
-        &self,
-        address: SocketAddr,
-        settings: quinn::ServerConfig,
-        later: bool,
-    ) -> Result<(), StartError> {
-        let failed = |source| StartError::ListenUdp { address, source };
-        let Some(first) = self.orders.first().cloned() else {
-            return Ok(());
-        };
+    /// Has the first core take packets at this door.
+    fn order_quic(&self, address: SocketAddr, door: QuicDoor) -> Result<(), StartError> {
         let (opened, is_open) = channel();
-        if !later {
-            let door = QuicDoor::open(address, settings).map_err(failed)?;
-            let _ = first.send(Order::OpenQuic(door, opened));
-            let is_open = is_open.recv_timeout(AT_ONCE);
-            return is_open.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(failed);
-        }
+        self.to_first(Order::OpenQuic(door, opened));
+        let is_open = is_open.recv_timeout(AT_ONCE);
+        let is_open = is_open.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        is_open.map_err(|source| StartError::ListenUdp { address, source })
+    }
+
+    /// The same as soon as the process that has the door now has left it.
+    fn await_quic(&self, address: SocketAddr, settings: quinn::ServerConfig) {
+        let Some(first) = self.orders.first().cloned() else {
+            return;
+        };
         let plane = self.plane.clone();
         self.background.spawn(async move {
             let until = Instant::now() + QUIC_COMES_FREE;
             while Instant::now() < until {
                 if let Ok(door) = QuicDoor::open(address, settings.clone()) {
+                    let (opened, _) = channel();
                     let _ = first.send(Order::OpenQuic(door, opened));
                     plane.alternative.store(alternative(address).map(Arc::new));
                     return;
@@ -332,7 +325,6 @@ impl Gateway {
                 tokio::time::sleep(QUIC_AGAIN).await;
             }
         });
-        Ok(())
     }
 
     /// Clients under TLS are told where HTTP/3 is spoken, or no longer.
@@ -460,6 +452,40 @@ impl Gateway {
             let _ = first.send(order);
         }
     }
+}
+
+/// The door for QUIC of a process that starts. It is not handed over: packets of one connection would
+/// come to both processes.
+enum FirstQuic {
+    Now(SocketAddr, QuicDoor),
+    /// Another process has it, which is about to leave.
+    Later(SocketAddr, quinn::ServerConfig),
+}
+
+impl FirstQuic {
+    fn bind(
+        prepared: &Prepared,
+        doors: &Doors,
+        takes_over: bool,
+    ) -> Result<Option<FirstQuic>, StartError> {
+        let Some((settings, place)) = prepared.quic().zip(doors.https()) else {
+            return Ok(None);
+        };
+        let address = place.bound;
+        match bind_quic(address, settings) {
+            Err(StartError::ListenUdp { source, .. })
+                if takes_over && source.kind() == io::ErrorKind::AddrInUse =>
+            {
+                Ok(Some(FirstQuic::Later(address, settings.clone())))
+            }
+            door => Ok(Some(FirstQuic::Now(address, door?))),
+        }
+    }
+}
+
+fn bind_quic(address: SocketAddr, settings: &quinn::ServerConfig) -> Result<QuicDoor, StartError> {
+    QuicDoor::open(address, settings.clone())
+        .map_err(|source| StartError::ListenUdp { address, source })
 }
 
 /// Waits until every core accepts at its new doors.

@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     /// Where its control socket is [default: `data.dir` of the file; none with URLs]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Serve instead of the gateway that has the same folder, without losing a connection
+    /// Serve instead of the one that has the same folder; no connection is lost
     #[arg(long)]
     takeover: bool,
     /// Read the file again when it changes [default: on a terminal]
