@@ -112,6 +112,9 @@ pub(crate) struct Idle {
     /// How many connections are held, each after one request
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=16_000))]
     pub(crate) connections: u64,
+    /// Fail if an idle connection of HTTP/1 without TLS costs the gateway more KiB
+    #[arg(long, value_name = "KIB", value_parser = positive)]
+    pub(crate) bound: Option<f64>,
 }
 
 #[derive(Debug, Args)]
