@@ -4,6 +4,7 @@ use crate::process::{self, Process};
 use crate::scene::Playing;
 use crate::scratch::Scratch;
 use crate::stage;
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
 use std::io;
@@ -29,6 +30,10 @@ pub struct Gateway {
     scratch: Scratch,
     /// What its configuration begins with.
     opening: String,
+    /// What it goes on with.
+    config: String,
+    /// Where the processes write that came after the first one; the last is the one that runs.
+    outputs: Vec<Scratch>,
 }
 
 /// Its configuration, in a folder of its own.
@@ -64,21 +69,66 @@ impl Gateway {
         process::open_to_all(&scratch)?;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
         let status = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
-        let access = scratch.path().join("access.jsonl");
         // One worker, so that requests meet the connections of those before them.
-        let opening = format!(
-            "workers = 1\n\
-             [status]\nlisten = \"{status}\"\n\
-             [log]\naccess = {access:?}\n\
-             [listen]\nhttp = \"{listen}\"\n"
-        );
-        let file = scratch.write(FILE, &format!("{opening}{}", config(listen)))?;
+        let opening = opening(1, listen, status, &scratch);
+        let config = config(listen);
+        let file = scratch.write(FILE, &format!("{opening}{config}"))?;
         let mut command = process::command(&binary, ordinary_user);
         command.arg("run").arg("--config").arg(file);
         let mut process = Process::start("goodgate", command, &scratch)?;
         process.until_it_listens(status).await?;
         until_ready(status).await?;
-        Ok(Gateway { listen, status, process, scratch, opening })
+        let outputs = Vec::new();
+        Ok(Gateway { listen, status, process, scratch, opening, config, outputs })
+    }
+
+    /// Has it go over to a configuration by SIGHUP, and waits until it says that it did, which it
+    /// has said as often before as `times` has it.
+    pub async fn hang_up(&mut self, config: &str, times: usize) -> io::Result<()> {
+        self.write(config)?;
+        self.process.signal(Signal::HUP);
+        self.process.until_it_says("\nreloaded ", times + 1).await
+    }
+
+    /// Has another process with so many workers serve instead of it, and waits until it has ended,
+    /// for as long as its last client may stay.
+    pub async fn take_over(&mut self, workers: usize, within: Duration) -> io::Result<ExitStatus> {
+        self.opening = opening(workers, self.listen, self.status, &self.scratch);
+        self.write(&self.config.clone())?;
+        let mut before = self.start_another(&["--takeover"])?;
+        self.process.until_it_says("took over from process", 1).await?;
+        let ended = before.ended(within).await;
+        ended.map_err(|it| io::Error::other(format!("{it}\nits successor said:\n{}", self.said())))
+    }
+
+    /// Kills it, so that all that it has is lost, and starts another one in its place.
+    pub async fn kill_and_start(&mut self) -> io::Result<()> {
+        self.process.signal(Signal::KILL);
+        self.process.ended(SOON).await?;
+        self.start_another(&[])?;
+        self.process.until_it_listens(self.status).await?;
+        until_ready(self.status).await
+    }
+
+    /// Gives the process that was ours before.
+    fn start_another(&mut self, more: &[&str]) -> io::Result<Process> {
+        let output = Scratch::new("goodgate-again")?;
+        let mut command = tokio::process::Command::new(binary()?);
+        command.arg("run").args(more).arg("--config").arg(self.scratch.path().join(FILE));
+        let process = Process::start("goodgate", command, &output)?;
+        self.outputs.push(output);
+        Ok(std::mem::replace(&mut self.process, process))
+    }
+
+    /// Its id, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    fn write(&mut self, config: &str) -> io::Result<()> {
+        config.clone_into(&mut self.config);
+        self.scratch.write(FILE, &format!("{}{config}", self.opening)).map(drop)
     }
 
     /// Has it go over to a configuration, of which only what it was started with is left out. Gives
@@ -139,6 +189,16 @@ impl Gateway {
     pub fn said(&self) -> String {
         self.process.said()
     }
+}
+
+fn opening(workers: usize, listen: SocketAddr, status: SocketAddr, scratch: &Scratch) -> String {
+    let access = scratch.path().join("access.jsonl");
+    format!(
+        "workers = {workers}\n\
+         [status]\nlisten = \"{status}\"\n\
+         [log]\naccess = {access:?}\n\
+         [listen]\nhttp = \"{listen}\"\n"
+    )
 }
 
 async fn until_ready(status: SocketAddr) -> io::Result<()> {

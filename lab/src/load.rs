@@ -239,7 +239,7 @@ impl Load {
     /// Lets every client finish what it is at.
     pub async fn stop(mut self) -> Tally {
         // Without a receiver all have ended.
-        drop(self.end.send(true));
+        let _ = self.end.send(true);
         while self.clients.join_next().await.is_some() {}
         self.tally()
     }
