@@ -84,7 +84,7 @@ pub(crate) fn run(asked: &Idle) -> Result<Verdict> {
         let what = "`--bound` holds the gateway's memory, so it has to take part".to_owned();
         return Err(Unmet::Usage(what).into());
     }
-    let tls = client_tls(&setting.place.file("cert.pem"))?;
+    let tls = Arc::new(client_tls(&setting.place.file("cert.pem"))?);
     let machine = Machine::of(&setting);
     let mut rows = Vec::new();
     for manner in Manner::ALL {
@@ -114,13 +114,13 @@ pub(crate) fn allow_files(wanted: u64) -> Result<()> {
 }
 
 /// A client that trusts the certificate of the listeners.
-fn client_tls(certificate: &Path) -> Result<Arc<ClientConfig>> {
+pub(crate) fn client_tls(certificate: &Path) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate).context("reading the certificate")?)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Ok(Arc::new(builder?.with_root_certificates(roots).with_no_client_auth()))
+    Ok(builder?.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Each has a proxy of its own: memory that was used once is often kept.

@@ -7,7 +7,7 @@ use crate::stage;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Output};
@@ -156,6 +156,19 @@ impl Gateway {
         let text = fs::read_to_string(path).unwrap_or_default();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         whole.lines().map(|it| serde_json::from_str(it).unwrap_or(Value::Null)).collect()
+    }
+
+    /// How many records there are, where they are too many to be read at once.
+    pub fn record_count(&self) -> io::Result<u64> {
+        let mut file = fs::File::open(self.scratch.path().join("access.jsonl"))?;
+        let mut block = vec![0; 1 << 16];
+        let mut count = 0;
+        loop {
+            match file.read(&mut block)? {
+                0 => return Ok(count),
+                length => count += block[..length].iter().filter(|it| **it == b'\n').count() as u64,
+            }
+        }
     }
 
     /// Waits for this many records; gives what there are if they do not come.

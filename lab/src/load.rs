@@ -114,6 +114,13 @@ impl Tally {
         self.answers.values().sum()
     }
 
+    /// Requests that were made, whatever came of them.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        let unmade = self.losses.get(&Loss::Refused).copied().unwrap_or(0);
+        self.answered() + self.losses.values().sum::<u64>() - unmade
+    }
+
     /// Requests that did not get a whole answer with a status of success.
     #[must_use]
     pub fn failed(&self) -> u64 {
@@ -209,13 +216,13 @@ impl Load {
         load
     }
 
-    /// So many requests at a time on each of these connections of HTTP/2, and the next one when one
-    /// is answered.
+    /// So many requests at a time on each of these connections of HTTP/2, and the next one so long
+    /// after one is answered.
     #[must_use]
-    pub fn streams(goal: &Goal, connections: usize, streams: usize) -> Load {
+    pub fn streams(goal: &Goal, connections: usize, streams: usize, gap: Duration) -> Load {
         let mut load = Load::new();
         for _ in 0..connections {
-            load.clients.spawn(multiplexed::run(goal.clone(), streams, load.shared.clone()));
+            load.clients.spawn(multiplexed::run(goal.clone(), streams, gap, load.shared.clone()));
         }
         load
     }

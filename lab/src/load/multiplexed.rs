@@ -4,11 +4,12 @@ use super::{BREATHER, Goal, Loss, PATIENCE, Shared};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::Request;
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 /// One connection after the other, each for as long as it takes requests.
-pub(super) async fn run(goal: Goal, streams: usize, mut shared: Shared) {
+pub(super) async fn run(goal: Goal, streams: usize, gap: Duration, mut shared: Shared) {
     while shared.goes_on() {
         let began = Instant::now();
         let opened = timeout(PATIENCE, open(&goal)).await.unwrap_or(Err(Loss::Silent));
@@ -22,7 +23,7 @@ pub(super) async fn run(goal: Goal, streams: usize, mut shared: Shared) {
         };
         let mut asking = JoinSet::new();
         for _ in 0..streams {
-            asking.spawn(ask_again(send.clone(), shared.clone()));
+            asking.spawn(ask_again(send.clone(), gap, shared.clone()));
         }
         drop(send);
         while asking.join_next().await.is_some() {}
@@ -42,11 +43,16 @@ async fn open(goal: &Goal) -> Result<(SendRequest<Bytes>, tokio::task::JoinHandl
 }
 
 /// Asks until the connection takes no more.
-async fn ask_again(send: SendRequest<Bytes>, shared: Shared) {
+async fn ask_again(send: SendRequest<Bytes>, gap: Duration, mut shared: Shared) {
     while shared.goes_on() {
         let began = Instant::now();
         match timeout(PATIENCE, ask(send.clone())).await.unwrap_or(Err(Some(Loss::Silent))) {
-            Ok(status) => shared.tally().add(Ok(status), began.elapsed()),
+            Ok(status) => {
+                shared.tally().add(Ok(status), began.elapsed());
+                if !gap.is_zero() {
+                    shared.rest(gap).await;
+                }
+            }
             // Nothing was asked: the connection had ended or was told to.
             Err(None) => return,
             Err(Some(loss)) => {

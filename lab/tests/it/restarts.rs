@@ -152,8 +152,8 @@ async fn tls_and_http2_lose_no_request_either() {
         ("kept connections over TLS", Load::kept(&goal(b"http/1.1"), 4)),
         ("new connections over TLS", Load::fresh(&goal(b"http/1.1"), per_second() / 10, MOST)),
         ("uploads with pauses over TLS", Load::paced(&goal(b"http/1.1"), 10, GAP)),
-        ("streams", Load::streams(&plain, 2, 4)),
-        ("streams over TLS", Load::streams(&goal(b"h2"), 2, 4)),
+        ("streams", Load::streams(&plain, 2, 4, Duration::ZERO)),
+        ("streams over TLS", Load::streams(&goal(b"h2"), 2, 4, Duration::ZERO)),
     ]);
     loads.go_on().await;
     for round in 0..5 {
@@ -173,7 +173,7 @@ async fn a_gateway_that_is_killed_loses_requests() {
     let targets = Targets::new();
     let mut gateway = start(&targets.config(0)).await;
     let mut loads = Loads::three(&gateway);
-    loads.0.push(("streams", Load::streams(&Goal::plain(gateway.listen), 2, 4)));
+    loads.0.push(("streams", Load::streams(&Goal::plain(gateway.listen), 2, 4, Duration::ZERO)));
     for _ in 0..3 {
         loads.go_on().await;
         gateway.kill_and_start().await.unwrap_or_else(|error| panic!("{error}"));
