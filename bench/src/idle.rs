@@ -157,7 +157,7 @@ fn settled(proxy: &Proxy) -> Result<u64> {
             least = now;
         }
     }
-    Ok(process::proportional(proxy.pid())?)
+    process::proportional(proxy.pid())
 }
 
 /// A connection that is open for as long as this is kept.
