@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::fs;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -19,6 +19,33 @@ use crate::client::{Client, End};
 /// For something that happens right after what we saw.
 const SOON: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// What a goodgate is to live with.
+#[derive(Default)]
+pub struct Hardship {
+    /// A command that starts it, such as `prlimit --nofile=64`.
+    pub through: Vec<String>,
+    /// Of its environment.
+    pub variables: Vec<(String, String)>,
+    /// Where its access log goes instead of the file that [`Gateway::records`] reads.
+    pub log: Option<PathBuf>,
+}
+
+impl Hardship {
+    /// Started by this command.
+    #[must_use]
+    pub fn through(words: &str) -> Hardship {
+        let through = words.split_whitespace().map(str::to_owned).collect();
+        Hardship { through, ..Hardship::default() }
+    }
+
+    /// With this in its environment.
+    #[must_use]
+    pub fn with(name: &str, value: &str) -> Hardship {
+        let variables = vec![(name.to_owned(), value.to_owned())];
+        Hardship { variables, ..Hardship::default() }
+    }
+}
 
 /// A running goodgate, killed when dropped.
 pub struct Gateway {
@@ -60,7 +87,20 @@ impl Gateway {
         Gateway::start_as(config, playing.conditions.ordinary_user).await
     }
 
+    /// The same under conditions of its host.
+    pub async fn under(hardship: &Hardship, config: &str) -> io::Result<Gateway> {
+        Gateway::start_in(hardship, |_| config.to_owned(), false).await
+    }
+
     async fn start_as(
+        config: impl Fn(SocketAddr) -> String,
+        ordinary_user: bool,
+    ) -> io::Result<Gateway> {
+        Gateway::start_in(&Hardship::default(), config, ordinary_user).await
+    }
+
+    async fn start_in(
+        hardship: &Hardship,
         config: impl Fn(SocketAddr) -> String,
         ordinary_user: bool,
     ) -> io::Result<Gateway> {
@@ -69,11 +109,28 @@ impl Gateway {
         process::open_to_all(&scratch)?;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
         let status = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
+        let access = match &hardship.log {
+            Some(log) => log.clone(),
+            None => scratch.path().join("access.jsonl"),
+        };
         // One worker, so that requests meet the connections of those before them.
-        let opening = opening(1, listen, status, &scratch);
+        let opening = format!(
+            "workers = 1\n\
+             [status]\nlisten = \"{status}\"\n\
+             [log]\naccess = {access:?}\n\
+             [listen]\nhttp = \"{listen}\"\n"
+        );
         let config = config(listen);
         let file = scratch.write(FILE, &format!("{opening}{config}"))?;
-        let mut command = process::command(&binary, ordinary_user);
+        let mut command = match hardship.through.split_first() {
+            None => process::command(&binary, ordinary_user),
+            Some((first, words)) => {
+                let mut command = process::command(Path::new(first), ordinary_user);
+                command.args(words).arg(&binary);
+                command
+            }
+        };
+        command.envs(hardship.variables.iter().map(|it| (&it.0, &it.1)));
         command.arg("run").arg("--config").arg(file);
         let mut process = Process::start("goodgate", command, &scratch)?;
         process.until_it_listens(status).await?;
@@ -93,7 +150,8 @@ impl Gateway {
     /// Has another process with so many workers serve instead of it, and waits until it has ended,
     /// for as long as its last client may stay.
     pub async fn take_over(&mut self, workers: usize, within: Duration) -> io::Result<ExitStatus> {
-        self.opening = opening(workers, self.listen, self.status, &self.scratch);
+        let rest = self.opening.split_once('\n').map_or("", |(_, rest)| rest);
+        self.opening = format!("workers = {workers}\n{rest}");
         self.write(&self.config.clone())?;
         let mut before = self.start_another(&["--takeover"])?;
         self.process.until_it_says("took over from process", 1).await?;
@@ -118,12 +176,6 @@ impl Gateway {
         let process = Process::start("goodgate", command, &output)?;
         self.outputs.push(output);
         Ok(std::mem::replace(&mut self.process, process))
-    }
-
-    /// Its id, while it runs.
-    #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.process.id()
     }
 
     fn write(&mut self, config: &str) -> io::Result<()> {
@@ -197,21 +249,17 @@ impl Gateway {
         Ok(self.records())
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
     /// What it said on its output.
     #[must_use]
     pub fn said(&self) -> String {
         self.process.said()
     }
-}
-
-fn opening(workers: usize, listen: SocketAddr, status: SocketAddr, scratch: &Scratch) -> String {
-    let access = scratch.path().join("access.jsonl");
-    format!(
-        "workers = {workers}\n\
-         [status]\nlisten = \"{status}\"\n\
-         [log]\naccess = {access:?}\n\
-         [listen]\nhttp = \"{listen}\"\n"
-    )
 }
 
 async fn until_ready(status: SocketAddr) -> io::Result<()> {

@@ -63,11 +63,6 @@ impl Process {
         Err(io::Error::other(format!("{} {why}; it said:\n{}", self.name, self.said())))
     }
 
-    /// While it runs.
-    pub(crate) fn id(&self) -> Option<u32> {
-        self.child.id()
-    }
-
     /// Waits until its output has these words so many times.
     pub(crate) async fn until_it_says(&mut self, words: &str, times: usize) -> io::Result<()> {
         let began = Instant::now();
@@ -88,6 +83,10 @@ impl Process {
     /// What it wrote to its output.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// Sends SIGTERM.

@@ -26,7 +26,7 @@ pub(super) struct Sample {
 
 impl Sample {
     pub(super) async fn take(gateway: &Gateway, at: Duration, requests: u64) -> Result<Sample> {
-        let pid = gateway.id().context("the gateway has ended")?;
+        let pid = gateway.pid().context("the gateway has ended")?;
         let metrics = metrics(gateway).await?;
         let status = read_to_string(format!("/proc/{pid}/status"))?;
         let field = |name| number(&status, name).with_context(|| format!("no `{name}`"));

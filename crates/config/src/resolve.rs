@@ -12,8 +12,8 @@ use crate::leaf::{Leaf, Word};
 use crate::routes::Routes;
 use crate::tree::Node;
 use crate::typed::{
-    AccessLog, Answers, CertificateFiles, Cipher, ClientCa, Config, Data, Dns, Http2Limits,
-    Http3Limits, Https, Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
+    AccessLog, Answers, Backoff, CertificateFiles, Child, Cipher, ClientCa, Config, Data, Dns,
+    Http2Limits, Http3Limits, Https, Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
 };
 use crate::written;
 use std::collections::{HashMap, HashSet};
@@ -54,6 +54,7 @@ impl Resolve<'_> {
             log,
             limits,
             shutdown,
+            child,
             answers,
             dns,
             upstream,
@@ -70,6 +71,7 @@ impl Resolve<'_> {
             log: self.log(log),
             limits: limited(limits),
             shutdown: ended(shutdown),
+            child: self.child(child),
             answers: answered(answers),
             dns: resolved_by(dns),
             upstreams,
@@ -251,6 +253,25 @@ impl Resolve<'_> {
         Log { access }
     }
 
+    fn child(&self, child: written::Child) -> Child {
+        let written::Child { restart, start_timeout, stop_timeout, backoff, evidence_wait, output } =
+            child;
+        let written::Backoff { first, longest, reset_after } = backoff;
+        Child {
+            written: self.tree.has(&["child"]),
+            restart,
+            start_timeout: start_timeout.means,
+            stop_timeout: stop_timeout.means,
+            backoff: Backoff {
+                first: first.means,
+                longest: longest.means,
+                reset_after: reset_after.means,
+            },
+            evidence_wait: evidence_wait.means,
+            output: output.means,
+        }
+    }
+
     /// Who is sent to `https` must find it there.
     fn check_https_only(&mut self, config: &Config) {
         let Listen { https, trusted_proxies, .. } = &config.listen;
@@ -337,6 +358,10 @@ fn all<L: Leaf>(words: Vec<Word<L>>) -> Vec<L::Value> {
 
 fn limited(limits: written::Limits) -> Limits {
     let written::Limits {
+        connections,
+        connections_per_address,
+        client_rate,
+        memory,
         request_head,
         request_fields,
         uri,
@@ -348,9 +373,15 @@ fn limited(limits: written::Limits) -> Limits {
     } = limits;
     let written::Http2Limits { streams, resets, controls } = http2;
     let http2 = Http2Limits { streams, resets, controls };
-    let written::Http3Limits { connections, streams, resets, controls } = http3;
-    let http3 = Http3Limits { connections, streams, resets, controls };
+    let http3 = {
+        let written::Http3Limits { connections, streams, resets, controls } = http3;
+        Http3Limits { connections, streams, resets, controls }
+    };
     Limits {
+        connections,
+        connections_per_address,
+        client_rate: client_rate.means,
+        memory,
         request_head: request_head.means,
         request_fields,
         uri: uri.means,

@@ -8,7 +8,7 @@ use crate::leaf::{
     HostToSend, ListenAt, Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo,
     RewriteTo, ServerName, Size, Sought, StatusAt, StickyBy, TargetUrl, Token, TrustedPeer, Word,
 };
-use crate::typed::{Cipher, TlsVersion};
+use crate::typed::{Cipher, Restart, TlsVersion};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,10 +32,12 @@ pub(crate) struct File {
     pub(crate) data: Data,
     /// What is logged.
     pub(crate) log: Log,
-    /// How large requests and answers may be.
+    /// How many clients there may be, how slow they may be, and how large requests and answers.
     pub(crate) limits: Limits,
     /// How the gateway stops.
     pub(crate) shutdown: Shutdown,
+    /// The app that `goodgate run -- COMMAND` starts. Without a command it has no effect.
+    pub(crate) child: Child,
     /// What answers say that the gateway makes itself.
     pub(crate) answers: Answers,
     /// How the names of targets are resolved.
@@ -230,10 +232,29 @@ impl Default for Log {
     }
 }
 
-/// How large requests and answers may be. What is larger is refused.
+/// How many clients there may be, how slow they may be, and how large requests and answers. What is
+/// beyond is refused.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Limits {
+    /// Connections of clients at a time; those of HTTP/3 have a limit of their own. One beyond is
+    /// answered with 503 where HTTP is spoken without TLS, and closed. Default: what the file
+    /// descriptors of the process are enough for, two for each, but at most 200,000.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(crate) connections: Option<usize>,
+    /// The same from one address, or from one /64 network of IPv6, answered with 429; none of
+    /// `trusted_proxies` is counted. Default: no limit.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(crate) connections_per_address: Option<usize>,
+    /// Bytes a second that a client must send of a request's body, or take of an answer that waits
+    /// for it. Only time in which the gateway waits for the client counts, and it is measured over
+    /// each `listen.timeout.body` of that.
+    pub(crate) client_rate: Word<Size>,
+    /// How much of the memory that its control group (container, systemd unit) allows the process may
+    /// use, in percent. Above it new requests are answered with 503; 100 never does. Where no group
+    /// sets a limit, nothing is watched.
+    #[schemars(range(min = 10, max = 100))]
+    pub(crate) memory: usize,
     /// The head of a request: request line and fields.
     pub(crate) request_head: Word<Size>,
     /// The number of fields of a request.
@@ -306,6 +327,10 @@ impl Default for Http3Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connections: None,
+            connections_per_address: None,
+            client_rate: Word::default_of("240 B"),
+            memory: 95,
             request_head: Word::default_of("32 KiB"),
             request_fields: 100,
             uri: Word::default_of("8 KiB"),
@@ -334,6 +359,59 @@ impl Default for Shutdown {
     fn default() -> Self {
         let [grace, idle, deadline] = ["3s", "5s", "30s"].map(Word::default_of);
         Self { grace, idle, deadline }
+    }
+}
+
+/// The app that `goodgate run -- COMMAND` starts. Without a command it has no effect.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Child {
+    /// What follows when it ends: it is started again always, or only where it failed (a signal, or
+    /// an exit code other than 0). Where it is not, the gateway ends too.
+    pub(crate) restart: Restart,
+    /// How long it is waited for until it listens. After that requests are taken all the same.
+    pub(crate) start_timeout: Word<Positive>,
+    /// How long it may take to end after SIGTERM, which it gets once every client has its answer.
+    /// Then it is killed.
+    pub(crate) stop_timeout: Word<Pause>,
+    /// The pauses before it is started again.
+    pub(crate) backoff: Backoff,
+    /// How long the answer to a request that failed at it may wait for what it says about that.
+    pub(crate) evidence_wait: Word<Pause>,
+    /// How much of its output is kept as evidence.
+    pub(crate) output: Word<Size>,
+}
+
+impl Default for Child {
+    fn default() -> Self {
+        Self {
+            restart: Restart::default(),
+            start_timeout: Word::default_of("30s"),
+            stop_timeout: Word::default_of("10s"),
+            backoff: Backoff::default(),
+            evidence_wait: Word::default_of("150ms"),
+            output: Word::default_of("256 KiB"),
+        }
+    }
+}
+
+/// The pauses before an app is started again: each is twice as long as the one before, and up to a
+/// fifth shorter by chance.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Backoff {
+    /// The first pause.
+    pub(crate) first: Word<Positive>,
+    /// The longest pause.
+    pub(crate) longest: Word<Positive>,
+    /// After it ran for so long the next pause is the first again.
+    pub(crate) reset_after: Word<Positive>,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        let [first, longest, reset_after] = ["200ms", "30s", "60s"].map(Word::default_of);
+        Self { first, longest, reset_after }
     }
 }
 

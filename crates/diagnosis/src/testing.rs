@@ -677,6 +677,11 @@ fn refusal(how: &str) -> Refusal {
         "head_too_large" => Refusal::HeadTooLarge,
         "head_timeout" => Refusal::HeadTimeout,
         "body_timeout" => Refusal::BodyTimeout,
+        "body_slow" => Refusal::BodySlow,
+        "crowded" => Refusal::Crowded,
+        "crowded_address" => Refusal::CrowdedAddress,
+        "no_descriptors" => Refusal::NoDescriptors,
+        "memory_full" => Refusal::MemoryFull,
         "connection_limit" => Refusal::ConnectionLimit,
         "loop" => Refusal::Loop,
         "draining" => Refusal::Draining,
@@ -813,5 +818,6 @@ fn blank() -> Exchange {
         stop: None,
         cause: None,
         side: None,
+        heard: None,
     }
 }

@@ -2,11 +2,13 @@
 
 mod activation;
 mod arrival;
+mod child;
 mod commands;
 mod control;
 mod demo;
 mod folder;
 mod listening;
+mod loud;
 mod mcp;
 mod notify;
 mod output;

@@ -7,6 +7,7 @@ use crate::control::orders::{Asked, Desk, Kind, Order, Orders, Refusal, Reply};
 use crate::control::server::Server;
 use crate::control::socket::{Published, Unpublished};
 use crate::folder::Folder;
+use crate::loud;
 use crate::notify::watchdog_micros;
 use crate::output::{Output, count};
 use crate::problem::{self, Words};
@@ -90,6 +91,8 @@ impl<'a> Life<'a> {
             any_port: output.is_terminal(),
             reopen: reopen.clone(),
             inherited: sockets,
+            tell: loud::teller(output),
+            witness: options.witness.clone(),
         };
         let papers = Seen::of(config.files());
         let gateway = Gateway::start(config, plane).map_err(Failure::Start)?;
@@ -115,7 +118,7 @@ impl<'a> Life<'a> {
             }
             None => (None, None, None),
         };
-        let Options { settings, seen, watch, takeover: _, began: _ } = options;
+        let Options { settings, seen, watch, takeover: _, began: _, witness: _ } = options;
         if watch {
             ears.watch.follow_configuration(seen);
         }
