@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Idle(Idle),
     /// Memory with many answers at a time over HTTP/2, held open or not taken by the client
     Streams(Streams),
+    /// Mixed load with faults for a long time, and whether anything grows or is lost
+    Soak(Soak),
     /// The responder that the proxies forward to; started by the other commands
     #[command(hide = true)]
     Upstream,
@@ -112,6 +114,9 @@ pub(crate) struct Idle {
     /// How many connections are held, each after one request
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=16_000))]
     pub(crate) connections: u64,
+    /// Fail if an idle connection of HTTP/1 without TLS costs the gateway more KiB
+    #[arg(long, value_name = "KIB", value_parser = positive)]
+    pub(crate) bound: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +134,16 @@ pub(crate) struct Streams {
     /// Fail if the gateway's memory grows by more KiB per stream
     #[arg(long, value_name = "KIB", value_parser = positive)]
     pub(crate) bound: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Soak {
+    /// How long the load lasts
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    pub(crate) minutes: u32,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! A small HTTP/1.1 client on a blocking socket, for checks and for bodies too large for `wrk`.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use std::io::{Read, Write as _};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ const STALL: Duration = Duration::from_secs(10);
 const HEAD_LIMIT: usize = 64 * 1024;
 const BLOCK: usize = 256 * 1024;
 
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection<S = TcpStream> {
+    stream: S,
     addr: SocketAddr,
 }
 
@@ -29,13 +29,25 @@ enum Framing {
     Chunked,
 }
 
+/// A socket on which nothing waits for ever.
+pub(crate) fn dial(addr: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&addr, STALL)?;
+    stream.set_read_timeout(Some(STALL))?;
+    stream.set_write_timeout(Some(STALL))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 impl Connection {
     pub(crate) fn open(addr: SocketAddr) -> Result<Connection> {
-        let stream = TcpStream::connect_timeout(&addr, STALL)?;
-        stream.set_read_timeout(Some(STALL))?;
-        stream.set_write_timeout(Some(STALL))?;
-        stream.set_nodelay(true)?;
-        Ok(Connection { stream, addr })
+        Ok(Connection { stream: dial(addr)?, addr })
+    }
+}
+
+impl<S: Read + Write> Connection<S> {
+    /// Over what lies above the socket.
+    pub(crate) fn over(stream: S, addr: SocketAddr) -> Connection<S> {
+        Connection { stream, addr }
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Result<Answer> {

@@ -17,6 +17,7 @@ mod proxies;
 mod ready;
 mod requests;
 mod setting;
+mod soak;
 mod statistics;
 mod streams;
 mod transfer;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Some(Command::Ready(it)) => ready::run(&it),
         Some(Command::Idle(it)) => idle::run(&it),
         Some(Command::Streams(it)) => streams::run(&it),
+        Some(Command::Soak(it)) => soak::run(&it),
         Some(Command::Upstream) => upstream::run(),
         Some(Command::Leash(it)) => child::run_leashed(&it),
         Some(Command::Janitor(it)) => workplace::clean_up_after(&it),

@@ -140,6 +140,11 @@ impl Proxy {
         Connection::open(self.plain)
     }
 
+    /// Of its listener with TLS.
+    pub(crate) fn tls_addr(&self) -> SocketAddr {
+        self.tls
+    }
+
     /// Of its listener for HTTP/2 without TLS.
     pub(crate) fn h2_addr(&self) -> SocketAddr {
         self.h2

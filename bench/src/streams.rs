@@ -1,6 +1,6 @@
 //! What answers that are on their way over HTTP/2 cost each proxy in memory.
 
-mod client;
+pub(crate) mod client;
 
 use crate::arguments::Streams;
 use crate::client::Connection;

@@ -4,9 +4,10 @@ use crate::process::{self, Process};
 use crate::scene::Playing;
 use crate::scratch::Scratch;
 use crate::stage;
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
@@ -56,6 +57,10 @@ pub struct Gateway {
     scratch: Scratch,
     /// What its configuration begins with.
     opening: String,
+    /// What it goes on with.
+    config: String,
+    /// Where the processes write that came after the first one; the last is the one that runs.
+    outputs: Vec<Scratch>,
 }
 
 /// Its configuration, in a folder of its own.
@@ -115,7 +120,8 @@ impl Gateway {
              [log]\naccess = {access:?}\n\
              [listen]\nhttp = \"{listen}\"\n"
         );
-        let file = scratch.write(FILE, &format!("{opening}{}", config(listen)))?;
+        let config = config(listen);
+        let file = scratch.write(FILE, &format!("{opening}{config}"))?;
         let mut command = match hardship.through.split_first() {
             None => process::command(&binary, ordinary_user),
             Some((first, words)) => {
@@ -129,7 +135,52 @@ impl Gateway {
         let mut process = Process::start("goodgate", command, &scratch)?;
         process.until_it_listens(status).await?;
         until_ready(status).await?;
-        Ok(Gateway { listen, status, process, scratch, opening })
+        let outputs = Vec::new();
+        Ok(Gateway { listen, status, process, scratch, opening, config, outputs })
+    }
+
+    /// Has it go over to a configuration by SIGHUP, and waits until it says that it did, which it
+    /// has said as often before as `times` has it.
+    pub async fn hang_up(&mut self, config: &str, times: usize) -> io::Result<()> {
+        self.write(config)?;
+        self.process.signal(Signal::HUP);
+        self.process.until_it_says("\nreloaded ", times + 1).await
+    }
+
+    /// Has another process with so many workers serve instead of it, and waits until it has ended,
+    /// for as long as its last client may stay.
+    pub async fn take_over(&mut self, workers: usize, within: Duration) -> io::Result<ExitStatus> {
+        let rest = self.opening.split_once('\n').map_or("", |(_, rest)| rest);
+        self.opening = format!("workers = {workers}\n{rest}");
+        self.write(&self.config.clone())?;
+        let mut before = self.start_another(&["--takeover"])?;
+        self.process.until_it_says("took over from process", 1).await?;
+        let ended = before.ended(within).await;
+        ended.map_err(|it| io::Error::other(format!("{it}\nits successor said:\n{}", self.said())))
+    }
+
+    /// Kills it, so that all that it has is lost, and starts another one in its place.
+    pub async fn kill_and_start(&mut self) -> io::Result<()> {
+        self.process.signal(Signal::KILL);
+        self.process.ended(SOON).await?;
+        self.start_another(&[])?;
+        self.process.until_it_listens(self.status).await?;
+        until_ready(self.status).await
+    }
+
+    /// Gives the process that was ours before.
+    fn start_another(&mut self, more: &[&str]) -> io::Result<Process> {
+        let output = Scratch::new("goodgate-again")?;
+        let mut command = tokio::process::Command::new(binary()?);
+        command.arg("run").args(more).arg("--config").arg(self.scratch.path().join(FILE));
+        let process = Process::start("goodgate", command, &output)?;
+        self.outputs.push(output);
+        Ok(std::mem::replace(&mut self.process, process))
+    }
+
+    fn write(&mut self, config: &str) -> io::Result<()> {
+        config.clone_into(&mut self.config);
+        self.scratch.write(FILE, &format!("{}{config}", self.opening)).map(drop)
     }
 
     /// Has it go over to a configuration, of which only what it was started with is left out. Gives
@@ -157,6 +208,19 @@ impl Gateway {
         let text = fs::read_to_string(path).unwrap_or_default();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         whole.lines().map(|it| serde_json::from_str(it).unwrap_or(Value::Null)).collect()
+    }
+
+    /// How many records there are, where they are too many to be read at once.
+    pub fn record_count(&self) -> io::Result<u64> {
+        let mut file = fs::File::open(self.scratch.path().join("access.jsonl"))?;
+        let mut block = vec![0; 1 << 16];
+        let mut count = 0;
+        loop {
+            match file.read(&mut block)? {
+                0 => return Ok(count),
+                length => count += block[..length].iter().filter(|it| **it == b'\n').count() as u64,
+            }
+        }
     }
 
     /// Waits for this many records; gives what there are if they do not come.

@@ -6,6 +6,7 @@ pub mod client;
 mod dns;
 pub mod frames;
 pub mod gateway;
+pub mod load;
 pub mod neighbours;
 mod process;
 pub mod scene;

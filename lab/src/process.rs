@@ -63,6 +63,23 @@ impl Process {
         Err(io::Error::other(format!("{} {why}; it said:\n{}", self.name, self.said())))
     }
 
+    /// Waits until its output has these words so many times.
+    pub(crate) async fn until_it_says(&mut self, words: &str, times: usize) -> io::Result<()> {
+        let began = Instant::now();
+        while self.said().matches(words).count() < times {
+            if let Some(status) = self.child.try_wait()? {
+                let why = format!("{} ended ({status}); it said:\n{}", self.name, self.said());
+                return Err(io::Error::other(why));
+            }
+            if STARTS_WITHIN < began.elapsed() {
+                let why = format!("{} never said `{words}`, but:\n{}", self.name, self.said());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
     /// What it wrote to its output.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
@@ -74,9 +91,13 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = self.child.id().and_then(|it| Pid::from_raw(it.cast_signed()));
         // One that is gone already cannot be told, and need not be.
-        let told = pid.map(|it| kill_process(it, Signal::TERM));
+        let told = pid.map(|it| kill_process(it, signal));
         debug_assert!(!matches!(told, Some(Err(it)) if it != rustix::io::Errno::SRCH));
     }
 

@@ -183,6 +183,16 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "no failed request while the gateway reloads, under load",
+        "reloads_lose_no_request",
+    ),
+    row(
+        "Preventing",
+        "no failed request while another process takes over, under load, also with other workers",
+        "restarts_with_another_number_of_workers_lose_no_request",
+    ),
+    row(
+        "Preventing",
         "an app that comes back is used again at once",
         "test_a_restarted_app_is_served_again",
     ),

@@ -1,19 +1,21 @@
 //! A client that asks many times at once over one connection of HTTP/2 (RFC 9113), and looks at no
 //! answer.
 
+use crate::client::dial;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
-/// The longest that one read or write may wait.
-const STALL: Duration = Duration::from_secs(10);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RESET: u8 = 3;
 const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
-/// END_HEADERS and END_STREAM.
-const WHOLE: u8 = 4 | 1;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const WHOLE: u8 = END_HEADERS | END_STREAM;
 const ACKNOWLEDGED: u8 = 1;
 /// SETTINGS_INITIAL_WINDOW_SIZE.
 const INITIAL_WINDOW: u16 = 4;
@@ -22,18 +24,15 @@ const DEFAULT_WINDOW: u32 = 65_535;
 /// The largest frame that is sent to one who allowed no larger ones.
 const FRAME: usize = 16 * 1024;
 
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     block: Vec<u8>,
 }
 
 impl Client {
     /// Asks for the path on so many streams; `window` is what it allows of each answer.
-    pub(super) fn open(addr: SocketAddr, path: &str, streams: u32, window: u32) -> Result<Client> {
-        let mut stream = TcpStream::connect_timeout(&addr, STALL)?;
-        stream.set_read_timeout(Some(STALL))?;
-        stream.set_write_timeout(Some(STALL))?;
-        stream.set_nodelay(true)?;
+    pub(crate) fn open(addr: SocketAddr, path: &str, streams: u32, window: u32) -> Result<Client> {
+        let mut stream = dial(addr)?;
         let setting = [&INITIAL_WINDOW.to_be_bytes()[..], &window.to_be_bytes()].concat();
         let wide = (i32::MAX.unsigned_abs() - DEFAULT_WINDOW).to_be_bytes();
         let mut bytes = PREFACE.to_vec();
@@ -51,8 +50,20 @@ impl Client {
         Ok(Client { stream, block: vec![0; 4 * FRAME] })
     }
 
+    /// Waits for the end of one answer.
+    pub(crate) fn take_answer(&mut self) -> Result<()> {
+        self.stream.set_nonblocking(false)?;
+        loop {
+            let (kind, flags) = take_frame(&mut self.stream).context("reading an answer")?;
+            ensure!(kind != RESET && kind != GOAWAY, "the proxy took its answer back");
+            if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// Takes what came.
-    pub(super) fn read(&mut self) -> Result<()> {
+    pub(crate) fn read(&mut self) -> Result<()> {
         loop {
             match self.stream.read(&mut self.block) {
                 Ok(0) => bail!("the proxy closed the connection"),
@@ -66,12 +77,20 @@ impl Client {
 
 /// The first frame of a server is its settings (RFC 9113 3.4).
 fn take_settings(stream: &mut TcpStream) -> Result<()> {
+    let (kind, _) = take_frame(stream)?;
+    ensure!(kind == SETTINGS, "it does not begin with settings");
+    Ok(())
+}
+
+/// Kind and flags of the next frame.
+fn take_frame(stream: &mut TcpStream) -> Result<(u8, u8)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head)?;
-    let [a, b, c, kind, ..] = head;
+    let [a, b, c, kind, flags, ..] = head;
     let length = u32::from_be_bytes([0, a, b, c]) as usize;
-    ensure!(kind == SETTINGS && length <= FRAME, "it does not begin with settings");
-    Ok(stream.read_exact(&mut vec![0; length])?)
+    ensure!(length <= FRAME, "a frame has {length} bytes");
+    stream.read_exact(&mut vec![0; length])?;
+    Ok((kind, flags))
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

@@ -159,6 +159,10 @@ pub(crate) struct Front<S: Transport> {
     http2: bool,
     /// No request follows the one that is being read.
     last: bool,
+    /// Nobody reads here until something comes.
+    resting: bool,
+    /// While an answer is on its way: after which time it is looked whether it still is.
+    look: Duration,
 }
 
 enum State {
@@ -186,6 +190,10 @@ const LINGER_BYTES: usize = 1024 * 1024;
 /// What a client may send after a request for another protocol before that is granted.
 const EARLY: usize = 64 * 1024;
 
+/// How long a connection is idle until the server that has read it is let go of: its buffers take
+/// several times the memory of all else that an idle connection needs.
+const REST: Duration = Duration::from_secs(1);
+
 /// One read for a head and, where it follows at once, a body of common size.
 const READ: usize = 17 * 1024;
 
@@ -212,6 +220,24 @@ impl<S: Transport> Front<S> {
             swallow: None,
             http2,
             last: false,
+            resting: true,
+            look: REST,
+        }
+    }
+
+    /// The server that was reading is to be let go of. It has nothing left to write.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.resting
+    }
+
+    /// Between requests, while nobody reads: whether something has come, or `false` if nothing will.
+    pub(crate) fn poll_awake(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        match self.fill(cx) {
+            Poll::Ready(came) => {
+                self.resting = false;
+                Poll::Ready(came.unwrap_or(false))
+            }
+            Poll::Pending => self.wait_for_head(cx).map(|_| false),
         }
     }
 
@@ -220,6 +246,10 @@ impl<S: Transport> Front<S> {
         buf.put_slice(&self.held[..amount]);
         self.held.advance(amount);
         self.cleared -= amount;
+        if matches!(self.state, State::Raw) && self.cleared == 0 {
+            // Nothing comes here any more.
+            self.held = BytesMut::new();
+        }
     }
 
     /// Reads at the start of `held`, where a head begins.
@@ -337,6 +367,7 @@ impl<S: Transport> Front<S> {
         self.came(read)?;
         if matches!(self.state, State::Head) && self.began.is_none() && 0 < read {
             self.began = Some(Instant::now());
+            self.look = REST;
         }
         Poll::Ready(Ok(0 < read))
     }
@@ -388,14 +419,21 @@ impl<S: Transport> Front<S> {
         loop {
             // The record of an answer ends before its last bytes have gone out.
             let busy = 0 < self.link.in_flight.get() || self.writing.is_set();
-            self.reading.set(match busy {
-                true => Instant::now() + self.bounds.idle.get(),
+            let end = match busy {
+                // The server waits already, and does not come here when the answer has ended.
+                true => Instant::now() + self.look,
                 false => self.bounds.idle_until(self.link.idle_since.get()),
-            });
+            };
+            let rest = self.link.idle_since.get() + REST;
+            let may_rest = !busy && !self.resting && matches!(self.state, State::Head);
+            let rests = may_rest && rest < end;
+            self.reading.set(if rests { rest } else { end });
             ready!(self.reading.poll(cx));
             if !busy {
+                self.resting = rests;
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
+            self.look = (2 * self.look).min(self.bounds.idle.get());
         }
     }
 }

@@ -226,7 +226,8 @@ fn receive(
     tokio::task::spawn_local(async move {
         let _place = place;
         let limit = worker.bounds.head.get();
-        let greeted = tokio::time::timeout(limit, greet(&worker, stream, peer, tls));
+        // On the heap, as all is that an idle connection has no need of.
+        let greeted = Box::pin(tokio::time::timeout(limit, greet(&worker, stream, peer, tls)));
         match greeted.await {
             Ok(Ok((io, peer))) => {
                 converse(worker, io, peer).await;
@@ -270,37 +271,26 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
     let http2 = worker.snapshot().config.listen.http2;
     // Without TLS there is nobody to ask: the preface says it (RFC 9113 3.3).
     let by_preface = http2 && !tls;
-    let front = Front::new(io, link.clone(), worker.bounds.clone(), &worker.timer, by_preface);
+    let bounds = worker.bounds.clone();
+    let mut front = Front::new(io, link.clone(), bounds, &worker.timer, by_preface);
     if by_name {
-        return http2::converse(seat, front.into_raw()).await;
+        return Box::pin(http2::converse(seat, front.into_raw())).await;
     }
-    let service = {
-        let seat = seat.clone();
-        service_fn(move |request: Request<Incoming>| {
-            let begun = begin(&seat, request.map(Inbound::Http1));
-            // On the heap, so that the connection can be taken apart when it is over.
-            begun.serving(|begun| Box::pin(serve(begun)))
-        })
-    };
-    let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None);
-    let limits = worker.limits();
-    if 100 < limits.request_fields {
-        builder.max_headers(limits.request_fields + 1);
+    let mut ended = true;
+    while poll_fn(|cx| front.poll_awake(cx)).await {
+        (front, ended) = Box::pin(talk(&seat, front)).await;
+        if link.switched.get() {
+            return Box::pin(http2::converse(seat, front.into_raw())).await;
+        }
+        let tunnel = link.tunnel.take();
+        if let Some(tunnel) = tunnel {
+            return Box::pin(tunnel.join(front.into_raw())).await;
+        }
+        if !front.is_resting() {
+            break;
+        }
     }
-    builder.max_buf_size(HYPER_BUFFER.max(limits.request_head * 2));
-    let mut connection = builder.serve_connection(TokioIo::new(front), service);
-    // An error here is a client that left or broke off; its exchanges are recorded by themselves.
-    let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
-    let mut front = connection.into_parts().io.into_inner();
-    if link.switched.get() {
-        return http2::converse(seat, front.into_raw()).await;
-    }
-    let tunnel = link.tunnel.take();
-    if let Some(tunnel) = tunnel {
-        return tunnel.join(front.into_raw()).await;
-    }
-    if ended.is_ok() {
+    if ended {
         let _ = front.shutdown().await;
     }
     drop(front);
@@ -310,6 +300,33 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
     while let Some(note) = link.next_head() {
         unserved(&seat, &note);
     }
+}
+
+/// From the first byte of a request until the client is idle for a while or the connection has
+/// ended; whether it ended well.
+async fn talk(seat: &Rc<Seat>, front: Front<ClientIo>) -> (Front<ClientIo>, bool) {
+    let service = {
+        let seat = seat.clone();
+        service_fn(move |request: Request<Incoming>| {
+            let begun = begin(&seat, request.map(Inbound::Http1));
+            // On the heap, so that the connection can be taken apart when it is over.
+            begun.serving(|begun| Box::pin(serve(begun)))
+        })
+    };
+    let limits = seat.worker.limits();
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None);
+    if 100 < limits.request_fields {
+        builder.max_headers(limits.request_fields + 1);
+    }
+    builder.max_buf_size(HYPER_BUFFER.max(limits.request_head * 2));
+    let mut connection = builder.serve_connection(TokioIo::new(front), service);
+    // An error here is a client that left or broke off; its exchanges are recorded by themselves.
+    let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    let parts = connection.into_parts();
+    let front = parts.io.into_inner();
+    debug_assert!(parts.read_buf.is_empty() || !front.is_resting(), "a whole request was not read");
+    (front, ended.is_ok())
 }
 
 /// hyper's own bound for what it buffers of a connection; answers are streamed through it.

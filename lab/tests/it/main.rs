@@ -13,6 +13,7 @@ mod pairs;
 mod peer;
 mod records;
 mod reload;
+mod restarts;
 mod routes;
 mod scenes;
 mod shutdown;

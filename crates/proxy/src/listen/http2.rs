@@ -86,12 +86,12 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32));
     let patience = worker.bounds.head.get();
-    let shaken = tokio::time::timeout(patience, builder.handshake(io)).await;
+    let shaken = Box::pin(tokio::time::timeout(patience, builder.handshake(io))).await;
     let Ok(Ok(connection)) = shaken else {
         worker.plane.client_errors.fetch_add(1, Relaxed);
         return;
     };
-    let driven = Driven {
+    let mut driven = Driven {
         alarm: worker.timer.alarm(),
         leaving: None,
         has_waited: false,
@@ -122,7 +122,7 @@ struct Driven {
 }
 
 impl Driven {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         let worker = self.seat.worker.clone();
         while let Some(accepted) = poll_fn(|cx| self.poll(&worker, cx)).await {
             match accepted {
