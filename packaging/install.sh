@@ -4,8 +4,8 @@
 #
 #   sh install.sh --base-url https://downloads.example.com/goodgate
 #
-# Everything happens in functions, and the last line calls the first of them: of a script that was
-# cut short on its way, nothing runs.
+# Everything happens in functions, and only the last line calls one: of a script that was cut short
+# on its way, nothing runs.
 set -eu
 
 # Where releases lie: the folder with SHA256SUMS and what it lists. Whoever publishes Goodgate writes
@@ -96,9 +96,9 @@ value() {
 # Only https says that the server is who it should be; this machine itself is trusted without.
 check_url() {
     case $1 in
-        https://?*) scheme='=https' ;;
+        https://?*) scheme='=https' redirections=5 ;;
         http://127.0.0.1 | http://127.0.0.1[:/]* | http://localhost | http://localhost[:/]* | \
-            'http://[::1]' | 'http://[::1]'[:/]*) scheme='=http' ;;
+            'http://[::1]' | 'http://[::1]'[:/]*) scheme='=http' redirections=0 ;;
         *) fail "\`$1\` is not https" ;;
     esac
     # `http://127.0.0.1:80@elsewhere/` is elsewhere.
@@ -121,13 +121,15 @@ choose_downloader() {
 download() {
     case $downloader in
         curl)
-            curl --fail --silent --show-error --location --proto "$scheme" --proto-redir "$scheme" \
-                --connect-timeout 20 --max-time 900 --max-filesize "$LIMIT" --output "$2" -- "$1" ||
+            curl --fail --silent --show-error --proto "$scheme" --proto-redir "$scheme" \
+                --location --max-redirs "$redirections" --connect-timeout 20 --max-time 900 \
+                --max-filesize "$LIMIT" --output "$2" -- "$1" ||
                 fail "cannot download $1"
             ;;
         wget)
             # It cannot be told to follow to https only, so it follows nowhere.
-            wget --quiet --no-config --max-redirect=0 --tries=1 --timeout=20 --output-document="$2" -- "$1" ||
+            wget --quiet --no-config --max-redirect=0 --tries=1 --timeout=20 \
+                --output-document="$2" -- "$1" ||
                 fail "cannot download $1 (wget follows no redirection here; curl does)"
             ;;
     esac
@@ -157,7 +159,7 @@ machine() {
 # The one archive for this machine that is listed.
 archive_for() {
     listed=$(awk -v end="-$machine-linux.tar.gz" -v version="$version" '
-        $2 !~ /^[*]?goodgate-[0-9A-Za-z.+~]+-[0-9a-z_]+-linux[.]tar[.]gz$/ { next }
+        $2 !~ /^[*]?goodgate-[0-9][0-9A-Za-z._+-]*-linux[.]tar[.]gz$/ { next }
         { name = $2; sub(/^[*]/, "", name) }
         substr(name, length(name) - length(end) + 1) != end { next }
         version != "" && name != "goodgate-" version end { next }
@@ -200,4 +202,5 @@ put() {
     mv -f "$beside" "$2/goodgate" || fail "cannot put the program in its place in $2"
 }
 
-main "$@"
+# The braces: half of this line is no command.
+{ main "$@"; }

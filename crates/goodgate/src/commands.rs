@@ -7,6 +7,7 @@ mod demo;
 pub(crate) mod doctor;
 mod explain;
 mod formats;
+mod man;
 mod mcp;
 mod route;
 mod run;
@@ -63,6 +64,7 @@ enum Command {
     Formats(formats::Arguments),
     Mcp(mcp::Arguments),
     Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// How a command that reads prints what it found.
@@ -90,6 +92,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         Some(Command::Formats(it)) => formats::run(&it, output),
         Some(Command::Mcp(it)) => mcp::run(&it),
         Some(Command::Completions(it)) => completions::run(&it, output),
+        Some(Command::Man(it)) => man::run(&it),
         None => Ok(output.styled(&Arguments::command().render_help())?),
     }
 }
