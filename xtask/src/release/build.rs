@@ -59,66 +59,87 @@ fn path() -> Result<OsString> {
 }
 
 /// Where the sources lay on this machine is nobody's business, and would make other bytes elsewhere.
+/// A program that may lie at any address is harder to attack; Zig's linker makes one only if told.
 fn flags() -> Result<String> {
     let home = std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")?;
     let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
     let renamed = [(run::target(), "/target"), (run::root(), "/goodgate"), (cargo, "/cargo")];
-    let flags = renamed.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
-    Ok(flags.join("\x1f"))
+    let renamed = renamed.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    Ok(format!("{}\x1f-Clink-arg=-pie", renamed.join("\x1f")))
 }
 
+/// A binary that names an interpreter needs a library of the machine that it runs on.
 fn ensure_static(binary: &Path) -> Result<()> {
     let bytes = std::fs::read(binary).with_context(|| format!("{} is absent", binary.display()))?;
-    let wants = wants_loader(&bytes).context("not a 64-bit program of Linux");
-    ensure!(!wants?, "{} is not static: it wants a loader of the system", binary.display());
+    let program = Program::read(&bytes).context("not a 64-bit program of Linux")?;
+    ensure!(!program.wants_loader, "{} is not static: it wants a loader", binary.display());
+    ensure!(program.moves, "{} lies at fixed addresses", binary.display());
     Ok(())
 }
 
-/// Whether a program names an interpreter, which is what a dynamic one does (elf(5), `PT_INTERP`).
-fn wants_loader(elf: &[u8]) -> Option<bool> {
-    const INTERPRETER: u64 = 3;
-    // 64-bit, the lowest byte first.
-    elf.strip_prefix(b"\x7fELF\x02\x01")?;
-    let number = |at: usize, length: usize| -> Option<u64> {
-        let bytes = elf.get(at..at.checked_add(length)?)?;
-        Some(bytes.iter().rev().fold(0, |sum, it| sum << 8 | u64::from(*it)))
-    };
-    let (first, size, count) = (number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?);
-    for row in 0..count {
-        let at = usize::try_from(first.checked_add(row * size)?).ok()?;
-        if number(at, 4)? == INTERPRETER {
-            return Some(true);
+/// What the head of a program says (elf(5)).
+#[derive(Debug, PartialEq, Eq)]
+struct Program {
+    /// It may lie at any address (`ET_DYN`).
+    moves: bool,
+    /// It names an interpreter (`PT_INTERP`), which is what a dynamic one does.
+    wants_loader: bool,
+}
+
+impl Program {
+    fn read(elf: &[u8]) -> Option<Program> {
+        const MOVES: u64 = 3;
+        const INTERPRETER: u64 = 3;
+        // 64-bit, the lowest byte first.
+        elf.strip_prefix(b"\x7fELF\x02\x01")?;
+        let number = |at: usize, length: usize| -> Option<u64> {
+            let bytes = elf.get(at..at.checked_add(length)?)?;
+            Some(bytes.iter().rev().fold(0, |sum, it| sum << 8 | u64::from(*it)))
+        };
+        let (first, size, count) = (number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?);
+        let mut program = Program { moves: number(0x10, 2)? == MOVES, wants_loader: false };
+        for row in 0..count {
+            let at = usize::try_from(first.checked_add(row * size)?).ok()?;
+            program.wants_loader |= number(at, 4)? == INTERPRETER;
         }
+        Some(program)
     }
-    Some(false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A program header each, of these types.
-    fn program(types: &[u8]) -> Vec<u8> {
+    /// A program with a header for each of these types.
+    fn program(kind: u8, types: &[u8]) -> Vec<u8> {
         let mut elf = b"\x7fELF\x02\x01".to_vec();
         elf.resize(0x40, 0);
-        (elf[0x20], elf[0x36], elf[0x38]) = (0x40, 0x38, types.len() as u8);
+        (elf[0x10], elf[0x20], elf[0x36]) = (kind, 0x40, 0x38);
         for it in types {
+            elf[0x38] += 1;
             elf.push(*it);
             elf.resize(elf.len() + 0x37, 0);
         }
         elf
     }
 
+    #[track_caller]
+    fn check(kind: u8, types: &[u8], moves: bool, wants_loader: bool) {
+        let expected = Program { moves, wants_loader };
+        assert_eq!(Program::read(&program(kind, types)), Some(expected));
+    }
+
     #[test]
     fn a_program_with_an_interpreter_is_not_static() {
-        assert_eq!(wants_loader(&program(&[1, 2])), Some(false));
-        assert_eq!(wants_loader(&program(&[6, 3, 1])), Some(true));
+        check(3, &[1, 2], true, false);
+        check(3, &[6, 3, 1], true, true);
+        check(2, &[1], false, false);
     }
 
     #[test]
     fn what_is_no_whole_program_is_neither() {
-        assert_eq!(wants_loader(b"#!/bin/sh\n"), None);
-        let cut = program(&[1, 2]);
-        assert_eq!(wants_loader(&cut[..0x50]), None);
+        assert_eq!(Program::read(b"#!/bin/sh\n"), None);
+        let cut = program(3, &[1, 2]);
+        assert_eq!(Program::read(&cut[..0x50]), None);
     }
 }
