@@ -57,6 +57,7 @@ fn the_package_installs_a_service() {
         ("-rw-r--r-- root/root", "./etc/goodgate/goodgate.toml"),
         ("-rw-r--r-- root/root", "./usr/lib/systemd/system/goodgate.service"),
         ("-rw-r--r-- root/root", "./usr/lib/systemd/system/goodgate.socket"),
+        ("-rwxr-xr-x root/root", "./usr/lib/goodgate/reload"),
         ("-rw-r--r-- root/root", "./usr/share/bash-completion/completions/goodgate"),
         ("-rw-r--r-- root/root", "./usr/share/man/man1/goodgate.1.gz"),
         ("-rw-r--r-- root/root", "./usr/share/doc/goodgate/copyright"),
@@ -131,7 +132,9 @@ fn the_units_are_what_systemd_understands() {
     let program = program(&folder).display().to_string();
     for name in ["goodgate.service", "goodgate.socket"] {
         let unit = fs::read_to_string(sources.join(name)).unwrap();
-        fs::write(folder.join(name), unit.replace("/usr/bin/goodgate", &program)).unwrap();
+        let unit = unit.replace("/usr/bin/goodgate", &program);
+        let unit = unit.replace("/usr/lib/goodgate/reload", &program);
+        fs::write(folder.join(name), unit).unwrap();
     }
     let verified = Command::new("systemd-analyze")
         .args(["verify", "--man=no"])
@@ -153,7 +156,8 @@ fn the_units_are_what_systemd_understands() {
 #[test]
 fn scripts_are_as_shellcheck_wants_them() {
     let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
-    let scripts = ["install.sh", "debian/postinst", "debian/prerm", "debian/postrm"];
+    let scripts =
+        ["install.sh", "systemd/reload", "debian/postinst", "debian/prerm", "debian/postrm"];
     let checked = Command::new("shellcheck").args(scripts).current_dir(packaging).output();
     good(&checked.unwrap());
 }

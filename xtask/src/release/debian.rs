@@ -48,6 +48,8 @@ pub(super) fn write(
 fn installed(release: &Release, machine: Machine, binary: &Path, papers: &Path) -> Result<PathBuf> {
     let root = release.work.join(format!("debian-{}", machine.short()));
     tree::copy(binary, &root.join("usr/bin/goodgate"), 0o755)?;
+    let reload = run::root().join("packaging/systemd/reload");
+    tree::copy(&reload, &root.join("usr/lib/goodgate/reload"), 0o755)?;
     for (from, to) in INSTALLED {
         tree::copy(&run::root().join(from), &root.join(to), 0o644)?;
     }

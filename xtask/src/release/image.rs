@@ -26,32 +26,33 @@ impl Builder {
     }
 
     /// Builds what lies in a folder, and writes it to a file.
-    fn commands(&self, tag: &str, machine: Machine, tree: &Path, file: &Path) -> [Command; 2] {
+    fn commands(
+        &self,
+        tag: &str,
+        machine: Machine,
+        tree: &Path,
+        file: &Path,
+        epoch: u64,
+    ) -> [Command; 2] {
         let platform = format!("linux/{}", machine.short());
+        let time = format!("--timestamp={epoch}");
         let archive = format!("docker-archive:{}:{tag}", file.display());
-        let (build, save) = match self {
+        let (mut build, save) = match self {
             Builder::Docker => (
-                run::command("docker", &["build", "--platform", &platform, "--tag", tag]),
+                run::command("docker", &["build"]),
                 run::command("docker", &["save", "--output", &file.to_string_lossy(), tag]),
             ),
-            // Else podman leaves the health check out, which is Docker's own.
             Builder::Podman => (
-                run::command(
-                    "podman",
-                    &["build", "--format=docker", "--platform", &platform, "--tag", tag],
-                ),
+                // In Docker's format: the other one has no health check.
+                run::command("podman", &["build", "--format=docker", &time]),
                 run::command("podman", &["push", tag, &archive]),
             ),
             Builder::Buildah => (
-                run::command(
-                    "buildah",
-                    &["bud", "--format=docker", "--platform", &platform, "--tag", tag],
-                ),
+                run::command("buildah", &["bud", "--format=docker", &time]),
                 run::command("buildah", &["push", tag, &archive]),
             ),
         };
-        let mut build = build;
-        build.arg(tree);
+        build.args(["--platform", &platform, "--tag", tag]).arg(tree);
         [build, save]
     }
 }
@@ -63,7 +64,7 @@ pub(super) fn write(release: &Release, machine: Machine, tree: &Path) -> Result<
     let tag = format!("goodgate:{}-{}", release.version, machine.short());
     let name = format!("goodgate-{}-{}-image.tar", release.version, machine.name());
     let file = release.out.join(&name);
-    for mut command in builder.commands(&tag, machine, tree, &file) {
+    for mut command in builder.commands(&tag, machine, tree, &file, release.epoch) {
         command.env("SOURCE_DATE_EPOCH", release.epoch.to_string());
         run::quietly(&mut command).context("the image was not built")?;
     }

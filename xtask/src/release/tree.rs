@@ -33,6 +33,8 @@ pub(super) fn of_archive(
     let name = format!("goodgate-{}-{}-linux", release.version, machine.name());
     let tree = release.work.join(name);
     copy(binary, &tree.join("goodgate"), 0o755)?;
+    let reload = run::root().join("packaging/systemd/reload");
+    copy(&reload, &tree.join("systemd/reload"), 0o755)?;
     for (from, to) in ARCHIVED {
         copy(&run::root().join(from), &tree.join(to), 0o644)?;
     }
