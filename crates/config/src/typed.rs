@@ -22,6 +22,7 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez`, `/readyz` and `/metrics` are served; `None` is nowhere.
     pub status: Option<SocketAddr>,
+    pub data: Data,
     pub log: Log,
     pub limits: Limits,
     pub shutdown: Shutdown,
@@ -145,6 +146,14 @@ impl Cipher {
     }
 }
 
+/// The folder of one running gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data {
+    pub dir: PathBuf,
+    /// Nobody wrote `data.dir`: the gateway can do without where it cannot be made.
+    pub assumed: bool,
+}
+
 #[derive(Clone, Debug)]
 pub struct Log {
     pub access: AccessLog,
@@ -212,7 +221,7 @@ pub struct Answers {
     pub trusted: Vec<IpNet>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
     /// Empty: those of the system.
     pub servers: Vec<SocketAddr>,

@@ -6,6 +6,7 @@
 mod attempt;
 mod fault;
 mod ids;
+mod live;
 mod phase;
 mod record;
 mod refusal;
@@ -16,6 +17,7 @@ pub use fault::{
     REFUSED_STREAM, SendFault, TlsFault,
 };
 pub use ids::{ExchangeId, TraceParent};
+pub use live::{Live, LiveTarget};
 pub use phase::{Micros, Phase, Phases};
 pub use record::{Answer, Client, End, Exchange, Maker, Request, Stop};
 pub use refusal::{Malformed, Refusal};

@@ -9,8 +9,9 @@ mod words;
 
 use crate::output::Output;
 use crate::problem::Failure;
-use crate::serve::{self, Signals, ready};
-use proxy::{Gateway, Options as PlaneOptions, Style};
+use crate::serve::{self, ready, until_stopped};
+use crate::signals::Signals;
+use proxy::{Gateway, Leave, Options as PlaneOptions, Style};
 use stage::Stage;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,24 +44,30 @@ pub(crate) fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     };
     let config = stage.config(options.listen).map_err(Failure::Demo)?;
     let reopen = Arc::new(AtomicBool::new(false));
-    let plane = PlaneOptions { style: Style::Json, any_port: true, reopen: reopen.clone() };
+    let plane = PlaneOptions {
+        style: Style::Json,
+        any_port: true,
+        reopen: reopen.clone(),
+        inherited: Vec::new(),
+    };
     let gateway = Gateway::start(config, plane).map_err(serve::Failure::Start)?;
-    output.message(&ready(&gateway, options.began));
-    let at = gateway.http().first().copied().ok_or_else(stage::nowhere).map_err(Failure::Demo)?;
+    output.message(&ready(&gateway.live(), options.began));
+    let at =
+        gateway.live().http.first().copied().ok_or_else(stage::nowhere).map_err(Failure::Demo)?;
     let toured = front.block_on(signals.unless_asked_to_stop(tour(at, output)));
     match toured.transpose()? {
         // Asked to stop before the end, which is no success for who wanted the whole tour.
         None => {
-            gateway.stop(&AtomicBool::new(true));
+            gateway.stop(Leave::Close, &AtomicBool::new(true));
             return if options.once { Err(Failure::Shown { exit: UNFINISHED }) } else { Ok(()) };
         }
         Some(wrong) if options.once => {
-            gateway.stop(&AtomicBool::new(true));
+            gateway.stop(Leave::Close, &AtomicBool::new(true));
             return conclude(wrong, output);
         }
         Some(_) => {
             output.message(&format!("open http://{at}/ to open each one yourself; Ctrl-C stops"));
-            signals.wait(front, gateway, &reopen, output);
+            front.block_on(until_stopped(gateway, &reopen, signals, output));
         }
     }
     Ok(())

@@ -5,12 +5,12 @@
 //! only whole and unambiguous heads through, and turns a refused one into a stand-in request, so
 //! that the refusal is answered, in order, by the same code that answers everything else.
 
+use crate::bounds::Bounds;
 use crate::chunked::{Chunked, Piece};
 use crate::framing::{BodyFraming, Progress, request_head};
 use crate::timer::{Alarm, Timer};
 use crate::tunnel::Tunnel;
 use bytes::{Buf, BytesMut};
-use config::{Limits, Listen};
 use exchange::{Malformed, Refusal};
 use h2::RecvStream;
 use std::cell::{Cell, RefCell};
@@ -121,21 +121,6 @@ impl Link {
     }
 }
 
-/// How long a client may take, and how we are told that we stop.
-pub(crate) struct Patience {
-    pub(crate) head: Duration,
-    pub(crate) idle: Duration,
-    pub(crate) body: Duration,
-    /// While stopping: when idle connections are closed.
-    pub(crate) leave_at: Rc<Cell<Option<Instant>>>,
-}
-
-impl Patience {
-    pub(crate) fn new(listen: &Listen, leave_at: Rc<Cell<Option<Instant>>>) -> Patience {
-        Patience { head: listen.head, idle: listen.idle, body: listen.body, leave_at }
-    }
-}
-
 /// What the front stands on.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
     /// When it is dropped, the other end sees a reset instead of an end.
@@ -146,8 +131,7 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
 pub(crate) struct Front<S: Transport> {
     io: S,
     link: Rc<Link>,
-    limits: Rc<Limits>,
-    patience: Patience,
+    bounds: Rc<Bounds>,
     state: State,
     /// Read from the client, not yet handed on.
     held: BytesMut,
@@ -197,16 +181,14 @@ impl<S: Transport> Front<S> {
     pub(crate) fn new(
         io: S,
         link: Rc<Link>,
-        limits: Rc<Limits>,
-        patience: Patience,
+        bounds: Rc<Bounds>,
         timer: &Timer,
         http2: bool,
     ) -> Front<S> {
         Front {
             io,
             link,
-            limits,
-            patience,
+            bounds,
             state: State::Head,
             held: BytesMut::new(),
             cleared: 0,
@@ -237,7 +219,8 @@ impl<S: Transport> Front<S> {
             self.began = None;
             return;
         }
-        match request_head(&self.held, &self.limits) {
+        let limits = self.bounds.limits();
+        match request_head(&self.held, &limits) {
             Ok(Progress::Partial) => {}
             Ok(Progress::Head { len, body, last }) => {
                 self.note(len, None);
@@ -255,7 +238,7 @@ impl<S: Transport> Front<S> {
                         State::Length(length - taken)
                     }
                     BodyFraming::Chunked => {
-                        State::Chunked(Chunked::before_hyper(self.limits.request_head))
+                        State::Chunked(Chunked::before_hyper(limits.request_head))
                     }
                 };
                 self.link.body_refused.set(None);
@@ -351,8 +334,8 @@ impl<S: Transport> Front<S> {
         }
         match (&self.state, self.began) {
             // The whole head is limited, so that a byte now and then does not buy more time.
-            (State::Head, Some(began)) => self.reading.set(began + self.patience.head),
-            _ => self.reading.set_if_clear(self.patience.body),
+            (State::Head, Some(began)) => self.reading.set(began + self.bounds.head.get()),
+            _ => self.reading.set_if_clear(self.bounds.body.get()),
         }
         ready!(self.reading.poll(cx));
         self.reading.clear();
@@ -375,14 +358,10 @@ impl<S: Transport> Front<S> {
         loop {
             // The record of an answer ends before its last bytes have gone out.
             let busy = 0 < self.link.in_flight.get() || self.writing.is_set();
-            let mut at = match busy {
-                true => Instant::now() + self.patience.idle,
-                false => self.link.idle_since.get() + self.patience.idle,
-            };
-            if let Some(leave) = self.patience.leave_at.get().filter(|_| !busy) {
-                at = at.min(leave);
-            }
-            self.reading.set(at);
+            self.reading.set(match busy {
+                true => Instant::now() + self.bounds.idle.get(),
+                false => self.bounds.idle_until(self.link.idle_since.get()),
+            });
             ready!(self.reading.poll(cx));
             if !busy {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -514,7 +493,7 @@ impl<S: Transport> Front<S> {
                 Poll::Ready(it)
             }
             Poll::Pending => {
-                self.writing.set_if_clear(self.patience.body);
+                self.writing.set_if_clear(self.bounds.body.get());
                 ready!(self.writing.poll(cx));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }

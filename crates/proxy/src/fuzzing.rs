@@ -5,9 +5,10 @@
 #[path = "../../../lab/tests/it/smuggling/corpus.rs"]
 mod corpus;
 
+use crate::bounds::Bounds;
 use crate::chunked::{Chunked, Piece};
 use crate::framing::{BodyFraming, Progress, request_head};
-use crate::front::{Front, Link, Patience, Transport};
+use crate::front::{Front, Link, Transport};
 use crate::head::answer_head;
 use crate::listen::http3::fuzzing::{frames_of, head_of};
 use crate::timer::Timer;
@@ -126,9 +127,8 @@ fn served(bytes: &[u8]) -> Vec<Message> {
     let (mut client, server) = tokio::io::duplex(bytes.len() + 1024 * 1024);
     let timer = Timer::new();
     let link = Link::new();
-    let long = Duration::from_secs(3600);
-    let patience = Patience { head: long, idle: long, body: long, leave_at: Rc::default() };
-    let front = Front::new(server, link.clone(), Rc::new(LIMITS), patience, &timer, false);
+    let bounds = Rc::new(Bounds::of(LIMITS, Duration::from_secs(3600)));
+    let front = Front::new(server, link.clone(), bounds, &timer, false);
     let calls: Rc<RefCell<Vec<Message>>> = Rc::default();
     let service = {
         let (calls, link) = (calls.clone(), link.clone());

@@ -1,7 +1,10 @@
 //! The data plane: what stands between clients and upstreams, and sees everything that happens
 //! between them. `serve.rs` is the spine; read it first.
 
+mod bounds;
 mod chunked;
+mod core;
+mod doors;
 mod framing;
 mod front;
 mod grpc;
@@ -32,16 +35,18 @@ mod worker;
 pub mod fuzzing;
 
 pub use log::Style;
-pub use run::{Gateway, Options, StartError, Stopped};
+pub use run::{Gateway, Leave, Options, ReloadError, StartError, Stopped};
 
 use crate::listen::Cores;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::Load;
 use crate::log::LogSink;
-use crate::metrics::{Gauges, Shard, TargetGauge};
+use crate::metrics::{Gauges, Shard};
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::upstream::resolve::Names;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use exchange::LiveTarget;
 use http::header::{HeaderValue, InvalidHeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -54,7 +59,7 @@ pub(crate) struct Plane {
     pub(crate) via: String,
     pub(crate) via_field: HeaderValue,
     pub(crate) registry: Registry,
-    pub(crate) names: Names,
+    pub(crate) names: ArcSwap<Names>,
     pub(crate) reports: Reports,
     pub(crate) log: LogSink,
     pub(crate) cores: Arc<Cores>,
@@ -64,13 +69,14 @@ pub(crate) struct Plane {
     pub(crate) http3_floods: Floods,
     pub(crate) quic: Load,
     /// `Alt-Svc`, where HTTP/3 is spoken (RFC 7838, RFC 9114 3.1.1).
-    pub(crate) alternative: Option<HeaderValue>,
-    pub(crate) stopping: AtomicBool,
+    pub(crate) alternative: ArcSwapOption<HeaderValue>,
+    /// Balancers are told to send nobody any more.
+    pub(crate) leaving: AtomicBool,
 }
 
 impl Plane {
     pub(crate) fn is_ready(&self) -> bool {
-        !self.stopping.load(Relaxed)
+        !self.leaving.load(Relaxed)
     }
 
     /// What is said of an upstream's own failure: that it was the upstream's.
@@ -78,22 +84,28 @@ impl Plane {
         HeaderValue::from_str(&format!("{}; received-status={status}", self.name))
     }
 
-    pub(crate) fn metrics(&self) -> String {
+    /// The targets as they are now.
+    pub(crate) fn targets(&self) -> Vec<LiveTarget> {
         let targets =
-            self.registry.all().into_iter().map(|(upstream, target, state)| TargetGauge {
+            self.registry.all().into_iter().map(|((upstream, target), state)| LiveTarget {
                 upstream,
                 target,
+                leaves: state.leaves(),
                 open: state.open(),
                 idle: state.idle(),
                 idle_limit: state.idle_limit().map(|it| it.as_secs_f64()),
             });
+        targets.collect()
+    }
+
+    pub(crate) fn metrics(&self) -> String {
         let gauges = Gauges {
             connections: self.cores.connections(),
             log_dropped: self.log.dropped(),
             front_errors: self.client_errors.load(Relaxed),
             floods: self.floods.all().collect(),
             http3_floods: self.http3_floods.all().collect(),
-            targets: targets.collect(),
+            targets: self.targets(),
         };
         metrics::render(&self.shards, &gauges)
     }

@@ -8,7 +8,8 @@ pub(crate) mod proxied;
 mod streams;
 pub(crate) mod tls;
 
-use crate::front::{Front, Link, Patience, Transport};
+use crate::doors::PlaceId;
+use crate::front::{Front, Link, Transport};
 use crate::inbound::Inbound;
 use crate::listen::http3::quic::{self, Offered};
 use crate::seat::Seat;
@@ -19,7 +20,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
@@ -32,11 +33,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
-
-/// Connections that the kernel holds until they are accepted.
-const BACKLOG: i32 = 4096;
 
 /// Connections on their way from one core to another.
 const HANDED_OVER: usize = 1024;
@@ -44,24 +42,13 @@ const HANDED_OVER: usize = 1024;
 /// When no descriptor is left, accepting again at once would only burn the core.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(50);
 
-/// Opens a listening socket; each core opens its own on the same address.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket)
-}
-
-/// One listening socket of one core.
-pub(crate) struct Door {
-    pub(crate) socket: Socket,
-    pub(crate) tls: Option<TlsAcceptor>,
+/// How a door is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Whoever waits there is let in first: with the socket its queue would be reset.
+    Empty,
+    /// Another process accepts from the same queue.
+    HandedOver,
 }
 
 /// A connection that has been accepted.
@@ -139,27 +126,51 @@ impl Drop for CoreCount {
     }
 }
 
-/// Accepts at one door until the core stops accepting.
-pub(crate) async fn accept(worker: Rc<Worker>, door: Door, here: usize) -> io::Result<()> {
-    let listener = TcpListener::from_std(door.socket.into())?;
-    let cores = worker.plane.cores.clone();
-    loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
+/// Accepts at one door until it is closed.
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    listener: Rc<TcpListener>,
+    place: PlaceId,
+    here: usize,
+    mut closes: oneshot::Receiver<Closing>,
+) {
+    let how = loop {
+        let accepted = tokio::select! {
+            biased;
+            how = &mut closes => break how,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => admit(&worker, stream, peer, place, here),
             Err(error) => {
                 worker.plane.client_errors.fetch_add(1, Relaxed);
                 if is_exhaustion(&error) {
                     tokio::time::sleep(NO_DESCRIPTOR).await;
                 }
-                continue;
             }
-        };
-        let _ = stream.set_nodelay(true);
-        if cores.emptier(here).is_none() {
-            receive(&worker, stream, peer, door.tls.clone(), CoreCount::new(&cores, here));
-        } else if let Ok(stream) = stream.into_std() {
-            cores.place(&worker, Guest::Tcp { stream, peer, tls: door.tls.clone() }, here);
         }
+    };
+    if how != Ok(Closing::Empty) {
+        return;
+    }
+    // Asked of the system itself: what tokio knows of the queue may be older.
+    while let Ok((socket, peer)) = SockRef::from(&*listener).accept() {
+        let stream = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket.into()));
+        if let (Ok(stream), Some(peer)) = (stream, peer.as_socket()) {
+            admit(&worker, stream, peer, place, here);
+        }
+    }
+}
+
+/// Serves a new connection here, or on the core with the most room.
+fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, place: PlaceId, here: usize) {
+    let cores = &worker.plane.cores;
+    let tls = worker.snapshot().acceptor(place);
+    let _ = stream.set_nodelay(true);
+    if cores.emptier(here).is_none() {
+        receive(worker, stream, peer, tls, CoreCount::new(cores, here));
+    } else if let Ok(stream) = stream.into_std() {
+        cores.place(worker, Guest::Tcp { stream, peer, tls }, here);
     }
 }
 
@@ -197,7 +208,7 @@ fn receive(
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
         let _counted = counted;
-        let limit = worker.snapshot().config.listen.head;
+        let limit = worker.bounds.head.get();
         let greeted = tokio::time::timeout(limit, greet(&worker, stream, peer, tls));
         match greeted.await {
             Ok(Ok((io, peer))) => {
@@ -239,11 +250,10 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
     };
     let by_name = chosen == Some(tls::HTTP2);
     let seat = Seat::new(worker.clone(), link.clone(), peer, tls);
-    let listen = &worker.snapshot().config.listen;
-    let patience = Patience::new(listen, worker.leave_at.clone());
+    let http2 = worker.snapshot().config.listen.http2;
     // Without TLS there is nobody to ask: the preface says it (RFC 9113 3.3).
-    let by_preface = listen.http2 && !tls;
-    let front = Front::new(io, link.clone(), worker.limits(), patience, &worker.timer, by_preface);
+    let by_preface = http2 && !tls;
+    let front = Front::new(io, link.clone(), worker.bounds.clone(), &worker.timer, by_preface);
     if by_name {
         return http2::converse(seat, front.into_raw()).await;
     }
@@ -257,10 +267,11 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
     };
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None);
-    if 100 < worker.limits().request_fields {
-        builder.max_headers(worker.limits().request_fields + 1);
+    let limits = worker.limits();
+    if 100 < limits.request_fields {
+        builder.max_headers(limits.request_fields + 1);
     }
-    builder.max_buf_size(HYPER_BUFFER.max(worker.limits().request_head * 2));
+    builder.max_buf_size(HYPER_BUFFER.max(limits.request_head * 2));
     let mut connection = builder.serve_connection(TokioIo::new(front), service);
     // An error here is a client that left or broke off; its exchanges are recorded by themselves.
     let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;

@@ -2,7 +2,7 @@
 //! disagree. Each core keeps its own; they are added up when they are read.
 
 use crate::refuse::answer_row;
-use exchange::{End, Exchange, Maker, Phase};
+use exchange::{End, Exchange, LiveTarget, Maker, Phase};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -150,26 +150,14 @@ pub(crate) struct Gauges {
     /// Connections of HTTP/2 that were ended for a flood, by its kind.
     pub(crate) floods: Vec<(&'static str, u64)>,
     pub(crate) http3_floods: Vec<(&'static str, u64)>,
-    pub(crate) targets: Vec<TargetGauge>,
+    pub(crate) targets: Vec<LiveTarget>,
 }
 
-/// One target as it is now.
-pub(crate) struct TargetGauge {
-    pub(crate) upstream: Arc<str>,
-    pub(crate) target: Arc<str>,
-    pub(crate) open: usize,
-    pub(crate) idle: usize,
-    /// Learned, in seconds.
-    pub(crate) idle_limit: Option<f64>,
-}
-
-impl TargetGauge {
-    fn labels(&self) -> String {
-        let mut labels = String::new();
-        label(&mut labels, "upstream", Some(&self.upstream));
-        label(&mut labels, "target", Some(&self.target));
-        labels
-    }
+fn labels_of(target: &LiveTarget) -> String {
+    let mut labels = String::new();
+    label(&mut labels, "upstream", Some(&target.upstream));
+    label(&mut labels, "target", Some(&target.target));
+    labels
 }
 
 /// The text format of Prometheus, version 0.0.4.
@@ -327,7 +315,7 @@ impl Gauges {
         for target in &self.targets {
             let busy = target.open.saturating_sub(target.idle);
             for (state, count) in [("busy", busy), ("idle", target.idle)] {
-                let labels = format!("{},state=\"{state}\"", target.labels());
+                let labels = format!("{},state=\"{state}\"", labels_of(target));
                 let _ = writeln!(out, "goodgate_upstream_connections{{{labels}}} {count}");
             }
         }
@@ -340,7 +328,7 @@ impl Gauges {
         for target in &self.targets {
             if let Some(seconds) = target.idle_limit {
                 let name = "goodgate_upstream_idle_learned_seconds";
-                let _ = writeln!(out, "{name}{{{}}} {seconds}", target.labels());
+                let _ = writeln!(out, "{name}{{{}}} {seconds}", labels_of(target));
             }
         }
     }

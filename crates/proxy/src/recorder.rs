@@ -9,7 +9,7 @@ use crate::refuse;
 use crate::seat::Seat;
 use crate::tunnel::Upgrade;
 use crate::worker::Worker;
-use config::{Route, Upstream};
+use config::{Config, Route, Upstream};
 use diagnosis::answer::{Audience, Form, body};
 use diagnosis::{Case, Look, first_look};
 use exchange::{
@@ -111,8 +111,7 @@ impl Recorder {
     }
 
     /// Decides how much this caller is told when something fails.
-    pub(crate) fn trust(&mut self, headers: &HeaderMap) {
-        let config = &self.seat.worker.snapshot().config;
+    pub(crate) fn trust(&mut self, headers: &HeaderMap, config: &Config) {
         let ip = self.seat.peer.ip().to_canonical();
         // A loopback peer is this machine, unless it speaks for somebody else.
         let direct = ip.is_loopback() && !SPEAKS_FOR.iter().any(|it| headers.contains_key(*it));
@@ -125,7 +124,7 @@ impl Recorder {
     }
 
     /// Who really called, where a trusted proxy says so, and the caller's own name for the request.
-    pub(crate) fn caller(&mut self, headers: &HeaderMap) {
+    pub(crate) fn caller(&mut self, headers: &HeaderMap, config: &Config) {
         let seat = self.seat.clone();
         let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
         let exchange = self.exchange();
@@ -134,7 +133,7 @@ impl Recorder {
         if !seat.trusted_proxy {
             return;
         }
-        let trusted = &seat.worker.snapshot().config.listen.trusted_proxies;
+        let trusted = &config.listen.trusted_proxies;
         let lines = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
         let hops: Vec<&[u8]> = lines.flat_map(|it| it.split(|it| *it == b',')).collect();
         let address = |hop: &&[u8]| str::from_utf8(hop).ok()?.trim().parse::<IpAddr>().ok();
@@ -170,9 +169,11 @@ impl Recorder {
     pub(crate) fn mark_answer(&mut self, headers: &mut HeaderMap) {
         let draining = self.seat.worker.is_draining();
         let plane = &self.seat.worker.plane;
-        if let Some(alternative) = plane.alternative.as_ref().filter(|_| self.seat.tls && !draining)
+        if self.seat.tls
+            && !draining
+            && let Some(alternative) = &*plane.alternative.load()
         {
-            headers.insert(header::ALT_SVC, alternative.clone());
+            headers.insert(header::ALT_SVC, alternative.as_ref().clone());
         }
         let exchange = self.exchange();
         let id = exchange.id.hex();

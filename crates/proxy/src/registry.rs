@@ -1,8 +1,9 @@
 //! What all cores know of a target together, outside of any configuration: it keeps its counters
 //! when the settings around it change.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use config::Upstream;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ pub(crate) struct Registry {
     next: AtomicU64,
 }
 
+/// A target with the names that it goes by.
+pub(crate) type Named = (Names, Arc<TargetState>);
+
 impl Registry {
     pub(crate) fn target(&self, upstream: &Arc<str>, name: &Arc<str>) -> Arc<TargetState> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -23,14 +27,27 @@ impl Registry {
         targets.entry((upstream.clone(), name.clone())).or_insert_with(made).clone()
     }
 
-    /// All states with the names they go by, for metrics.
-    pub(crate) fn all(&self) -> Vec<(Arc<str>, Arc<str>, Arc<TargetState>)> {
-        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = targets
+    /// Lets go of the targets that are not in these upstreams, each when its last connection has
+    /// ended: until then it is still counted.
+    pub(crate) fn keep(&self, upstreams: &[Arc<Upstream>]) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let named: HashSet<(&str, &str)> = upstreams
             .iter()
-            .map(|((upstream, name), it)| (upstream.clone(), name.clone(), it.clone()))
+            .flat_map(|it| it.targets.iter().map(|target| (&*it.name, &*target.name)))
             .collect();
-        all.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        for ((upstream, name), state) in targets.iter() {
+            state.leaves.store(!named.contains(&(&**upstream, &**name)), Relaxed);
+        }
+        targets.retain(|_, state| !state.has_left());
+    }
+
+    /// All states with the names they go by.
+    pub(crate) fn all(&self) -> Vec<Named> {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.retain(|_, state| !state.has_left());
+        let mut all: Vec<_> =
+            targets.iter().map(|(it, state)| (it.clone(), state.clone())).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
         all
     }
 }
@@ -47,6 +64,8 @@ pub(crate) struct TargetState {
     idle_limit: AtomicU64,
     /// The `Server` field of its last answer.
     server: Mutex<Option<Arc<str>>>,
+    /// It is configured no longer.
+    leaves: AtomicBool,
 }
 
 impl TargetState {
@@ -57,7 +76,17 @@ impl TargetState {
             idle: AtomicUsize::new(0),
             idle_limit: AtomicU64::new(0),
             server: Mutex::default(),
+            leaves: AtomicBool::new(false),
         }
+    }
+
+    /// It is configured no longer, and nothing is open to it.
+    fn has_left(&self) -> bool {
+        self.leaves.load(Relaxed) && self.open() == 0
+    }
+
+    pub(crate) fn leaves(&self) -> bool {
+        self.leaves.load(Relaxed)
     }
 
     pub(crate) fn open(&self) -> usize {
@@ -134,5 +163,49 @@ pub(crate) struct Resting(Arc<TargetState>);
 impl Drop for Resting {
     fn drop(&mut self) {
         self.0.idle.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::Config;
+
+    fn config(targets: &str) -> Config {
+        let text = format!("[route.a]\nmatch = \"/*\"\nto = [{targets}]\n");
+        let context = config::Context { base: std::path::Path::new(""), env: &|_| None };
+        config::parse(&text, &context).unwrap().config
+    }
+
+    fn join(registry: &Registry, config: &Config) -> Vec<Arc<TargetState>> {
+        registry.keep(&config.upstreams);
+        let upstream = &config.upstreams[0];
+        upstream.targets.iter().map(|it| registry.target(&upstream.name, &it.name)).collect()
+    }
+
+    #[test]
+    fn a_target_that_stays_keeps_what_is_known_of_it() {
+        let registry = Registry::default();
+        let before = join(&registry, &config("\"http://127.0.0.1:1\", \"http://127.0.0.1:2\""));
+        let after = join(&registry, &config("\"http://127.0.0.1:2\", \"http://127.0.0.1:3\""));
+        assert!(Arc::ptr_eq(&before[1], &after[0]));
+        assert_eq!(registry.all().len(), 2);
+    }
+
+    #[test]
+    fn a_target_that_goes_is_known_until_its_last_connection_ends() {
+        let registry = Registry::default();
+        let both = config("\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"");
+        let before = join(&registry, &both);
+        let place = before[0].place(None).unwrap();
+        join(&registry, &config("\"http://127.0.0.1:2\""));
+        assert_eq!(registry.all().len(), 2);
+        assert!(before[0].leaves());
+        // It comes back before it has gone.
+        assert!(Arc::ptr_eq(&join(&registry, &both)[0], &before[0]));
+        assert!(!before[0].leaves());
+        join(&registry, &config("\"http://127.0.0.1:2\""));
+        drop(place);
+        assert_eq!(registry.all().len(), 1);
     }
 }

@@ -1,35 +1,34 @@
-//! Starts the data plane, and stops it without losing what is in flight.
+//! Starts the data plane, changes what it serves by, and stops it without losing what is in flight.
 
 use crate::Plane;
+use crate::core::{Core, Order};
+use crate::doors::{Doors, Inherited, open_first};
 use crate::listen::floods::Floods;
-use crate::listen::http3::quic::{self, Load, QuicDoor};
-use crate::listen::tls::acceptor;
-use crate::listen::{Cores, Door, Placed, accept, bind, take_over};
+use crate::listen::http3::quic::{Load, QuicDoor};
+use crate::listen::{Closing, Cores, Placed};
 use crate::log::{LogWriter, Style, open};
 use crate::metrics::Shard;
 use crate::registry::Registry;
 use crate::reports::Reports;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Prepared, Snapshot};
 use crate::upstream::resolve::Names;
-use crate::worker::Worker;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use config::Config;
+use exchange::Live;
 use http::header::HeaderValue;
-use rustls::RootCertStore;
+use rustix::fd::{AsFd, OwnedFd};
 use rustls::crypto::CryptoProvider;
-use socket2::Socket;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, LocalOptions, Runtime};
-use tokio::sync::{mpsc, watch};
-use tokio_rustls::TlsAcceptor;
-
-/// How many ports after the wished one are tried when nobody wrote which to take.
-const NEXT_PORTS: u16 = 20;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 
 /// What the caller of the data plane decides.
 pub struct Options {
@@ -38,6 +37,8 @@ pub struct Options {
     pub any_port: bool,
     /// Set to have file logs opened anew.
     pub reopen: Arc<AtomicBool>,
+    /// Listening sockets that another process opened; they serve the addresses that they have.
+    pub inherited: Vec<OwnedFd>,
 }
 
 /// Why the data plane did not start.
@@ -57,29 +58,47 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
+/// Why the data plane goes on with the configuration that it has.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// What it names cannot be had.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// These keys differ, and no running gateway can change them.
+    #[error("a restart is needed to change {}", .0.join(", "))]
+    NeedsRestart(Vec<&'static str>),
+}
+
 /// A running data plane.
 pub struct Gateway {
     plane: Arc<Plane>,
-    http: Vec<SocketAddr>,
-    https: Option<SocketAddr>,
-    status: Option<SocketAddr>,
-    phase: watch::Sender<StopPhase>,
+    prepared: Prepared,
+    doors: Doors,
+    quic: Option<SocketAddr>,
+    status: Option<StatusDoor>,
+    /// One for each core.
+    orders: Vec<mpsc::UnboundedSender<Order>>,
     threads: Vec<JoinHandle<()>>,
     background: Runtime,
     writer: LogWriter,
-    shutdown: config::Shutdown,
+    provider: Arc<CryptoProvider>,
+    unclaimed: Vec<SocketAddr>,
 }
 
-/// How far stopping has come; each core follows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum StopPhase {
-    Running,
-    /// Still accepting; every answer ends its connection.
-    Draining,
-    /// No longer accepting.
-    Closed,
-    /// What is left is cut.
-    Cut,
+/// The listener of our own pages, and the task that serves there once we are ready.
+struct StatusDoor {
+    bound: SocketAddr,
+    listener: Arc<TcpListener>,
+    serving: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// Whether somebody goes on where we end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Nobody: the listeners accept for `shutdown.grace`, and are then closed.
+    Close,
+    /// Another process, which has our listening sockets.
+    HandedOver,
 }
 
 /// How it ended.
@@ -90,6 +109,17 @@ pub enum Stopped {
     /// The deadline passed, or somebody was in a hurry, with so many connections open.
     Cut { connections: usize },
 }
+
+/// How long the cores may take for what they do at once.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+/// How long the first door for QUIC may take to come free where another process had it, and how often
+/// that is tried.
+const QUIC_COMES_FREE: Duration = Duration::from_secs(120);
+const QUIC_AGAIN: Duration = Duration::from_millis(100);
+
+/// For how long a client may remember that HTTP/3 is spoken (RFC 7838 3.1).
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
 impl Gateway {
     /// Reads files, binds, and serves. Returns when connections are accepted.
@@ -104,20 +134,24 @@ impl Gateway {
             .map_err(StartError::Thread)?;
         let (log, writer) = open(&config.log.access, options.style, options.reopen)
             .map_err(|source| StartError::Log { path: log_path(&config), source })?;
-
+        // Read before anything is listened on: a port must not answer while another cannot yet.
+        let prepared = Prepared::new(config.clone(), None, &provider)?;
         let count = config.workers.unwrap_or_else(cores_here);
+        let mut inherited = Inherited::new(options.inherited);
+        let takes_over = !inherited.left().is_empty();
+        let change =
+            Doors::default().change(&config.listen, count, options.any_port, &mut inherited)?;
         let (cores, arrivals) = Cores::new(count);
         let shards: Vec<_> = (0..count).map(|_| Arc::new(Shard::default())).collect();
         let via = format!("{} ({:016x})", config.answers.name, rand::random::<u64>());
         let via_field = HeaderValue::from_str(&format!("1.1 {via}"))
             .map_err(|it| StartError::Tls(it.to_string()))?;
-        let doors = Doors::open(&config, count, options.any_port, &provider)?;
         let plane = Arc::new(Plane {
             name: config.answers.name.clone(),
             via,
             via_field,
             registry: Registry::default(),
-            names: Names::new(&config.dns, background.handle().clone()),
+            names: ArcSwap::from_pointee(Names::new(&config.dns, background.handle().clone())),
             reports: Reports::default(),
             log,
             cores,
@@ -126,81 +160,255 @@ impl Gateway {
             floods: Floods::default(),
             http3_floods: Floods::default(),
             quic: Load::default(),
-            alternative: doors.alternative(),
-            stopping: AtomicBool::new(false),
+            alternative: ArcSwapOption::empty(),
+            leaving: AtomicBool::new(false),
         });
-        let roots = roots(&config);
-        let status = start_status(&config, &background, &plane, options.any_port)?;
-        let (phase, phases) = watch::channel(StopPhase::Running);
-        let (http, https) = (doors.http.clone(), doors.https);
-        let (opened, quic_opened) = std::sync::mpsc::channel();
-        // On the first core, wherever its connections go.
-        let mut quic = doors.quic.map(|door| (door, opened));
-        let mut threads = Vec::with_capacity(count);
-        for ((here, guests), doors) in arrivals.into_iter().enumerate().zip(doors.by_core) {
-            let snapshot = Snapshot::new(config.clone(), &plane.registry, &roots, &provider, 1)?;
-            let quic = quic.take();
-            let core = Core { plane: plane.clone(), here, snapshot, doors, quic, guests };
-            let phases = phases.clone();
+        let any_port = options.any_port && config.listen.assumed;
+        let status = match config.status {
+            Some(wished) => Some(StatusDoor::open(wished, any_port, &mut inherited, &background)?),
+            None => None,
+        };
+        let mut gateway = Gateway {
+            plane,
+            prepared,
+            doors: Doors::default(),
+            quic: None,
+            status,
+            orders: Vec::with_capacity(count),
+            threads: Vec::with_capacity(count),
+            background,
+            writer,
+            provider,
+            unclaimed: inherited.left(),
+        };
+        gateway.start_cores(change, arrivals)?;
+        gateway.open_quic(takes_over)?;
+        if let Some(status) = &mut gateway.status {
+            let serving = crate::status::serve(status.listener.clone(), gateway.plane.clone());
+            status.serving = Some(gateway.background.spawn(serving));
+        }
+        Ok(gateway)
+    }
+
+    fn start_cores(
+        &mut self,
+        mut change: crate::doors::Change,
+        arrivals: Vec<mpsc::Receiver<Placed>>,
+    ) -> Result<(), StartError> {
+        let (ready, done) = channel();
+        let opened = std::mem::take(&mut change.opened);
+        self.doors = change.into_doors();
+        for ((here, guests), doors) in arrivals.into_iter().enumerate().zip(opened) {
+            let plane = self.plane.clone();
+            let snapshot = Snapshot::new(&self.prepared, &self.doors, &plane.registry);
+            let core = Core { plane, here, snapshot, doors, ready: ready.clone(), guests };
+            let (order, orders) = mpsc::unbounded_channel();
             let thread = std::thread::Builder::new()
                 .name(format!("core-{here}"))
-                .spawn(move || core.run(phases))
+                .spawn(move || core.run(orders))
                 .map_err(StartError::Thread)?;
-            threads.push(thread);
+            self.orders.push(order);
+            self.threads.push(thread);
         }
-        // Nothing is sent where there is no such door.
-        if let Ok(Err(source)) = quic_opened.recv() {
-            let address = https.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
-            return Err(StartError::ListenUdp { address, source });
+        drop(ready);
+        all_done(&done, self.orders.len())
+    }
+
+    /// Serves by another configuration from now on: all of it or nothing. What is in flight is served
+    /// to its end by the one that it began with.
+    pub fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
+        let before = self.prepared.config.clone();
+        let fixed = before.needs_restart(&config);
+        if !fixed.is_empty() {
+            return Err(ReloadError::NeedsRestart(fixed));
         }
-        let shutdown = config.shutdown.clone();
-        Ok(Gateway { plane, http, https, status, phase, threads, background, writer, shutdown })
+        let config = Arc::new(config);
+        let prepared = Prepared::new(config.clone(), Some(&self.prepared), &self.provider)?;
+        let none = &mut Inherited::default();
+        let mut change = self.doors.change(&config.listen, self.orders.len(), false, none)?;
+        let wants_quic = prepared.quic().and(change.doors().https()).map(|it| it.bound);
+        if let (Some(address), Some(settings)) = (wants_quic, prepared.quic())
+            && self.quic != wants_quic
+        {
+            self.order_quic(address, settings.clone(), false)?;
+        }
+        // From here on nothing fails.
+        let opened = std::mem::take(&mut change.opened);
+        let closed = std::mem::take(&mut change.closed);
+        self.prepared = prepared;
+        self.doors = change.into_doors();
+        if self.quic.is_some() {
+            let settings = self.prepared.quic().cloned();
+            self.to_first(Order::ChangeQuic(settings));
+        }
+        self.announce_quic(wants_quic);
+        if before.dns != config.dns {
+            let names = Names::new(&config.dns, self.background.handle().clone());
+            self.plane.names.store(Arc::new(names));
+        }
+        self.plane.registry.keep(&config.upstreams);
+        let (done, all) = channel();
+        for (order, open) in self.orders.iter().zip(opened) {
+            let snapshot = Snapshot::new(&self.prepared, &self.doors, &self.plane.registry);
+            let (close, done) = (closed.clone(), done.clone());
+            // A core that is gone has ended the process's work already.
+            let _ = order.send(Order::Adopt { snapshot, open, close, done });
+        }
+        drop(done);
+        Ok(all_done(&all, self.orders.len())?)
     }
 
-    #[must_use]
-    pub fn http(&self) -> &[SocketAddr] {
-        &self.http
+    /// Where HTTP/3 is spoken from the start. A socket for QUIC is not handed over: packets of one
+    /// connection would come to both processes.
+    fn open_quic(&mut self, takes_over: bool) -> Result<(), StartError> {
+        let wanted = self.prepared.quic().cloned().zip(self.doors.https());
+        let Some((settings, place)) = wanted else {
+            return Ok(());
+        };
+        match self.order_quic(place.bound, settings.clone(), false) {
+            Err(StartError::ListenUdp { source, .. })
+                if takes_over && source.kind() == io::ErrorKind::AddrInUse =>
+            {
+                self.order_quic(place.bound, settings, true)?;
+            }
+            opened => {
+                opened?;
+                self.announce_quic(Some(place.bound));
+            }
+        }
+        self.quic = Some(place.bound);
+        Ok(())
     }
 
-    #[must_use]
-    pub fn https(&self) -> Option<SocketAddr> {
-        self.https
+    /// Has the first core open a socket for QUIC; later, where another process has it for now.
+    fn order_quic(
+        &self,
+        address: SocketAddr,
+        settings: quinn::ServerConfig,
+        later: bool,
+    ) -> Result<(), StartError> {
+        let failed = |source| StartError::ListenUdp { address, source };
+        let Some(first) = self.orders.first().cloned() else {
+            return Ok(());
+        };
+        let (opened, is_open) = channel();
+        if !later {
+            let door = QuicDoor::open(address, settings).map_err(failed)?;
+            let _ = first.send(Order::OpenQuic(door, opened));
+            let is_open = is_open.recv_timeout(AT_ONCE);
+            return is_open.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(failed);
+        }
+        let plane = self.plane.clone();
+        self.background.spawn(async move {
+            let until = Instant::now() + QUIC_COMES_FREE;
+            while Instant::now() < until {
+                if let Ok(door) = QuicDoor::open(address, settings.clone()) {
+                    let _ = first.send(Order::OpenQuic(door, opened));
+                    plane.alternative.store(alternative(address).map(Arc::new));
+                    return;
+                }
+                tokio::time::sleep(QUIC_AGAIN).await;
+            }
+        });
+        Ok(())
     }
 
-    /// HTTP/3 is spoken at the address of [`Gateway::https`].
-    #[must_use]
-    pub fn http3(&self) -> bool {
-        self.plane.alternative.is_some()
+    /// Clients under TLS are told where HTTP/3 is spoken, or no longer.
+    fn announce_quic(&mut self, address: Option<SocketAddr>) {
+        self.quic = address;
+        self.plane.alternative.store(address.and_then(alternative).map(Arc::new));
     }
 
+    /// Addresses of inherited sockets that the configuration does not name. They have been closed.
     #[must_use]
-    pub fn status(&self) -> Option<SocketAddr> {
-        self.status
+    pub fn unclaimed(&self) -> &[SocketAddr] {
+        &self.unclaimed
+    }
+
+    /// How it is now.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        Live {
+            draining: !self.plane.is_ready(),
+            http: self.doors.http(),
+            https: self.doors.https().map(|it| it.bound),
+            http3: self.plane.alternative.load().is_some(),
+            status: self.status.as_ref().map(|it| it.bound),
+            connections: self.plane.cores.connections(),
+            targets: self.plane.targets(),
+        }
+    }
+
+    /// The configuration that requests are served by.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.prepared.config
+    }
+
+    /// Asks clients to leave, or no longer: answers end their connections, and `/readyz` tells
+    /// balancers. New connections are served all the same.
+    pub fn drain(&self, draining: bool) {
+        self.plane.leaving.store(draining, Relaxed);
+        self.to_all(|| Order::Drain(draining));
+    }
+
+    /// Duplicates of the sockets that are listened on, for another process to go on with.
+    pub fn sockets(&self) -> io::Result<Vec<OwnedFd>> {
+        let (show, shown) = channel();
+        self.to_all(|| Order::Show(show.clone()));
+        drop(show);
+        let until = Instant::now() + AT_ONCE;
+        let mut sockets = Vec::new();
+        loop {
+            match shown.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(socket) => sockets.push(socket?),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+        if let Some(status) = &self.status {
+            sockets.push(status.listener.as_fd().try_clone_to_owned()?);
+        }
+        Ok(sockets)
     }
 
     /// Finishes what is in flight and ends. Blocks; `hurry` cuts it short.
-    pub fn stop(self, hurry: &AtomicBool) -> Stopped {
+    pub fn stop(mut self, leave: Leave, hurry: &AtomicBool) -> Stopped {
         let began = Instant::now();
+        let shutdown = self.prepared.config.shutdown.clone();
+        let deadline = began + shutdown.deadline;
+        self.drain(true);
         let open = || self.plane.cores.connections();
-        self.plane.stopping.store(true, Relaxed);
-        self.to(StopPhase::Draining);
         let wait = |until: Instant| {
             while Instant::now() < until && 0 < open() && !hurry.load(Relaxed) {
                 std::thread::sleep(STOP_LOOK);
             }
         };
-        wait(began + self.shutdown.grace.min(self.shutdown.deadline));
-        self.to(StopPhase::Closed);
-        wait(began + self.shutdown.deadline);
+        match leave {
+            Leave::Close => {
+                wait(began + shutdown.grace.min(shutdown.deadline));
+                self.to_all(|| Order::Close(Closing::Empty));
+            }
+            Leave::HandedOver => {
+                // Whoever asks from now on whether we are ready asks the other process.
+                if let Some(serving) = self.status.take().and_then(|it| it.serving) {
+                    serving.abort();
+                }
+                self.to_all(|| Order::Close(Closing::HandedOver));
+            }
+        }
+        // Until the cores have closed their doors somebody may come in yet.
+        self.settle();
+        wait(deadline);
         let connections = open();
-        self.to(StopPhase::Cut);
+        self.to_all(|| Order::Cut);
         for thread in self.threads {
             // A panic has been printed where it happened.
             let _ = thread.join();
         }
         self.background.shutdown_timeout(Duration::from_millis(100));
         drop(self.plane);
-        let last = (began + self.shutdown.deadline).max(Instant::now() + LAST_LINES);
+        let last = deadline.max(Instant::now() + LAST_LINES);
         self.writer.join(|| Instant::now() < last && !hurry.load(Relaxed));
         match connections {
             0 => Stopped::Clean,
@@ -208,10 +416,43 @@ impl Gateway {
         }
     }
 
-    fn to(&self, phase: StopPhase) {
-        // Without a receiver every core has ended already.
-        let _ = self.phase.send(phase);
+    /// Waits until the cores have done what they were told before.
+    fn settle(&self) {
+        let (show, shown) = channel();
+        self.to_all(|| Order::Show(show.clone()));
+        drop(show);
+        let until = Instant::now() + AT_ONCE;
+        // There is nothing to show any more; it ends when the last core has said so.
+        while shown.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
     }
+
+    fn to_all(&self, order: impl Fn() -> Order) {
+        for core in &self.orders {
+            // A core that is gone needs no orders.
+            let _ = core.send(order());
+        }
+    }
+
+    fn to_first(&self, order: Order) {
+        if let Some(first) = self.orders.first() {
+            let _ = first.send(order);
+        }
+    }
+}
+
+/// Waits until every core accepts at its new doors.
+fn all_done(done: &Receiver<io::Result<()>>, cores: usize) -> Result<(), StartError> {
+    for _ in 0..cores {
+        let one = done.recv_timeout(AT_ONCE);
+        one.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(StartError::Thread)?;
+    }
+    Ok(())
+}
+
+/// `Alt-Svc` for HTTP/3 at this address.
+fn alternative(address: SocketAddr) -> Option<HeaderValue> {
+    let value = format!("h3=\":{}\"; ma={}", address.port(), REMEMBERED.as_secs());
+    HeaderValue::from_str(&value).ok()
 }
 
 /// How often stopping looks whether it is done.
@@ -231,205 +472,21 @@ fn cores_here() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// One core's thread.
-struct Core {
-    plane: Arc<Plane>,
-    here: usize,
-    snapshot: Snapshot,
-    doors: Vec<Door>,
-    /// The door for QUIC, and whom to tell that it is open.
-    quic: Option<(QuicDoor, Opened)>,
-    guests: mpsc::Receiver<Placed>,
-}
-
-type Opened = std::sync::mpsc::Sender<io::Result<()>>;
-
-impl Core {
-    fn run(self, mut phases: watch::Receiver<StopPhase>) {
-        let built = Builder::new_current_thread()
-            .enable_all()
-            .event_interval(31)
-            .build_local(LocalOptions::default());
-        let Ok(runtime) = built else {
-            return;
-        };
-        let shard = self.plane.shards[self.here].clone();
-        let worker = Worker::new(self.plane, self.snapshot, shard);
-        runtime.block_on(async {
-            tokio::task::spawn_local(worker.timer.clone().run());
-            tokio::task::spawn_local(worker.clone().keep_house());
-            tokio::task::spawn_local(take_over(worker.clone(), self.guests));
-            let mut doors: Vec<_> = self
-                .doors
-                .into_iter()
-                .map(|door| tokio::task::spawn_local(accept(worker.clone(), door, self.here)))
-                .collect();
-            let mut endpoint = None;
-            if let Some((door, opened)) = self.quic {
-                let made = door.endpoint().map(|made| {
-                    let accepting = quic::accept(worker.clone(), made.clone(), self.here);
-                    let task = tokio::task::spawn_local(async move {
-                        accepting.await;
-                        Ok(())
-                    });
-                    doors.push(task);
-                    endpoint = Some(made);
-                });
-                // Whoever started us waits for it.
-                let _ = opened.send(made);
-            }
-            while let Ok(()) = phases.changed().await {
-                let phase = *phases.borrow_and_update();
-                match phase {
-                    StopPhase::Running => {}
-                    StopPhase::Draining => worker.drain(),
-                    StopPhase::Closed => doors.iter().for_each(|it| it.abort()),
-                    StopPhase::Cut => break,
-                }
-            }
-            quic::cut(&worker.plane.quic, endpoint).await;
-        });
-        // Dropping the runtime drops every connection, and each dropped exchange is recorded.
-        drop(runtime);
-        worker.flush();
-    }
-}
-
-/// The listening sockets, one set for each core.
-struct Doors {
-    http: Vec<SocketAddr>,
-    https: Option<SocketAddr>,
-    by_core: Vec<Vec<Door>>,
-    quic: Option<QuicDoor>,
-}
-
-/// For how long a client may remember that HTTP/3 is spoken (RFC 7838 3.1).
-const REMEMBERED: Duration = Duration::from_secs(3600);
-
-impl Doors {
-    /// `Alt-Svc`, where HTTP/3 is spoken.
-    fn alternative(&self) -> Option<HeaderValue> {
-        let port = self.https.filter(|_| self.quic.is_some())?.port();
-        let value = format!("h3=\":{port}\"; ma={}", REMEMBERED.as_secs());
-        HeaderValue::from_str(&value).ok()
-    }
-
+impl StatusDoor {
     fn open(
-        config: &Config,
-        count: usize,
+        wished: SocketAddr,
         any_port: bool,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Doors, StartError> {
-        let Config { listen, limits, .. } = config;
-        let mut by_core: Vec<Vec<Door>> = (0..count).map(|_| Vec::new()).collect();
-        let mut add = |address: SocketAddr, tls: Option<&TlsAcceptor>, any: bool| {
-            let (first, address) = open_first(address, any)?;
-            let mut first = Some(first);
-            for doors in &mut by_core {
-                let socket = match first.take() {
-                    Some(socket) => socket,
-                    None => {
-                        bind(address).map_err(|source| StartError::Listen { address, source })?
-                    }
-                };
-                doors.push(Door { socket, tls: tls.cloned() });
-            }
-            Ok::<SocketAddr, StartError>(address)
+        inherited: &mut Inherited,
+        background: &Runtime,
+    ) -> Result<StatusDoor, StartError> {
+        let taken = inherited.take(wished).and_then(|mut it| it.pop());
+        let (socket, bound) = match taken {
+            Some(socket) => (socket, wished),
+            None => open_first(wished, any_port)?,
         };
-        // Read before anything is listened on: a port must not answer while another cannot yet.
-        let tls = match &listen.https {
-            Some(https) => Some((https.addr, acceptor(https, listen.http2, provider)?)),
-            None => None,
-        };
-        let quic = match listen.https.as_ref().filter(|_| listen.http3) {
-            Some(https) => Some(quic::settings(https, limits, provider)?),
-            None => None,
-        };
-        let mut http = Vec::new();
-        for address in &listen.http {
-            http.push(add(*address, None, any_port && listen.assumed)?);
-        }
-        let https = match &tls {
-            Some((address, acceptor)) => Some(add(*address, Some(acceptor), false)?),
-            None => None,
-        };
-        let quic = match (https, quic) {
-            (Some(address), Some(settings)) => Some(
-                QuicDoor::open(address, settings)
-                    .map_err(|source| StartError::ListenUdp { address, source })?,
-            ),
-            _ => None,
-        };
-        Ok(Doors { http, https, by_core, quic })
-    }
-}
-
-/// Binds exclusively first: two gateways that share a port by accident would each get half of the
-/// requests, and nobody would understand why.
-fn open_first(address: SocketAddr, any: bool) -> Result<(Socket, SocketAddr), StartError> {
-    let tries = if any { NEXT_PORTS } else { 1 };
-    let mut last = None;
-    for offset in 0..tries {
-        let mut address = address;
-        if address.port() != 0 {
-            address.set_port(address.port().saturating_add(offset));
-        }
-        match is_free(address).and_then(|()| bind(address)) {
-            Ok(socket) => {
-                let bound = socket.local_addr().ok().and_then(|it| it.as_socket());
-                return Ok((socket, bound.unwrap_or(address)));
-            }
-            Err(source) => last = Some(StartError::Listen { address, source }),
-        }
-    }
-    Err(last.unwrap_or_else(|| StartError::Tls("no port was tried".to_owned())))
-}
-
-fn is_free(address: SocketAddr) -> io::Result<()> {
-    use socket2::{Domain, Protocol, Type};
-    if address.port() == 0 {
-        return Ok(());
-    }
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())
-}
-
-/// The system's roots, else a built-in set. Nothing is read where nothing is verified by them.
-fn roots(config: &Config) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let needed = config
-        .upstreams
-        .iter()
-        .any(|it| it.tls.ca.is_none() && it.tls.verify && it.targets.iter().any(|it| it.tls));
-    if !needed {
-        return roots;
-    }
-    let (added, _) =
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    roots
-}
-
-fn start_status(
-    config: &Config,
-    background: &Runtime,
-    plane: &Arc<Plane>,
-    any_port: bool,
-) -> Result<Option<SocketAddr>, StartError> {
-    let Some(wished) = config.status else {
-        return Ok(None);
-    };
-    let any = any_port && config.listen.assumed;
-    let (socket, address) = open_first(wished, any)?;
-    let plane = plane.clone();
-    let listener = {
         let _entered = background.enter();
-        tokio::net::TcpListener::from_std(socket.into())
-            .map_err(|source| StartError::Listen { address, source })?
-    };
-    background.spawn(crate::status::serve(listener, plane));
-    Ok(Some(address))
+        let listener = TcpListener::from_std(socket.into())
+            .map_err(|source| StartError::Listen { address: bound, source })?;
+        Ok(StatusDoor { bound, listener: Arc::new(listener), serving: None })
+    }
 }

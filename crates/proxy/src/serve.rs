@@ -35,12 +35,15 @@ pub(crate) struct Begun {
     record: Recorder,
     /// The front did not let the head through.
     refused: Option<Refusal>,
+    /// What it is served by, to its end.
+    snapshot: Rc<Snapshot>,
     request: Request<Inbound>,
     head: Head,
 }
 
 /// Begins the record of one request of one client.
 pub(crate) fn begin(seat: &Rc<Seat>, request: Request<Inbound>) -> Begun {
+    let snapshot = seat.worker.snapshot();
     let note = seat.link.next_head();
     let began = note.as_ref().map_or_else(Instant::now, |it| it.began);
     let head_bytes = note.as_ref().map_or(0, |it| it.bytes as u64);
@@ -50,21 +53,21 @@ pub(crate) fn begin(seat: &Rc<Seat>, request: Request<Inbound>) -> Begun {
             let told = as_recorded(&refused.method, &refused.target, head_bytes);
             let told = exchange::Request { version: head.version, ..told };
             let mut record = Recorder::begin(seat, told, began);
-            record.trust(&HeaderMap::new());
-            Begun { record, refused: Some(refused.refusal), request, head }
+            record.trust(&HeaderMap::new(), &snapshot.config);
+            Begun { record, refused: Some(refused.refusal), snapshot, request, head }
         }
         None => {
             let mut record = Recorder::begin(seat, head.recorded(head_bytes), began);
-            record.trust(request.headers());
-            record.caller(request.headers());
-            Begun { record, refused: None, request, head }
+            record.trust(request.headers(), &snapshot.config);
+            record.caller(request.headers(), &snapshot.config);
+            Begun { record, refused: None, snapshot, request, head }
         }
     }
 }
 
 /// From the head to the answer.
 pub(crate) async fn serve(begun: Begun) -> Reply {
-    let Begun { mut record, refused, request, head } = begun;
+    let Begun { mut record, refused, snapshot, request, head } = begun;
     let seat = record.seat().clone();
     let (parts, body) = request.into_parts();
     let mut asked = Asked {
@@ -81,7 +84,6 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
     if let Some(page) = head.path.strip_prefix(OURS) {
         return if by_connect { no_tunnel(record, &asked) } else { own_page(record, page) };
     }
-    let snapshot = seat.worker.snapshot();
     let choice = snapshot.config.routes.choose(&config::Asked {
         method: parts.method.as_str(),
         host: &head.host,

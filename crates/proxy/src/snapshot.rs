@@ -2,37 +2,168 @@
 //! joined with what is known of them.
 
 use crate::StartError;
+use crate::doors::{Doors, PlaceId};
+use crate::listen::http3::quic;
+use crate::listen::tls::acceptor;
 use crate::registry::{Registry, TargetState};
 use crate::upstream::pool::PoolKey;
 use crate::upstream::tls::{TlsSettings, settings};
-use config::{Action, Config, Limits, Upstream};
+use config::{Action, Config, Protocol, Target, Upstream};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tokio_rustls::TlsAcceptor;
 
-/// One snapshot serves one whole request.
+/// A configuration with everything that it names: what can fail with it has been done.
+pub(crate) struct Prepared {
+    pub(crate) config: Arc<Config>,
+    acceptor: Option<Made<TlsAcceptor>>,
+    quic: Option<Made<quinn::ServerConfig>>,
+    /// By the name of the upstream.
+    tls: HashMap<Arc<str>, Made<Arc<TlsSettings>>>,
+}
+
+/// Something made of settings and of the files that they name.
+#[derive(Clone)]
+struct Made<T> {
+    of: Fingerprint,
+    it: T,
+}
+
+/// Equal settings and equal files have the same one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Fingerprint(u64);
+
+impl Fingerprint {
+    fn of(settings: &impl Debug, files: &[&Path]) -> Fingerprint {
+        let mut hasher = DefaultHasher::new();
+        format!("{settings:?}").hash(&mut hasher);
+        for file in files {
+            // What cannot be read is complained of by whoever needs it.
+            std::fs::read(file).ok().hash(&mut hasher);
+        }
+        Fingerprint(hasher.finish())
+    }
+}
+
+/// What was made before where nothing has changed since: sessions can still be resumed then, and
+/// connections be used again.
+fn made<T: Clone>(
+    before: Option<&Made<T>>,
+    of: Fingerprint,
+    make: impl FnOnce() -> Result<T, StartError>,
+) -> Result<Made<T>, StartError> {
+    match before.filter(|it| it.of == of) {
+        Some(before) => Ok(before.clone()),
+        None => Ok(Made { of, it: make()? }),
+    }
+}
+
+impl Prepared {
+    /// Reads the files that are named. What has not changed since `before` is taken over.
+    pub(crate) fn new(
+        config: Arc<Config>,
+        before: Option<&Prepared>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Prepared, StartError> {
+        let Config { listen, limits, .. } = &*config;
+        let (mut tls_door, mut quic_door) = (None, None);
+        if let Some(https) = &listen.https {
+            let files: Vec<&Path> = https.files().collect();
+            let of = Fingerprint::of(&(https, listen.http2), &files);
+            let before_it = before.and_then(|it| it.acceptor.as_ref());
+            tls_door = Some(made(before_it, of, || acceptor(https, listen.http2, provider))?);
+            if listen.http3 {
+                let of = Fingerprint::of(&(https, &limits.http3), &files);
+                let before_it = before.and_then(|it| it.quic.as_ref());
+                quic_door = Some(made(before_it, of, || quic::settings(https, limits, provider))?);
+            }
+        }
+        let roots = roots(&config);
+        let mut tls = HashMap::new();
+        for upstream in config.upstreams.iter().filter(|it| it.targets.iter().any(|it| it.tls)) {
+            let files: Vec<&Path> = upstream.tls.files().collect();
+            let known = upstream.tls.ca.is_none().then(|| known(&roots));
+            let of = Fingerprint::of(&(&upstream.tls, known), &files);
+            let before_it = before.and_then(|it| it.tls.get(&upstream.name));
+            let make = || Ok(Arc::new(settings(upstream, &roots, provider)?));
+            tls.insert(upstream.name.clone(), made(before_it, of, make)?);
+        }
+        Ok(Prepared { config, acceptor: tls_door, quic: quic_door, tls })
+    }
+
+    /// What is said on the socket for QUIC, where there is one.
+    pub(crate) fn quic(&self) -> Option<&quinn::ServerConfig> {
+        self.quic.as_ref().map(|it| &it.it)
+    }
+}
+
+/// The system's roots, else a built-in set. Nothing is read where nothing is verified by them.
+fn roots(config: &Config) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let needed = config
+        .upstreams
+        .iter()
+        .any(|it| it.tls.ca.is_none() && it.tls.verify && it.targets.iter().any(|it| it.tls));
+    if !needed {
+        return roots;
+    }
+    let (added, _) =
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if added == 0 {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
+}
+
+fn known(roots: &RootCertStore) -> Vec<&[u8]> {
+    roots.roots.iter().map(|it| it.subject_public_key_info.as_ref()).collect()
+}
+
+/// One snapshot serves one whole request. Each core has its own.
 pub(crate) struct Snapshot {
     pub(crate) config: Arc<Config>,
+    /// Where callers speak TLS, and how.
+    acceptor: Option<(PlaceId, TlsAcceptor)>,
     /// By the index of the route, and by that of the share; none for a route that answers by itself.
     upstreams: Vec<Vec<Arc<Ready>>>,
+    /// The pools that requests of this snapshot use.
+    keys: HashSet<PoolKey>,
 }
 
 /// An upstream, ready to be sent to.
 pub(crate) struct Ready {
     pub(crate) settings: Arc<Upstream>,
     pub(crate) states: Vec<Arc<TargetState>>,
-    pub(crate) tls: Option<TlsSettings>,
-    /// Stands for the TLS settings in the keys of pools.
-    revision: u64,
+    pub(crate) tls: Option<Arc<TlsSettings>>,
+    keys: Vec<PoolKey>,
     turn: AtomicUsize,
 }
 
 impl Ready {
+    fn new(
+        upstream: &Arc<Upstream>,
+        registry: &Registry,
+        tls: Option<&Made<Arc<TlsSettings>>>,
+    ) -> Ready {
+        let state = |it: &Arc<Target>| registry.target(&upstream.name, &it.name);
+        let states: Vec<_> = upstream.targets.iter().map(state).collect();
+        let key = |(target, state): (&Arc<Target>, &Arc<TargetState>)| {
+            let tls = tls.map(|it| it.of).filter(|_| target.tls);
+            PoolKey { target: state.id, settings: connected_by(upstream, target, tls) }
+        };
+        let keys = upstream.targets.iter().zip(&states).map(key).collect();
+        let (settings, tls) = (upstream.clone(), tls.map(|it| it.it.clone()));
+        Ready { settings, states, tls, keys, turn: AtomicUsize::new(0) }
+    }
+
     pub(crate) fn pool_key(&self, index: usize) -> PoolKey {
-        PoolKey { target: self.states[index].id, settings: self.revision }
+        self.keys[index]
     }
 
     /// Round robin: the target whose turn it is, passing over those in `tried`.
@@ -48,36 +179,47 @@ impl Ready {
     }
 }
 
+/// What must be the same for a connection to a target to be used again.
+fn connected_by(upstream: &Upstream, target: &Target, tls: Option<Fingerprint>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (tls, upstream.proxy_protocol, target.tls).hash(&mut hasher);
+    format!("{:?}", target.place).hash(&mut hasher);
+    if target.protocol != Protocol::Http1 {
+        // Connections that are shared keep the rules that they began with.
+        format!("{:?} {:?}", target.protocol, upstream.pool).hash(&mut hasher);
+        upstream.timeout.send.hash(&mut hasher);
+        upstream.timeout.first_byte.hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 impl Snapshot {
-    pub(crate) fn new(
-        config: Arc<Config>,
-        registry: &Registry,
-        roots: &RootCertStore,
-        provider: &Arc<CryptoProvider>,
-        revision: u64,
-    ) -> Result<Snapshot, StartError> {
+    pub(crate) fn new(prepared: &Prepared, doors: &Doors, registry: &Registry) -> Snapshot {
+        let Prepared { config, acceptor, tls, .. } = prepared;
         let mut made: HashMap<Arc<str>, Arc<Ready>> = HashMap::new();
-        let mut upstreams = Vec::new();
-        for route in config.routes.all() {
-            let shares = match &route.action {
-                Action::Forward(forward) => &forward.shares[..],
-                Action::Redirect { .. } | Action::Answer { .. } => &[],
-            };
-            let mut of_route = Vec::with_capacity(shares.len());
-            for upstream in shares.iter().map(|it| &it.upstream) {
-                let ready = match made.get(&upstream.name) {
-                    Some(it) => it.clone(),
-                    None => {
-                        let it = Arc::new(ready(upstream, registry, roots, provider, revision)?);
-                        made.insert(upstream.name.clone(), it.clone());
-                        it
-                    }
-                };
-                of_route.push(ready);
-            }
-            upstreams.push(of_route);
-        }
-        Ok(Snapshot { config, upstreams })
+        let mut ready = |upstream: &Arc<Upstream>| {
+            let make = || Arc::new(Ready::new(upstream, registry, tls.get(&upstream.name)));
+            made.entry(upstream.name.clone()).or_insert_with(make).clone()
+        };
+        let shares = |action: &'_ Action| match action {
+            Action::Forward(forward) => forward.shares.clone(),
+            Action::Redirect { .. } | Action::Answer { .. } => Vec::new(),
+        };
+        let upstreams: Vec<Vec<_>> = config
+            .routes
+            .all()
+            .iter()
+            .map(|it| shares(&it.action).iter().map(|it| ready(&it.upstream)).collect())
+            .collect();
+        let keys = made.values().flat_map(|it| it.keys.iter().copied()).collect();
+        let place = doors.https().map(|it| it.id);
+        let acceptor = place.zip(acceptor.as_ref().map(|it| it.it.clone()));
+        Snapshot { config: config.clone(), acceptor, upstreams, keys }
+    }
+
+    /// How TLS is spoken at this place, where it is.
+    pub(crate) fn acceptor(&self, place: PlaceId) -> Option<TlsAcceptor> {
+        self.acceptor.as_ref().filter(|it| it.0 == place).map(|it| it.1.clone())
     }
 
     /// Where a share of a forwarding route sends to.
@@ -85,29 +227,8 @@ impl Snapshot {
         self.upstreams.get(route)?.get(share)
     }
 
-    /// The sizes, for one core.
-    pub(crate) fn limits(&self) -> Rc<Limits> {
-        Rc::new(self.config.limits.clone())
+    /// Requests of this snapshot may use connections of that kind.
+    pub(crate) fn uses(&self, key: PoolKey) -> bool {
+        self.keys.contains(&key)
     }
-}
-
-fn ready(
-    upstream: &Arc<Upstream>,
-    registry: &Registry,
-    roots: &RootCertStore,
-    provider: &Arc<CryptoProvider>,
-    revision: u64,
-) -> Result<Ready, StartError> {
-    let states = upstream.targets.iter().map(|it| registry.target(&upstream.name, &it.name));
-    let tls = match upstream.targets.iter().any(|it| it.tls) {
-        true => Some(settings(upstream, roots, provider)?),
-        false => None,
-    };
-    Ok(Ready {
-        settings: upstream.clone(),
-        states: states.collect(),
-        tls,
-        revision,
-        turn: AtomicUsize::new(0),
-    })
 }

@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 64;
 /// A connection that says nothing is closed.
 const HEAD: Duration = Duration::from_secs(10);
 
-pub(crate) async fn serve(listener: TcpListener, plane: Arc<Plane>) {
+pub(crate) async fn serve(listener: Arc<TcpListener>, plane: Arc<Plane>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else {

@@ -444,7 +444,7 @@ async fn addresses(
         Place::Name { host, port } => (host, *port),
     };
     record.enter(Phase::Resolve);
-    let names = &turn.seat.worker.plane.names;
+    let names = turn.seat.worker.plane.names.load_full();
     let found = match names.known(host) {
         Some(found) => Ok(found),
         None => {

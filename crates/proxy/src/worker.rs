@@ -1,6 +1,7 @@
 //! One core: its connections, its pool, its log lines, its numbers. Nothing here is shared.
 
 use crate::Plane;
+use crate::bounds::Bounds;
 use crate::log::LogBuffer;
 use crate::metrics::Shard;
 use crate::snapshot::Snapshot;
@@ -11,7 +12,7 @@ use config::Limits;
 use exchange::{Exchange, ExchangeId};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,10 +26,9 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     /// The HTTP/2 connections to targets.
     pub(crate) lines: Lines,
-    /// While stopping: when idle client connections are closed.
-    pub(crate) leave_at: Rc<Cell<Option<Instant>>>,
-    snapshot: Rc<Snapshot>,
-    limits: Rc<Limits>,
+    /// What the clients of this core may take.
+    pub(crate) bounds: Rc<Bounds>,
+    snapshot: RefCell<Rc<Snapshot>>,
     log: RefCell<LogBuffer>,
     shard: Arc<Shard>,
     random: RefCell<SmallRng>,
@@ -36,14 +36,12 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(plane: Arc<Plane>, snapshot: Snapshot, shard: Arc<Shard>) -> Rc<Worker> {
-        let limits = snapshot.limits();
         Rc::new(Worker {
             timer: Timer::new(),
             pool: Pool::default(),
             lines: Lines::default(),
-            leave_at: Rc::default(),
-            snapshot: Rc::new(snapshot),
-            limits,
+            bounds: Rc::new(Bounds::new(&snapshot.config)),
+            snapshot: RefCell::new(Rc::new(snapshot)),
             log: RefCell::new(plane.log.buffer()),
             shard,
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
@@ -53,11 +51,20 @@ impl Worker {
 
     /// What a request that begins now is served by, to its end.
     pub(crate) fn snapshot(&self) -> Rc<Snapshot> {
-        self.snapshot.clone()
+        self.snapshot.borrow().clone()
+    }
+
+    /// Requests that begin from now on are served by this. What is idle to targets that it does not
+    /// have, or has otherwise, is closed.
+    pub(crate) fn adopt(&self, snapshot: Snapshot) {
+        self.bounds.adopt(&snapshot.config);
+        self.snapshot.replace(Rc::new(snapshot));
+        self.sweep();
+        self.timer.wake_all();
     }
 
     pub(crate) fn limits(&self) -> Rc<Limits> {
-        self.limits.clone()
+        self.bounds.limits()
     }
 
     pub(crate) fn random(&self) -> u128 {
@@ -69,9 +76,9 @@ impl Worker {
         ExchangeId::new(began.as_millis() as u64, self.random())
     }
 
-    /// We are asked to stop: answers say that their connection ends.
+    /// Answers say that their connection ends.
     pub(crate) fn is_draining(&self) -> bool {
-        self.leave_at.get().is_some()
+        self.bounds.is_draining()
     }
 
     /// A finished exchange goes to everything that keeps it.
@@ -89,15 +96,21 @@ impl Worker {
         loop {
             tokio::time::sleep(HOUSEKEEPING).await;
             self.flush();
-            self.pool.sweep(Instant::now());
-            self.lines.sweep(Instant::now());
+            self.sweep();
         }
     }
 
-    /// From now on answers close their connections, and idle ones may stay only a little.
-    pub(crate) fn drain(&self) {
-        let idle = self.snapshot.config.shutdown.idle;
-        self.leave_at.set(Some(Instant::now() + idle));
+    /// Lets go of connections to targets that have no use any more.
+    fn sweep(&self) {
+        let (now, snapshot) = (Instant::now(), self.snapshot());
+        self.pool.sweep(now, |it| snapshot.uses(it));
+        self.lines.sweep(now, |it| snapshot.uses(it));
+    }
+
+    /// From now on answers close their connections, and idle ones may stay only a little; or no
+    /// longer.
+    pub(crate) fn drain(&self, draining: bool) {
+        self.bounds.drain(draining);
         self.timer.wake_all();
     }
 }

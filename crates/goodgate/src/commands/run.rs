@@ -28,11 +28,27 @@ pub(super) struct Arguments {
     /// How many cores serve requests [default: all]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
+    /// The folder of this gateway, by which `reload`, `status`, `drain` and `stop` find it
+    /// [default: `data.dir` of the file; none with URLs]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Serve instead of the gateway that has the same folder, without losing a connection
+    #[arg(long)]
+    takeover: bool,
+    /// Read the file again when it changes [default: on a terminal]
+    #[arg(long, conflicts_with = "urls")]
+    watch: bool,
+    /// Do not
+    #[arg(long, conflicts_with = "watch")]
+    no_watch: bool,
 }
 
 pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Result<(), Failure> {
-    let overrides =
-        Overrides { listen: arguments.listen, workers: arguments.workers.map(NonZeroUsize::get) };
+    let overrides = Overrides {
+        listen: arguments.listen,
+        workers: arguments.workers.map(NonZeroUsize::get),
+        data: arguments.data,
+    };
     let source = match arguments.config {
         Some(file) => Source::File(file),
         None if !arguments.urls.is_empty() => Source::Urls(arguments.urls),
@@ -40,11 +56,14 @@ pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         None => return Err(Failure::NothingToServe),
     };
     let settings = Settings { source, overrides };
+    let seen = settings.seen();
     let (config, warnings) = settings.load()?;
     if let Some(warnings) = warnings.render(output.message_colour()) {
         output.message(&warnings);
     }
-    serve::serve(config, serve::Options { settings, began }, output)?;
+    let watch = arguments.watch || output.is_terminal() && !arguments.no_watch;
+    let takeover = arguments.takeover;
+    serve::serve(config, serve::Options { settings, seen, watch, takeover, began }, output)?;
     Ok(())
 }
 

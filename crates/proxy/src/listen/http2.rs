@@ -83,7 +83,7 @@ pub(crate) async fn converse(seat: Rc<Seat>, front: Front<ClientIo>) {
         .max_send_buffer_size(SEND_BUFFER)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW.saturating_mul(streams).min(i32::MAX as u32));
-    let patience = worker.snapshot().config.listen.head;
+    let patience = worker.bounds.head.get();
     let shaken = tokio::time::timeout(patience, builder.handshake(io)).await;
     let Ok(Ok(connection)) = shaken else {
         worker.plane.client_errors.fetch_add(1, Relaxed);
@@ -182,7 +182,7 @@ impl Driven {
                 None if worker.is_draining() => Some(now),
                 None if busy => None,
                 None => {
-                    let idle = worker.snapshot().config.listen.idle;
+                    let idle = worker.bounds.idle.get();
                     Some(self.streams.idle_since.get() + idle)
                 }
             };
@@ -214,8 +214,7 @@ async fn stream(
     streams: &Streams,
 ) {
     let limits = seat.worker.limits();
-    let snapshot = seat.worker.snapshot();
-    let patience = snapshot.config.listen.body;
+    let patience = seat.worker.bounds.body.get();
     let (mut parts, recv) = request.into_parts();
     let refusal = refusal(&parts, &limits);
     let is_refused = refusal.is_some();

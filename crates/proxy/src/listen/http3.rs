@@ -127,7 +127,7 @@ pub(crate) async fn converse(worker: Rc<Worker>, connection: Connection) {
         seen: Cell::new([false; 4]),
         worker,
     });
-    let patience = client.worker.snapshot().config.listen.head;
+    let patience = client.worker.bounds.head.get();
     let Ok(Some(control)) = tokio::time::timeout(patience, client.greet()).await else {
         return client.fail(code::EXCESSIVE_LOAD);
     };
@@ -234,7 +234,7 @@ impl Driven {
         let at = match self.leaving {
             Leaving::No if worker.is_draining() => Some(now),
             Leaving::No | Leaving::Last(_) if busy => None,
-            Leaving::No => Some(streams.idle_since.get() + worker.snapshot().config.listen.idle),
+            Leaving::No => Some(streams.idle_since.get() + worker.bounds.idle.get()),
             Leaving::Told(until) => Some(until),
             Leaving::Last(_) => Some(now),
         };
@@ -283,7 +283,7 @@ impl Client {
     async fn listen_aside(&self, recv: RecvStream) {
         let mut frames = Frames::new(recv);
         // What comes out of order is kept for it, so it is not waited for without end.
-        let limit = Instant::now() + self.worker.snapshot().config.listen.head;
+        let limit = Instant::now() + self.worker.bounds.head.get();
         let alarm = self.worker.timer.alarm();
         let kind = alarm.until(limit, poll_fn(|cx| frames.poll_integer(cx))).await;
         let kind = match kind {
@@ -432,10 +432,9 @@ fn are_settings(mut bytes: &[u8]) -> bool {
 /// One request and its answer.
 async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, recv: RecvStream) {
     let worker = client.worker.clone();
-    let snapshot = worker.snapshot();
     let stalled = worker.timer.alarm();
     let mut frames = Frames::new(recv);
-    let limit = Instant::now() + snapshot.config.listen.head;
+    let limit = Instant::now() + worker.bounds.head.get();
     let asked = stalled.until(limit, asked(client, &mut frames)).await;
     let asked = match asked {
         Some(Ok(asked)) => asked,
@@ -484,7 +483,7 @@ async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, r
         client.count_reset();
         return answering.reset(code::REQUEST_CANCELLED);
     };
-    let patience = snapshot.config.listen.body;
+    let patience = worker.bounds.body.get();
     let mut handing = Handing { answering, gone, stalled: &stalled, patience };
     match handing.hand_over(reply).await {
         Ok(()) => {

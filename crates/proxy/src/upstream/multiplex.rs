@@ -563,9 +563,12 @@ impl Lines {
         Some(Opening { key, of: self.opening.clone() })
     }
 
-    /// Lets go of what is over. Called now and then.
-    pub(crate) fn sweep(&self, now: Instant) {
+    /// Lets go of what is over, or of no use any more: each goes with its last request. Called now and
+    /// then.
+    pub(crate) fn sweep(&self, now: Instant, is_used: impl Fn(PoolKey) -> bool) {
         let mut shared = self.shared.borrow_mut();
+        shared.retain(|key, _| is_used(*key));
+        self.http1.borrow_mut().retain(|key| is_used(*key));
         for list in shared.values_mut() {
             list.retain(|it| !it.is_over(now));
         }

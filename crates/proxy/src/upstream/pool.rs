@@ -16,7 +16,8 @@ const UNKNOWN: Duration = Duration::from_millis(1_500);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PoolKey {
     pub(crate) target: u64,
-    /// Address, SNI, verification and client certificate: one number for each set of settings.
+    /// Address, SNI, verification and client certificate: one number for each set of settings and of
+    /// the files that they name.
     pub(crate) settings: u64,
 }
 
@@ -74,9 +75,11 @@ impl Pool {
         self.idle.borrow_mut().entry(key).or_default().push(one);
     }
 
-    /// Closes what is too old or was closed by the other end. Called now and then.
-    pub(crate) fn sweep(&self, now: Instant) {
+    /// Closes what is too old, was closed by the other end, or is of no use any more. Called now and
+    /// then.
+    pub(crate) fn sweep(&self, now: Instant, is_used: impl Fn(PoolKey) -> bool) {
         let mut idle = self.idle.borrow_mut();
+        idle.retain(|key, _| is_used(*key));
         for list in idle.values_mut() {
             list.retain_mut(|it| now < it.until && it.wire.is_quiet());
         }

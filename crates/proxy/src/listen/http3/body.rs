@@ -47,7 +47,7 @@ impl Upload {
         length: Option<u64>,
         link: Rc<Link>,
     ) -> Upload {
-        let patience = client.worker.snapshot().config.listen.body;
+        let patience = client.worker.bounds.body.get();
         Upload {
             frames,
             left: length,

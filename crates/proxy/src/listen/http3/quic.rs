@@ -175,13 +175,11 @@ pub(crate) struct Offered {
     shaking: Share,
 }
 
-/// Takes in connections until the core stops accepting. Dropping it turns new ones away.
+/// Takes in connections until the core stops accepting.
 pub(crate) async fn accept(worker: Rc<Worker>, endpoint: Endpoint, here: usize) {
-    let door = Closing(endpoint);
-    let most = worker.limits().http3.connections;
     let load = &worker.plane.quic;
-    while let Some(incoming) = door.0.accept().await {
-        if most <= load.open.load(Relaxed) {
+    while let Some(incoming) = endpoint.accept().await {
+        if worker.limits().http3.connections <= load.open.load(Relaxed) {
             worker.plane.http3_floods.count(Flood::Bounds);
             incoming.refuse();
             continue;
@@ -209,22 +207,13 @@ pub(crate) async fn cut(load: &Load, endpoint: Option<Endpoint>) {
     }
 }
 
-/// Stops with the task that accepts.
-struct Closing(Endpoint);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        self.0.set_server_config(None);
-    }
-}
-
 /// Serves a connection on this core.
 pub(crate) fn receive(worker: &Rc<Worker>, offered: Offered, counted: CoreCount) {
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
         let Offered { incoming, open, shaking } = offered;
         let _counted = (counted, open);
-        let limit = worker.snapshot().config.listen.head;
+        let limit = worker.bounds.head.get();
         // From here on this core drives the connection.
         let shaken = match incoming.accept() {
             Ok(connecting) => tokio::time::timeout(limit, connecting).await,
