@@ -75,7 +75,9 @@ fn blocks(page: &str) -> Vec<String> {
 fn pages() -> Vec<PathBuf> {
     let mut pages = vec![root().join("README.md")];
     for folder in ["docs", "docs/guide"] {
-        let files = fs::read_dir(root().join(folder)).unwrap().map(|it| it.unwrap().path());
+        let files = fs::read_dir(root().join(folder))
+            .expect("a folder can be listed")
+            .map(|it| it.expect("a folder can be listed").path());
         pages.extend(files.filter(|it| it.extension().is_some_and(|it| it == "md")));
     }
     pages

@@ -204,13 +204,13 @@ impl Place {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("install-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(folder.join("to")).unwrap();
+        fs::create_dir_all(folder.join("to")).expect("a folder can be made");
         Place { folder }
     }
 
     fn with_old() -> Place {
         let place = Place::new();
-        fs::write(place.to().join("goodgate"), OLD).unwrap();
+        fs::write(place.to().join("goodgate"), OLD).expect("a file can be written");
         place
     }
 
@@ -226,25 +226,28 @@ impl Place {
     fn release(&self) -> Release {
         let name = format!("goodgate-9.9.9-{}-linux", std::env::consts::ARCH);
         let tree = self.folder.join(&name);
-        fs::create_dir_all(&tree).unwrap();
-        fs::write(tree.join("goodgate"), PROGRAM).unwrap();
+        fs::create_dir_all(&tree).expect("a folder can be made");
+        fs::write(tree.join("goodgate"), PROGRAM).expect("a file can be written");
         let archive = format!("{name}.tar.gz");
         let words = ["-czf", &archive, &name];
         let packed = Command::new("tar").args(words).current_dir(&self.folder).status();
-        assert!(packed.unwrap().success());
+        assert!(packed.expect("tar can be started").success());
         let sums = Command::new("sha256sum").arg(&archive).current_dir(&self.folder).output();
-        let body = fs::read(self.folder.join(&archive)).unwrap();
-        let files = [("SHA256SUMS".to_owned(), sums.unwrap().stdout), (archive, body)];
+        let body = fs::read(self.folder.join(&archive)).expect("a file can be read");
+        let files = [
+            ("SHA256SUMS".to_owned(), sums.expect("sha256sum can be started").stdout),
+            (archive, body),
+        ];
         Release { files: files.into_iter().map(|(name, body)| (name, File::whole(body))).collect() }
     }
 
     /// A folder with nothing but what the script needs, and these.
     fn tools(&self, more: &[&str]) -> PathBuf {
         let folder = self.folder.join("tools");
-        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(&folder).expect("a folder can be made");
         for name in TOOLS.iter().chain(more) {
             let from = find(name).unwrap_or_else(|| panic!("{name} is not installed"));
-            symlink(from, folder.join(name)).unwrap();
+            symlink(from, folder.join(name)).expect("a link can be made");
         }
         folder
     }
@@ -287,9 +290,9 @@ impl Place {
         for it in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
             command.env_remove(it);
         }
-        let output = command.stdin(Stdio::null()).output().unwrap();
+        let output = command.stdin(Stdio::null()).output().expect("a program can be started");
         let left: Vec<_> = fs::read_dir(&self.folder)
-            .unwrap()
+            .expect("a folder can be listed")
             .filter_map(|it| it.ok()?.file_name().into_string().ok())
             .filter(|it| it.starts_with("tmp."))
             .collect();
@@ -316,7 +319,7 @@ fn find(program: &str) -> Option<PathBuf> {
 #[track_caller]
 fn good(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout.clone()).unwrap()
+    String::from_utf8(output.stdout.clone()).expect("it prints text")
 }
 
 #[track_caller]
@@ -332,7 +335,11 @@ struct Release {
 
 impl Release {
     fn archive(&self) -> String {
-        self.files.keys().find(|it| it.ends_with(".tar.gz")).unwrap().clone()
+        self.files
+            .keys()
+            .find(|it| it.ends_with(".tar.gz"))
+            .expect("a release has an archive")
+            .clone()
     }
 }
 
@@ -360,8 +367,8 @@ struct Site {
 
 impl Site {
     fn serve(files: HashMap<String, File>) -> Site {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port of this machine is free");
+        let address = listener.local_addr().expect("a listener has an address");
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
         // It ends with the process of the test.

@@ -174,12 +174,16 @@ impl Release {
         let out = folder.join("out");
         // Without images: those would stay behind in the builder's store.
         let words = ["--no-images", "--allow-missing"];
-        good(&order(&out, &program(&folder)).args(words).output().unwrap());
+        good(
+            &order(&out, &program(&folder)).args(words).output().expect("a program can be started"),
+        );
         Release { folder, out }
     }
 
     fn file(&self, end: &str) -> PathBuf {
-        let mut files = fs::read_dir(&self.out).unwrap().map(|it| it.unwrap().path());
+        let mut files = fs::read_dir(&self.out)
+            .expect("a folder can be listed")
+            .map(|it| it.expect("a folder can be listed").path());
         files.find(|it| file_name(it).ends_with(end)).unwrap_or_else(|| panic!("no {end}"))
     }
 }
@@ -202,14 +206,14 @@ fn order(out: &Path, binary: &Path) -> Command {
 fn scratch(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let folder = folder.join(format!("release-{name}-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).expect("a folder can be made");
     folder
 }
 
 fn program(folder: &Path) -> PathBuf {
     let path = folder.join("given");
-    fs::write(&path, PROGRAM).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&path, PROGRAM).expect("a file can be written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode can be set");
     path
 }
 
@@ -223,9 +227,9 @@ fn works(program: &str) -> bool {
 
 #[track_caller]
 fn said(command: &mut Command) -> String {
-    let output = command.output().unwrap();
+    let output = command.output().expect("a program can be started");
     good(&output);
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("it prints text")
 }
 
 #[track_caller]
