@@ -85,6 +85,7 @@ fn describe(version: &str, machine: Machine, kilobytes: u64) -> String {
          Maintainer: The authors of Goodgate\n\
          Installed-Size: {kilobytes}\n\
          Depends: adduser\n\
+         Recommends: ca-certificates\n\
          Section: web\n\
          Priority: optional\n\
          Description: gateway that explains every failed request\n \
