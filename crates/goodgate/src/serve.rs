@@ -17,7 +17,7 @@ use crate::watch::{Changed, Seen, Watch};
 use config::Config;
 use exchange::Live;
 use life::Life;
-use proxy::{Gateway, Leave, StartError, Stopped, Style};
+use proxy::{Gateway, Leave, StartError, Stopped, Style, Witness};
 use serde_json::{Value, json};
 use start::Start;
 use std::future::pending;
@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) takeover: bool,
     /// When the process began, to say how long it took to be ready.
     pub(crate) began: Instant,
+    /// The app that was started before.
+    pub(crate) witness: Option<Arc<Witness>>,
 }
 
 /// Why serving ended before anybody asked for it.
@@ -61,6 +63,7 @@ pub(crate) enum Failure {
 pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result<(), Failure> {
     let output = &output.in_background();
     loud::on_panic(output);
+    let has_child = options.witness.is_some();
     let front = Builder::new_current_thread().enable_all().build().map_err(Failure::Signals)?;
     let start = Start::new(&config, &options, output)?;
     // Signals are caught before anything can be killed by them.
@@ -70,7 +73,8 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
     let entered = front.enter();
     let mut ears = Ears::new(signals);
     let (mut life, server) = Life::begin(start, config, options, &mut ears, output)?;
-    if is_of_urls {
+    // An app that we started has been met already.
+    if is_of_urls && !has_child {
         front.spawn(arrival::watch(targets, output.clone()));
     }
     drop(entered);

@@ -92,6 +92,7 @@ impl<'a> Life<'a> {
             reopen: reopen.clone(),
             inherited: sockets,
             tell: loud::teller(output),
+            witness: options.witness.clone(),
         };
         let papers = Seen::of(config.files());
         let gateway = Gateway::start(config, plane).map_err(Failure::Start)?;
@@ -117,7 +118,7 @@ impl<'a> Life<'a> {
             }
             None => (None, None, None),
         };
-        let Options { settings, seen, watch, takeover: _, began: _ } = options;
+        let Options { settings, seen, watch, takeover: _, began: _, witness: _ } = options;
         if watch {
             ears.watch.follow_configuration(seen);
         }
