@@ -304,4 +304,20 @@ pub(crate) const FEATURES: &[Feature] = &[
         "every mistake of a file at once, with line, caret and nearest name",
         "five_mistakes_are_told_at_once",
     ),
+    row(
+        "Installing",
+        "static binaries, archives, Debian packages, images and their checksums by one task, the \
+         same bytes each time",
+        "the_same_release_is_the_same_bytes",
+    ),
+    row(
+        "Installing",
+        "`install.sh` refuses what is not as its checksum says, not whole, or not over TLS",
+        "what_is_not_as_its_checksum_says_is_refused",
+    ),
+    row(
+        "Installing",
+        "a unit of systemd that may do as little as a gateway can, and one for its sockets",
+        "the_units_are_what_systemd_understands",
+    ),
 ];

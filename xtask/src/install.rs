@@ -19,6 +19,9 @@ const fn tool(name: &'static str, probe: &'static [&'static str]) -> Package {
 
 const FOR_TESTS: &[Package] = &[
     tool("curl", &["curl", "--version"]),
+    // The other program that `packaging/install.sh` downloads with.
+    tool("wget", &["wget", "--version"]),
+    tool("shellcheck", &["shellcheck", "--version"]),
     // Makes the certificates.
     tool("openssl", &["openssl", "version"]),
     // The lab plays scenes through it, to see that others fail for the same reason.

@@ -6,6 +6,7 @@ mod fuzz;
 mod gate;
 mod install;
 mod new;
+mod release;
 mod run;
 mod say;
 mod score;
@@ -20,6 +21,8 @@ usage: cargo xtask <task>
   docs [--check]             write (or compare) the generated pages
   new cause <name> <family>  start a cause from the template, such as `new cause stale_dns F6`
   peers                      install nginx, haproxy and wrk, for comparisons
+  release [--out DIR] [--machine x86_64|aarch64] [--binary MACHINE=FILE] [--no-images]
+          [--allow-missing]  make binaries, archives, packages, images and their checksums
   fuzz [target] [--seconds N] [--product NAME]
                              run the targets of fuzz/; for `lines` also those of one product
   score [--all] [FILE ...]   how often `goodgate why` is right, over files of cases";
@@ -44,6 +47,7 @@ fn task(words: &[&str]) -> Result<()> {
         ["new", "cause", name] => new::cause(name, ""),
         ["new", "cause", name, family] => new::cause(name, family),
         ["peers"] => install::peers(),
+        ["release", order @ ..] => release::run(&release::Order::read(order)?),
         ["fuzz", order @ ..] => fuzz::run(&fuzz::Order::read(order)?),
         ["score", "--all", files @ ..] => score::run(files, true),
         ["score", files @ ..] => score::run(files, false),

@@ -55,6 +55,17 @@ pub(crate) fn quietly(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// What a command prints on its standard output.
+pub(crate) fn said(command: &mut Command) -> Result<String> {
+    let line = typed(command);
+    let output = command.output().with_context(|| format!("cannot start `{line}`"))?;
+    if !output.status.success() {
+        say::quote(&String::from_utf8_lossy(&output.stderr));
+        bail!("`{line}` failed ({})", output.status);
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed no text"))
+}
+
 /// Whether a command can be started and succeeds; nothing is shown.
 pub(crate) fn works(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success())

@@ -36,6 +36,16 @@ pub(crate) fn outcome(name: &str, took: Duration, problem: Option<&anyhow::Error
     }
 }
 
+/// One row of a release: a file and its size.
+pub(crate) fn made(name: &str, bytes: u64) {
+    eprintln!("   made      {bytes:>12} B  {name}");
+}
+
+/// One row of a release: what is absent.
+pub(crate) fn not_made(name: &str, why: &anyhow::Error) {
+    eprintln!("   NOT MADE                  {name}: {why:#}");
+}
+
 /// The closing line. On standard output, because programs read it.
 pub(crate) fn tally(passed: usize, failed: usize) {
     println!("steps: {passed} passed, {failed} failed");

@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 mod drain;
 mod explain;
 mod formats;
+mod man;
 mod mcp;
 mod reload;
 mod route;
@@ -74,6 +75,7 @@ enum Command {
     Formats(formats::Arguments),
     Mcp(mcp::Arguments),
     Completions(completions::Arguments),
+    Man(man::Arguments),
     #[command(hide = true)]
     BecomeChild(become_child::Arguments),
 }
@@ -107,6 +109,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         Some(Command::Formats(it)) => formats::run(&it, output),
         Some(Command::Mcp(it)) => mcp::run(&it),
         Some(Command::Completions(it)) => completions::run(&it, output),
+        Some(Command::Man(it)) => man::run(&it),
         Some(Command::BecomeChild(it)) => become_child::run(&it, output),
         None => Ok(output.styled(&Arguments::command().render_help())?),
     }

@@ -19,7 +19,7 @@ use exchange::{
     Request, Stop, TraceParent,
 };
 use http::header::{self, HeaderMap, HeaderValue};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -142,7 +142,11 @@ impl Recorder {
         let trusted = &config.listen.trusted_proxies;
         let lines = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
         let hops: Vec<&[u8]> = lines.flat_map(|it| it.split(|it| *it == b',')).collect();
-        let address = |hop: &&[u8]| str::from_utf8(hop).ok()?.trim().parse::<IpAddr>().ok();
+        // Azure's Application Gateway writes the port too.
+        let address = |hop: &&[u8]| {
+            let text = str::from_utf8(hop).ok()?.trim();
+            text.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
+        };
         // From the right: the first that is no proxy of ours is the caller. What stands left of it,
         // or of something that is no address, is anybody's word.
         for ip in hops.iter().rev().map_while(address) {

@@ -47,3 +47,14 @@ async fn a_trusted_proxy_is_believed_from_the_right() {
     assert!(head.contains(chain), "{head}");
     assert!(head.contains("x-forwarded-proto: https\r\n"), "{head}");
 }
+
+#[tokio::test]
+async fn a_caller_may_be_named_with_its_port() {
+    let trusted = "trusted_proxies = [\"127.0.0.1\"]\n";
+    for (written, caller) in
+        [("203.0.113.7:50123", "203.0.113.7"), ("[2001:db8::7]:50123", "2001:db8::7")]
+    {
+        let (_, record) = sent_on(trusted, &format!("X-Forwarded-For: {written}\r\n")).await;
+        assert_eq!(record["client"], caller);
+    }
+}
