@@ -283,7 +283,7 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
         })
     };
     let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None);
+    builder.header_read_timeout(None).auto_date_header(false);
     let limits = worker.limits();
     if 100 < limits.request_fields {
         builder.max_headers(limits.request_fields + 1);

@@ -38,7 +38,8 @@ pub(crate) async fn serve(listener: Arc<TcpListener>, plane: Arc<Plane>) {
                 async move { Ok::<_, Infallible>(answer) }
             });
             let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+            // The server's own date cannot be written before 1970.
+            builder.timer(TokioTimer::new()).header_read_timeout(HEAD).auto_date_header(false);
             // Whoever asks and leaves is none of our business.
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         });

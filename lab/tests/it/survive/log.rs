@@ -128,7 +128,9 @@ async fn fill(world: &World) {
 #[tokio::test]
 async fn a_pipe_that_nobody_reads_holds_back_no_request() {
     let pipe = Blocked::new();
-    let mut world = world_under(&pipe.hardship(">"), "", stage::answer_well::<TcpStream>).await;
+    let config = "[shutdown]\ndeadline = \"1s\"\n[upstream.unused]\ntargets = [\"{url}\"]\n\
+                  [route.app]\nmatch = \"/*\"\nanswer = { body = \"ok\" }\n";
+    let mut world = world_under(&pipe.hardship(">"), config, stage::answer_well::<TcpStream>).await;
     fill(&world).await;
     until_metric(&world, "goodgate_log_dropped_total", |it| 0.0 < it).await;
     until_it_said(&world, "the access log is not taken fast enough", SOON).await;
