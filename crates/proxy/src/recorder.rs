@@ -192,7 +192,7 @@ impl Recorder {
                 headers.insert("x-goodgate-id", id);
             }
         }
-        // The HTTP/1 server would write one by itself, and cannot before 1970.
+        // The HTTP/1 server's own stands still when the clock is set back.
         if is_http1
             && !headers.contains_key(header::DATE)
             && let Some(date) = self.seat.worker.date()

@@ -38,8 +38,7 @@ pub(crate) async fn serve(listener: Arc<TcpListener>, plane: Arc<Plane>) {
                 async move { Ok::<_, Infallible>(answer) }
             });
             let mut builder = http1::Builder::new();
-            // The server's own date cannot be written before 1970.
-            builder.timer(TokioTimer::new()).header_read_timeout(HEAD).auto_date_header(false);
+            builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
             // Whoever asks and leaves is none of our business.
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         });
