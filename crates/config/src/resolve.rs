@@ -12,8 +12,8 @@ use crate::leaf::{Leaf, Word};
 use crate::routes::Routes;
 use crate::tree::Node;
 use crate::typed::{
-    AccessLog, Answers, CertificateFiles, Cipher, ClientCa, Config, Dns, Http2Limits, Http3Limits,
-    Https, Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
+    AccessLog, Answers, Backoff, CertificateFiles, Child, Cipher, ClientCa, Config, Data, Dns,
+    Http2Limits, Http3Limits, Https, Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
 };
 use crate::written;
 use std::collections::{HashMap, HashSet};
@@ -31,6 +31,9 @@ pub(crate) fn resolve(
     Resolve { tree, base, complaints, upstreams: HashMap::new(), https_only: false }.config(file)
 }
 
+/// Where the folder of a running gateway is written.
+pub(crate) const DATA_DIR: [&str; 2] = ["data", "dir"];
+
 struct Resolve<'a> {
     tree: &'a Node,
     base: &'a Path,
@@ -47,9 +50,11 @@ impl Resolve<'_> {
             listen,
             console,
             status,
+            data,
             log,
             limits,
             shutdown,
+            child,
             answers,
             dns,
             upstream,
@@ -62,9 +67,11 @@ impl Resolve<'_> {
             workers,
             listen,
             status: self.status(&console, status),
+            data: self.data(data),
             log: self.log(log),
             limits: limited(limits),
             shutdown: ended(shutdown),
+            child: self.child(child),
             answers: answered(answers),
             dns: resolved_by(dns),
             upstreams,
@@ -232,6 +239,11 @@ impl Resolve<'_> {
         status.means
     }
 
+    fn data(&mut self, data: written::Data) -> Data {
+        let written::Data { dir } = data;
+        Data { dir: self.file(dir), assumed: !self.tree.has(&DATA_DIR) }
+    }
+
     fn log(&mut self, log: written::Log) -> Log {
         let written::Log { access } = log;
         let access = match access.means {
@@ -239,6 +251,25 @@ impl Resolve<'_> {
             other => other,
         };
         Log { access }
+    }
+
+    fn child(&self, child: written::Child) -> Child {
+        let written::Child { restart, start_timeout, stop_timeout, backoff, evidence_wait, output } =
+            child;
+        let written::Backoff { first, longest, reset_after } = backoff;
+        Child {
+            written: self.tree.has(&["child"]),
+            restart,
+            start_timeout: start_timeout.means,
+            stop_timeout: stop_timeout.means,
+            backoff: Backoff {
+                first: first.means,
+                longest: longest.means,
+                reset_after: reset_after.means,
+            },
+            evidence_wait: evidence_wait.means,
+            output: output.means,
+        }
     }
 
     /// Who is sent to `https` must find it there.

@@ -1,16 +1,22 @@
 //! The commands: one file each, with its arguments and what it does.
 
+mod become_child;
 mod causes;
 mod check;
 mod completions;
 mod demo;
 pub(crate) mod doctor;
+mod drain;
 mod explain;
 mod formats;
 mod mcp;
+mod reload;
 mod route;
 mod run;
+mod running;
 mod schema;
+mod status;
+mod stop;
 mod why;
 
 use crate::output::Output;
@@ -35,6 +41,7 @@ Examples:
   goodgate why /var/log/nginx           find out why requests fail, from logs
   goodgate demo                         watch it explain targets that misbehave
   goodgate run http://localhost:8000    put the gateway in front of an app
+  goodgate run -- gunicorn app:app      start the app too, and hear why it fails
   goodgate check goodgate.toml          find every mistake in a file at once
   goodgate route GET /orders/7          say which route takes a request, and why
   goodgate explain process_down         read what is known about a cause
@@ -53,6 +60,10 @@ Exit codes:
 enum Command {
     Why(why::Arguments),
     Run(run::Arguments),
+    Status(status::Arguments),
+    Reload(reload::Arguments),
+    Drain(drain::Arguments),
+    Stop(stop::Arguments),
     Demo(demo::Arguments),
     Check(check::Arguments),
     Route(route::Arguments),
@@ -63,6 +74,8 @@ enum Command {
     Formats(formats::Arguments),
     Mcp(mcp::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    BecomeChild(become_child::Arguments),
 }
 
 /// How a command that reads prints what it found.
@@ -80,6 +93,10 @@ pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
     match arguments.command {
         Some(Command::Why(it)) => why::run(it, output),
         Some(Command::Run(it)) => run::run(it, output, began),
+        Some(Command::Status(it)) => status::run(&it, output),
+        Some(Command::Reload(it)) => reload::run(&it, output),
+        Some(Command::Drain(it)) => drain::run(&it, output),
+        Some(Command::Stop(it)) => stop::run(&it, output),
         Some(Command::Demo(it)) => demo::run(&it, output, began),
         Some(Command::Check(it)) => check::run(&it, output),
         Some(Command::Route(it)) => route::run(&it, output),
@@ -90,6 +107,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         Some(Command::Formats(it)) => formats::run(&it, output),
         Some(Command::Mcp(it)) => mcp::run(&it),
         Some(Command::Completions(it)) => completions::run(&it, output),
+        Some(Command::BecomeChild(it)) => become_child::run(&it, output),
         None => Ok(output.styled(&Arguments::command().render_help())?),
     }
 }

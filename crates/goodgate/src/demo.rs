@@ -10,7 +10,8 @@ mod words;
 use crate::loud;
 use crate::output::Output;
 use crate::problem::Failure;
-use crate::serve::{self, Signals, ready};
+use crate::serve::{self, ready, until_stopped};
+use crate::signals::Signals;
 use proxy::{Gateway, Leave, Options as PlaneOptions, Style};
 use stage::Stage;
 use std::net::SocketAddr;
@@ -48,6 +49,7 @@ pub(crate) fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         style: Style::Json,
         any_port: true,
         reopen: reopen.clone(),
+        witness: None,
         inherited: Vec::new(),
         tell: loud::teller(output),
     };
@@ -68,7 +70,7 @@ pub(crate) fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         }
         Some(_) => {
             output.message(&format!("open http://{at}/ to open each one yourself; Ctrl-C stops"));
-            signals.wait(front, gateway, &reopen, output);
+            front.block_on(until_stopped(gateway, &reopen, signals, output));
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ mod framing;
 mod front;
 mod grpc;
 mod head;
+mod hearing;
 mod inbound;
 mod listen;
 mod log;
@@ -37,6 +38,7 @@ mod timer;
 mod tunnel;
 mod upstream;
 mod websocket;
+mod witness;
 mod worker;
 
 pub mod fuzzing;
@@ -45,8 +47,10 @@ pub use contain::serving;
 pub use log::Style;
 pub use loud::{Notice, Stage, Tell, Trouble};
 pub use run::{Gateway, Leave, Options, ReloadError, StartError, Stopped};
+pub use witness::Witness;
 
 use crate::crowd::{Crowd, TurnedAway};
+use crate::hearing::Hearing;
 use crate::listen::Cores;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::Load;
@@ -74,6 +78,8 @@ pub(crate) struct Plane {
     pub(crate) registry: Registry,
     pub(crate) names: ArcSwap<Names>,
     pub(crate) reports: Reports,
+    /// Where the gateway started an app itself.
+    pub(crate) hearing: Option<Hearing>,
     pub(crate) log: LogSink,
     pub(crate) loud: Arc<Loud>,
     pub(crate) pressure: Pressure,
