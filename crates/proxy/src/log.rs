@@ -1,7 +1,7 @@
 //! The access log: one line for each finished exchange, gathered on its core and written by one
 //! thread of its own. The proxy never waits for it; what does not fit is dropped and counted.
 
-use crate::contain::contained;
+use crate::contain::{contained, trip};
 use crate::dates::date;
 use crate::loud::{Loud, Trouble};
 use config::AccessLog;
@@ -254,6 +254,7 @@ impl LogBuffer {
         let before = self.lines.len();
         let written = contained(Some(exchange.id), || match self.sink.style {
             Style::Json => {
+                trip::at("log", &exchange.request.path);
                 self.lines.reserve(1024);
                 json(&mut self.lines, exchange, &mut self.clock);
             }

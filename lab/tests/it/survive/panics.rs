@@ -158,3 +158,17 @@ async fn a_stream_whose_answer_breaks_down_is_reset() {
     assert_eq!(get2(&mut send, "/again").await.status(), 200);
     scene.check_end(4, 200, "cut").await;
 }
+
+#[tokio::test]
+async fn a_line_of_the_log_that_cannot_be_made_is_lost_alone() {
+    let hardship = Hardship::with(VARIABLE, "log /boom");
+    let world = world_under(&hardship, "", stage::answer_well::<TcpStream>).await;
+    for path in ["/a", "/boom", "/b"] {
+        assert_eq!(ask(&world, path).await.status, Some(200));
+    }
+    let records = world.gateway.records_soon(2).await;
+    let paths: Vec<&str> = records.iter().filter_map(|it| it["path"].as_str()).collect();
+    assert_eq!(paths, ["/a", "/b"]);
+    super::until_metric(&world, "goodgate_log_dropped_total", |it| it == 1.0).await;
+    until_it_said(&world, "the access log cannot be written", SOON).await;
+}
