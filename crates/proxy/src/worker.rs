@@ -138,7 +138,6 @@ impl Worker {
                 self.lines.give_up();
                 self.bounds.hurry(HURRY);
                 self.timer.wake_all();
-                continue;
             }
             self.flush();
             self.sweep();

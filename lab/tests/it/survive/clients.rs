@@ -62,7 +62,6 @@ async fn check(kind: &str, tls: bool) {
     until_metric(&world, "goodgate_connections", |it| CLIENTS as f64 / 10.0 < it).await;
     let slowest = honest(&world, Duration::from_secs(5)).await;
     drop(attack.kill().await);
-    println!("{kind} tls={tls}: an honest client waited {slowest:?} at the most");
     assert!(slowest < QUICK, "{kind}: {slowest:?}");
     until(Duration::from_secs(15), "all are gone", async || {
         let now = descriptors(&world);
