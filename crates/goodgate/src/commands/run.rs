@@ -38,8 +38,7 @@ pub(super) struct Arguments {
     /// How many cores serve requests [default: all]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
-    /// The folder of this gateway, by which `reload`, `status`, `drain` and `stop` find it
-    /// [default: `data.dir` of the file; none with URLs]
+    /// Where its control socket is [default: `data.dir` of the file; none with URLs]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Serve instead of the gateway that has the same folder, without losing a connection
