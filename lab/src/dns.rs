@@ -3,6 +3,7 @@
 use crate::scene::Set;
 use crate::stage::{self, Task};
 use std::io;
+use std::net::SocketAddr;
 use std::net::UdpSocket as Bound;
 use tokio::net::{TcpStream, UdpSocket};
 
@@ -33,6 +34,14 @@ pub(crate) fn set(says: Says) -> io::Result<Set> {
     set.url = set.url.replace("127.0.0.1", NAME);
     set.conditions.dns = Some(server);
     Ok(set)
+}
+
+/// A name server at this address that knows every name as loopback.
+pub fn server(at: SocketAddr) -> io::Result<Task> {
+    let socket = Bound::bind(at)?;
+    socket.set_nonblocking(true)?;
+    let socket = UdpSocket::from_std(socket)?;
+    Ok(Task::of(async move { answer_all(&socket, Says::Loopback).await.unwrap_or(()) }))
 }
 
 async fn answer_all(socket: &UdpSocket, says: Says) -> io::Result<()> {

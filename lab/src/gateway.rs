@@ -27,6 +27,8 @@ pub struct Hardship {
     pub through: Vec<String>,
     /// Of its environment.
     pub variables: Vec<(String, String)>,
+    /// Where it listens instead of on loopback.
+    pub address: Option<Ipv4Addr>,
     /// Where its access log goes instead of the file that [`Gateway::records`] reads.
     pub log: Option<PathBuf>,
 }
@@ -107,8 +109,9 @@ impl Gateway {
         let binary = binary()?;
         let scratch = Scratch::new("goodgate")?;
         process::open_to_all(&scratch)?;
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
-        let status = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
+        let address = hardship.address.unwrap_or(Ipv4Addr::LOCALHOST);
+        let listen = SocketAddr::from((address, stage::free_port()?));
+        let status = SocketAddr::from((address, stage::free_port()?));
         let access = match &hardship.log {
             Some(log) => log.clone(),
             None => scratch.path().join("access.jsonl"),

@@ -3,7 +3,7 @@
 
 mod certificates;
 pub mod client;
-mod dns;
+pub mod dns;
 pub mod frames;
 pub mod gateway;
 pub mod load;

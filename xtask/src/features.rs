@@ -290,6 +290,53 @@ pub(crate) const FEATURES: &[Feature] = &[
         "the_doctor_says_what_will_fail_and_shows_the_lines",
     ),
     row(
+        "Surviving",
+        "no file descriptor left: clients are told so (503), it is said aloud, idle connections are \
+         given up, and it recovers",
+        "without_descriptors_clients_are_told_so_and_it_recovers",
+    ),
+    row(
+        "Surviving",
+        "no local port left towards a target: 503 with that cause",
+        "without_ports_requests_are_answered_and_it_recovers",
+    ),
+    row(
+        "Surviving",
+        "memory of the container nearly used up: new requests get 503, those in flight are served",
+        "with_its_memory_nearly_used_up_it_takes_no_new_requests",
+    ),
+    row(
+        "Surviving",
+        "a limit for all connections of clients, and one for each address",
+        "connections_beyond_their_limit_are_answered_and_closed",
+    ),
+    row(
+        "Surviving",
+        "slow heads, slow uploads, slow readers: each ended by a named limit, others answered at once",
+        "slow_bodies_under_tls",
+    ),
+    row(
+        "Surviving",
+        "a byte now and then of a body, or of an answer, is not enough (`limits.client_rate`)",
+        "a_body_that_trickles_is_refused",
+    ),
+    row(
+        "Surviving",
+        "a mistake of ours ends one request, as `gateway_bug`, and no other of its connection",
+        "one_stream_of_a_connection_breaks_down_alone",
+    ),
+    row(
+        "Surviving",
+        "a full disk or a pipe that nobody reads costs lines of the log, counted, and no request",
+        "a_log_goes_on_with_a_whole_line_when_there_is_room_again",
+    ),
+    row(
+        "Surviving",
+        "name servers that come after the start are asked without a restart",
+        "a_host_that_learns_its_name_servers_later_needs_no_restart",
+    ),
+    row("Surviving", "clocks that jump", "a_clock_that_jumps_confuses_nothing"),
+    row(
         "Recording",
         "each request once, also when its client leaves half-way",
         "clients_that_leave_while_they_wait",

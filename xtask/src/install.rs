@@ -28,6 +28,9 @@ const FOR_TESTS: &[Package] = &[
     Package { name: "nginx", probe: &["/usr/sbin/nginx", "-v"], service: Some("nginx") },
     // A caller of the listener that no library of ours is a part of.
     tool("openssl", &["openssl", "version"]),
+    // Slow clients by the hundred; asked for help it exits with 1. And clocks that jump.
+    tool("slowhttptest", &["test", "-x", "/usr/bin/slowhttptest"]),
+    tool("faketime", &["faketime", "--version"]),
     tool("python3-venv", &["python3", "-c", "import ensurepip, venv"]),
 ];
 

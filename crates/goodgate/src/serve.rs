@@ -61,11 +61,12 @@ pub(crate) enum Failure {
 
 /// Serves until it is told to stop, and then until every client has its answer.
 pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result<(), Failure> {
-    let output = &output.in_background();
-    loud::on_panic(output);
     let has_child = options.witness.is_some();
     let front = Builder::new_current_thread().enable_all().build().map_err(Failure::Signals)?;
+    // It takes what the environment gave, and wants to be alone for that.
     let start = Start::new(&config, &options, output)?;
+    let output = &output.in_background();
+    loud::on_panic(output);
     // Signals are caught before anything can be killed by them.
     let signals = Signals::with_reload(&front, output).map_err(Failure::Signals)?;
     let targets: Vec<_> = config.upstreams.iter().flat_map(|it| it.targets.clone()).collect();

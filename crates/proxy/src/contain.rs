@@ -159,6 +159,12 @@ mod tests {
     }
 
     #[test]
+    fn releases_unwind() {
+        let workspace = include_str!("../../../Cargo.toml");
+        assert!(!workspace.contains("panic = "), "a panic that aborts ends every request");
+    }
+
+    #[test]
     fn a_thread_knows_what_it_works_on() {
         let [outer, inner] = [1, 2].map(|it| ExchangeId::new(it, it.into()));
         assert!(serving().is_none());

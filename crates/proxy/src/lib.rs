@@ -6,6 +6,7 @@ mod chunked;
 mod contain;
 mod core;
 mod crowd;
+mod dates;
 mod doors;
 mod framing;
 mod front;

@@ -315,7 +315,7 @@ async fn talk(seat: &Rc<Seat>, front: Front<ClientIo>) -> (Front<ClientIo>, bool
     };
     let limits = seat.worker.limits();
     let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None);
+    builder.header_read_timeout(None).auto_date_header(false);
     if 100 < limits.request_fields {
         builder.max_headers(limits.request_fields + 1);
     }

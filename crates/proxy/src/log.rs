@@ -1,7 +1,8 @@
 //! The access log: one line for each finished exchange, gathered on its core and written by one
 //! thread of its own. The proxy never waits for it; what does not fit is dropped and counted.
 
-use crate::contain::contained;
+use crate::contain::{contained, trip};
+use crate::dates::date;
 use crate::loud::{Loud, Trouble};
 use config::AccessLog;
 use diagnosis::answer::{Amendment, block};
@@ -253,6 +254,7 @@ impl LogBuffer {
         let before = self.lines.len();
         let written = contained(Some(exchange.id), || match self.sink.style {
             Style::Json => {
+                trip::at("log", &exchange.request.path);
                 self.lines.reserve(1024);
                 json(&mut self.lines, exchange, &mut self.clock);
             }
@@ -306,19 +308,6 @@ impl Clock {
         let digit = |it: u64| b'0' + (it % 10) as u8;
         out.extend([b'.', digit(ms / 100), digit(ms / 10), digit(ms), b'Z']);
     }
-}
-
-/// Days since 1970 to year, month, day (Howard Hinnant's algorithm).
-fn date(days: u64) -> (u64, u64, u64) {
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let doe = z % 146_097;
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + u64::from(month <= 2), month, day)
 }
 
 fn end_word(end: End) -> &'static str {

@@ -186,6 +186,7 @@ impl Recorder {
             headers.insert(header::ALT_SVC, alternative.as_ref().clone());
         }
         let exchange = self.exchange();
+        let is_http1 = exchange.request.version.starts_with("HTTP/1.");
         let id = exchange.id.hex();
         let id = HeaderValue::from_bytes(&id).expect("hexadecimal digits are a field value");
         match exchange.request.caller_id.as_deref().and_then(|it| it.parse().ok()) {
@@ -196,6 +197,13 @@ impl Recorder {
                 headers.insert("x-request-id", callers);
                 headers.insert("x-goodgate-id", id);
             }
+        }
+        // The HTTP/1 server's own stands still when the clock is set back.
+        if is_http1
+            && !headers.contains_key(header::DATE)
+            && let Some(date) = self.seat.worker.date()
+        {
+            headers.insert(header::DATE, date);
         }
         if draining {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

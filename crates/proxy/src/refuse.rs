@@ -8,6 +8,7 @@
 //! says otherwise: a time limit that passed once the request was out is DEADLINE_EXCEEDED (as Envoy
 //! answers since its change 44479), and an answer that breaks its protocol is INTERNAL.
 
+use crate::contain::trip;
 use crate::grpc::Call;
 use crate::grpc::status::{self, put};
 use crate::recorder::Recorder;
@@ -233,6 +234,7 @@ pub(crate) struct Asked {
 
 /// Answers a request that was stopped, and closes its record with the answer.
 pub(crate) fn answer(stop: Stop, mut record: Recorder, asked: &Asked) -> Reply {
+    trip::at("answer", record.path());
     let row = answer_row(&stop);
     let wait = retry_after(&stop);
     let refused_head = matches!(stop, Stop::Refused(it) if ends_connection(it));

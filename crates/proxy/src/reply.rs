@@ -22,6 +22,8 @@ pub(crate) enum AnswerBody {
     },
     /// Everything is said, and recorded.
     Empty,
+    /// A mistake of ours ended it, and it is recorded. What came before goes out first.
+    Broken,
 }
 
 /// An answer of our own. The record ends when its body is handed on.
@@ -59,7 +61,7 @@ impl AnswerBody {
             AnswerBody::Upstream(body) => Some(body.record()),
             AnswerBody::Call(body) => Some(body.record()),
             AnswerBody::Fixed { record, .. } => Some(record),
-            AnswerBody::Empty => None,
+            AnswerBody::Empty | AnswerBody::Broken => None,
         }
     }
 
@@ -75,6 +77,7 @@ impl AnswerBody {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             AnswerBody::Empty => Poll::Ready(None),
+            AnswerBody::Broken => Poll::Ready(Some(Err(Cut))),
         }
     }
 }
@@ -93,8 +96,9 @@ impl Body for AnswerBody {
             if let Some(record) = this.record() {
                 record.broke_down();
             }
-            *this = AnswerBody::Empty;
-            Poll::Ready(Some(Err(Cut)))
+            *this = AnswerBody::Broken;
+            cx.waker().wake_by_ref();
+            Poll::Pending
         })
     }
 
@@ -102,7 +106,7 @@ impl Body for AnswerBody {
         match self {
             AnswerBody::Upstream(body) => body.is_end_stream(),
             AnswerBody::Call(body) => body.is_end_stream(),
-            AnswerBody::Fixed { .. } => false,
+            AnswerBody::Fixed { .. } | AnswerBody::Broken => false,
             AnswerBody::Empty => true,
         }
     }
@@ -110,7 +114,7 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             AnswerBody::Upstream(body) => body.size_hint(),
-            AnswerBody::Call(_) => SizeHint::default(),
+            AnswerBody::Call(_) | AnswerBody::Broken => SizeHint::default(),
             AnswerBody::Fixed { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
             AnswerBody::Empty => SizeHint::with_exact(0),
         }

@@ -1,6 +1,7 @@
 //! Starts the data plane, changes what it serves by, and stops it without losing what is in flight.
 
 use crate::Plane;
+use crate::contain::kept_up;
 use crate::core::{Core, Order};
 use crate::crowd::{Crowd, TurnedAway};
 use crate::doors::{Doors, Inherited, open_first};
@@ -181,8 +182,10 @@ impl Gateway {
             alternative: ArcSwapOption::empty(),
             leaving: AtomicBool::new(false),
         });
-        background.spawn(loud.watch(options.tell));
-        background.spawn(watch_memory(plane.clone()));
+        let tell = options.tell;
+        background.spawn(kept_up(move || loud.clone().watch(tell.clone())));
+        let watched = plane.clone();
+        background.spawn(kept_up(move || watch_memory(watched.clone())));
         let quic = FirstQuic::bind(&prepared, change.doors(), takes_over)?;
         let any_port = options.any_port && config.listen.assumed;
         let status = match config.status {
@@ -207,8 +210,9 @@ impl Gateway {
             gateway.open_quic(quic)?;
         }
         if let Some(status) = &mut gateway.status {
-            let serving = crate::status::serve(status.listener.clone(), gateway.plane.clone());
-            status.serving = Some(gateway.background.spawn(serving));
+            let (listener, plane) = (status.listener.clone(), gateway.plane.clone());
+            let serve = move || crate::status::serve(listener.clone(), plane.clone());
+            status.serving = Some(gateway.background.spawn(kept_up(serve)));
         }
         Ok(gateway)
     }

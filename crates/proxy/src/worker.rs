@@ -3,6 +3,7 @@
 use crate::Plane;
 use crate::bounds::Bounds;
 use crate::crowd::{Admitted, TURNED_AWAY_AT_ONCE};
+use crate::dates::Dates;
 use crate::log::LogBuffer;
 use crate::loud::Trouble;
 use crate::metrics::Shard;
@@ -12,13 +13,14 @@ use crate::upstream::multiplex::Lines;
 use crate::upstream::pool::Pool;
 use config::Limits;
 use exchange::{Exchange, ExchangeId, Refusal};
+use http::HeaderValue;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 /// How often lines are handed over and old connections closed.
@@ -39,6 +41,7 @@ pub(crate) struct Worker {
     log: RefCell<LogBuffer>,
     shard: Arc<Shard>,
     random: RefCell<SmallRng>,
+    dates: RefCell<Dates>,
     /// Places for connections that are told why they may not be.
     pub(crate) turning_away: Arc<Semaphore>,
 }
@@ -54,6 +57,7 @@ impl Worker {
             log: RefCell::new(plane.log.buffer()),
             shard,
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
+            dates: RefCell::default(),
             turning_away: Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE)),
             plane,
         })
@@ -89,6 +93,12 @@ impl Worker {
     /// Answers say that their connection ends.
     pub(crate) fn is_draining(&self) -> bool {
         self.bounds.is_draining()
+    }
+
+    /// Now, as `Date` has it; nothing before 1970.
+    pub(crate) fn date(&self) -> Option<HeaderValue> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        self.dates.borrow_mut().at(since.as_secs())
     }
 
     /// A finished exchange goes to everything that keeps it.
@@ -128,7 +138,6 @@ impl Worker {
                 self.lines.give_up();
                 self.bounds.hurry(HURRY);
                 self.timer.wake_all();
-                continue;
             }
             self.flush();
             self.sweep();

@@ -20,6 +20,7 @@ mod shutdown;
 mod smuggling;
 mod status;
 mod streams;
+mod survive;
 mod tls;
 mod tunnels;
 mod way;

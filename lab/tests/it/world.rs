@@ -18,6 +18,12 @@ pub(crate) struct World {
     _upstream: Task,
 }
 
+impl World {
+    pub(crate) fn new(gateway: Gateway, upstream: Task) -> World {
+        World { gateway, _upstream: upstream }
+    }
+}
+
 /// One route, `/*`, to an upstream that talks so.
 pub(crate) async fn world<F>(talk: impl Fn(TcpStream) -> F + Send + 'static) -> World
 where

@@ -14,6 +14,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -29,7 +30,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// The names of one configuration.
 pub(crate) struct Names {
     answers: Arc<Mutex<HashMap<Arc<str>, Answer>>>,
-    resolver: Result<Arc<TokioResolver>, DnsFault>,
+    resolver: Arc<Resolver>,
     background: Handle,
     places: Arc<Semaphore>,
     timeout: Duration,
@@ -45,7 +46,7 @@ impl Names {
     pub(crate) fn new(dns: &Dns, background: Handle) -> Names {
         Names {
             answers: Arc::default(),
-            resolver: resolver(dns).map(Arc::new),
+            resolver: Arc::new(Resolver::new(dns)),
             background,
             places: Arc::new(Semaphore::new(AT_ONCE)),
             timeout: dns.timeout,
@@ -70,7 +71,7 @@ impl Names {
 
     /// Asks; the caller limits the time.
     pub(crate) async fn ask(&self, name: Arc<str>) -> Result<Arc<[IpAddr]>, DnsFault> {
-        let resolver = self.resolver.clone()?;
+        let resolver = self.resolver.clone();
         let (answers, places) = (self.answers.clone(), self.places.clone());
         let timeout = self.timeout;
         let limit = self.limit();
@@ -78,7 +79,7 @@ impl Names {
         self.background.spawn(async move {
             let looked_up = async {
                 let _place = places.acquire().await;
-                look_up(&resolver, &name).await
+                look_up(&*resolver.current()?, &name).await
             };
             let answer = match tokio::time::timeout(timeout, looked_up).await {
                 Ok(answer) => answer,
@@ -93,6 +94,58 @@ impl Names {
         });
         told.await.unwrap_or(Err(DnsFault::NoServer))
     }
+}
+
+/// Where the system says which servers to ask (resolv.conf(5)).
+const SYSTEM: &str = "/etc/resolv.conf";
+
+/// How often it is looked whether that has changed.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The resolver, made anew when the system's servers change: a network may come after us.
+struct Resolver {
+    dns: Dns,
+    made: Mutex<Made>,
+}
+
+struct Made {
+    resolver: Result<Arc<TokioResolver>, DnsFault>,
+    from: Option<Version>,
+    looked: Instant,
+}
+
+/// Tells one content of a file from another.
+type Version = (u64, i64, i64, u64);
+
+impl Resolver {
+    fn new(dns: &Dns) -> Resolver {
+        let from = version();
+        let resolver = resolver(dns).map(Arc::new);
+        let made = Made { resolver, from, looked: Instant::now() };
+        Resolver { dns: dns.clone(), made: Mutex::new(made) }
+    }
+
+    /// Looks at a file, which is nothing for a core.
+    fn current(&self) -> Result<Arc<TokioResolver>, DnsFault> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.dns.servers.is_empty() && LOOK <= made.looked.elapsed() {
+            made.looked = Instant::now();
+            let from = version();
+            if from != made.from {
+                made.from = from;
+                // Those that were there may still answer.
+                if let Ok(resolver) = resolver(&self.dns) {
+                    made.resolver = Ok(Arc::new(resolver));
+                }
+            }
+        }
+        made.resolver.clone()
+    }
+}
+
+fn version() -> Option<Version> {
+    let file = std::fs::metadata(SYSTEM).ok()?;
+    Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
 }
 
 async fn look_up(resolver: &TokioResolver, name: &str) -> Result<Answer, DnsFault> {
