@@ -59,7 +59,15 @@ impl Server {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let (send, closing) = watch::channel(false);
         let shared = Shared { desk, output, takeover: Arc::new(Semaphore::new(1)), closing };
-        tokio::spawn(accept(listener, places.clone(), shared));
+        let mut closed = shared.closing.clone();
+        let accepting = accept(listener, places.clone(), shared);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = accepting => {}
+                // Its own place becomes free with that.
+                _ = async { closed.wait_for(|it| *it).await.is_ok() } => {}
+            }
+        });
         Server { places, closing: send }
     }
 
