@@ -208,7 +208,7 @@ async fn listeners_come_and_go() {
     // A port that somebody else has changes nothing.
     let taken = std::net::TcpListener::bind(more).unwrap();
     let wrong = https.replace(&tls.to_string(), &more.to_string());
-    refused(&gateway, &format!("{wrong}{}", one.route()), 5, &more.to_string()).await;
+    refused(&gateway, &format!("{wrong}{}", one.route()), 3, &more.to_string()).await;
     drop(taken);
     assert!(TcpStream::connect(tls).await.is_ok());
     reloaded(&gateway, &one.route()).await;

@@ -255,13 +255,11 @@ impl<'a> Life<'a> {
                 }))
             }
             Err(words) => {
-                let Words { text, hint, .. } = &words;
+                let Words { text, hint, .. } = words;
                 let error = text.trim_end().to_owned();
                 self.reloads.refused = Some(Refused { at: now(), error: error.clone() });
-                let hint = hint.as_deref().unwrap_or("what ran before goes on");
-                // A port that somebody else has is no mistake of the file.
-                let kind = if words.exit == 5 { Kind::Failed } else { Kind::Configuration };
-                Err(Refusal::new(kind, error).hint(hint))
+                let hint = hint.unwrap_or_else(|| "what ran before goes on".to_owned());
+                Err(Refusal::new(Kind::Configuration, error).hint(hint))
             }
         }
     }
