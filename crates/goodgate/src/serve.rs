@@ -77,6 +77,9 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
         if let Some(server) = server {
             server.close().await;
         }
+        if let (End::HandedOver { .. }, Some(socket)) = (end, life.socket) {
+            socket.leave();
+        }
     });
     // A file system that hangs must not keep the process from ending.
     front.shutdown_background();

@@ -219,6 +219,15 @@ async fn a_hangup_has_the_configuration_read_again() {
     run.tell(Signal::HUP);
     run.until_it_says("reloaded goodgate.toml: 1 route, 0 upstreams").await;
     assert_eq!(place.asked().await, "two");
+    // One that comes while the file is being read is not lost.
+    for text in ["three", "four"] {
+        place.answers(text);
+        run.tell(Signal::HUP);
+    }
+    place.until_it_answers("four", &run).await;
+    place.answers("two");
+    run.tell(Signal::HUP);
+    place.until_it_answers("two", &run).await;
     // Without a file there is nothing to read.
     let urls = Place::new("hangup-urls");
     let (url, listen) = (format!("http://{}", place.listen), urls.listen.to_string());
@@ -614,8 +623,8 @@ struct Manager {
 impl Manager {
     fn new(place: &Place) -> Manager {
         let path = place.path("notify.sock");
-        let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_nonblocking(true).unwrap();
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_nonblocking(true).expect("a socket");
         Manager { socket, path }
     }
 

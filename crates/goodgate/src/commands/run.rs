@@ -28,17 +28,21 @@ pub(super) struct Arguments {
     /// How many cores serve requests [default: all]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
-    /// The folder of this gateway, by which `reload`, `status`, `drain` and `stop` find it
-    /// [default: `data.dir` of the file; none with URLs]
+    /// A folder for this gateway alone [default: data.dir; none with URLs]
+    ///
+    /// By it `goodgate reload`, `status`, `drain` and `stop` find the gateway.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Serve instead of the gateway that has the same folder, without losing a connection
-    #[arg(long)]
+    /// Serve instead of the gateway that has the same folder
+    ///
+    /// It passes its sockets on, so that no connection is lost, and ends with its last client.
+    /// If this one fails to start, that one goes on.
+    #[arg(long, verbatim_doc_comment)]
     takeover: bool,
     /// Read the file again when it changes [default: on a terminal]
     #[arg(long, conflicts_with = "urls")]
     watch: bool,
-    /// Do not
+    /// Read the file again only when told to
     #[arg(long, conflicts_with = "watch")]
     no_watch: bool,
 }

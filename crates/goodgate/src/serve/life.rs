@@ -40,7 +40,7 @@ pub(super) struct Life<'a> {
     reloads: Reloads,
     output: &'a Output,
     // Dropped in this order: the lock goes last.
-    _socket: Option<Published>,
+    pub(super) socket: Option<Published>,
     folder: Option<Folder>,
 }
 
@@ -133,7 +133,7 @@ impl<'a> Life<'a> {
             since: now(),
             reloads: Reloads::default(),
             output,
-            _socket: socket,
+            socket,
             folder,
         };
         Ok((life, server))
