@@ -7,6 +7,7 @@ mod targets;
 mod tour;
 mod words;
 
+use crate::loud;
 use crate::output::Output;
 use crate::problem::Failure;
 use crate::serve::{self, ready, until_stopped};
@@ -49,6 +50,7 @@ pub(crate) fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         any_port: true,
         reopen: reopen.clone(),
         inherited: Vec::new(),
+        tell: loud::teller(output),
     };
     let gateway = Gateway::start(config, plane).map_err(serve::Failure::Start)?;
     output.message(&ready(&gateway.live(), options.began));

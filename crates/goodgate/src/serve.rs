@@ -7,6 +7,7 @@ mod start;
 use crate::arrival;
 use crate::control::orders::{Asked, Kind, Order, Orders, Refusal};
 use crate::folder;
+use crate::loud;
 use crate::notify::{Notify, watchdog_pause};
 use crate::output::Output;
 use crate::settings::{Settings, Source};
@@ -58,6 +59,8 @@ pub(crate) enum Failure {
 
 /// Serves until it is told to stop, and then until every client has its answer.
 pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result<(), Failure> {
+    let output = &output.in_background();
+    loud::on_panic(output);
     let front = Builder::new_current_thread().enable_all().build().map_err(Failure::Signals)?;
     let start = Start::new(&config, &options, output)?;
     // Signals are caught before anything can be killed by them.
@@ -83,6 +86,7 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
     });
     // A file system that hangs must not keep the process from ending.
     front.shutdown_background();
+    output.settle();
     Ok(())
 }
 

@@ -614,6 +614,124 @@ async fn a_takeover_that_fails_changes_nothing() {
     assert_eq!(place.asked().await, "three");
 }
 
+/// A place whose successor cannot be ready before its certificate is written into a pipe: both hold
+/// the sockets until then.
+struct Between {
+    place: Place,
+    old: Run,
+    new: Run,
+    pipe: PathBuf,
+    certificate: String,
+}
+
+impl Between {
+    async fn new(what: &str) -> Between {
+        let place = Place::new(what);
+        place.answers("one");
+        let old = place.run(&[]).await;
+        let papers = Papers::new(&format!("life-{what}"));
+        let pipe = place.path("certificate.pem");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo is installed").success());
+        let (https, _) = papers.https("");
+        let theirs = papers.path("one.test.pem").display().to_string();
+        let https = https.replace(&theirs, &pipe.display().to_string());
+        place.write(&format!("{https}{}", answers("two")));
+        let new = place.begin(&["--takeover"]);
+        let certificate = fs::read_to_string(papers.path("one.test.pem")).expect("it was made");
+        let between = Between { place, old, new, pipe, certificate };
+        between.until_passed_on().await;
+        between
+    }
+
+    /// Until the new process has the sockets, and waits for its certificate.
+    async fn until_passed_on(&self) {
+        let began = Instant::now();
+        let sockets = || {
+            let folder = format!("/proc/{}/fd", self.new.pid().as_raw_nonzero());
+            let all = fs::read_dir(folder).expect("it has not ended").flatten();
+            let links = all.filter_map(|it| fs::read_link(it.path()).ok());
+            links.filter(|it| it.to_string_lossy().starts_with("socket:")).count()
+        };
+        // Two cores' and that of our own pages, and the one by which they came.
+        while sockets() < 4 {
+            assert!(began.elapsed() < PATIENCE, "{}", self.new.said());
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Lets the new process read its certificate, as often as it likes.
+    fn let_it_go_on(&self) {
+        let (pipe, certificate) = (self.pipe.clone(), self.certificate.clone());
+        // It ends with the test's process.
+        std::thread::spawn(move || while fs::write(&pipe, &certificate).is_ok() {});
+    }
+}
+
+#[tokio::test]
+async fn a_successor_that_is_killed_before_it_is_ready_leaves_the_old_one_as_it_was() {
+    let mut between = Between::new("heir-killed").await;
+    let pid = between.place.pid().await;
+    between.new.tell(Signal::KILL);
+    between.new.ended().await;
+    between.old.until_it_says("this one goes on").await;
+    assert_eq!((between.place.asked().await.as_str(), between.place.pid().await), ("one", pid));
+    between.place.call(&["run"]).await.check(5, "serves with the folder");
+    between.place.answers("three");
+    between.place.call(&["reload"]).await.check(0, "reloaded");
+    assert_eq!(between.place.asked().await, "three");
+}
+
+#[tokio::test]
+async fn a_successor_serves_when_the_old_one_is_killed_before_it_could_leave() {
+    let mut between = Between::new("old-killed").await;
+    between.old.tell(Signal::KILL);
+    between.old.ended().await;
+    between.let_it_go_on();
+    between.new.until_it_says("which is gone").await;
+    between.new.until_it_says("ready in ").await;
+    assert_eq!(between.place.asked().await, "two");
+    between.place.call(&["status"]).await.check(0, "serving");
+    between.place.answers("three");
+    between.place.call(&["run"]).await.check(5, "serves with the folder");
+}
+
+/// Runs what follows on a terminal of its own until it serves, closes that, and says how it ended.
+const TERMINAL: &str = "\
+import os, pty, socket, sys, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+until = time.monotonic() + 20
+while time.monotonic() < until:
+    try:
+        socket.create_connection(('127.0.0.1', int(sys.argv[1]))).close()
+        break
+    except OSError:
+        time.sleep(0.01)
+os.close(terminal)
+while time.monotonic() < until:
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    if ended:
+        print(os.waitstatus_to_exitcode(status))
+        sys.exit()
+    time.sleep(0.01)
+os.kill(pid, 9)
+print('it stays')
+";
+
+#[tokio::test]
+async fn a_closed_terminal_ends_it() {
+    let place = Place::new("terminal");
+    place.answers("one");
+    let mut command = Command::new("python3");
+    command.arg(place.scratch.write("terminal.py", TERMINAL).unwrap());
+    command.arg(place.listen.port().to_string()).arg(binary().unwrap()).arg("run");
+    let output = command.current_dir(place.scratch.path()).kill_on_drop(true).output();
+    let output = timeout(PATIENCE * 2, output).await.expect("it ends").unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n", "{output:?}");
+}
+
 /// A service manager that hears what it is told.
 struct Manager {
     socket: UnixDatagram,
@@ -669,7 +787,8 @@ async fn a_service_manager_is_told_how_it_is() {
     place.write("[route.all]\nmatch = 7\n");
     run.tell(Signal::HUP);
     manager.hears("RELOADING=1\n").await;
-    manager.hears("READY=1\n").await;
+    let ready = manager.hears("READY=1\n").await;
+    assert!(ready.ends_with("; the last reload was refused"), "{ready}");
     // The successor is the main process, and goes on with the watchdog; the service does not stop.
     place.answers("two");
     let mut command = place.command(&["run", "--takeover"]);

@@ -49,6 +49,11 @@ pub(crate) fn reach(folder: &Path) -> Result<UnixStream, Failure> {
     })
 }
 
+/// Nobody listens there; a process that is too busy to answer does.
+pub(crate) fn is_nobody_there(folder: &Path) -> bool {
+    matches!(reach(folder), Err(Failure::Nobody { .. }))
+}
+
 /// Asks for `path` below the API. `body` is JSON, or nothing.
 pub(crate) fn ask(folder: &Path, method: &str, path: &str, body: &str) -> Result<Answer, Failure> {
     let mut stream = reach(folder)?;

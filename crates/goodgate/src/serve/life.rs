@@ -3,10 +3,12 @@
 use super::start::{Home, Start};
 use super::{Ears, End, Failure, Heard, Options, places, ready};
 use crate::activation::complaint;
+use crate::control::client;
 use crate::control::orders::{Asked, Desk, Kind, Order, Orders, Refusal, Reply};
 use crate::control::server::Server;
 use crate::control::socket::{Published, Unpublished};
 use crate::folder::Folder;
+use crate::loud;
 use crate::notify::watchdog_micros;
 use crate::output::{Output, count};
 use crate::problem::{self, Words};
@@ -90,6 +92,7 @@ impl<'a> Life<'a> {
             any_port: output.is_terminal(),
             reopen: reopen.clone(),
             inherited: sockets,
+            tell: loud::teller(output),
         };
         let papers = Seen::of(config.files());
         let gateway = Gateway::start(config, plane).map_err(Failure::Start)?;
@@ -97,7 +100,7 @@ impl<'a> Life<'a> {
         let gateway = match predecessor {
             Some(old) => {
                 watchdog = watchdog.or(old.watchdog_micros);
-                succeed(old, gateway, output)?
+                succeed(old, gateway, home.as_ref(), output)?
             }
             None => gateway,
         };
@@ -242,7 +245,11 @@ impl<'a> Life<'a> {
         ears.notify.reloading();
         let seen = self.settings.seen();
         let done = self.read_again(seen, ears);
-        ears.notify.ready(&serving(&self.gateway.live()));
+        let serving = serving(&self.gateway.live());
+        match &done {
+            Ok(_) => ears.notify.ready(&serving),
+            Err(_) => ears.notify.ready(&format!("{serving}; the last reload was refused")),
+        }
         match done {
             Ok(warnings) => {
                 self.reloads = Reloads { succeeded: Some(now()), refused: None };
@@ -312,19 +319,28 @@ impl<'a> Life<'a> {
     }
 }
 
-/// Tells the process that served before that this one does. Where that fails it goes on, and this one
+/// Tells the process that served before that this one does. Where it goes on all the same, this one
 /// ends without a client noticing.
-fn succeed(mut old: Predecessor, gateway: Gateway, output: &Output) -> Result<Gateway, Failure> {
-    match old.succeeded() {
-        Ok(()) => {
-            output.message(&format!("took over from process {}\n", old.pid));
-            Ok(gateway)
+fn succeed(
+    mut old: Predecessor,
+    gateway: Gateway,
+    home: Option<&Home>,
+    output: &Output,
+) -> Result<Gateway, Failure> {
+    let told = old.succeeded();
+    let is_gone = || home.is_some_and(|it| client::is_nobody_there(it.folder.path()));
+    match told {
+        Ok(()) => output.message(&format!("took over from process {}\n", old.pid)),
+        // It was killed meanwhile: nobody would serve without us.
+        Err(_) if is_gone() => {
+            output.message(&format!("took over from process {}, which is gone\n", old.pid));
         }
         Err(why) => {
             gateway.stop(Leave::HandedOver, &AtomicBool::new(false));
-            Err(Failure::TakeOver(takeover::Failure::Unconfirmed { pid: old.pid, why }))
+            return Err(Failure::TakeOver(takeover::Failure::Unconfirmed { pid: old.pid, why }));
         }
     }
+    Ok(gateway)
 }
 
 /// Makes the control socket known. By now clients are served: where that fails it is said, and they
