@@ -9,6 +9,7 @@ use lab::scratch::Scratch;
 use lab::stage;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -647,14 +648,14 @@ impl Between {
     /// Until the new process has the sockets, and waits for its certificate.
     async fn until_passed_on(&self) {
         let began = Instant::now();
-        let sockets = || {
-            let folder = format!("/proc/{}/fd", self.new.pid().as_raw_nonzero());
+        let sockets = |run: &Run| -> HashSet<PathBuf> {
+            let folder = format!("/proc/{}/fd", run.pid().as_raw_nonzero());
             let all = fs::read_dir(folder).expect("it has not ended").flatten();
             let links = all.filter_map(|it| fs::read_link(it.path()).ok());
-            links.filter(|it| it.to_string_lossy().starts_with("socket:")).count()
+            links.filter(|it| it.to_string_lossy().starts_with("socket:")).collect()
         };
-        // Two cores' and that of our own pages, and the one by which they came.
-        while sockets() < 4 {
+        // One for each of two cores, and that of our own pages.
+        while sockets(&self.old).intersection(&sockets(&self.new)).count() < 3 {
             assert!(began.elapsed() < PATIENCE, "{}", self.new.said());
             sleep(LOOK_EVERY).await;
         }

@@ -59,13 +59,15 @@ impl Start {
 
     fn settle(&mut self, data: &Data, takeover: bool, output: &Output) -> Result<(), Failure> {
         let folder = match Folder::open(&data.dir) {
-            Err(folder::Failure::Taken { .. }) if takeover => {
-                let heritage = takeover::ask(&data.dir).map_err(Failure::TakeOver)?;
-                let Heritage { folder, sockets, predecessor } = heritage;
-                self.sockets.extend(sockets);
-                self.predecessor = Some(predecessor);
-                Ok(folder)
-            }
+            Err(folder::Failure::Taken { .. }) if takeover => match takeover::ask(&data.dir) {
+                Ok(Heritage { folder, sockets, predecessor }) => {
+                    self.sockets.extend(sockets);
+                    self.predecessor = Some(predecessor);
+                    Ok(folder)
+                }
+                // It may have ended meanwhile.
+                Err(why) => Ok(Folder::open(&data.dir).map_err(|_| Failure::TakeOver(why))?),
+            },
             other => other,
         };
         let home = folder.and_then(|folder| {
