@@ -105,7 +105,6 @@ impl<'a> Life<'a> {
             None => gateway,
         };
         let live = gateway.live();
-        output.message(&ready(&live, options.began));
         let unclaimed = gateway.unclaimed();
         let unclaimed: Vec<_> = given.into_iter().filter(|it| unclaimed.contains(it)).collect();
         if let Some(words) = complaint(&unclaimed, &strange) {
@@ -118,6 +117,7 @@ impl<'a> Life<'a> {
             }
             None => (None, None, None),
         };
+        output.message(&ready(&live, options.began));
         let Options { settings, seen, watch, takeover: _, began: _ } = options;
         if watch {
             ears.watch.follow_configuration(seen);
