@@ -9,6 +9,8 @@ impl Config {
     pub fn needs_restart(&self, next: &Config) -> Vec<&'static str> {
         let differ = [
             ("workers", self.workers != next.workers),
+            // The app that runs was started by it.
+            ("child", self.child != next.child),
             // Where its own pages are: whoever watches it there would lose it.
             ("status.listen", self.status != next.status),
             // The lock and the control socket are in it.

@@ -12,8 +12,8 @@ use crate::leaf::{Leaf, Word};
 use crate::routes::Routes;
 use crate::tree::Node;
 use crate::typed::{
-    AccessLog, Answers, CertificateFiles, Cipher, ClientCa, Config, Data, Dns, Http2Limits,
-    Http3Limits, Https, Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
+    AccessLog, Answers, Backoff, CertificateFiles, Child, Cipher, ClientCa, Config, Data, Dns,
+    Http2Limits, Http3Limits, Https, Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
 };
 use crate::written;
 use std::collections::{HashMap, HashSet};
@@ -54,6 +54,7 @@ impl Resolve<'_> {
             log,
             limits,
             shutdown,
+            child,
             answers,
             dns,
             upstream,
@@ -70,6 +71,7 @@ impl Resolve<'_> {
             log: self.log(log),
             limits: limited(limits),
             shutdown: ended(shutdown),
+            child: self.child(child),
             answers: answered(answers),
             dns: resolved_by(dns),
             upstreams,
@@ -249,6 +251,25 @@ impl Resolve<'_> {
             other => other,
         };
         Log { access }
+    }
+
+    fn child(&self, child: written::Child) -> Child {
+        let written::Child { restart, start_timeout, stop_timeout, backoff, evidence_wait, output } =
+            child;
+        let written::Backoff { first, longest, reset_after } = backoff;
+        Child {
+            written: self.tree.has(&["child"]),
+            restart,
+            start_timeout: start_timeout.means,
+            stop_timeout: stop_timeout.means,
+            backoff: Backoff {
+                first: first.means,
+                longest: longest.means,
+                reset_after: reset_after.means,
+            },
+            evidence_wait: evidence_wait.means,
+            output: output.means,
+        }
     }
 
     /// Who is sent to `https` must find it there.

@@ -26,6 +26,7 @@ pub struct Config {
     pub log: Log,
     pub limits: Limits,
     pub shutdown: Shutdown,
+    pub child: Child,
     pub answers: Answers,
     pub dns: Dns,
     pub upstreams: Vec<Arc<Upstream>>,
@@ -221,6 +222,43 @@ pub struct Shutdown {
     pub idle: Duration,
     /// When what is still in flight is cut.
     pub deadline: Duration,
+}
+
+/// The app that is started with the gateway, where it is given a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// The file says something of it.
+    pub written: bool,
+    pub restart: Restart,
+    /// `child.start_timeout`: how long it is waited for until it listens.
+    pub start_timeout: Duration,
+    /// `child.stop_timeout`: how long it may take to end.
+    pub stop_timeout: Duration,
+    pub backoff: Backoff,
+    /// `child.evidence_wait`: how long an answer may wait for its words.
+    pub evidence_wait: Duration,
+    /// `child.output`: bytes of its output that are kept.
+    pub output: usize,
+}
+
+/// When an app that ended is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Restart {
+    #[default]
+    Always,
+    /// After a signal, or an exit code other than 0.
+    OnFailure,
+    Never,
+}
+
+/// Named `child.backoff.<field>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    pub first: Duration,
+    pub longest: Duration,
+    /// After it ran for so long the next pause is the first again.
+    pub reset_after: Duration,
 }
 
 #[derive(Clone, Debug)]

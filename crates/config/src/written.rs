@@ -8,7 +8,7 @@ use crate::leaf::{
     HostToSend, ListenAt, Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo,
     RewriteTo, ServerName, Size, Sought, StatusAt, StickyBy, TargetUrl, Token, TrustedPeer, Word,
 };
-use crate::typed::{Cipher, TlsVersion};
+use crate::typed::{Cipher, Restart, TlsVersion};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +36,8 @@ pub(crate) struct File {
     pub(crate) limits: Limits,
     /// How the gateway stops.
     pub(crate) shutdown: Shutdown,
+    /// The app that `goodgate run -- COMMAND` starts. Without a command it has no effect.
+    pub(crate) child: Child,
     /// What answers say that the gateway makes itself.
     pub(crate) answers: Answers,
     /// How the names of targets are resolved.
@@ -357,6 +359,59 @@ impl Default for Shutdown {
     fn default() -> Self {
         let [grace, idle, deadline] = ["3s", "5s", "30s"].map(Word::default_of);
         Self { grace, idle, deadline }
+    }
+}
+
+/// The app that `goodgate run -- COMMAND` starts. Without a command it has no effect.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Child {
+    /// What follows when it ends: it is started again always, or only where it failed (a signal, or
+    /// an exit code other than 0). Where it is not, the gateway ends too.
+    pub(crate) restart: Restart,
+    /// How long it is waited for until it listens. After that requests are taken all the same.
+    pub(crate) start_timeout: Word<Positive>,
+    /// How long it may take to end after SIGTERM, which it gets once every client has its answer.
+    /// Then it is killed.
+    pub(crate) stop_timeout: Word<Pause>,
+    /// The pauses before it is started again.
+    pub(crate) backoff: Backoff,
+    /// How long the answer to a request that failed at it may wait for what it says about that.
+    pub(crate) evidence_wait: Word<Pause>,
+    /// How much of its output is kept as evidence.
+    pub(crate) output: Word<Size>,
+}
+
+impl Default for Child {
+    fn default() -> Self {
+        Self {
+            restart: Restart::default(),
+            start_timeout: Word::default_of("30s"),
+            stop_timeout: Word::default_of("10s"),
+            backoff: Backoff::default(),
+            evidence_wait: Word::default_of("150ms"),
+            output: Word::default_of("256 KiB"),
+        }
+    }
+}
+
+/// The pauses before an app is started again: each is twice as long as the one before, and up to a
+/// fifth shorter by chance.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Backoff {
+    /// The first pause.
+    pub(crate) first: Word<Positive>,
+    /// The longest pause.
+    pub(crate) longest: Word<Positive>,
+    /// After it ran for so long the next pause is the first again.
+    pub(crate) reset_after: Word<Positive>,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        let [first, longest, reset_after] = ["200ms", "30s", "60s"].map(Word::default_of);
+        Self { first, longest, reset_after }
     }
 }
 

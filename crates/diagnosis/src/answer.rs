@@ -3,6 +3,7 @@
 //! Paths, hosts, server names and first bytes were chosen by strangers. Each form escapes them for
 //! its own reader: a JSON parser, a browser, a terminal.
 
+mod amendment;
 mod grpc;
 mod html;
 mod problem;
@@ -11,6 +12,7 @@ mod text;
 use crate::catalogue::{RetryClass, Side};
 use crate::look::Look;
 use crate::show::takes_effect;
+pub use amendment::Amendment;
 use exchange::{Attempt, Exchange};
 pub use grpc::{CallStatus, call_status};
 

@@ -80,6 +80,26 @@ fn loosely(testimony: &Testimony, question: &Question, without: Option<&str>) ->
     failed.then(|| report(&loosened, question, without))
 }
 
+/// The most plausible cause of the incident of one hop, whether or not it can be named for sure: its
+/// words and cure stand in the report, with the candidates that it has.
+pub(crate) fn most_plausible(
+    testimony: &Testimony,
+    hop: Product,
+) -> Option<(&'static Cause, Report)> {
+    let clocks = Clocks::of(testimony);
+    let index = Index::of(testimony);
+    let incidents = incidents(testimony, &clocks);
+    let incident = incidents.iter().find(|it| it.hop == hop)?;
+    let dossier = Dossier { testimony, incident, clocks: &clocks, index: &index, without: None };
+    let explained = Explained::of(&dossier, Some(incident));
+    let cause = explained.weighed.first()?.entry.cause;
+    let mut report = explained.report(Some(("i1", incident)));
+    report.statement = words(cause, &dossier);
+    report.fix = cure(cause, &dossier);
+    blanks::fill(&mut report, &dossier);
+    Some((cause, report))
+}
+
 /// The incident that is to be explained for this one: the first failures that it comes from, else
 /// itself.
 fn root<'i>(

@@ -10,6 +10,7 @@ mod blanks;
 mod case;
 mod catalogue;
 mod causes;
+pub mod child;
 mod clocks;
 mod date;
 pub mod doctor;

@@ -3,8 +3,9 @@
 use crate::case::{Case, Subject, words};
 use crate::catalogue::{Cause, Finding, RetryClass, Side};
 use crate::causes::CATALOGUE;
+use crate::child;
 use crate::wire::wire;
-use exchange::{Attempt, Phase};
+use exchange::{Attempt, Heard, Phase};
 use serde::Serialize;
 
 /// What the record of one exchange says about why it failed.
@@ -99,7 +100,7 @@ pub fn first_look(case: &Case) -> Look {
         .collect();
     let (cause, finding) = found.swap_remove(0);
     let class = retry_class(case, cause);
-    Look {
+    let look = Look {
         wire,
         candidates,
         side: finding.side.unwrap_or(cause.side),
@@ -108,8 +109,48 @@ pub fn first_look(case: &Case) -> Look {
         retry: Retry { class, says: says(class, case) },
         retryable: retryable(class, case),
         fix: (cause.fix)(case),
+    };
+    match &case.exchange.heard {
+        None => look,
+        Some(heard) => deepened(case, look, heard),
     }
 }
+
+/// The same with what the app itself said: its word on what it did goes before what others can guess
+/// of it.
+fn deepened(case: &Case, look: Look, heard: &Heard) -> Look {
+    let Some(cause) = crate::entry(heard.cause).map(|it| it.cause) else {
+        return look;
+    };
+    let rest: f32 = look.candidates.iter().map(|it| it.confidence).sum();
+    let left = (1.0 - heard.confidence).max(0.0) / rest.max(1.0);
+    let others = look.candidates.into_iter().filter(|it| it.cause.id != cause.id);
+    let others = others.map(|it| Candidate { confidence: it.confidence * left, ..it });
+    let first = Candidate { cause, confidence: heard.confidence };
+    let said = heard.quotes.iter().map(|it| Evidence {
+        source: it.source.to_string(),
+        quote: it.quote.to_string(),
+        says: it.says.to_string(),
+    });
+    let steps = heard
+        .steps
+        .iter()
+        .map(|it| Fix { text: it.text.to_string(), run: it.run.as_deref().map(str::to_owned) });
+    let class = child::retry_class(case.fault(), retry_class(case, cause));
+    Look {
+        wire: look.wire,
+        candidates: [first].into_iter().chain(others.filter(|it| WORTH <= it.confidence)).collect(),
+        side: cause.side,
+        statement: heard.statement.to_string(),
+        evidence: look.evidence.into_iter().chain(said).collect(),
+        retry: Retry { class, says: says(class, case) },
+        retryable: retryable(class, case),
+        fix: if heard.steps.is_empty() { (cause.fix)(case) } else { steps.collect() },
+    }
+}
+
+/// Beside what the app said, candidates below this are not worth a word.
+const WORTH: f32 = 0.02;
 
 /// Once the client has bytes of an answer, nothing may be repeated, whatever the cause; and where the
 /// target said that it did not process the request, everything may.

@@ -818,5 +818,6 @@ fn blank() -> Exchange {
         stop: None,
         cause: None,
         side: None,
+        heard: None,
     }
 }

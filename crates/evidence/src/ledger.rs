@@ -220,6 +220,22 @@ impl Ledger {
         self.left_out += u64::from(!kept);
     }
 
+    /// Adds what stands in no log: what a gateway and a supervisor of ours saw themselves. The span of
+    /// the event is of these words.
+    pub fn witness(&mut self, source: u32, words: &str, event: Event<'_>) {
+        let place = Place { source, line: None, offset: 0 };
+        let context = Context {
+            place,
+            text: words,
+            raw: words.as_bytes(),
+            inset: None,
+            at: None,
+            service: None,
+            pid: None,
+        };
+        self.event(event, &context);
+    }
+
     /// Words of a line that no reader knows. Those that are not kept are not missed.
     pub(crate) fn loose(&mut self, event: &Event<'_>, context: &Context<'_>) {
         put(&mut self.loose, MAX_LOOSE, event, context);

@@ -40,7 +40,7 @@ pub use ledger::{
 pub use line::{Below, Line};
 pub use product::{Product, Stack};
 pub use reader::Reader;
-pub use readers::{LogFormat, READERS, log_formats};
+pub use readers::{LogFormat, READERS, log_formats, sign_of_fault};
 pub use scan::{
     LOOK_AHEAD, LOOK_BACK, MAX_LINE, Part, Window, clip, leading_time, scan, scan_holding,
 };

@@ -59,6 +59,7 @@ mod varnish;
 mod waitress;
 
 pub(crate) use exit::exited;
+pub use goodgate::of_fault as sign_of_fault;
 pub(crate) use kubernetes::{event_says, probe_reason, state_says};
 pub use nginx::{LogFormat, log_formats};
 

@@ -4,6 +4,7 @@
 //! that the caller measured.
 
 mod attempt;
+mod child;
 mod fault;
 mod ids;
 mod live;
@@ -12,6 +13,7 @@ mod record;
 mod refusal;
 
 pub use attempt::{Address, Attempt, Connection, Http2, TlsFacts};
+pub use child::{Act, Deed, Ending, Heard, Quote, Said, Step};
 pub use fault::{
     BodyFault, Certificate, CertificateFault, ConnectFault, DnsFault, Fault, HeadFault, Limit,
     REFUSED_STREAM, SendFault, TlsFault,

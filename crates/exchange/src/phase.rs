@@ -33,10 +33,12 @@ pub enum Phase {
     ReadHead,
     /// From the end of the head to the end of the body.
     ReadBody,
+    /// The attempt has failed, and the app that the gateway started may still say why.
+    WaitEvidence,
 }
 
 impl Phase {
-    pub const ALL: [Phase; 12] = [
+    pub const ALL: [Phase; 13] = [
         Phase::Route,
         Phase::Admit,
         Phase::Select,
@@ -49,6 +51,7 @@ impl Phase {
         Phase::WaitFirstByte,
         Phase::ReadHead,
         Phase::ReadBody,
+        Phase::WaitEvidence,
     ];
 
     /// The word for it, in logs, JSON and answers alike.
@@ -67,6 +70,7 @@ impl Phase {
             Phase::WaitFirstByte => "wait_first_byte",
             Phase::ReadHead => "read_head",
             Phase::ReadBody => "read_body",
+            Phase::WaitEvidence => "wait_evidence",
         }
     }
 }

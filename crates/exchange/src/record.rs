@@ -1,6 +1,6 @@
 //! The one record that everything else reads: log, metrics, diagnosis, answers.
 
-use crate::{Attempt, ExchangeId, Fault, Micros, Phase, Phases, Refusal, TraceParent};
+use crate::{Attempt, ExchangeId, Fault, Heard, Micros, Phase, Phases, Refusal, TraceParent};
 use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub struct Exchange {
     pub cause: Option<&'static str>,
     /// Whose side that cause lies on, a word of the report's `side`.
     pub side: Option<&'static str>,
+    /// What the app had to do with it, where it is one that the gateway started.
+    pub heard: Option<Box<Heard>>,
 }
 
 impl Exchange {

@@ -1,5 +1,6 @@
 //! The commands: one file each, with its arguments and what it does.
 
+mod become_child;
 mod causes;
 mod check;
 mod completions;
@@ -40,6 +41,7 @@ Examples:
   goodgate why /var/log/nginx           find out why requests fail, from logs
   goodgate demo                         watch it explain targets that misbehave
   goodgate run http://localhost:8000    put the gateway in front of an app
+  goodgate run -- gunicorn app:app      start the app too, and hear why it fails
   goodgate check goodgate.toml          find every mistake in a file at once
   goodgate route GET /orders/7          say which route takes a request, and why
   goodgate explain process_down         read what is known about a cause
@@ -72,6 +74,8 @@ enum Command {
     Formats(formats::Arguments),
     Mcp(mcp::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    BecomeChild(become_child::Arguments),
 }
 
 /// How a command that reads prints what it found.
@@ -103,6 +107,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         Some(Command::Formats(it)) => formats::run(&it, output),
         Some(Command::Mcp(it)) => mcp::run(&it),
         Some(Command::Completions(it)) => completions::run(&it, output),
+        Some(Command::BecomeChild(it)) => become_child::run(&it, output),
         None => Ok(output.styled(&Arguments::command().render_help())?),
     }
 }

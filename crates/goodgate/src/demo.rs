@@ -49,6 +49,7 @@ pub(crate) fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         style: Style::Json,
         any_port: true,
         reopen: reopen.clone(),
+        witness: None,
         inherited: Vec::new(),
         tell: loud::teller(output),
     };

@@ -9,7 +9,8 @@ mod table;
 
 pub(crate) use suggest::{suggest, url};
 
-use std::collections::HashMap;
+use exchange::Address;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
@@ -58,6 +59,58 @@ pub(crate) fn all() -> Vec<Listener> {
 pub(crate) fn others() -> Vec<Listener> {
     let me = Some(std::process::id());
     all().into_iter().filter(|it| it.pid != me).collect()
+}
+
+/// Where the processes of a group accept connections: addresses first, then paths of Unix sockets.
+pub(crate) fn of_group(group: u32) -> Vec<Address> {
+    let members = processes().into_iter().filter(|it| group_of(*it) == Some(group));
+    let sockets: HashSet<u64> = members.flat_map(sockets_of).collect();
+    if sockets.is_empty() {
+        return Vec::new();
+    }
+    let rows = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|it| fs::read_to_string(it).ok())
+        .flat_map(|it| table::listening(&it));
+    let mut places: Vec<SocketAddr> =
+        rows.filter(|it| sockets.contains(&it.inode)).map(|it| it.address).collect();
+    places.sort_by_key(|it| (it.port(), *it));
+    places.dedup();
+    let unix = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let paths = table::listening_paths(&unix);
+    let paths = paths.into_iter().filter(|(inode, _)| sockets.contains(inode));
+    let places = places.into_iter().map(Address::Inet);
+    places.chain(paths.map(|(_, path)| Address::Unix(path.into()))).collect()
+}
+
+/// The process group of a process: the fifth field of `/proc/PID/stat` (proc_pid_stat(5)). The second
+/// is a name in parentheses, which may hold anything.
+fn group_of(pid: u32) -> Option<u32> {
+    state_and_group(pid).map(|it| it.1)
+}
+
+fn state_and_group(pid: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(1)?.parse().ok()?))
+}
+
+/// Whether a process of this group still does anything: those that have ended and wait to be reaped
+/// (`Z`, `X`) do not. Where that cannot be seen, it may.
+pub(crate) fn lives(group: u32) -> bool {
+    let all = processes();
+    all.is_empty()
+        || all
+            .into_iter()
+            .filter_map(state_and_group)
+            .any(|(state, it)| it == group && !matches!(state, 'Z' | 'X'))
+}
+
+fn sockets_of(pid: u32) -> Vec<u64> {
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let targets = descriptors.take(MOST_DESCRIPTORS).flatten().map(|it| it.path());
+    targets.filter_map(|it| socket(&it)).collect()
 }
 
 /// Which process holds which of these sockets.
@@ -118,6 +171,16 @@ mod tests {
             assert!(found.command.as_ref().is_some_and(|it| it.contains("goodgate")), "{found:?}");
             assert!(all.is_sorted_by_key(|it| it.address.port()));
         }
+    }
+
+    #[test]
+    fn a_group_is_known_by_its_sockets() {
+        let group = group_of(std::process::id()).expect("we are in a group");
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::Inet(socket.local_addr().unwrap());
+        assert!(of_group(group).contains(&address));
+        drop(socket);
+        assert!(!of_group(group).contains(&address));
     }
 
     #[test]

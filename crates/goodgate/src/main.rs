@@ -2,6 +2,7 @@
 
 mod activation;
 mod arrival;
+mod child;
 mod commands;
 mod control;
 mod demo;

@@ -57,6 +57,10 @@ impl Output {
         self.message_colour
     }
 
+    pub(crate) fn messages_to_terminal(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
     /// A result that ends its own lines.
     pub(crate) fn text(&self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();

@@ -1,5 +1,6 @@
 //! Why a command failed: the one match from failures to an exit code, words and a hint.
 
+use crate::child::{self, NotStarted};
 use crate::control::client;
 use crate::folder;
 use crate::output::Output;
@@ -30,8 +31,11 @@ pub(crate) enum Failure {
     HereIsLater,
     /// The session of an assistant cannot be had.
     Mcp(String),
-    /// Neither a URL nor a file says what to serve.
+    /// Neither a URL nor a file says what to serve, and no command is started.
     NothingToServe,
+    /// Nothing stands behind `--`.
+    NoCommand,
+    Child(child::Failure),
     Unreadable {
         file: String,
         why: io::Error,
@@ -118,10 +122,19 @@ pub(crate) fn report(failure: &Failure, output: &Output) -> ExitCode {
             output.failure(
                 "there is nothing to serve: no URL was given, and this folder has no \
                  `goodgate.toml`",
-                Some("name your app, such as `goodgate run http://localhost:8000`"),
+                Some(
+                    "name your app, such as `goodgate run http://localhost:8000`, or let it be \
+                     started: `goodgate run -- gunicorn app:app`",
+                ),
             );
             2
         }
+        Failure::NoCommand => {
+            let hint = "name the app behind it, such as `goodgate run -- gunicorn app:app`";
+            output.failure("there is no command after `--`", Some(hint));
+            2
+        }
+        Failure::Child(it) => not_started(it, output),
         Failure::Unreadable { .. } | Failure::InvalidFile { .. } => {
             words(failure, output.message_colour()).print(output)
         }
@@ -215,6 +228,36 @@ pub(crate) fn words(failure: &Failure, colour: bool) -> Words {
         }
         other => Words::new(format!("cannot read the configuration: {other:?}"), 5),
     }
+}
+
+/// The app of `goodgate run -- COMMAND`.
+fn not_started(it: &child::Failure, output: &Output) -> u8 {
+    let (program, why) = match it {
+        child::Failure::Command { program, why } => (program, why),
+        child::Failure::System(why) => {
+            output.failure(&format!("cannot start the app: {}", reason(why)), None);
+            return 5;
+        }
+    };
+    let (words, hint) = match why {
+        NotStarted::NotFound if program.contains('/') => {
+            ("there is no such file", "see what is there: ls -l".to_owned())
+        }
+        NotStarted::NotFound => (
+            "it is in no folder of `PATH`",
+            format!(
+                "activate its virtual environment, or name its path, such as \
+                 `goodgate run -- venv/bin/{program}`"
+            ),
+        ),
+        NotStarted::Folder => ("it is a folder", "name the program in it".to_owned()),
+        NotStarted::NotExecutable => (
+            "it is no program that may be run",
+            format!("name what runs it, such as `python {program}`, or: chmod +x {program}"),
+        ),
+    };
+    output.failure(&format!("cannot start `{program}`: {words}"), Some(&hint));
+    4
 }
 
 /// Files are configuration; addresses and threads are the system's.

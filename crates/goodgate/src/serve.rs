@@ -4,6 +4,7 @@
 mod life;
 mod start;
 
+use crate::activation::Given;
 use crate::arrival;
 use crate::control::orders::{Asked, Kind, Order, Orders, Refusal};
 use crate::folder;
@@ -17,7 +18,7 @@ use crate::watch::{Changed, Seen, Watch};
 use config::Config;
 use exchange::Live;
 use life::Life;
-use proxy::{Gateway, Leave, StartError, Stopped, Style};
+use proxy::{Gateway, Leave, StartError, Stopped, Style, Witness};
 use serde_json::{Value, json};
 use start::Start;
 use std::future::pending;
@@ -40,8 +41,12 @@ pub(crate) struct Options {
     pub(crate) watch: bool,
     /// Whether to serve instead of a process that has the same folder.
     pub(crate) takeover: bool,
+    /// Sockets that a service manager opened.
+    pub(crate) given: Given,
     /// When the process began, to say how long it took to be ready.
     pub(crate) began: Instant,
+    /// The app that was started before.
+    pub(crate) witness: Option<Arc<Witness>>,
 }
 
 /// Why serving ended before anybody asked for it.
@@ -58,11 +63,12 @@ pub(crate) enum Failure {
 }
 
 /// Serves until it is told to stop, and then until every client has its answer.
-pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result<(), Failure> {
+pub(crate) fn serve(config: Config, mut options: Options, output: &Output) -> Result<(), Failure> {
     let output = &output.in_background();
     loud::on_panic(output);
+    let has_child = options.witness.is_some();
     let front = Builder::new_current_thread().enable_all().build().map_err(Failure::Signals)?;
-    let start = Start::new(&config, &options, output)?;
+    let start = Start::new(&config, &mut options, output)?;
     // Signals are caught before anything can be killed by them.
     let signals = Signals::with_reload(&front, output).map_err(Failure::Signals)?;
     let targets: Vec<_> = config.upstreams.iter().flat_map(|it| it.targets.clone()).collect();
@@ -70,7 +76,8 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
     let entered = front.enter();
     let mut ears = Ears::new(signals);
     let (mut life, server) = Life::begin(start, config, options, &mut ears, output)?;
-    if is_of_urls {
+    // An app that we started has been met already.
+    if is_of_urls && !has_child {
         front.spawn(arrival::watch(targets, output.clone()));
     }
     drop(entered);

@@ -170,7 +170,7 @@ mod tests {
         assert!(serving().is_none());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_must_go_on_begins_anew() {
         let tries = Cell::new(0);
         kept_up(|| async {

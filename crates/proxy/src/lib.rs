@@ -11,6 +11,7 @@ mod framing;
 mod front;
 mod grpc;
 mod head;
+mod hearing;
 mod inbound;
 mod listen;
 mod log;
@@ -36,6 +37,7 @@ mod timer;
 mod tunnel;
 mod upstream;
 mod websocket;
+mod witness;
 mod worker;
 
 pub mod fuzzing;
@@ -44,8 +46,10 @@ pub use contain::serving;
 pub use log::Style;
 pub use loud::{Notice, Stage, Tell, Trouble};
 pub use run::{Gateway, Leave, Options, ReloadError, StartError, Stopped};
+pub use witness::Witness;
 
 use crate::crowd::{Crowd, TurnedAway};
+use crate::hearing::Hearing;
 use crate::listen::Cores;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::Load;
@@ -73,6 +77,8 @@ pub(crate) struct Plane {
     pub(crate) registry: Registry,
     pub(crate) names: ArcSwap<Names>,
     pub(crate) reports: Reports,
+    /// Where the gateway started an app itself.
+    pub(crate) hearing: Option<Hearing>,
     pub(crate) log: LogSink,
     pub(crate) loud: Arc<Loud>,
     pub(crate) pressure: Pressure,

@@ -4,7 +4,7 @@
 use crate::contain::contained;
 use crate::loud::{Loud, Trouble};
 use config::AccessLog;
-use diagnosis::answer::block;
+use diagnosis::answer::{Amendment, block};
 use diagnosis::{Case, first_look};
 use exchange::{End, Exchange, Http2, Maker, Micros};
 use std::fs::{File, OpenOptions};
@@ -212,6 +212,26 @@ impl LogSink {
         self.lost.lines.load(Relaxed)
     }
 
+    /// A line that amends an earlier one; made beside the cores.
+    pub(crate) fn amend(&self, amendment: &Amendment<'_>) {
+        let Some(batches) = &self.batches else { return };
+        let text = match self.style {
+            Style::Json => amendment.line() + "\n",
+            Style::Terminal { .. } => amendment.block(),
+        };
+        self.send(batches, text.into_bytes());
+    }
+
+    fn send(&self, batches: &SyncSender<Vec<u8>>, lines: Vec<u8>) {
+        match batches.try_send(lines) {
+            Ok(()) => {}
+            Err(TrySendError::Full(it)) => self.lost.count(lines_in(&it), Trouble::LogSlow),
+            Err(TrySendError::Disconnected(it)) => {
+                self.lost.count(lines_in(&it), Trouble::LogFailed);
+            }
+        }
+    }
+
     /// The buffer of one core.
     pub(crate) fn buffer(&self) -> LogBuffer {
         LogBuffer { sink: self.clone(), lines: Vec::new(), clock: Clock::default() }
@@ -258,13 +278,7 @@ impl LogBuffer {
         };
         let batch = std::mem::take(&mut self.lines);
         let room = batch.capacity().min(BATCH);
-        match batches.try_send(batch) {
-            Ok(()) => {}
-            Err(TrySendError::Full(it)) => self.sink.lost.count(lines_in(&it), Trouble::LogSlow),
-            Err(TrySendError::Disconnected(it)) => {
-                self.sink.lost.count(lines_in(&it), Trouble::LogFailed);
-            }
-        }
+        self.sink.send(batches, batch);
         self.lines.reserve(room);
     }
 }

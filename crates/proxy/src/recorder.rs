@@ -6,6 +6,7 @@
 
 use crate::contain::{Caught, contained};
 use crate::grpc::{Deadline, status};
+use crate::hearing::Hearing;
 use crate::refuse;
 use crate::seat::Seat;
 use crate::tunnel::Upgrade;
@@ -85,6 +86,7 @@ impl Recorder {
             stop: None,
             cause: None,
             side: None,
+            heard: None,
         };
         Recorder {
             exchange: Some(Box::new(exchange)),
@@ -232,7 +234,9 @@ impl Recorder {
             return;
         };
         match exchange.attempts.last_mut() {
-            Some(attempt) if Phase::Resolve <= phase => attempt.phases.add(phase, spent),
+            Some(attempt) if (Phase::Resolve..=Phase::ReadBody).contains(&phase) => {
+                attempt.phases.add(phase, spent);
+            }
             _ => exchange.phases.add(phase, spent),
         }
     }
@@ -304,6 +308,24 @@ impl Recorder {
     /// The status that ends the body of a call which broke off.
     pub(crate) fn last_words(&mut self) -> Option<HeaderMap> {
         self.last_words.take().map(|it| *it)
+    }
+
+    /// Waits a moment for what the app has to say, where it is one that the gateway started.
+    pub(crate) async fn hear(&mut self, stop: &Stop) {
+        let plane = self.seat.worker.plane.clone();
+        let concerned = |it: &Hearing| {
+            self.exchange.as_ref().is_some_and(|exchange| it.concerns(exchange, stop))
+        };
+        let Some(hearing) = plane.hearing.as_ref().filter(|it| concerned(it)) else {
+            return;
+        };
+        self.settle(Instant::now());
+        let before = std::mem::replace(&mut self.phase, Phase::WaitEvidence);
+        let (audience, alarm) = (self.audience, self.seat.worker.timer.alarm());
+        let heard = hearing.ask(&plane, self.exchange(), stop, audience, &alarm).await;
+        self.settle(Instant::now());
+        self.phase = before;
+        self.exchange().heard = heard.map(Box::new);
     }
 
     /// Judges what stopped the exchange. The look is for the answer; the record keeps its cause.
@@ -428,6 +450,9 @@ impl Recorder {
         }
         self.seat.link.answer_ended(now);
         self.seat.worker.record(&exchange);
+        if let Some(hearing) = &self.seat.worker.plane.hearing {
+            hearing.ended(&self.seat.worker.plane, &exchange, self.audience);
+        }
     }
 }
 

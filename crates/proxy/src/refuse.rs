@@ -315,6 +315,7 @@ pub(crate) fn unasked(refusal: Refusal, name: &str) -> Bytes {
         stop: Some(stop),
         cause: None,
         side: None,
+        heard: None,
     };
     let Some(look) = Case::of(&exchange).map(|it| first_look(&it)) else {
         return Bytes::new();

@@ -4,6 +4,7 @@ use crate::Plane;
 use crate::core::{Core, Order};
 use crate::crowd::{Crowd, TurnedAway};
 use crate::doors::{Doors, Inherited, open_first};
+use crate::hearing::Hearing;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::{Load, QuicDoor};
 use crate::listen::{Closing, Cores, Placed};
@@ -16,6 +17,7 @@ use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::snapshot::{Prepared, Snapshot};
 use crate::upstream::resolve::Names;
+use crate::witness::Witness;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use config::Config;
 use exchange::Live;
@@ -43,6 +45,8 @@ pub struct Options {
     pub reopen: Arc<AtomicBool>,
     /// Takes what whoever runs the gateway is to be told.
     pub tell: Tell,
+    /// The app that the gateway has started, where it has.
+    pub witness: Option<Arc<Witness>>,
     /// Listening sockets that another process opened; they serve the addresses that they have.
     pub inherited: Vec<OwnedFd>,
 }
@@ -161,6 +165,7 @@ impl Gateway {
             registry: Registry::default(),
             names: ArcSwap::from_pointee(Names::new(&config.dns, background.handle().clone())),
             reports: Reports::default(),
+            hearing: options.witness.map(|it| Hearing::new(it, background.handle().clone())),
             log,
             pressure: Pressure::new(),
             memory: Memory::new(&config.limits),

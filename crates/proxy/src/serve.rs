@@ -165,7 +165,10 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
                         _ => hand_on(&turn, answered, outbound, record),
                     }
                 }
-                Err(Halt::Stop(stop)) => refuse::answer(stop, record, &asked),
+                Err(Halt::Stop(stop)) => {
+                    record.hear(&stop).await;
+                    refuse::answer(stop, record, &asked)
+                }
                 Err(Halt::ClientGone) => {
                     record.client_gone();
                     let mut nobody = Response::new(AnswerBody::Empty);

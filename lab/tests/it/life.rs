@@ -502,6 +502,47 @@ async fn sockets_of_a_service_manager_are_served_or_complained_about() {
     assert!(TcpStream::connect(unused).await.is_err());
 }
 
+/// Tells what it was given beside what it needs.
+const APP: &str = "\
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        known = ('NOTIFY_SOCKET', 'WATCHDOG_USEC', 'LISTEN_FDS', 'LISTEN_PID')
+        said = [it for it in known if it in os.environ]
+        descriptors = [f'/proc/self/fd/{it}' for it in range(3, 20)]
+        links = {os.readlink(it) for it in descriptors if os.path.exists(it)}
+        own = {f'socket:[{os.fstat(it.fileno()).st_ino}]' for it in (self.server.socket, self.connection)}
+        said += sorted(it for it in links - own if it.startswith('socket:'))
+        text = (' '.join(said) or 'nothing').encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), Handler).serve_forever()
+";
+
+#[tokio::test]
+async fn an_app_that_is_started_has_nothing_of_the_service_manager() {
+    let place = Place::new("activation-app");
+    let manager = Manager::new(&place);
+    let socket = std::net::TcpListener::bind(place.listen).unwrap();
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::empty()).unwrap();
+    let [launcher, app] = [("launch.py", LAUNCHER), ("app.py", APP)]
+        .map(|(name, text)| place.scratch.write(name, text).unwrap());
+    let mut command = Command::new("python3");
+    command.arg(launcher).arg(socket.as_raw_fd().to_string()).arg(binary().unwrap());
+    command.args(["run", "--data", "data", "--listen", &place.listen.to_string()]);
+    command.args(["--", "python3"]).arg(app);
+    command.env("NOTIFY_SOCKET", &manager.path).env("WATCHDOG_USEC", "20000000");
+    let mut run = Run::of(command.current_dir(place.scratch.path()), place.scratch.path());
+    drop(socket);
+    run.until_it_says("ready in ").await;
+    manager.hears("READY=1\n").await;
+    assert_eq!(place.asked().await, "nothing", "{}", run.said());
+    place.call(&["stop", "--data", "data"]).await.check(0, "is gone");
+    assert_eq!(run.ended().await.code(), Some(0), "{}", run.said());
+}
+
 #[tokio::test]
 async fn another_process_takes_over_and_no_connection_is_lost() {
     let place = Place::new("takeover");

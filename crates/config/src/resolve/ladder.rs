@@ -2,7 +2,7 @@
 
 use super::Resolve;
 use crate::complaint::Complaint;
-use crate::typed::{Action, Config, Forward, Limits, Route, Shutdown, Upstream};
+use crate::typed::{Action, Backoff, Config, Forward, Limits, Route, Shutdown, Upstream};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -17,6 +17,15 @@ impl Resolve<'_> {
                 );
                 self.warn(&[&["shutdown", key], &["shutdown", "deadline"]], &message);
             }
+        }
+        let Backoff { first, longest, .. } = config.child.backoff;
+        if longest < first {
+            let message = format!(
+                "`child.backoff.first` is {first:?}, but `child.backoff.longest` is {longest:?}"
+            );
+            let places: [&[&str]; 2] =
+                [&["child", "backoff", "first"], &["child", "backoff", "longest"]];
+            self.warn(&places, &message);
         }
         let Limits { uri, request_head, .. } = config.limits;
         if uri > request_head {

@@ -72,6 +72,7 @@ fn doing(phase: Phase) -> &'static str {
         Phase::WaitFirstByte => "waiting for the first byte of the answer",
         Phase::ReadHead => "reading the head of the answer",
         Phase::ReadBody => "passing on the body of the answer",
+        Phase::WaitEvidence => "asking why the attempt had failed",
     }
 }
 

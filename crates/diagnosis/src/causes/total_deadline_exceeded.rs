@@ -82,7 +82,7 @@ fn doing(phase: Phase) -> &'static str {
         Phase::Tls => "in the TLS handshake with",
         Phase::SendHead | Phase::SendBody => "sending to",
         Phase::WaitFirstByte => "waiting for the first byte of",
-        Phase::ReadHead | Phase::ReadBody => "reading the answer of",
+        Phase::ReadHead | Phase::ReadBody | Phase::WaitEvidence => "reading the answer of",
     }
 }
 

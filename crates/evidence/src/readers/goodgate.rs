@@ -103,7 +103,8 @@ fn problem(text: &str) -> Option<(Sign, &str, Option<&str>)> {
 }
 
 /// By the word that the log has for how the last attempt failed.
-fn of_fault(fault: &str) -> Option<Sign> {
+#[must_use]
+pub fn of_fault(fault: &str) -> Option<Sign> {
     Some(match fault {
         "no_such_name" | "no_address" => Sign::NameNotFound,
         "dns_server_failure" => Sign::NameServerFailed,

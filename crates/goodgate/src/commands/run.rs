@@ -1,18 +1,29 @@
 //! `goodgate run`: start the gateway.
 
+use crate::activation::Given;
+use crate::child::{self, Arrived, Child, Goal, Outcome, Plan};
 use crate::output::Output;
 use crate::problem::Failure;
 use crate::serve;
 use crate::settings::{Overrides, Settings, Source};
+use crate::watch::Seen;
+use config::Config;
+use exchange::{Address, Ending};
+use proxy::Witness;
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Start the gateway
 ///
 /// With one or more URLs no file is needed: every request goes to them.
 /// Without a URL the configuration is read from `goodgate.toml` in the current folder.
+/// With a command behind `--` the app is started too, and kept alive: what it says and how it ends
+/// becomes evidence in the answers to requests that fail. Where neither a URL nor a file says where
+/// it listens, it is handed a free port (PORT and the like), and found wherever it listens instead.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
@@ -45,6 +56,9 @@ pub(super) struct Arguments {
     /// Read the file again only when told to
     #[arg(long, conflicts_with = "watch")]
     no_watch: bool,
+    /// The app to start, and its arguments: -- gunicorn app:app
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "takeover")]
+    command: Vec<OsString>,
 }
 
 pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Result<(), Failure> {
@@ -53,22 +67,145 @@ pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         workers: arguments.workers.map(NonZeroUsize::get),
         data: arguments.data,
     };
+    let how = How {
+        watch: arguments.watch || output.is_terminal() && !arguments.no_watch,
+        takeover: arguments.takeover,
+        given: Given::from_environment(),
+        began,
+    };
+    let command = arguments.command;
+    if command.is_empty() && std::env::args_os().next_back().is_some_and(|it| it == "--") {
+        return Err(Failure::NoCommand);
+    }
+    let port = if command.is_empty() { None } else { Some(child::free_port()) };
     let source = match arguments.config {
         Some(file) => Source::File(file),
         None if !arguments.urls.is_empty() => Source::Urls(arguments.urls),
         None if Path::new(super::DEFAULT_FILE).exists() => Source::File(super::DEFAULT_FILE.into()),
-        None => return Err(Failure::NothingToServe),
+        None => match port {
+            Some(port) => {
+                let port = port.map_err(|it| Failure::Child(child::Failure::System(it)))?;
+                return with_child(Targets::HandedOver(port), command, overrides, how, output);
+            }
+            None => return Err(Failure::NothingToServe),
+        },
     };
-    let settings = Settings { source, overrides };
+    match command.is_empty() {
+        true => alone(Settings { source, overrides }, how, output),
+        false => with_child(Targets::Told(source), command, overrides, how, output),
+    }
+}
+
+/// What the gateway does besides serving.
+struct How {
+    /// Whether a change of the configuration's file has it read again.
+    watch: bool,
+    /// Whether to serve instead of a process that has the same folder.
+    takeover: bool,
+    /// Sockets that a service manager opened.
+    given: Given,
+    /// When the process began.
+    began: Instant,
+}
+
+impl How {
+    fn options(
+        self,
+        settings: Settings,
+        seen: Seen,
+        witness: Option<Arc<Witness>>,
+    ) -> serve::Options {
+        let How { watch, takeover, given, began } = self;
+        serve::Options { settings, seen, watch, takeover, given, began, witness }
+    }
+}
+
+fn alone(settings: Settings, how: How, output: &Output) -> Result<(), Failure> {
     let seen = settings.seen();
+    let config = load(&settings, output)?;
+    if config.child.written {
+        let hint = "`[child]` has no effect, since no command is given behind `--`\n";
+        output.message(hint);
+    }
+    serve::serve(config, how.options(settings, seen, None), output)?;
+    Ok(())
+}
+
+/// Where the requests for an app that we start go.
+enum Targets {
+    /// To what the user says.
+    Told(Source),
+    /// To a port that the app is handed.
+    HandedOver(u16),
+}
+
+fn with_child(
+    targets: Targets,
+    command: Vec<OsString>,
+    overrides: Overrides,
+    how: How,
+    output: &Output,
+) -> Result<(), Failure> {
+    let (source, port) = match targets {
+        Targets::Told(source) => (source, None),
+        Targets::HandedOver(port) => {
+            let address = Address::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+            (Source::Urls(vec![child::url(&address)]), Some(port))
+        }
+    };
+    let mut settings = Settings { source, overrides };
+    let seen = settings.seen();
+    let mut config = load(&settings, output)?;
+    let all = config.upstreams.iter().flat_map(|it| &it.targets);
+    let here = all.filter_map(|it| serve::dialled(it)).filter(|it| it.ip().is_loopback());
+    let goal = match (port, &settings.source) {
+        (Some(port), _) => Goal::Port(port),
+        (None, Source::Urls(_)) => Goal::Urls(here.collect()),
+        (None, Source::File(_)) => Goal::File(here.collect()),
+    };
+    let plan = Plan { command, settings: config.child.clone(), goal };
+    let limit = config.child.start_timeout;
+    let (child, arrived) = Child::start(plan, output).map_err(Failure::Child)?;
+    match arrived {
+        Arrived::At(place) if port.is_some() => {
+            settings.source = Source::Urls(vec![child::url(&place)]);
+            config = load(&settings, output)?;
+        }
+        Arrived::At(_) => {}
+        Arrived::Ended => output.message(&format!(
+            "{} ended before it listened; until it does, requests are answered with why",
+            child.name()
+        )),
+        Arrived::Late => output.message(&format!(
+            "{} does not listen after `child.start_timeout` ({limit:?}); until it does, requests \
+             are answered with why. Its last lines:\n{}",
+            child.name(),
+            child.last_lines()
+        )),
+        Arrived::Stopped | Arrived::Over(_) => return ended(child.stop()),
+    }
+    let witness = Some(child.witness());
+    child.serving();
+    // Clients have their answers before the app is told to end; it is dropped, and so stopped, where
+    // serving fails.
+    serve::serve(config, how.options(settings, seen, witness), output)?;
+    ended(child.stop())
+}
+
+/// An app that failed for good is a failure of ours too: whoever restarts us must see it.
+fn ended(outcome: Outcome) -> Result<(), Failure> {
+    match outcome {
+        Outcome::Stopped | Outcome::Over(Ending::Code(0)) => Ok(()),
+        Outcome::Over(_) => Err(Failure::Shown { exit: 5 }),
+    }
+}
+
+fn load(settings: &Settings, output: &Output) -> Result<Config, Failure> {
     let (config, warnings) = settings.load()?;
     if let Some(warnings) = warnings.render(output.message_colour()) {
         output.message(&warnings);
     }
-    let watch = arguments.watch || output.is_terminal() && !arguments.no_watch;
-    let takeover = arguments.takeover;
-    serve::serve(config, serve::Options { settings, seen, watch, takeover, began }, output)?;
-    Ok(())
+    Ok(config)
 }
 
 /// The forms that `[listen]` takes: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `:8080`.

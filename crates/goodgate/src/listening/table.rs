@@ -28,6 +28,22 @@ fn row(line: &str) -> Option<Row> {
     (state == LISTEN).then_some(Row { address: address(local)?, user, inode })
 }
 
+/// `__SO_ACCEPTCON`: a Unix socket that listens.
+const ACCEPTS: &str = "00010000";
+
+/// Inodes and paths of `/proc/net/unix`: `Num RefCount Protocol Flags Type St Inode Path`. Those
+/// without a path in the file system are nobody's target.
+pub(super) fn listening_paths(text: &str) -> Vec<(u64, &str)> {
+    let path = |line| {
+        let mut columns = str::split_ascii_whitespace(line);
+        let flags = columns.nth(3)?;
+        let inode = columns.nth(2)?.parse().ok()?;
+        let path = columns.next().filter(|it| it.starts_with('/'))?;
+        (flags == ACCEPTS).then_some((inode, path))
+    };
+    text.lines().filter_map(path).collect()
+}
+
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
@@ -82,6 +98,16 @@ mod tests {
     #[test]
     fn long_addresses_are_four_words() {
         check(TCP6, &[("[::1]:3000", 1000, 577), ("[2001:db8::beef]:80", 33, 578)]);
+    }
+
+    #[test]
+    fn unix_sockets_that_listen_are_known_by_their_path() {
+        let text = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+                    0: 00000002 00000000 00010000 0001 01 123 /run/app.sock\n\
+                    0: 00000003 00000000 00000000 0001 03 124 /run/app.sock\n\
+                    0: 00000002 00000000 00010000 0001 01 125 @abstract\n\
+                    0: 00000002 00000000 00010000 0001 01 126\n";
+        assert_eq!(listening_paths(text), [(123, "/run/app.sock")]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::UnixListener;
 
 pub(super) struct Life<'a> {
@@ -38,6 +38,8 @@ pub(super) struct Life<'a> {
     /// Whether the configuration is read again when its file changes.
     watch: bool,
     watchdog_micros: Option<u64>,
+    /// Whether an app is stopped after us.
+    has_app: bool,
     since: String,
     reloads: Reloads,
     output: &'a Output,
@@ -93,6 +95,7 @@ impl<'a> Life<'a> {
             reopen: reopen.clone(),
             inherited: sockets,
             tell: loud::teller(output),
+            witness: options.witness.clone(),
         };
         let papers = Seen::of(config.files());
         let gateway = Gateway::start(config, plane).map_err(Failure::Start)?;
@@ -118,7 +121,8 @@ impl<'a> Life<'a> {
             None => (None, None, None),
         };
         output.message(&ready(&live, options.began));
-        let Options { settings, seen, watch, takeover: _, began: _ } = options;
+        let has_app = options.witness.is_some();
+        let Options { settings, seen, watch, .. } = options;
         if watch {
             ears.watch.follow_configuration(seen);
         }
@@ -133,6 +137,7 @@ impl<'a> Life<'a> {
             settings,
             watch,
             watchdog_micros: watchdog,
+            has_app,
             since: now(),
             reloads: Reloads::default(),
             output,
@@ -173,9 +178,8 @@ impl<'a> Life<'a> {
                 asked.say(Ok(json!({ "draining": draining })));
             }
             Order::Stop { now } => {
-                let deadline = self.gateway.config().shutdown.deadline.as_secs_f64();
-                let pid = std::process::id();
-                asked.say(Ok(json!({ "pid": pid, "state": "stopping", "deadline": deadline })));
+                let (pid, within) = (std::process::id(), self.ends_within(now).as_secs_f64());
+                asked.say(Ok(json!({ "pid": pid, "state": "stopping", "within": within })));
                 return Some(End::Stop { now });
             }
             Order::Bequeath => {
@@ -188,6 +192,14 @@ impl<'a> Life<'a> {
             }
         }
         None
+    }
+
+    /// How long stopping may take, beside what takes no time.
+    fn ends_within(&self, now: bool) -> Duration {
+        let config = self.gateway.config();
+        let clients = if now { Duration::ZERO } else { config.shutdown.deadline };
+        let app = if self.has_app { config.child.stop_timeout } else { Duration::ZERO };
+        clients + app
     }
 
     fn status(&self) -> Value {

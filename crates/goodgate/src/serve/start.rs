@@ -33,19 +33,17 @@ pub(super) struct Home {
 }
 
 impl Start {
-    /// Called while the process has one thread.
     pub(super) fn new(
         config: &Config,
-        options: &Options,
+        options: &mut Options,
         output: &Output,
     ) -> Result<Start, Failure> {
         raise_descriptors();
-        let mut given = Given::from_environment();
-        let (addresses, strange) = (given.addresses(), std::mem::take(&mut given.strange));
+        let Given { sockets, strange } = std::mem::take(&mut options.given);
         let mut start = Start {
             home: None,
-            sockets: given.into_descriptors(),
-            given: addresses,
+            given: sockets.iter().filter_map(|it| it.local_addr().ok()).collect(),
+            sockets: sockets.into_iter().map(OwnedFd::from).collect(),
             strange,
             predecessor: None,
         };
