@@ -281,7 +281,7 @@ async fn until_ready(status: SocketAddr) -> io::Result<()> {
 }
 
 /// `GOODGATE_BIN`, else the one that was built beside this program.
-fn binary() -> io::Result<PathBuf> {
+pub fn binary() -> io::Result<PathBuf> {
     if let Some(path) = std::env::var_os("GOODGATE_BIN") {
         return Ok(path.into());
     }

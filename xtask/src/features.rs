@@ -347,6 +347,32 @@ pub(crate) const FEATURES: &[Feature] = &[
         "a_request_in_flight_is_answered_first",
     ),
     row(
+        "Stopping",
+        "`goodgate run --takeover`: another process goes on with the same sockets, and no connection is \
+         lost; one that fails to start changes nothing",
+        "another_process_takes_over_and_no_connection_is_lost",
+    ),
+    row(
+        "Stopping",
+        "systemd: sockets that it opened, `Type=notify-reload`, and its watchdog",
+        "a_service_manager_is_told_how_it_is",
+    ),
+    row(
+        "Configuring",
+        "reload by `goodgate reload`, SIGHUP or a changed file: all of it or nothing",
+        "a_bad_file_keeps_what_runs_and_every_complaint_is_told",
+    ),
+    row(
+        "Configuring",
+        "renewed certificates and keys, without being told",
+        "renewed_certificates_are_served_and_half_of_a_pair_is_not",
+    ),
+    row(
+        "Configuring",
+        "`goodgate status`, `drain` and `stop`, and the same as JSON on a socket for `curl`",
+        "the_control_socket_answers_whoever_may_ask",
+    ),
+    row(
         "Configuring",
         "every mistake of a file at once, with line, caret and nearest name",
         "five_mistakes_are_told_at_once",

@@ -3,7 +3,6 @@
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
 
 /// What was given to this process as it was started.
 #[derive(Default)]
@@ -14,8 +13,8 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// Takes them from the environment, so that nobody whom we start does it again. Called while
-    /// the process has one thread.
+    /// Takes them from the environment, so that nobody whom we start does it again or has them open.
+    /// Called while the process has one thread, and has started no other.
     pub(crate) fn from_environment() -> Given {
         let mut given = Given::default();
         let mut all = ListenFd::from_env();
@@ -30,15 +29,6 @@ impl Given {
             }
         }
         given
-    }
-
-    /// Their addresses.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(|it| it.local_addr().ok()).collect()
-    }
-
-    pub(crate) fn into_descriptors(self) -> Vec<OwnedFd> {
-        self.sockets.into_iter().map(OwnedFd::from).collect()
     }
 }
 

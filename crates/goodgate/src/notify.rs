@@ -7,6 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+/// What tells a process that it is the service. An app that we start is not: it would speak for us.
+pub(crate) const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
 /// The way to the service manager, where there is one.
 pub(crate) struct Notify {
     to: Option<(UnixDatagram, SocketAddr)>,

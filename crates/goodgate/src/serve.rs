@@ -4,6 +4,7 @@
 mod life;
 mod start;
 
+use crate::activation::Given;
 use crate::arrival;
 use crate::control::orders::{Asked, Kind, Order, Orders, Refusal};
 use crate::folder;
@@ -40,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) watch: bool,
     /// Whether to serve instead of a process that has the same folder.
     pub(crate) takeover: bool,
+    /// Sockets that a service manager opened.
+    pub(crate) given: Given,
     /// When the process began, to say how long it took to be ready.
     pub(crate) began: Instant,
     /// The app that was started before.
@@ -60,11 +63,11 @@ pub(crate) enum Failure {
 }
 
 /// Serves until it is told to stop, and then until every client has its answer.
-pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result<(), Failure> {
+pub(crate) fn serve(config: Config, mut options: Options, output: &Output) -> Result<(), Failure> {
     let has_child = options.witness.is_some();
     let front = Builder::new_current_thread().enable_all().build().map_err(Failure::Signals)?;
     // It takes what the environment gave, and wants to be alone for that.
-    let start = Start::new(&config, &options, output)?;
+    let start = Start::new(&config, &mut options, output)?;
     let output = &output.in_background();
     loud::on_panic(output);
     // Signals are caught before anything can be killed by them.
@@ -84,6 +87,9 @@ pub(crate) fn serve(config: Config, options: Options, output: &Output) -> Result
         finish(life.gateway, end, &life.reopen, &mut ears, output).await;
         if let Some(server) = server {
             server.close().await;
+        }
+        if let (End::HandedOver { .. }, Some(socket)) = (end, life.socket) {
+            socket.leave();
         }
     });
     // A file system that hangs must not keep the process from ending.

@@ -173,7 +173,11 @@ impl Predecessor {
 /// Asks whoever serves with this folder.
 pub(crate) fn ask(folder: &Path) -> Result<Heritage, Failure> {
     let mut stream = reach(folder).map_err(Failure::Ask)?;
-    let broken = |why| Failure::Broken { folder: folder.to_owned(), why };
+    let broken = |why: io::Error| {
+        let late = why.kind() == io::ErrorKind::WouldBlock;
+        let why = if late { io::ErrorKind::TimedOut.into() } else { why };
+        Failure::Broken { folder: folder.to_owned(), why }
+    };
     // The other side does nothing between two steps of this one but pass things on.
     stream.set_read_timeout(Some(STEP)).map_err(broken)?;
     stream.set_write_timeout(Some(STEP)).map_err(broken)?;
@@ -271,4 +275,104 @@ fn refusal(stream: &mut UnixStream) -> Failure {
     let text = |key: &str| said.get(key).and_then(|it| it.as_str()).map(str::to_owned);
     let error = text("error").unwrap_or_else(|| "what it says is not understood".to_owned());
     Failure::Refused { error, hint: text("hint") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+    use std::net::TcpListener;
+
+    fn letter(line: &str) -> Result<usize, String> {
+        match read_letter(line.as_bytes()) {
+            Ok(it) => Ok(it.descriptors.len()),
+            Err(Failure::Protocol { version }) => Err(version),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_letter_of_another_protocol_is_refused_by_its_version() {
+        let known = "{\"protocol\":1,\"version\":\"1.0\",\"pid\":7,\"watchdog_micros\":null,\
+                     \"descriptors\":[\"lock\",\"listener\",\"listener\"]}\n";
+        assert_eq!(letter(known), Ok(3));
+        assert_eq!(letter(&known.replace(":1,", ":2,")), Err("1.0".to_owned()));
+        // A protocol of ours with things that we do not know is none of ours.
+        assert_eq!(letter(&known.replace("\"lock\"", "\"packets\"")), Err("1.0".to_owned()));
+        assert_eq!(letter("{\"protocol\":9}\n"), Err(String::new()));
+        assert_eq!(letter("ready\n"), Err(String::new()));
+        let many = vec!["\"listener\""; MOST + 1].join(",");
+        assert_eq!(letter(&known.replace("\"lock\"", &many)), Err("1.0".to_owned()));
+    }
+
+    /// The descriptors that arrive of so many.
+    fn passed(count: usize) -> io::Result<Vec<OwnedFd>> {
+        let (here, there) = UnixStream::pair().unwrap();
+        let one = TcpListener::bind("127.0.0.1:0").unwrap();
+        let all: Vec<BorrowedFd<'_>> = (0..count).map(|_| one.as_fd()).collect();
+        for parcel in all.chunks(PARCEL) {
+            send(here.as_fd(), parcel).unwrap();
+        }
+        drop(here);
+        receive(&there, count)
+    }
+
+    #[test]
+    fn more_than_one_parcel_arrives_whole() {
+        for count in [1, PARCEL, PARCEL + 1, 2 * PARCEL + 5] {
+            assert_eq!(passed(count).unwrap().len(), count);
+        }
+    }
+
+    #[test]
+    fn what_does_not_come_is_not_waited_for_once_the_other_side_is_gone() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let one = TcpListener::bind("127.0.0.1:0").unwrap();
+        send(here.as_fd(), &[one.as_fd()]).unwrap();
+        drop(here);
+        assert_eq!(receive(&there, 2).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    /// What the old process makes of a new one that says this once it has everything.
+    async fn heir_says(said: &[u8]) -> io::Result<u32> {
+        let scratch = Scratch::new("takeover");
+        let folder = Folder::open(scratch.path()).unwrap();
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let inheritance = Inheritance {
+            lock: folder.lock().try_clone_to_owned().unwrap(),
+            sockets: vec![socket.into()],
+            watchdog_micros: Some(5),
+        };
+        let (here, mut there) = UnixStream::pair().unwrap();
+        here.set_nonblocking(true).unwrap();
+        let mut here = tokio::net::UnixStream::from_std(here).unwrap();
+        let said = said.to_vec();
+        let heir = std::thread::spawn(move || {
+            let line = read_until(&mut there, b"\n").unwrap();
+            let letter = read_letter(&line).unwrap();
+            assert_eq!(letter.descriptors, [Thing::Lock, Thing::Listener]);
+            assert_eq!(letter.watchdog_micros, Some(5));
+            let got = receive(&there, letter.descriptors.len()).unwrap();
+            assert_eq!(got.len(), 2);
+            there.write_all(&said).unwrap();
+            let mut last = Vec::new();
+            if said == READY {
+                there.read_to_end(&mut last).unwrap();
+            }
+            last
+        });
+        let done = bequeath(&mut here, &inheritance).await;
+        drop(here);
+        let last = heir.join().unwrap();
+        assert_eq!(last, if done.is_ok() { YOURS } else { b"" });
+        done
+    }
+
+    #[tokio::test]
+    async fn only_one_that_is_ready_succeeds() {
+        assert_eq!(heir_says(READY).await.unwrap(), std::process::id());
+        for said in [&b""[..], b"rea", b"steady"] {
+            heir_says(said).await.unwrap_err();
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod grpc;
 mod http2;
 mod http2_upstream;
 mod http3;
+mod life;
 mod negotiated;
 mod neighbours;
 mod pairs;

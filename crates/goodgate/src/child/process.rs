@@ -1,6 +1,7 @@
 //! One run of the app: a process and those that it starts, in a group of their own.
 
 use crate::listening::lives;
+use crate::notify;
 use exchange::Ending;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, getppid, getrlimit, kill_process,
@@ -45,6 +46,9 @@ impl Process {
             command.arg("--descriptors").arg(it.to_string());
         }
         command.arg("--").arg(start.file).args(start.arguments);
+        for variable in notify::VARIABLES {
+            command.env_remove(variable);
+        }
         command.envs(start.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);

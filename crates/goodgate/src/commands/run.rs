@@ -1,5 +1,6 @@
 //! `goodgate run`: start the gateway.
 
+use crate::activation::Given;
 use crate::child::{self, Arrived, Child, Goal, Outcome, Plan};
 use crate::output::Output;
 use crate::problem::Failure;
@@ -38,16 +39,21 @@ pub(super) struct Arguments {
     /// How many cores serve requests [default: all]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
-    /// Where its control socket is [default: `data.dir` of the file; none with URLs]
+    /// A folder for this gateway alone [default: data.dir; none with URLs]
+    ///
+    /// By it `goodgate reload`, `status`, `drain` and `stop` find the gateway.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Serve instead of the one that has the same folder; no connection is lost
-    #[arg(long)]
+    /// Serve instead of the gateway that has the same folder
+    ///
+    /// It passes its sockets on, so that no connection is lost, and ends with its last client.
+    /// If this one fails to start, that one goes on.
+    #[arg(long, verbatim_doc_comment)]
     takeover: bool,
     /// Read the file again when it changes [default: on a terminal]
     #[arg(long, conflicts_with = "urls")]
     watch: bool,
-    /// Do not
+    /// Read the file again only when told to
     #[arg(long, conflicts_with = "watch")]
     no_watch: bool,
     /// The app to start, and its arguments: -- gunicorn app:app
@@ -64,6 +70,7 @@ pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
     let how = How {
         watch: arguments.watch || output.is_terminal() && !arguments.no_watch,
         takeover: arguments.takeover,
+        given: Given::from_environment(),
         began,
     };
     let command = arguments.command;
@@ -90,12 +97,13 @@ pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
 }
 
 /// What the gateway does besides serving.
-#[derive(Clone, Copy)]
 struct How {
     /// Whether a change of the configuration's file has it read again.
     watch: bool,
     /// Whether to serve instead of a process that has the same folder.
     takeover: bool,
+    /// Sockets that a service manager opened.
+    given: Given,
     /// When the process began.
     began: Instant,
 }
@@ -107,8 +115,8 @@ impl How {
         seen: Seen,
         witness: Option<Arc<Witness>>,
     ) -> serve::Options {
-        let How { watch, takeover, began } = self;
-        serve::Options { settings, seen, watch, takeover, began, witness }
+        let How { watch, takeover, given, began } = self;
+        serve::Options { settings, seen, watch, takeover, given, began, witness }
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Stop the running gateway
 ///
-/// Clients have their answers first, within `shutdown.deadline`. Ends when the process is gone.
+/// Clients have their answers first, within `shutdown.deadline`. Returns when the process is gone.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     now: bool,
 }
 
-/// Beyond the deadline of the gateway: for its last lines, and what it has started.
+/// Beyond what the gateway says: for its last lines.
 const BEYOND: Duration = Duration::from_secs(10);
 
 pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
@@ -31,13 +31,13 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     let process = Process::of(&arguments.running.folder()?)?;
     let wish = if arguments.now { "{\"now\": true}" } else { "" };
     let told = arguments.running.ask("POST", "stop", wish)?.body;
-    let deadline = if arguments.now { 0.0 } else { told["deadline"].as_f64().unwrap_or(0.0) };
-    let deadline = Duration::try_from_secs_f64(deadline).unwrap_or_default();
+    let within = told["within"].as_f64().unwrap_or(0.0);
+    let within = Duration::try_from_secs_f64(within).unwrap_or_default();
     let Some(process) = process else {
         // As where it runs in a container of its own.
         return Ok(output.line("it was told to stop; from here its process cannot be seen")?);
     };
-    match process.is_gone_within(deadline + BEYOND) {
+    match process.is_gone_within(within + BEYOND) {
         true => Ok(output.line(&format!("process {} is gone", process.pid))?),
         false => Err(Failure::StillThere { pid: process.pid }),
     }

@@ -11,6 +11,9 @@ use tokio::runtime::Builder;
 
 /// For an answer as a whole. A reload reads files and opens sockets.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A socket that nobody listens to may be about to be replaced, by a process that took over.
+const CHANGES_HANDS: Duration = Duration::from_millis(500);
+const AGAIN: Duration = Duration::from_millis(10);
 /// A list of all targets is far below.
 const LONGEST: usize = 16 * 1024 * 1024;
 
@@ -38,15 +41,27 @@ impl Answer {
 
 /// Connects to whoever serves with this folder.
 pub(crate) fn reach(folder: &Path) -> Result<UnixStream, Failure> {
-    dial(folder, PATIENCE).map_err(|why| {
+    let until = Instant::now() + CHANGES_HANDS;
+    loop {
+        let why = match dial(folder, PATIENCE) {
+            Ok(stream) => return Ok(stream),
+            Err(why) => why,
+        };
         let folder = folder.to_owned();
         match why.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                Failure::Nobody { folder }
+            io::ErrorKind::NotFound => return Err(Failure::Nobody { folder }),
+            io::ErrorKind::ConnectionRefused if until <= Instant::now() => {
+                return Err(Failure::Nobody { folder });
             }
-            _ => Failure::Unreachable { folder, why },
+            io::ErrorKind::ConnectionRefused => std::thread::sleep(AGAIN),
+            _ => return Err(Failure::Unreachable { folder, why }),
         }
-    })
+    }
+}
+
+/// Nobody listens there; a process that is too busy to answer does.
+pub(crate) fn is_nobody_there(folder: &Path) -> bool {
+    matches!(reach(folder), Err(Failure::Nobody { .. }))
 }
 
 /// Asks for `path` below the API. `body` is JSON, or nothing.

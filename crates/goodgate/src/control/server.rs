@@ -27,6 +27,8 @@ use tokio::time::timeout;
 const CONNECTIONS: usize = 16;
 /// From the first byte of a connection, or the end of the last answer, to the end of a head.
 const HEAD: Duration = Duration::from_secs(10);
+/// Bytes of a head.
+const HEAD_SIZE: usize = 16 * 1024;
 /// From the end of a head to the end of its body.
 const BODY: Duration = Duration::from_secs(5);
 /// Bytes of a body.
@@ -59,7 +61,15 @@ impl Server {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let (send, closing) = watch::channel(false);
         let shared = Shared { desk, output, takeover: Arc::new(Semaphore::new(1)), closing };
-        tokio::spawn(accept(listener, places.clone(), shared));
+        let mut closed = shared.closing.clone();
+        let accepting = accept(listener, places.clone(), shared);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = accepting => {}
+                // Its own place becomes free with that.
+                _ = async { closed.wait_for(|it| *it).await.is_ok() } => {}
+            }
+        });
         Server { places, closing: send }
     }
 
@@ -105,7 +115,7 @@ async fn converse(stream: UnixStream, shared: Shared) {
         }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_SIZE);
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {

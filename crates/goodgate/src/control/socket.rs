@@ -37,6 +37,15 @@ pub(crate) struct Unpublished {
 pub(crate) struct Published {
     folder: PathBuf,
     identity: (u64, u64),
+    /// Another process has the folder now, and may give the name to its own socket at any moment.
+    is_left: bool,
+}
+
+impl Published {
+    /// Leaves the name to the next process.
+    pub(crate) fn leave(mut self) {
+        self.is_left = true;
+    }
 }
 
 impl Unpublished {
@@ -62,12 +71,15 @@ impl Unpublished {
         let Unpublished { listener, folder, identity } = self;
         let (from, to) = (Place::of(&folder, UNFINISHED)?, Place::of(&folder, NAME)?);
         fs::rename(&from.path, &to.path)?;
-        Ok((UnixListener::from(listener), Published { folder, identity }))
+        Ok((UnixListener::from(listener), Published { folder, identity, is_left: false }))
     }
 }
 
 impl Drop for Published {
     fn drop(&mut self) {
+        if self.is_left {
+            return;
+        }
         let Ok(place) = Place::of(&self.folder, NAME) else { return };
         let there = fs::symlink_metadata(&place.path).map(|it| (it.dev(), it.ino()));
         if there.is_ok_and(|it| it == self.identity) {
@@ -137,9 +149,12 @@ mod tests {
     fn the_socket_of_a_successor_stays() {
         let scratch = Scratch::new("socket-successor");
         let (_old, old) = published(scratch.path());
-        let (_new, _published) = published(scratch.path());
+        let (new, successor) = published(scratch.path());
         drop(old);
         dial(scratch.path(), SOON).unwrap();
+        successor.leave();
+        drop(new);
+        assert!(scratch.path().join(NAME).exists());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::start::{Home, Start};
 use super::{Ears, End, Failure, Heard, Options, places, ready};
 use crate::activation::complaint;
+use crate::control::client;
 use crate::control::orders::{Asked, Desk, Kind, Order, Orders, Refusal, Reply};
 use crate::control::server::Server;
 use crate::control::socket::{Published, Unpublished};
@@ -26,7 +27,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::UnixListener;
 
 pub(super) struct Life<'a> {
@@ -37,11 +38,13 @@ pub(super) struct Life<'a> {
     /// Whether the configuration is read again when its file changes.
     watch: bool,
     watchdog_micros: Option<u64>,
+    /// Whether an app is stopped after us.
+    has_app: bool,
     since: String,
     reloads: Reloads,
     output: &'a Output,
     // Dropped in this order: the lock goes last.
-    _socket: Option<Published>,
+    pub(super) socket: Option<Published>,
     folder: Option<Folder>,
 }
 
@@ -100,12 +103,11 @@ impl<'a> Life<'a> {
         let gateway = match predecessor {
             Some(old) => {
                 watchdog = watchdog.or(old.watchdog_micros);
-                succeed(old, gateway, output)?
+                succeed(old, gateway, home.as_ref(), output)?
             }
             None => gateway,
         };
         let live = gateway.live();
-        output.message(&ready(&live, options.began));
         let unclaimed = gateway.unclaimed();
         let unclaimed: Vec<_> = given.into_iter().filter(|it| unclaimed.contains(it)).collect();
         if let Some(words) = complaint(&unclaimed, &strange) {
@@ -118,7 +120,9 @@ impl<'a> Life<'a> {
             }
             None => (None, None, None),
         };
-        let Options { settings, seen, watch, takeover: _, began: _, witness: _ } = options;
+        output.message(&ready(&live, options.began));
+        let has_app = options.witness.is_some();
+        let Options { settings, seen, watch, .. } = options;
         if watch {
             ears.watch.follow_configuration(seen);
         }
@@ -133,10 +137,11 @@ impl<'a> Life<'a> {
             settings,
             watch,
             watchdog_micros: watchdog,
+            has_app,
             since: now(),
             reloads: Reloads::default(),
             output,
-            _socket: socket,
+            socket,
             folder,
         };
         Ok((life, server))
@@ -173,9 +178,8 @@ impl<'a> Life<'a> {
                 asked.say(Ok(json!({ "draining": draining })));
             }
             Order::Stop { now } => {
-                let deadline = self.gateway.config().shutdown.deadline.as_secs_f64();
-                let pid = std::process::id();
-                asked.say(Ok(json!({ "pid": pid, "state": "stopping", "deadline": deadline })));
+                let (pid, within) = (std::process::id(), self.ends_within(now).as_secs_f64());
+                asked.say(Ok(json!({ "pid": pid, "state": "stopping", "within": within })));
                 return Some(End::Stop { now });
             }
             Order::Bequeath => {
@@ -188,6 +192,14 @@ impl<'a> Life<'a> {
             }
         }
         None
+    }
+
+    /// How long stopping may take, beside what takes no time.
+    fn ends_within(&self, now: bool) -> Duration {
+        let config = self.gateway.config();
+        let clients = if now { Duration::ZERO } else { config.shutdown.deadline };
+        let app = if self.has_app { config.child.stop_timeout } else { Duration::ZERO };
+        clients + app
     }
 
     fn status(&self) -> Value {
@@ -245,7 +257,11 @@ impl<'a> Life<'a> {
         ears.notify.reloading();
         let seen = self.settings.seen();
         let done = self.read_again(seen, ears);
-        ears.notify.ready(&serving(&self.gateway.live()));
+        let serving = serving(&self.gateway.live());
+        match &done {
+            Ok(_) => ears.notify.ready(&serving),
+            Err(_) => ears.notify.ready(&format!("{serving}; the last reload was refused")),
+        }
         match done {
             Ok(warnings) => {
                 self.reloads = Reloads { succeeded: Some(now()), refused: None };
@@ -315,19 +331,28 @@ impl<'a> Life<'a> {
     }
 }
 
-/// Tells the process that served before that this one does. Where that fails it goes on, and this one
+/// Tells the process that served before that this one does. Where it goes on all the same, this one
 /// ends without a client noticing.
-fn succeed(mut old: Predecessor, gateway: Gateway, output: &Output) -> Result<Gateway, Failure> {
-    match old.succeeded() {
-        Ok(()) => {
-            output.message(&format!("took over from process {}\n", old.pid));
-            Ok(gateway)
+fn succeed(
+    mut old: Predecessor,
+    gateway: Gateway,
+    home: Option<&Home>,
+    output: &Output,
+) -> Result<Gateway, Failure> {
+    let told = old.succeeded();
+    let is_gone = || home.is_some_and(|it| client::is_nobody_there(it.folder.path()));
+    match told {
+        Ok(()) => output.message(&format!("took over from process {}\n", old.pid)),
+        // It was killed meanwhile: nobody would serve without us.
+        Err(_) if is_gone() => {
+            output.message(&format!("took over from process {}, which is gone\n", old.pid));
         }
         Err(why) => {
             gateway.stop(Leave::HandedOver, &AtomicBool::new(false));
-            Err(Failure::TakeOver(takeover::Failure::Unconfirmed { pid: old.pid, why }))
+            return Err(Failure::TakeOver(takeover::Failure::Unconfirmed { pid: old.pid, why }));
         }
     }
+    Ok(gateway)
 }
 
 /// Makes the control socket known. By now clients are served: where that fails it is said, and they

@@ -33,19 +33,17 @@ pub(super) struct Home {
 }
 
 impl Start {
-    /// Called while the process has one thread.
     pub(super) fn new(
         config: &Config,
-        options: &Options,
+        options: &mut Options,
         output: &Output,
     ) -> Result<Start, Failure> {
         raise_descriptors();
-        let mut given = Given::from_environment();
-        let (addresses, strange) = (given.addresses(), std::mem::take(&mut given.strange));
+        let Given { sockets, strange } = std::mem::take(&mut options.given);
         let mut start = Start {
             home: None,
-            sockets: given.into_descriptors(),
-            given: addresses,
+            given: sockets.iter().filter_map(|it| it.local_addr().ok()).collect(),
+            sockets: sockets.into_iter().map(OwnedFd::from).collect(),
             strange,
             predecessor: None,
         };
@@ -59,13 +57,15 @@ impl Start {
 
     fn settle(&mut self, data: &Data, takeover: bool, output: &Output) -> Result<(), Failure> {
         let folder = match Folder::open(&data.dir) {
-            Err(folder::Failure::Taken { .. }) if takeover => {
-                let heritage = takeover::ask(&data.dir).map_err(Failure::TakeOver)?;
-                let Heritage { folder, sockets, predecessor } = heritage;
-                self.sockets.extend(sockets);
-                self.predecessor = Some(predecessor);
-                Ok(folder)
-            }
+            Err(folder::Failure::Taken { .. }) if takeover => match takeover::ask(&data.dir) {
+                Ok(Heritage { folder, sockets, predecessor }) => {
+                    self.sockets.extend(sockets);
+                    self.predecessor = Some(predecessor);
+                    Ok(folder)
+                }
+                // It may have ended meanwhile.
+                Err(why) => Ok(Folder::open(&data.dir).map_err(|_| Failure::TakeOver(why))?),
+            },
             other => other,
         };
         let home = folder.and_then(|folder| {

@@ -113,24 +113,10 @@ fn help_names_the_exit_codes() {
 
 #[test]
 fn help_of_every_command_fits_a_terminal() {
-    let commands = [
-        "",
-        "why",
-        "demo",
-        "run",
-        "check",
-        "schema",
-        "causes",
-        "explain",
-        "formats",
-        "mcp",
-        "reload",
-        "status",
-        "drain",
-        "stop",
-        "completions",
-    ];
-    for command in commands {
+    let commands =
+        ["", "why", "demo", "run", "check", "schema", "causes", "explain", "formats", "mcp"];
+    let running = ["status", "reload", "drain", "stop", "completions"];
+    for command in commands.into_iter().chain(running) {
         for flag in ["-h", "--help"] {
             let help = call(&format!("{command} {flag}"));
             assert_eq!(help.exit, Some(0));
@@ -168,6 +154,9 @@ fn run_takes_a_file_or_urls() {
     assert_eq!(both.exit, Some(2));
     assert!(both.stderr.contains("cannot be used with"), "{}", both.stderr);
     assert_eq!(call("run http://localhost:8000 --workers 0").exit, Some(2));
+    assert_eq!(call("run http://localhost:8000 --watch").exit, Some(2));
+    assert_eq!(call("run --watch --no-watch").exit, Some(2));
+    assert_eq!(call("run http://localhost:8000 --takeover").exit, Some(2));
     assert_eq!(call("run http://localhost:8000 --listen 8080").exit, Some(2));
 }
 
@@ -178,6 +167,22 @@ fn run_refuses_a_file_that_it_cannot_read_or_use() {
     let invalid = call_in(&folder, "run");
     assert_eq!(invalid.exit, Some(3));
     assert!(invalid.stderr.contains("goodgate.toml:4:1"), "{}", invalid.stderr);
+}
+
+#[test]
+fn commands_for_a_running_gateway_say_which_one_is_meant() {
+    insta::assert_snapshot!("status_help", call("status --help").seen());
+    insta::assert_snapshot!("stop_help", call("stop -h").seen());
+    insta::assert_snapshot!("status_nobody_named", call("status").seen());
+    let folder = folder("nobody_runs", &[("goodgate.toml", BAD)]);
+    insta::assert_snapshot!("status_nobody_runs", call_in(&folder, "status").seen());
+    for command in ["status", "reload", "drain", "drain --undo", "stop", "stop --now"] {
+        assert_eq!(call(command).exit, Some(2), "{command}");
+        // The file may be wrong by now: whoever runs by it is found all the same.
+        let nobody = call_in(&folder, command);
+        assert_eq!((nobody.exit, nobody.stdout.as_str()), (Some(4), ""), "{command}");
+        assert_eq!(call(&format!("{command} --config x --data y")).exit, Some(2), "{command}");
+    }
 }
 
 #[test]
