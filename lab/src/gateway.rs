@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Output};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -27,7 +27,12 @@ pub struct Gateway {
     pub status: SocketAddr,
     process: Process,
     scratch: Scratch,
+    /// What its configuration begins with.
+    opening: String,
 }
+
+/// Its configuration, in a folder of its own.
+const FILE: &str = "goodgate.toml";
 
 impl Gateway {
     /// With `config` below the tables that say where to listen and to log. `config` may begin with
@@ -61,20 +66,33 @@ impl Gateway {
         let status = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
         let access = scratch.path().join("access.jsonl");
         // One worker, so that requests meet the connections of those before them.
-        let text = format!(
+        let opening = format!(
             "workers = 1\n\
              [status]\nlisten = \"{status}\"\n\
              [log]\naccess = {access:?}\n\
-             [listen]\nhttp = \"{listen}\"\n{}",
-            config(listen)
+             [listen]\nhttp = \"{listen}\"\n"
         );
-        let file = scratch.write("goodgate.toml", &text)?;
+        let file = scratch.write(FILE, &format!("{opening}{}", config(listen)))?;
         let mut command = process::command(&binary, ordinary_user);
         command.arg("run").arg("--config").arg(file);
         let mut process = Process::start("goodgate", command, &scratch)?;
         process.until_it_listens(status).await?;
         until_ready(status).await?;
-        Ok(Gateway { listen, status, process, scratch })
+        Ok(Gateway { listen, status, process, scratch, opening })
+    }
+
+    /// Has it go over to a configuration, of which only what it was started with is left out. Gives
+    /// what the command said.
+    pub async fn reload(&self, config: &str) -> io::Result<Output> {
+        self.scratch.write(FILE, &format!("{}{config}", self.opening))?;
+        self.command(&["reload"]).await
+    }
+
+    /// Runs a command that speaks to it.
+    pub async fn command(&self, words: &[&str]) -> io::Result<Output> {
+        let mut command = tokio::process::Command::new(binary()?);
+        command.args(words).arg("--config").arg(self.scratch.path().join(FILE));
+        command.kill_on_drop(true).output().await
     }
 
     pub async fn client(&self) -> io::Result<Client> {

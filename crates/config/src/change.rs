@@ -13,6 +13,8 @@ impl Config {
             ("child", self.child != next.child),
             // Where its own pages are: whoever watches it there would lose it.
             ("status.listen", self.status != next.status),
+            // The lock and the control socket are in it.
+            ("data.dir", self.data.dir != next.data.dir),
             ("log.access", self.log.access != next.log.access),
             // By it requests that come back are known, and those in flight bear the old one.
             ("answers.name", self.answers.name != next.answers.name),
@@ -67,6 +69,7 @@ mod tests {
     #[test]
     fn what_cannot_be_changed_is_named() {
         check("workers = 1", "workers = 2", &["workers"]);
+        check("", "data.dir = \"elsewhere\"", &["data.dir"]);
         check("", "[status]\nlisten = \"127.0.0.1:9\"", &["status.listen"]);
         check(
             "",

@@ -2,7 +2,7 @@
 
 /// Where (`*` is any name or position) and which keys.
 const KEYS: &[(&str, &[&str])] = &[
-    ("", &["data", "provider", "model", "prompt", "defaults", "consumer"]),
+    ("", &["provider", "model", "prompt", "defaults", "consumer"]),
     ("upstream.*", &["health", "evidence"]),
     ("upstream.*.targets.*", &["weight"]),
     ("route.*", &["limit", "auth", "ai", "cache", "max_duration"]),

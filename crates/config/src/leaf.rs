@@ -16,7 +16,7 @@ pub(crate) use name::{
     ContentType, HostMatched, HostToSend, Method, ServerName, StickyBy, Token, is_token,
 };
 pub(crate) use path::{
-    AccessLogTo, FilePath, PathPattern, Pattern, Prefix, RedirectTo, RewriteTo, Sought,
+    AccessLogTo, FilePath, FolderPath, PathPattern, Pattern, Prefix, RedirectTo, RewriteTo, Sought,
 };
 pub(crate) use url::{Destination, LONGEST_SOCKET_PATH, TargetUrl, To};
 
@@ -133,6 +133,7 @@ pub(crate) const FORMATS: &[Format] = &[
     format::<Destination>(),
     format::<DnsServer>(),
     format::<FilePath>(),
+    format::<FolderPath>(),
     format::<HostMatched>(),
     format::<HostToSend>(),
     format::<ListenAt>(),

@@ -22,7 +22,7 @@ mod written;
 
 pub use complaint::{Complaint, Complaints, Located, Severity};
 pub use matching::{Asked, Condition, HostMatch, PathMatch, Rewrite, Test, Where, cookies};
-pub use parse::{Context, Parsed, for_targets, parse};
+pub use parse::{Context, Parsed, data_dir, for_targets, parse};
 pub use path::{PathFault, normal_path};
 pub use routes::{Choice, Routes, Verdict};
 pub use schema::schema;

@@ -1,11 +1,11 @@
 //! Text to [`Config`], with all complaints of all stages at once.
 
 use crate::complaint::{Complaint, Complaints};
-use crate::leaf::{Leaf, TargetUrl};
+use crate::leaf::{FolderPath, Leaf, TargetUrl};
 use crate::render::shown;
 use crate::typed::Config;
 use crate::{resolve, schema, tree, walk, written};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A longer text is refused before it is read.
 const LONGEST: usize = 4 << 20;
@@ -74,6 +74,17 @@ fn walk_until(end: usize, tree: &tree::Node, complaints: &mut Complaints) {
 fn line_start(text: &str, byte: usize) -> usize {
     let before = text.get(..byte).unwrap_or_default();
     before.rfind('\n').map_or(0, |it| it + 1)
+}
+
+/// The folder of the gateway that runs by this file, however wrong the rest of it is: whoever asks
+/// the running one to read it again must find it all the same.
+#[must_use]
+pub fn data_dir(text: &str, context: &Context<'_>) -> PathBuf {
+    let text = text.get(..LONGEST).unwrap_or(text);
+    let tree = tree::read(text, context.env, &mut Complaints::default());
+    let node = resolve::DATA_DIR.iter().try_fold(&tree, |node, key| node.get(key));
+    let written = node.and_then(tree::Node::text).and_then(|it| FolderPath::read(it).ok());
+    context.base.join(written.unwrap_or_else(|| written::Data::default().dir.means))
 }
 
 /// The configuration of `goodgate run URL ...`: everything goes to one upstream, `app`, by one route,

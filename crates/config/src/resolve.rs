@@ -12,7 +12,7 @@ use crate::leaf::{Leaf, Word};
 use crate::routes::Routes;
 use crate::tree::Node;
 use crate::typed::{
-    AccessLog, Answers, Backoff, CertificateFiles, Child, Cipher, ClientCa, Config, Dns,
+    AccessLog, Answers, Backoff, CertificateFiles, Child, Cipher, ClientCa, Config, Data, Dns,
     Http2Limits, Http3Limits, Https, Limits, Listen, Log, Shutdown, TlsVersion, Upstream,
 };
 use crate::written;
@@ -31,6 +31,9 @@ pub(crate) fn resolve(
     Resolve { tree, base, complaints, upstreams: HashMap::new(), https_only: false }.config(file)
 }
 
+/// Where the folder of a running gateway is written.
+pub(crate) const DATA_DIR: [&str; 2] = ["data", "dir"];
+
 struct Resolve<'a> {
     tree: &'a Node,
     base: &'a Path,
@@ -47,6 +50,7 @@ impl Resolve<'_> {
             listen,
             console,
             status,
+            data,
             log,
             limits,
             shutdown,
@@ -63,6 +67,7 @@ impl Resolve<'_> {
             workers,
             listen,
             status: self.status(&console, status),
+            data: self.data(data),
             log: self.log(log),
             limits: limited(limits),
             shutdown: ended(shutdown),
@@ -232,6 +237,11 @@ impl Resolve<'_> {
             self.complain(&["console", "listen"], complaint);
         }
         status.means
+    }
+
+    fn data(&mut self, data: written::Data) -> Data {
+        let written::Data { dir } = data;
+        Data { dir: self.file(dir), assumed: !self.tree.has(&DATA_DIR) }
     }
 
     fn log(&mut self, log: written::Log) -> Log {

@@ -22,6 +22,7 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez`, `/readyz` and `/metrics` are served; `None` is nowhere.
     pub status: Option<SocketAddr>,
+    pub data: Data,
     pub log: Log,
     pub limits: Limits,
     pub shutdown: Shutdown,
@@ -144,6 +145,14 @@ impl Cipher {
             Cipher::EcdsaChaCha20 => 0xcca9,
         }
     }
+}
+
+/// The folder of one running gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data {
+    pub dir: PathBuf,
+    /// Nobody wrote `data.dir`: the gateway can do without where it cannot be made.
+    pub assumed: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@
 //! without effect does not compile without a warning.
 
 use crate::leaf::{
-    AccessLogTo, ContentType, Destination, DnsServer, FilePath, HostMatched, HostToSend, ListenAt,
-    Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo, RewriteTo, ServerName, Size,
-    Sought, StatusAt, StickyBy, TargetUrl, Token, TrustedPeer, Word,
+    AccessLogTo, ContentType, Destination, DnsServer, FilePath, FolderPath, HostMatched,
+    HostToSend, ListenAt, Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo,
+    RewriteTo, ServerName, Size, Sought, StatusAt, StickyBy, TargetUrl, Token, TrustedPeer, Word,
 };
 use crate::typed::{Cipher, Restart, TlsVersion};
 use schemars::JsonSchema;
@@ -28,6 +28,8 @@ pub(crate) struct File {
     pub(crate) console: Console,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     pub(crate) status: Status,
+    /// Where a running gateway keeps what belongs to it alone.
+    pub(crate) data: Data,
     /// What is logged.
     pub(crate) log: Log,
     /// How large requests and answers may be.
@@ -198,6 +200,22 @@ impl Default for Console {
 pub(crate) struct Status {
     /// The address, or `off`. Default: that of the console.
     pub(crate) listen: Option<Word<StatusAt>>,
+}
+
+/// Where a running gateway keeps what belongs to it alone.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Data {
+    /// A folder for one running gateway: its lock, and the socket `control.sock` by which
+    /// `goodgate reload`, `status`, `drain` and `stop` speak with it. It is made where it is not
+    /// there. A change needs a restart.
+    pub(crate) dir: Word<FolderPath>,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: Word::default_of("goodgate-data") }
+    }
 }
 
 /// What is logged.

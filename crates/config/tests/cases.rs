@@ -1,6 +1,6 @@
 //! Whole files: what they mean, or every complaint about them.
 
-use config::{Complaints, Context, Parsed, Severity, for_targets, parse};
+use config::{Complaints, Context, Parsed, Severity, data_dir, for_targets, parse};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,26 @@ fn golden_files() {
             insta::assert_snapshot!(told);
         });
     });
+}
+
+#[test]
+fn the_folder_of_a_running_gateway_is_found_in_any_file() {
+    for (text, folder) in [
+        ("", "/etc/goodgate/goodgate-data"),
+        ("data.dir = '/run/goodgate'", "/run/goodgate"),
+        ("[data]\ndir = 'state/'\n[route.x]\nno = 1\n", "/etc/goodgate/state/"),
+        ("data.dir = '${HOST}'", "/etc/goodgate/app.internal"),
+        ("data.dir = 'here'\n[route.", "/etc/goodgate/here"),
+        ("data = 'here'", "/etc/goodgate/goodgate-data"),
+        ("data.dir = ''", "/etc/goodgate/goodgate-data"),
+    ] {
+        let context = Context { base: Path::new("/etc/goodgate"), env: &environment };
+        assert_eq!(data_dir(text, &context), Path::new(folder), "{text}");
+        if let Ok(Parsed { config, .. }) = read(text) {
+            assert_eq!(config.data.dir, Path::new(folder), "{text}");
+            assert_eq!(config.data.assumed, text.is_empty(), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -427,7 +447,7 @@ fn the_ladder() {
 fn unknown_and_later_keys() {
     check("[routes.a]", "1 unknown_key");
     check(
-        "data.dir = 'x'\n[provider.x]\n[defaults]",
+        "[model.x]\n[provider.x]\n[defaults]",
         "1 not_in_this_version, 2 not_in_this_version, 3 not_in_this_version",
     );
     check("[console]\npassword = 'x'", "2 unknown_key");

@@ -6,12 +6,17 @@ mod check;
 mod completions;
 mod demo;
 pub(crate) mod doctor;
+mod drain;
 mod explain;
 mod formats;
 mod mcp;
+mod reload;
 mod route;
 mod run;
+mod running;
 mod schema;
+mod status;
+mod stop;
 mod why;
 
 use crate::output::Output;
@@ -55,6 +60,10 @@ Exit codes:
 enum Command {
     Why(why::Arguments),
     Run(run::Arguments),
+    Status(status::Arguments),
+    Reload(reload::Arguments),
+    Drain(drain::Arguments),
+    Stop(stop::Arguments),
     Demo(demo::Arguments),
     Check(check::Arguments),
     Route(route::Arguments),
@@ -84,6 +93,10 @@ pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
     match arguments.command {
         Some(Command::Why(it)) => why::run(it, output),
         Some(Command::Run(it)) => run::run(it, output, began),
+        Some(Command::Status(it)) => status::run(&it, output),
+        Some(Command::Reload(it)) => reload::run(&it, output),
+        Some(Command::Drain(it)) => drain::run(&it, output),
+        Some(Command::Stop(it)) => stop::run(&it, output),
         Some(Command::Demo(it)) => demo::run(&it, output, began),
         Some(Command::Check(it)) => check::run(&it, output),
         Some(Command::Route(it)) => route::run(&it, output),

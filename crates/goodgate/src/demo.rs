@@ -9,7 +9,8 @@ mod words;
 
 use crate::output::Output;
 use crate::problem::Failure;
-use crate::serve::{self, Signals, ready};
+use crate::serve::{self, ready, until_stopped};
+use crate::signals::Signals;
 use proxy::{Gateway, Leave, Options as PlaneOptions, Style};
 use stage::Stage;
 use std::net::SocketAddr;
@@ -67,7 +68,7 @@ pub(crate) fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         }
         Some(_) => {
             output.message(&format!("open http://{at}/ to open each one yourself; Ctrl-C stops"));
-            signals.wait(front, gateway, &reopen, output);
+            front.block_on(until_stopped(gateway, &reopen, signals, output));
         }
     }
     Ok(())

@@ -1,16 +1,25 @@
 //! `goodgate`: the commands, wired to the crates that do the work, and the words for what fails.
 
+mod activation;
 mod arrival;
 mod child;
 mod commands;
+mod control;
 mod demo;
+mod folder;
 mod listening;
 mod mcp;
+mod notify;
 mod output;
 mod problem;
+#[cfg(test)]
+mod scratch;
 mod serve;
 mod settings;
+mod signals;
+mod takeover;
 mod waiting;
+mod watch;
 mod why;
 
 use clap::Parser;

@@ -1,7 +1,8 @@
 //! From a file, or addresses on the command line, to a configuration.
 
 use crate::problem::Failure;
-use config::{Complaints, Config, Context, Parsed, parse};
+use crate::watch::Seen;
+use config::{Complaints, Config, Context, Data, Parsed, data_dir, parse};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -18,9 +19,12 @@ pub(crate) enum Source {
 }
 
 /// What the command line says instead of the file.
+#[derive(Default)]
 pub(crate) struct Overrides {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) workers: Option<usize>,
+    /// The folder of this running gateway.
+    pub(crate) data: Option<PathBuf>,
 }
 
 impl Settings {
@@ -38,7 +42,28 @@ impl Settings {
             config.listen.assumed = false;
         }
         config.workers = self.overrides.workers.or(config.workers);
+        if let Some(dir) = &self.overrides.data {
+            config.data = Data { dir: dir.clone(), assumed: false };
+        }
         Ok((config, warnings))
+    }
+
+    /// The file, where there is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) => Some(path),
+            Source::Urls(_) => None,
+        }
+    }
+
+    /// The state of the file before it is read.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen::of(self.file())
+    }
+
+    /// The folder of the running gateway. With URLs there is none, unless one was asked for.
+    pub(crate) fn data<'a>(&self, config: &'a Config) -> Option<&'a Data> {
+        (self.file().is_some() || self.overrides.data.is_some()).then_some(&config.data)
     }
 }
 
@@ -84,9 +109,18 @@ pub(crate) fn read(path: &Path) -> Result<File, Failure> {
     Ok(File { name, text, base })
 }
 
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 impl File {
     pub(crate) fn parse(&self) -> Result<Parsed, Complaints> {
-        parse(&self.text, &Context { base: &self.base, env: &|name| std::env::var(name).ok() })
+        parse(&self.text, &Context { base: &self.base, env: &environment })
+    }
+
+    /// The folder of the gateway that runs by this file, even where the file is wrong by now.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        data_dir(&self.text, &Context { base: &self.base, env: &environment })
     }
 }
 
@@ -96,7 +130,7 @@ mod tests {
 
     fn settings(source: Source) -> Settings {
         let listen = Some("127.0.0.1:9000".parse().unwrap());
-        Settings { source, overrides: Overrides { listen, workers: Some(3) } }
+        Settings { source, overrides: Overrides { listen, workers: Some(3), data: None } }
     }
 
     #[test]
@@ -107,6 +141,12 @@ mod tests {
         assert!(!config.listen.assumed);
         assert_eq!(config.workers, Some(3));
         assert_eq!(warnings.render(false), None);
+        let mut settings = settings(Source::Urls(vec!["localhost:8000".to_owned()]));
+        assert_eq!(settings.data(&config), None);
+        settings.overrides.data = Some("here".into());
+        let (config, _) = settings.load().unwrap();
+        let data = Data { dir: "here".into(), assumed: false };
+        assert_eq!(settings.data(&config), Some(&data));
     }
 
     #[test]

@@ -61,13 +61,7 @@ impl Door {
     }
 
     fn endpoint(&self, own: bool, transport: TransportConfig) -> Endpoint {
-        let tls = self.papers.caller(own, &[b"h3"]);
-        let crypto = QuicClientConfig::try_from(tls).expect("the test can go on");
-        let mut config = ClientConfig::new(Arc::new(crypto));
-        config.transport_config(Arc::new(transport));
-        let mut endpoint = Endpoint::client(HERE).expect("the test can go on");
-        endpoint.set_default_client_config(config);
-        endpoint
+        endpoint(&self.papers, own, transport)
     }
 
     async fn dial(&self) -> Connection {
@@ -76,14 +70,33 @@ impl Door {
     }
 
     async fn dial_from(&self, endpoint: &Endpoint, name: &str) -> Result<Connection, String> {
-        let connecting = endpoint.connect(self.address, name).expect("the test can go on");
-        let connected = timeout(SOON, connecting).await.map_err(|it| it.to_string())?;
-        connected.map_err(|it| it.to_string())
+        dial(endpoint, self.address, name).await
     }
 
     pub(crate) async fn client(&self) -> SendRequest<OpenStreams, Bytes> {
         speak(self.dial().await).await
     }
+}
+
+fn endpoint(papers: &Papers, own: bool, transport: TransportConfig) -> Endpoint {
+    let tls = papers.caller(own, &[b"h3"]);
+    let crypto = QuicClientConfig::try_from(tls).expect("the test can go on");
+    let mut config = ClientConfig::new(Arc::new(crypto));
+    config.transport_config(Arc::new(transport));
+    let mut endpoint = Endpoint::client(HERE).expect("the test can go on");
+    endpoint.set_default_client_config(config);
+    endpoint
+}
+
+async fn dial(endpoint: &Endpoint, to: SocketAddr, name: &str) -> Result<Connection, String> {
+    let connecting = endpoint.connect(to, name).expect("the test can go on");
+    let connected = timeout(SOON, connecting).await.map_err(|it| it.to_string())?;
+    connected.map_err(|it| it.to_string())
+}
+
+/// A connection of a client that trusts these papers.
+pub(crate) async fn connect(papers: &Papers, to: SocketAddr) -> Result<Connection, String> {
+    dial(&endpoint(papers, false, TransportConfig::default()), to, "one.test").await
 }
 
 pub(crate) async fn speak(connection: Connection) -> SendRequest<OpenStreams, Bytes> {

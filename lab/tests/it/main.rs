@@ -12,6 +12,7 @@ mod neighbours;
 mod pairs;
 mod peer;
 mod records;
+mod reload;
 mod routes;
 mod scenes;
 mod shutdown;

@@ -31,6 +31,10 @@ pub(crate) struct RedirectTo;
 #[derive(Debug)]
 pub(crate) struct FilePath;
 
+/// A folder on disk.
+#[derive(Debug)]
+pub(crate) struct FolderPath;
+
 /// Where the access log goes.
 #[derive(Debug)]
 pub(crate) struct AccessLogTo;
@@ -214,6 +218,19 @@ impl Leaf for FilePath {
     }
 }
 
+impl Leaf for FolderPath {
+    type Value = PathBuf;
+    const FORMAT: &str = "goodgate-folder";
+    const WHAT: &str = "the path of a folder";
+
+    fn read(text: &str) -> Result<PathBuf, Wrong> {
+        if text.is_empty() || text.contains('\0') {
+            return Err(Wrong::new("is not the path of a folder"));
+        }
+        Ok(PathBuf::from(text))
+    }
+}
+
 impl Leaf for AccessLogTo {
     type Value = AccessLog;
     const FORMAT: &str = "goodgate-access-log";
@@ -311,5 +328,7 @@ mod tests {
         check::<AccessLogTo>("", "bad_value");
         check::<FilePath>("ca.pem", "\"ca.pem\"");
         check::<FilePath>("certs/", "bad_value");
+        check::<FolderPath>("data/", "\"data/\"");
+        check::<FolderPath>("", "bad_value");
     }
 }

@@ -1,16 +1,20 @@
 //! `goodgate run`: start the gateway.
 
+use crate::activation::Given;
 use crate::child::{self, Arrived, Child, Goal, Outcome, Plan};
 use crate::output::Output;
 use crate::problem::Failure;
-use crate::serve;
+use crate::serve::{self, Options};
 use crate::settings::{Overrides, Settings, Source};
+use crate::watch::Seen;
 use config::Config;
 use exchange::{Address, Ending};
+use proxy::Witness;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Start the gateway
@@ -35,14 +39,38 @@ pub(super) struct Arguments {
     /// How many cores serve requests [default: all]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
+    /// The folder of this gateway, by which `reload`, `status`, `drain` and `stop` find it
+    /// [default: `data.dir` of the file; none with URLs]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Serve instead of the gateway that has the same folder, without losing a connection
+    #[arg(long)]
+    takeover: bool,
+    /// Read the file again when it changes [default: on a terminal]
+    #[arg(long, conflicts_with = "urls")]
+    watch: bool,
+    /// Do not
+    #[arg(long, conflicts_with = "watch")]
+    no_watch: bool,
     /// The app to start, and its arguments: -- gunicorn app:app
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
 pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Result<(), Failure> {
-    let overrides =
-        Overrides { listen: arguments.listen, workers: arguments.workers.map(NonZeroUsize::get) };
+    let overrides = Overrides {
+        listen: arguments.listen,
+        workers: arguments.workers.map(NonZeroUsize::get),
+        data: arguments.data,
+    };
+    let serving = Serving {
+        overrides,
+        watch: arguments.watch || output.is_terminal() && !arguments.no_watch,
+        takeover: arguments.takeover,
+        // Before anything is started that could get them too.
+        given: Given::from_environment(),
+        began,
+    };
     let command = arguments.command;
     if command.is_empty() && std::env::args_os().next_back().is_some_and(|it| it == "--") {
         return Err(Failure::NoCommand);
@@ -55,24 +83,42 @@ pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         None => match port {
             Some(port) => {
                 let port = port.map_err(|it| Failure::Child(child::Failure::System(it)))?;
-                return with_child(Targets::HandedOver(port), command, overrides, began, output);
+                return with_child(Targets::HandedOver(port), command, serving, output);
             }
             None => return Err(Failure::NothingToServe),
         },
     };
     match command.is_empty() {
-        true => alone(Settings { source, overrides }, began, output),
-        false => with_child(Targets::Told(source), command, overrides, began, output),
+        true => alone(source, serving, output),
+        false => with_child(Targets::Told(source), command, serving, output),
     }
 }
 
-fn alone(settings: Settings, began: Instant, output: &Output) -> Result<(), Failure> {
+/// What the command line says of serving, whatever is served.
+struct Serving {
+    overrides: Overrides,
+    watch: bool,
+    takeover: bool,
+    given: Given,
+    began: Instant,
+}
+
+impl Serving {
+    fn options(self, settings: Settings, seen: Seen, witness: Option<Arc<Witness>>) -> Options {
+        let Serving { watch, takeover, given, began, .. } = self;
+        Options { settings, seen, watch, takeover, began, given, witness }
+    }
+}
+
+fn alone(source: Source, mut serving: Serving, output: &Output) -> Result<(), Failure> {
+    let settings = Settings { source, overrides: std::mem::take(&mut serving.overrides) };
+    let seen = settings.seen();
     let config = load(&settings, output)?;
     if config.child.written {
         let hint = "`[child]` has no effect, since no command is given behind `--`\n";
         output.message(hint);
     }
-    serve::serve(config, serve::Options { settings, began, witness: None }, output)?;
+    serve::serve(config, serving.options(settings, seen, None), output)?;
     Ok(())
 }
 
@@ -87,8 +133,7 @@ enum Targets {
 fn with_child(
     targets: Targets,
     command: Vec<OsString>,
-    overrides: Overrides,
-    began: Instant,
+    mut serving: Serving,
     output: &Output,
 ) -> Result<(), Failure> {
     let (source, port) = match targets {
@@ -98,7 +143,8 @@ fn with_child(
             (Source::Urls(vec![child::url(&address)]), Some(port))
         }
     };
-    let mut settings = Settings { source, overrides };
+    let mut settings = Settings { source, overrides: std::mem::take(&mut serving.overrides) };
+    let seen = settings.seen();
     let mut config = load(&settings, output)?;
     let all = config.upstreams.iter().flat_map(|it| &it.targets);
     let here = all.filter_map(|it| serve::dialled(it)).filter(|it| it.ip().is_loopback());
@@ -132,7 +178,7 @@ fn with_child(
     child.serving();
     // Clients have their answers before the app is told to end; it is dropped, and so stopped, where
     // serving fails.
-    serve::serve(config, serve::Options { settings, began, witness }, output)?;
+    serve::serve(config, serving.options(settings, seen, witness), output)?;
     ended(child.stop())
 }
 

@@ -12,6 +12,7 @@ const FORMATS: &[(&str, &str)] = &[
     ("goodgate-duration", "a time above zero"),
     ("goodgate-duration-or-zero", "a time"),
     ("goodgate-file", "the path of a file"),
+    ("goodgate-folder", "the path of a folder"),
     ("goodgate-host", "a host name"),
     ("goodgate-host-sent", "`\"keep\"`, `\"target\"` or a host name"),
     ("goodgate-listen-address", "an address such as `\"127.0.0.1:8080\"`"),

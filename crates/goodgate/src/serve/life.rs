@@ -1,0 +1,369 @@
+//! A gateway while it serves: what it does when it hears something, and what it knows of itself.
+
+use super::start::{Home, Start};
+use super::{Ears, End, Failure, Heard, Options, places, ready};
+use crate::activation::complaint;
+use crate::control::orders::{Asked, Desk, Kind, Order, Orders, Refusal, Reply};
+use crate::control::server::Server;
+use crate::control::socket::{Published, Unpublished};
+use crate::folder::Folder;
+use crate::notify::watchdog_micros;
+use crate::output::{Output, count};
+use crate::problem::{self, Words};
+use crate::settings::Settings;
+use crate::signals::Told;
+use crate::takeover::{self, Inheritance, Predecessor};
+use crate::watch::{Changed, Seen};
+use crate::why::reason;
+use config::Config;
+use evidence::clock::rfc3339;
+use exchange::Live;
+use proxy::{Gateway, Leave, Options as PlaneOptions};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::net::UnixListener;
+
+pub(super) struct Life<'a> {
+    pub(super) gateway: Gateway,
+    /// Set to have file logs opened anew.
+    pub(super) reopen: Arc<AtomicBool>,
+    settings: Settings,
+    /// Whether the configuration is read again when its file changes.
+    watch: bool,
+    watchdog_micros: Option<u64>,
+    since: String,
+    reloads: Reloads,
+    output: &'a Output,
+    // Dropped in this order: the lock goes last.
+    _socket: Option<Published>,
+    folder: Option<Folder>,
+}
+
+/// How reading the configuration again ended.
+#[derive(Clone, Default, Serialize)]
+struct Reloads {
+    /// When it last succeeded.
+    succeeded: Option<String>,
+    /// The last one that was refused, until one succeeds.
+    refused: Option<Refused>,
+}
+
+#[derive(Clone, Serialize)]
+struct Refused {
+    at: String,
+    error: String,
+}
+
+/// What `status` answers.
+#[derive(Serialize)]
+struct Status<'a> {
+    pid: u32,
+    version: &'static str,
+    /// When it began to serve.
+    since: &'a str,
+    /// `serving`, `draining` or `stopping`.
+    state: &'static str,
+    /// The file; none where the targets stand on the command line.
+    configuration: Option<&'a Path>,
+    reloads: &'a Reloads,
+    live: Live,
+}
+
+impl<'a> Life<'a> {
+    /// Starts the data plane, succeeds whoever served before, and says so to all who wait for it.
+    pub(super) fn begin(
+        start: Start,
+        config: Config,
+        options: Options,
+        ears: &mut Ears,
+        output: &'a Output,
+    ) -> Result<(Life<'a>, Option<Server>), Failure> {
+        let Start { home, sockets, given, strange, predecessor } = start;
+        let reopen = Arc::new(AtomicBool::new(false));
+        let plane = PlaneOptions {
+            style: output.log_style(),
+            any_port: output.is_terminal(),
+            reopen: reopen.clone(),
+            inherited: sockets,
+            witness: options.witness.clone(),
+        };
+        let papers = Seen::of(config.files());
+        let gateway = Gateway::start(config, plane).map_err(Failure::Start)?;
+        let mut watchdog = watchdog_micros();
+        let gateway = match predecessor {
+            Some(old) => {
+                watchdog = watchdog.or(old.watchdog_micros);
+                succeed(old, gateway, output)?
+            }
+            None => gateway,
+        };
+        let live = gateway.live();
+        output.message(&ready(&live, options.began));
+        let unclaimed = gateway.unclaimed();
+        let unclaimed: Vec<_> = given.into_iter().filter(|it| unclaimed.contains(it)).collect();
+        if let Some(words) = complaint(&unclaimed, &strange) {
+            output.message(&words);
+        }
+        let (socket, folder, server) = match home {
+            Some(Home { socket, folder }) => {
+                let (published, server) = receive_orders(socket, &folder, ears, output).unzip();
+                (published, Some(folder), server)
+            }
+            None => (None, None, None),
+        };
+        let Options { settings, seen, watch, .. } = options;
+        if watch {
+            ears.watch.follow_configuration(seen);
+        }
+        ears.watch.follow_papers(papers);
+        if let Some(micros) = watchdog {
+            ears.pulse_within(micros);
+        }
+        ears.notify.ready(&serving(&live));
+        let life = Life {
+            gateway,
+            reopen,
+            settings,
+            watch,
+            watchdog_micros: watchdog,
+            since: now(),
+            reloads: Reloads::default(),
+            output,
+            _socket: socket,
+            folder,
+        };
+        Ok((life, server))
+    }
+
+    /// Does what it hears until that is to end.
+    pub(super) async fn until_it_ends(&mut self, ears: &mut Ears) -> End {
+        loop {
+            match ears.next().await {
+                Heard::Told(Told::Stop) => return End::Stop { now: false },
+                Heard::Told(Told::Reopen) => self.reopen.store(true, Relaxed),
+                // What is wrong has been said already.
+                Heard::Told(Told::Reload) => drop(self.reload(ears)),
+                Heard::Changed(changed) => self.follow(changed, ears),
+                Heard::Asked(asked) => {
+                    if let Some(end) = self.obey(asked, ears) {
+                        return end;
+                    }
+                }
+                Heard::Pulse => ears.notify.alive(),
+            }
+        }
+    }
+
+    fn obey(&mut self, asked: Asked, ears: &mut Ears) -> Option<End> {
+        match asked.order {
+            Order::Status => asked.say(Ok(self.status())),
+            Order::Reload => {
+                let done = self.reload(ears);
+                asked.say(done);
+            }
+            Order::Drain(draining) => {
+                self.drain(draining, ears);
+                asked.say(Ok(json!({ "draining": draining })));
+            }
+            Order::Stop { now } => {
+                let deadline = self.gateway.config().shutdown.deadline.as_secs_f64();
+                let pid = std::process::id();
+                asked.say(Ok(json!({ "pid": pid, "state": "stopping", "deadline": deadline })));
+                return Some(End::Stop { now });
+            }
+            Order::Bequeath => {
+                let inheritance = self.inheritance();
+                asked.answer(inheritance.map(Reply::Bequeathed));
+            }
+            Order::HandedOver { to } => {
+                asked.say(Ok(Value::Null));
+                return Some(End::HandedOver { to });
+            }
+        }
+        None
+    }
+
+    fn status(&self) -> Value {
+        let live = self.gateway.live();
+        let status = Status {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION"),
+            since: &self.since,
+            state: if live.draining { "draining" } else { "serving" },
+            configuration: self.settings.file(),
+            reloads: &self.reloads,
+            live,
+        };
+        // A path that is no text is all that could fail.
+        serde_json::to_value(status).unwrap_or_default()
+    }
+
+    fn drain(&self, draining: bool, ears: &Ears) {
+        self.gateway.drain(draining);
+        let words = match draining {
+            true => "draining: clients are asked to leave, and are still served",
+            false => "draining no longer",
+        };
+        self.output.message(words);
+        match draining {
+            true => ears.notify.status(words),
+            false => ears.notify.status(&serving(&self.gateway.live())),
+        }
+    }
+
+    fn inheritance(&self) -> Result<Inheritance, Refusal> {
+        let failed = |why: io::Error| Refusal::new(Kind::Failed, reason(&why));
+        let Some(folder) = &self.folder else {
+            return Err(Refusal::new(Kind::State, "this process has no folder"));
+        };
+        let lock = folder.lock().try_clone_to_owned().map_err(failed)?;
+        let sockets = self.gateway.sockets().map_err(failed)?;
+        Ok(Inheritance { lock, sockets, watchdog_micros: self.watchdog_micros })
+    }
+
+    fn follow(&mut self, changed: Changed, ears: &mut Ears) {
+        let reloaded = changed.configuration && self.reload(ears).is_ok();
+        if changed.papers && !reloaded {
+            self.renew();
+        }
+    }
+
+    /// Reads the configuration again and serves by it, or says what is wrong and goes on as before.
+    fn reload(&mut self, ears: &mut Ears) -> Result<Value, Refusal> {
+        let Some(file) = self.settings.file().map(|it| it.display().to_string()) else {
+            let refusal = no_file();
+            self.output.message(&refusal.error);
+            return Err(refusal);
+        };
+        ears.notify.reloading();
+        let seen = self.settings.seen();
+        let done = self.read_again(seen, ears);
+        ears.notify.ready(&serving(&self.gateway.live()));
+        match done {
+            Ok(warnings) => {
+                self.reloads = Reloads { succeeded: Some(now()), refused: None };
+                let config = self.gateway.config();
+                let (routes, upstreams) = (config.routes.all().len(), config.upstreams.len());
+                let what = format!("{}, {}", count(routes, "route"), count(upstreams, "upstream"));
+                self.output.message(&format!("reloaded {file}: {what}\n"));
+                Ok(json!({
+                    "file": file, "routes": routes, "upstreams": upstreams, "warnings": warnings,
+                }))
+            }
+            Err(words) => {
+                let Words { text, hint, .. } = words;
+                let error = text.trim_end().to_owned();
+                self.reloads.refused = Some(Refused { at: now(), error: error.clone() });
+                let hint = hint.unwrap_or_else(|| "what ran before goes on".to_owned());
+                Err(Refusal::new(Kind::Configuration, error).hint(hint))
+            }
+        }
+    }
+
+    /// The warnings, or why not. Whatever came of it, each state of the files is tried once.
+    fn read_again(&mut self, mut seen: Seen, ears: &mut Ears) -> Result<Option<String>, Words> {
+        let loaded = self.settings.load();
+        let colour = self.output.message_colour();
+        let done = match loaded {
+            Ok((config, warnings)) => {
+                let papers = Seen::of(config.files());
+                if let Some(words) = warnings.render(colour) {
+                    self.output.message(&words);
+                }
+                match self.gateway.reload(config) {
+                    Ok(()) => {
+                        ears.watch.follow_papers(papers);
+                        Ok(warnings.render(false))
+                    }
+                    Err(why) => {
+                        seen.join(papers);
+                        Err((problem::of_reload(&why), problem::of_reload(&why)))
+                    }
+                }
+            }
+            Err(failure) => {
+                Err((problem::words(&failure, colour), problem::words(&failure, false)))
+            }
+        };
+        if self.watch {
+            ears.watch.follow_configuration(seen);
+        }
+        done.map_err(|(shown, plain)| {
+            shown.print(self.output);
+            self.output.message("the configuration was not read again: what ran before goes on\n");
+            plain
+        })
+    }
+
+    /// Reads the files again that the running configuration names.
+    fn renew(&mut self) {
+        let config = Config::clone(self.gateway.config());
+        match self.gateway.reload(config) {
+            Ok(()) => self.output.message("certificates and keys changed: they were read again\n"),
+            Err(why) => {
+                problem::of_reload(&why).print(self.output);
+                self.output.message("changed certificates and keys: the old ones stay in use\n");
+            }
+        }
+    }
+}
+
+/// Tells the process that served before that this one does. Where that fails it goes on, and this one
+/// ends without a client noticing.
+fn succeed(mut old: Predecessor, gateway: Gateway, output: &Output) -> Result<Gateway, Failure> {
+    match old.succeeded() {
+        Ok(()) => {
+            output.message(&format!("took over from process {}\n", old.pid));
+            Ok(gateway)
+        }
+        Err(why) => {
+            gateway.stop(Leave::HandedOver, &AtomicBool::new(false));
+            Err(Failure::TakeOver(takeover::Failure::Unconfirmed { pid: old.pid, why }))
+        }
+    }
+}
+
+/// Makes the control socket known. By now clients are served: where that fails it is said, and they
+/// still are.
+fn receive_orders(
+    socket: Unpublished,
+    folder: &Folder,
+    ears: &mut Ears,
+    output: &Output,
+) -> Option<(Published, Server)> {
+    let published = folder
+        .sign()
+        .and_then(|()| socket.publish())
+        .and_then(|(it, published)| Ok((UnixListener::from_std(it)?, published)));
+    match published {
+        Ok((listener, published)) => {
+            let (desk, orders): (Desk, Orders) = Orders::channel();
+            ears.orders = orders;
+            Some((published, Server::start(listener, desk, output.clone())))
+        }
+        Err(why) => {
+            output.message(&format!("warning: no control socket: {}\n", reason(&why)));
+            None
+        }
+    }
+}
+
+fn no_file() -> Refusal {
+    let error = "there is no file to read again: the targets stand on the command line";
+    Refusal::new(Kind::State, error).hint("start with `goodgate run --config FILE` to have one")
+}
+
+fn serving(live: &Live) -> String {
+    format!("serving on {}", places(live).join(", "))
+}
+
+/// The time, as the API has it.
+fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    rfc3339(i64::try_from(since.as_millis()).unwrap_or(0).saturating_mul(1_000))
+}
