@@ -38,7 +38,12 @@ impl Gateway {
     /// With `config` below the tables that say where to listen and to log. `config` may begin with
     /// keys of `[listen]`.
     pub async fn start(config: &str) -> io::Result<Gateway> {
-        Gateway::start_as(|_| config.to_owned(), false).await
+        Gateway::start_as(|_| config.to_owned(), false, &[]).await
+    }
+
+    /// With an app that it starts itself: a program and its arguments.
+    pub async fn with_app(config: &str, app: &[String]) -> io::Result<Gateway> {
+        Gateway::start_as(|_| config.to_owned(), false, app).await
     }
 
     /// With one route that leads to a scene.
@@ -52,12 +57,13 @@ impl Gateway {
                  [route.scene]\nmatch = \"/*\"\nto = \"scene\"\n{route_extra}"
             )
         };
-        Gateway::start_as(config, playing.conditions.ordinary_user).await
+        Gateway::start_as(config, playing.conditions.ordinary_user, &[]).await
     }
 
     async fn start_as(
         config: impl Fn(SocketAddr) -> String,
         ordinary_user: bool,
+        app: &[String],
     ) -> io::Result<Gateway> {
         let binary = binary()?;
         let scratch = Scratch::new("goodgate")?;
@@ -75,6 +81,9 @@ impl Gateway {
         let file = scratch.write(FILE, &format!("{opening}{}", config(listen)))?;
         let mut command = process::command(&binary, ordinary_user);
         command.arg("run").arg("--config").arg(file);
+        if !app.is_empty() {
+            command.arg("--").args(app);
+        }
         let mut process = Process::start("goodgate", command, &scratch)?;
         process.until_it_listens(status).await?;
         until_ready(status).await?;
@@ -117,6 +126,12 @@ impl Gateway {
         self.records()
     }
 
+    /// The number of its process, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.process.terminate();
@@ -154,6 +169,13 @@ async fn until_ready(status: SocketAddr) -> io::Result<()> {
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+/// The command itself, to be given other words.
+pub fn goodgate() -> io::Result<tokio::process::Command> {
+    let mut command = tokio::process::Command::new(binary()?);
+    command.kill_on_drop(true);
+    Ok(command)
 }
 
 /// `GOODGATE_BIN`, else the one that was built beside this program.

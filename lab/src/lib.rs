@@ -8,6 +8,7 @@ pub mod frames;
 pub mod gateway;
 pub mod neighbours;
 mod process;
+pub mod python;
 pub mod scene;
 mod scenes;
 pub mod scratch;

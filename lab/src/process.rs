@@ -68,6 +68,10 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         let pid = self.child.id().and_then(|it| Pid::from_raw(it.cast_signed()));
