@@ -183,7 +183,7 @@ async fn strangers_get_the_cause_and_no_words_of_the_app() {
 
 #[tokio::test]
 async fn an_app_that_is_killed_is_explained_and_started_again() {
-    let world = gunicorn("", &[], "child.backoff.first = \"1s\"\n").await;
+    let world = gunicorn("", &[], "[child]\nbackoff = { first = \"1s\" }\n").await;
     let mut client = world.gateway.client().await.unwrap();
     client.send(&get("/wait")).await.unwrap();
     world.marked().await;
@@ -221,7 +221,7 @@ async fn an_app_that_cannot_be_imported_is_explained_by_what_it_lacks() {
 #[tokio::test]
 async fn an_app_that_ends_again_and_again_is_started_ever_more_slowly() {
     let address = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
-    let config = "child.backoff = { first = \"50ms\", longest = \"200ms\" }\n";
+    let config = "[child]\nbackoff = { first = \"50ms\", longest = \"200ms\" }\n";
     let gateway = started(address, config, &shell("echo unwell; exit 3")).await;
     let ended = "ended with exit code 3; starting it again in ";
     until("started five times", &gateway, || 5 <= gateway.said().matches(ended).count()).await;
@@ -315,7 +315,7 @@ while True:
     let port = address.port().to_string();
     let file = scratch.write("late.py", &script.replace("PORT", &port)).unwrap();
     let app = ["python3".to_owned(), "-u".to_owned(), file.display().to_string()];
-    let gateway = started(address, "child.evidence_wait = \"50ms\"\n", &app).await;
+    let gateway = started(address, "[child]\nevidence_wait = \"50ms\"\n", &app).await;
     let answer = ask(&gateway, "/late").await;
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     assert!(!answer.text().contains("SIGSEGV"), "{body:#}");
@@ -331,7 +331,7 @@ while True:
 #[tokio::test]
 async fn an_app_that_ignores_sigterm_is_killed_after_its_time() {
     let address = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
-    let config = "child = { stop_timeout = \"300ms\", start_timeout = \"100ms\" }\n";
+    let config = "[child]\nstop_timeout = \"300ms\"\nstart_timeout = \"100ms\"\n";
     let script = "trap '' TERM; while :; do sleep 1; done";
     let mut gateway = started(address, config, &shell(script)).await;
     let app = app_of(&gateway);
@@ -423,7 +423,7 @@ async fn a_command_that_cannot_be_started_says_what_to_do() {
 #[tokio::test]
 async fn settings_of_an_app_that_nobody_starts_are_said_to_have_no_effect() {
     let config =
-        "child.restart = \"never\"\n[route.all]\nmatch = \"/*\"\nanswer = { status = 200 }\n";
+        "[child]\nrestart = \"never\"\n[route.all]\nmatch = \"/*\"\nanswer = { status = 200 }\n";
     let mut gateway = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error}"));
     gateway.terminate();
     gateway.ended(PATIENCE).await.unwrap();
@@ -457,7 +457,7 @@ async fn memory_that_is_used_up_is_named_by_the_kernel() {
     let scratch = Scratch::new("memory").unwrap();
     let app = APP
         .replace("IMPORT", "")
-        .replace("        1 / 0", "        hoard = [bytearray(1_000_000) for _ in range(1_000)]");
+        .replace("        1 / 0", "        hoard = [b'%d' % it * 1_000_000 for it in range(1_000)]");
     scratch.write("app.py", &app).unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
     let listen = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
