@@ -230,7 +230,9 @@ fn quotes(
 ) -> Vec<Quote> {
     let supports = |it: &Exhibit| it.supports.iter().any(|it| it == cause);
     let theirs = |it: &&Exhibit| it.source == statement.name || it.source == "goodgate";
-    if !report.evidence.iter().filter(theirs).any(supports) {
+    // How things stand, such as that a worker was started, goes with anything.
+    let decides = |it: &Exhibit| supports(it) && is_act(it, testimony);
+    if !report.evidence.iter().filter(theirs).any(decides) {
         return Vec::new();
     }
     let mut exhibits: Vec<&Exhibit> = report.evidence.iter().filter(theirs).collect();
@@ -254,6 +256,13 @@ fn quote(exhibit: &Exhibit, statement: &Statement<'_>, testimony: &Testimony) ->
         quote: masked(clip(&exhibit.quote, LONGEST_QUOTE)).into(),
         says: masked(&format!("{}{place}", exhibit.says)).into(),
     }
+}
+
+fn is_act(exhibit: &Exhibit, testimony: &Testimony) -> bool {
+    let mut groups = testimony.ledger.groups.iter();
+    groups.any(|(key, group)| {
+        key.sign.kind() == Kind::Act && group.all_runs().any(|it| it.opening.quote == exhibit.quote)
+    })
 }
 
 /// The line of the app's code that raised what is quoted: `/srv/app.py:42 in sum`.
@@ -499,6 +508,7 @@ mod tests {
     #[test]
     fn words_of_callers_and_healthy_lines_are_no_evidence() {
         check_nothing(CLOSED, "", &[]);
+        check_nothing(CLOSED, "{P}[11] [INFO] Booting worker with pid: 11", &[]);
         check_nothing(CLOSED, "{P}[7] [INFO] user said WORKER TIMEOUT (pid:1)", &[]);
         check_nothing(CLOSED, "goodgate (process 1) was killed by signal 9 (SIGKILL)", &[]);
         check_nothing(CLOSED, "INFO:shop:user said Worker (pid:9) was sent SIGKILL!", &[]);

@@ -231,7 +231,7 @@ impl Recorder {
         };
         match exchange.attempts.last_mut() {
             Some(attempt) if (Phase::Resolve..=Phase::ReadBody).contains(&phase) => {
-                attempt.phases.add(phase, spent)
+                attempt.phases.add(phase, spent);
             }
             _ => exchange.phases.add(phase, spent),
         }

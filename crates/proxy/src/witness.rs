@@ -114,7 +114,9 @@ impl Witness {
     /// Adds what its supervisor saw.
     pub fn did(&self, deed: Deed) {
         let mut known = self.known();
-        known.news_at = known.news_at.max(deed.at);
+        if matches!(deed.act, Act::Ended(_) | Act::OutOfMemory) {
+            known.news_at = known.news_at.max(deed.at);
+        }
         if DEEDS <= known.deeds.len() {
             known.deeds.pop_front();
         }
