@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -18,6 +18,35 @@ use crate::client::{Client, End};
 /// For something that happens right after what we saw.
 const SOON: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// What a goodgate is to live with.
+#[derive(Default)]
+pub struct Hardship {
+    /// A command that starts it, such as `prlimit --nofile=64`.
+    pub through: Vec<String>,
+    /// Of its environment.
+    pub variables: Vec<(String, String)>,
+    /// Where its access log goes instead of the file that [`Gateway::records`] reads.
+    pub log: Option<PathBuf>,
+    /// The app that it starts itself: a program and its arguments.
+    pub app: Vec<String>,
+}
+
+impl Hardship {
+    /// Started by this command.
+    #[must_use]
+    pub fn through(words: &str) -> Hardship {
+        let through = words.split_whitespace().map(str::to_owned).collect();
+        Hardship { through, ..Hardship::default() }
+    }
+
+    /// With this in its environment.
+    #[must_use]
+    pub fn with(name: &str, value: &str) -> Hardship {
+        let variables = vec![(name.to_owned(), value.to_owned())];
+        Hardship { variables, ..Hardship::default() }
+    }
+}
 
 /// A running goodgate, killed when dropped.
 pub struct Gateway {
@@ -38,12 +67,13 @@ impl Gateway {
     /// With `config` below the tables that say where to listen and to log. `config` may begin with
     /// keys of `[listen]`.
     pub async fn start(config: &str) -> io::Result<Gateway> {
-        Gateway::start_as(|_| config.to_owned(), false, &[]).await
+        Gateway::start_as(|_| config.to_owned(), false).await
     }
 
     /// With an app that it starts itself: a program and its arguments.
     pub async fn with_app(config: &str, app: &[String]) -> io::Result<Gateway> {
-        Gateway::start_as(|_| config.to_owned(), false, app).await
+        let hardship = Hardship { app: app.to_vec(), ..Hardship::default() };
+        Gateway::start_in(&hardship, |_| config.to_owned(), false).await
     }
 
     /// With one route that leads to a scene.
@@ -57,20 +87,35 @@ impl Gateway {
                  [route.scene]\nmatch = \"/*\"\nto = \"scene\"\n{route_extra}"
             )
         };
-        Gateway::start_as(config, playing.conditions.ordinary_user, &[]).await
+        Gateway::start_as(config, playing.conditions.ordinary_user).await
+    }
+
+    /// The same under conditions of its host.
+    pub async fn under(hardship: &Hardship, config: &str) -> io::Result<Gateway> {
+        Gateway::start_in(hardship, |_| config.to_owned(), false).await
     }
 
     async fn start_as(
         config: impl Fn(SocketAddr) -> String,
         ordinary_user: bool,
-        app: &[String],
+    ) -> io::Result<Gateway> {
+        Gateway::start_in(&Hardship::default(), config, ordinary_user).await
+    }
+
+    async fn start_in(
+        hardship: &Hardship,
+        config: impl Fn(SocketAddr) -> String,
+        ordinary_user: bool,
     ) -> io::Result<Gateway> {
         let binary = binary()?;
         let scratch = Scratch::new("goodgate")?;
         process::open_to_all(&scratch)?;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
         let status = SocketAddr::from((Ipv4Addr::LOCALHOST, stage::free_port()?));
-        let access = scratch.path().join("access.jsonl");
+        let access = match &hardship.log {
+            Some(log) => log.clone(),
+            None => scratch.path().join("access.jsonl"),
+        };
         // One worker, so that requests meet the connections of those before them.
         let opening = format!(
             "workers = 1\n\
@@ -79,10 +124,18 @@ impl Gateway {
              [listen]\nhttp = \"{listen}\"\n"
         );
         let file = scratch.write(FILE, &format!("{opening}{}", config(listen)))?;
-        let mut command = process::command(&binary, ordinary_user);
+        let mut command = match hardship.through.split_first() {
+            None => process::command(&binary, ordinary_user),
+            Some((first, words)) => {
+                let mut command = process::command(Path::new(first), ordinary_user);
+                command.args(words).arg(&binary);
+                command
+            }
+        };
+        command.envs(hardship.variables.iter().map(|it| (&it.0, &it.1)));
         command.arg("run").arg("--config").arg(file);
-        if !app.is_empty() {
-            command.arg("--").args(app);
+        if !hardship.app.is_empty() {
+            command.arg("--").args(&hardship.app);
         }
         let mut process = Process::start("goodgate", command, &scratch)?;
         process.until_it_listens(status).await?;
@@ -126,12 +179,6 @@ impl Gateway {
         self.records()
     }
 
-    /// The number of its process, while it runs.
-    #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.process.id()
-    }
-
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.process.terminate();
@@ -147,6 +194,12 @@ impl Gateway {
         self.terminate();
         self.ended(SOON).await?;
         Ok(self.records())
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
     }
 
     /// What it said on its output.

@@ -68,7 +68,7 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    pub(crate) fn id(&self) -> Option<u32> {
+    pub(crate) fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 

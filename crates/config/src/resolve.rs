@@ -358,6 +358,10 @@ fn all<L: Leaf>(words: Vec<Word<L>>) -> Vec<L::Value> {
 
 fn limited(limits: written::Limits) -> Limits {
     let written::Limits {
+        connections,
+        connections_per_address,
+        client_rate,
+        memory,
         request_head,
         request_fields,
         uri,
@@ -369,9 +373,15 @@ fn limited(limits: written::Limits) -> Limits {
     } = limits;
     let written::Http2Limits { streams, resets, controls } = http2;
     let http2 = Http2Limits { streams, resets, controls };
-    let written::Http3Limits { connections, streams, resets, controls } = http3;
-    let http3 = Http3Limits { connections, streams, resets, controls };
+    let http3 = {
+        let written::Http3Limits { connections, streams, resets, controls } = http3;
+        Http3Limits { connections, streams, resets, controls }
+    };
     Limits {
+        connections,
+        connections_per_address,
+        client_rate: client_rate.means,
+        memory,
         request_head: request_head.means,
         request_fields,
         uri: uri.means,

@@ -167,9 +167,19 @@ pub enum AccessLog {
     File(PathBuf),
 }
 
-/// Sizes. Each is named `limits.<field>` where it fires.
+/// How much, how many and how fast. Each is named `limits.<field>` where it fires.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Connections of clients at a time, over all cores, but for those of HTTP/3; `None` is what the
+    /// file descriptors of the process are enough for.
+    pub connections: Option<usize>,
+    /// The same from one address, or from one /64 of IPv6; `None` is no limit.
+    pub connections_per_address: Option<usize>,
+    /// Bytes a second that a client must send of a body, or take of an answer that waits for it.
+    pub client_rate: usize,
+    /// How much of the memory that its control group allows the process may use before it takes no
+    /// new requests, in percent; 100 is all.
+    pub memory: usize,
     pub request_head: usize,
     pub request_fields: usize,
     pub uri: usize,

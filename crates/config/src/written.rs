@@ -32,7 +32,7 @@ pub(crate) struct File {
     pub(crate) data: Data,
     /// What is logged.
     pub(crate) log: Log,
-    /// How large requests and answers may be.
+    /// How many clients there may be, how slow they may be, and how large requests and answers.
     pub(crate) limits: Limits,
     /// How the gateway stops.
     pub(crate) shutdown: Shutdown,
@@ -232,10 +232,29 @@ impl Default for Log {
     }
 }
 
-/// How large requests and answers may be. What is larger is refused.
+/// How many clients there may be, how slow they may be, and how large requests and answers. What is
+/// beyond is refused.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Limits {
+    /// Connections of clients at a time; those of HTTP/3 have a limit of their own. One beyond is
+    /// answered with 503 where HTTP is spoken without TLS, and closed. Default: what the file
+    /// descriptors of the process are enough for, two for each, but at most 200,000.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(crate) connections: Option<usize>,
+    /// The same from one address, or from one /64 network of IPv6, answered with 429; none of
+    /// `trusted_proxies` is counted. Default: no limit.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(crate) connections_per_address: Option<usize>,
+    /// Bytes a second that a client must send of a request's body, or take of an answer that waits
+    /// for it. Only time in which the gateway waits for the client counts, and it is measured over
+    /// each `listen.timeout.body` of that.
+    pub(crate) client_rate: Word<Size>,
+    /// How much of the memory that its control group (container, systemd unit) allows the process may
+    /// use, in percent. Above it new requests are answered with 503; 100 never does. Where no group
+    /// sets a limit, nothing is watched.
+    #[schemars(range(min = 10, max = 100))]
+    pub(crate) memory: usize,
     /// The head of a request: request line and fields.
     pub(crate) request_head: Word<Size>,
     /// The number of fields of a request.
@@ -308,6 +327,10 @@ impl Default for Http3Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connections: None,
+            connections_per_address: None,
+            client_rate: Word::default_of("240 B"),
+            memory: 95,
             request_head: Word::default_of("32 KiB"),
             request_fields: 100,
             uri: Word::default_of("8 KiB"),

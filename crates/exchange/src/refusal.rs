@@ -24,8 +24,18 @@ pub enum Refusal {
     HeadTimeout,
     /// The request body stopped for longer than `listen.timeout.body`.
     BodyTimeout,
+    /// The request body came more slowly than `limits.client_rate`.
+    BodySlow,
     /// Every target has as many connections as `pool.connections` allows.
     ConnectionLimit,
+    /// As many connections of clients as `limits.connections` allows are open.
+    Crowded,
+    /// As many connections as `limits.connections_per_address` allows come from this address.
+    CrowdedAddress,
+    /// We have no file descriptor left for the client's connection.
+    NoDescriptors,
+    /// We use more memory than `limits.memory` allows.
+    MemoryFull,
     /// The request passed through this gateway before.
     Loop,
     /// We are stopping and take no more work.
@@ -104,7 +114,12 @@ impl Refusal {
             Refusal::HeadTooLarge => "head_too_large",
             Refusal::HeadTimeout => "head_timeout",
             Refusal::BodyTimeout => "body_timeout",
+            Refusal::BodySlow => "body_slow",
             Refusal::ConnectionLimit => "connection_limit",
+            Refusal::Crowded => "crowded",
+            Refusal::CrowdedAddress => "crowded_address",
+            Refusal::NoDescriptors => "no_descriptors",
+            Refusal::MemoryFull => "memory_full",
             Refusal::Loop => "loop",
             Refusal::Draining => "draining",
             Refusal::Bug => "bug",

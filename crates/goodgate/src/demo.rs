@@ -7,6 +7,7 @@ mod targets;
 mod tour;
 mod words;
 
+use crate::loud;
 use crate::output::Output;
 use crate::problem::Failure;
 use crate::serve::{self, ready, until_stopped};
@@ -50,6 +51,7 @@ pub(crate) fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         reopen: reopen.clone(),
         witness: None,
         inherited: Vec::new(),
+        tell: loud::teller(output),
     };
     let gateway = Gateway::start(config, plane).map_err(serve::Failure::Start)?;
     output.message(&ready(&gateway.live(), options.began));

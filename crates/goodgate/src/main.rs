@@ -8,6 +8,7 @@ mod control;
 mod demo;
 mod folder;
 mod listening;
+mod loud;
 mod mcp;
 mod notify;
 mod output;

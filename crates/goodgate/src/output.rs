@@ -1,16 +1,25 @@
 //! The only place that prints: results to standard output, messages to standard error.
 
+mod behind;
 mod markdown;
 
+use behind::{Behind, Messages};
 use clap::builder::StyledStr;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an end waits for the last messages to be read.
+const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
 /// Where results and messages go, and whether they may be coloured there.
 #[derive(Clone)]
 pub(crate) struct Output {
     result_colour: bool,
     message_colour: bool,
+    /// Who writes messages, where nobody may wait for that.
+    behind: Option<Arc<Behind>>,
 }
 
 impl Output {
@@ -22,6 +31,21 @@ impl Output {
         Output {
             result_colour: wanted && io::stdout().is_terminal(),
             message_colour: wanted && io::stderr().is_terminal(),
+            behind: None,
+        }
+    }
+
+    /// The same for who must not wait: messages are written by a thread of their own.
+    pub(crate) fn in_background(&self) -> Output {
+        let behind = self.behind.clone();
+        let behind = behind.or_else(|| Behind::start(Messages).map(Arc::new));
+        Output { behind, ..self.clone() }
+    }
+
+    /// Waits until messages are written, but not for ever.
+    pub(crate) fn settle(&self) {
+        if let Some(behind) = &self.behind {
+            behind.settle(LAST_MESSAGES);
         }
     }
 
@@ -105,7 +129,11 @@ impl Output {
     /// left to tell.
     pub(crate) fn message(&self, text: &str) {
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        let _ = io::stderr().lock().write_all(format!("{text}{end}").as_bytes());
+        let text = format!("{text}{end}");
+        match &self.behind {
+            Some(behind) => behind.say(text),
+            None => drop(io::stderr().lock().write_all(text.as_bytes())),
+        }
     }
 }
 

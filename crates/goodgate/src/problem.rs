@@ -184,36 +184,6 @@ pub(crate) fn report(failure: &Failure, output: &Output) -> ExitCode {
     })
 }
 
-/// The app of `goodgate run -- COMMAND`.
-fn not_started(it: &child::Failure, output: &Output) -> u8 {
-    let (program, why) = match it {
-        child::Failure::Command { program, why } => (program, why),
-        child::Failure::System(why) => {
-            output.failure(&format!("cannot start the app: {}", reason(why)), None);
-            return 5;
-        }
-    };
-    let (words, hint) = match why {
-        NotStarted::NotFound if program.contains('/') => {
-            ("there is no such file", "see what is there: ls -l".to_owned())
-        }
-        NotStarted::NotFound => (
-            "it is in no folder of `PATH`",
-            format!(
-                "activate its virtual environment, or name its path, such as \
-                 `goodgate run -- venv/bin/{program}`"
-            ),
-        ),
-        NotStarted::Folder => ("it is a folder", "name the program in it".to_owned()),
-        NotStarted::NotExecutable => (
-            "it is no program that may be run",
-            format!("name what runs it, such as `python {program}`, or: chmod +x {program}"),
-        ),
-    };
-    output.failure(&format!("cannot start `{program}`: {words}"), Some(&hint));
-    4
-}
-
 /// Why something failed, for a terminal or for whoever asked from elsewhere.
 #[derive(Debug)]
 pub(crate) struct Words {
@@ -258,6 +228,36 @@ pub(crate) fn words(failure: &Failure, colour: bool) -> Words {
         }
         other => Words::new(format!("cannot read the configuration: {other:?}"), 5),
     }
+}
+
+/// The app of `goodgate run -- COMMAND`.
+fn not_started(it: &child::Failure, output: &Output) -> u8 {
+    let (program, why) = match it {
+        child::Failure::Command { program, why } => (program, why),
+        child::Failure::System(why) => {
+            output.failure(&format!("cannot start the app: {}", reason(why)), None);
+            return 5;
+        }
+    };
+    let (words, hint) = match why {
+        NotStarted::NotFound if program.contains('/') => {
+            ("there is no such file", "see what is there: ls -l".to_owned())
+        }
+        NotStarted::NotFound => (
+            "it is in no folder of `PATH`",
+            format!(
+                "activate its virtual environment, or name its path, such as \
+                 `goodgate run -- venv/bin/{program}`"
+            ),
+        ),
+        NotStarted::Folder => ("it is a folder", "name the program in it".to_owned()),
+        NotStarted::NotExecutable => (
+            "it is no program that may be run",
+            format!("name what runs it, such as `python {program}`, or: chmod +x {program}"),
+        ),
+    };
+    output.failure(&format!("cannot start `{program}`: {words}"), Some(&hint));
+    4
 }
 
 /// Files are configuration; addresses and threads are the system's.

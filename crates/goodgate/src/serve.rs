@@ -8,6 +8,7 @@ use crate::activation::Given;
 use crate::arrival;
 use crate::control::orders::{Asked, Kind, Order, Orders, Refusal};
 use crate::folder;
+use crate::loud;
 use crate::notify::{Notify, watchdog_pause};
 use crate::output::Output;
 use crate::settings::{Settings, Source};
@@ -63,19 +64,21 @@ pub(crate) enum Failure {
 
 /// Serves until it is told to stop, and then until every client has its answer.
 pub(crate) fn serve(config: Config, mut options: Options, output: &Output) -> Result<(), Failure> {
+    let output = &output.in_background();
+    loud::on_panic(output);
+    let has_child = options.witness.is_some();
     let front = Builder::new_current_thread().enable_all().build().map_err(Failure::Signals)?;
     let given = std::mem::take(&mut options.given);
     let start = Start::new(&config, &options, given, output)?;
     // Signals are caught before anything can be killed by them.
     let signals = Signals::with_reload(&front, output).map_err(Failure::Signals)?;
     let targets: Vec<_> = config.upstreams.iter().flat_map(|it| it.targets.clone()).collect();
-    // An app that we started has been met already.
-    let alone = options.witness.is_none();
-    let is_of_urls = alone && matches!(options.settings.source, Source::Urls(_));
+    let is_of_urls = matches!(options.settings.source, Source::Urls(_));
     let entered = front.enter();
     let mut ears = Ears::new(signals);
     let (mut life, server) = Life::begin(start, config, options, &mut ears, output)?;
-    if is_of_urls {
+    // An app that we started has been met already.
+    if is_of_urls && !has_child {
         front.spawn(arrival::watch(targets, output.clone()));
     }
     drop(entered);
@@ -88,6 +91,7 @@ pub(crate) fn serve(config: Config, mut options: Options, output: &Output) -> Re
     });
     // A file system that hangs must not keep the process from ending.
     front.shutdown_background();
+    output.settle();
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What a client may take of room and time, as the newest configuration says: shared by all client
 //! connections of a core, so that a reload holds for those that are open too.
 
+use crate::pace::Least;
 use config::{Config, Limits};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,7 +19,12 @@ pub(crate) struct Bounds {
     farewell: Cell<Duration>,
     /// Since when clients are asked to leave.
     draining: Cell<Option<Instant>>,
+    /// Until then descriptors or memory are short, and who holds them without need gives them up.
+    hurried: Cell<Option<Instant>>,
 }
+
+/// How long a client's connection may be idle while they are.
+const HURRIED: Duration = Duration::from_secs(1);
 
 impl Bounds {
     pub(crate) fn new(config: &Config) -> Bounds {
@@ -37,6 +43,7 @@ impl Bounds {
             body: patience(),
             farewell: patience(),
             draining: Cell::new(None),
+            hurried: Cell::new(None),
         }
     }
 
@@ -63,9 +70,27 @@ impl Bounds {
         self.draining.get().is_some()
     }
 
+    /// How fast a body must come, and an answer be taken.
+    pub(crate) fn least(&self) -> Least {
+        Least { rate: self.limits.borrow().client_rate, over: self.body.get() }
+    }
+
+    /// From now on, and for this long, idle connections are not kept for as long as usual.
+    pub(crate) fn hurry(&self, length: Duration) {
+        self.hurried.set(Some(Instant::now() + length));
+    }
+
+    /// How long a connection may be idle.
+    fn idle_for(&self) -> Duration {
+        match self.hurried.get() {
+            Some(until) if Instant::now() < until => self.idle.get().min(HURRIED),
+            _ => self.idle.get(),
+        }
+    }
+
     /// When a connection is closed that has been idle since then.
     pub(crate) fn idle_until(&self, since: Instant) -> Instant {
-        let until = since + self.idle.get();
+        let until = since + self.idle_for();
         // Who comes while we drain has as long as who was there.
         self.draining
             .get()
@@ -101,6 +126,16 @@ mod tests {
         check(&bounds, later, 5);
         bounds.drain(false);
         check(&bounds, later, 60);
+    }
+
+    #[test]
+    fn who_is_idle_while_something_is_short_leaves_soon() {
+        let bounds = bounds(60, 5);
+        let now = Instant::now();
+        bounds.hurry(Duration::from_secs(100));
+        check(&bounds, now, 1);
+        bounds.hurry(Duration::ZERO);
+        check(&bounds, now, 60);
     }
 
     #[test]

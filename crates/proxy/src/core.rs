@@ -1,6 +1,7 @@
 //! One core: its thread, and what it is told to do.
 
 use crate::Plane;
+use crate::contain::kept_up;
 use crate::doors::{Door, PlaceId};
 use crate::listen::http3::quic::{self, QuicDoor};
 use crate::listen::{Closing, Placed, accept, take_over};
@@ -128,8 +129,9 @@ impl Core {
         let shard = plane.shards[here].clone();
         let worker = Worker::new(plane, snapshot, shard);
         runtime.block_on(async {
-            spawn_local(worker.timer.clone().run());
-            spawn_local(worker.clone().keep_house());
+            let (timer, house) = (worker.timer.clone(), worker.clone());
+            spawn_local(kept_up(move || timer.clone().run()));
+            spawn_local(kept_up(move || house.clone().keep_house()));
             spawn_local(take_over(worker.clone(), guests));
             let mut open = Vec::new();
             let _ = ready.send(open_all(&mut open, &worker, doors, here));

@@ -306,6 +306,10 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
 #[cfg(test)]
 pub(crate) fn limits() -> Limits {
     Limits {
+        connections: None,
+        connections_per_address: None,
+        client_rate: 1,
+        memory: 100,
         request_head: 1024,
         request_fields: 8,
         uri: 200,

@@ -8,6 +8,8 @@
 use crate::bounds::Bounds;
 use crate::chunked::{Chunked, Piece};
 use crate::framing::{BodyFraming, Progress, request_head};
+use crate::pace::Pace;
+use crate::recorder::Recorder;
 use crate::timer::{Alarm, Timer};
 use crate::tunnel::Tunnel;
 use bytes::{Buf, BytesMut};
@@ -48,6 +50,10 @@ pub(crate) struct Link {
     pub(crate) tail: RefCell<Option<RecvStream>>,
     /// A head that had begun when the connection ended.
     pub(crate) cut_head: RefCell<Option<CutHead>>,
+    /// A record that is dropped by a panic is to be saved.
+    pub(crate) guarded: Cell<bool>,
+    /// One that was.
+    pub(crate) salvaged: RefCell<Option<Box<Recorder>>>,
 }
 
 /// A request that was never whole.
@@ -87,6 +93,8 @@ impl Link {
             tunnel: RefCell::new(None),
             tail: RefCell::new(None),
             cut_head: RefCell::new(None),
+            guarded: Cell::new(false),
+            salvaged: RefCell::new(None),
         })
     }
 
@@ -140,7 +148,11 @@ pub(crate) struct Front<S: Transport> {
     /// When the first byte of the head that is being read came.
     began: Option<Instant>,
     reading: Alarm,
+    /// How fast the body comes that is being read.
+    sends: Pace,
     writing: Alarm,
+    /// How fast answers are taken.
+    takes: Pace,
     /// What may still be swallowed after the last answer, once that is being done.
     swallow: Option<usize>,
     /// A preface of HTTP/2 ends the reading of HTTP/1 instead of being refused.
@@ -194,7 +206,9 @@ impl<S: Transport> Front<S> {
             cleared: 0,
             began: None,
             reading: timer.alarm(),
+            sends: Pace::default(),
             writing: timer.alarm(),
+            takes: Pace::default(),
             swallow: None,
             http2,
             last: false,
@@ -226,6 +240,7 @@ impl<S: Transport> Front<S> {
                 self.note(len, None);
                 self.cleared = len;
                 self.began = None;
+                self.sends = Pace::default();
                 self.last = last;
                 self.state = match body {
                     BodyFraming::None => self.after(),
@@ -319,11 +334,23 @@ impl<S: Transport> Front<S> {
             self.held = BytesMut::new();
         }
         let read = ready!(read)?;
-        self.reading.clear();
+        self.came(read)?;
         if matches!(self.state, State::Head) && self.began.is_none() && 0 < read {
             self.began = Some(Instant::now());
         }
         Poll::Ready(Ok(0 < read))
+    }
+
+    /// Bytes came, for whatever is being read.
+    fn came(&mut self, amount: usize) -> io::Result<()> {
+        let kept = self.sends.is_kept(amount, 1, self.bounds.least(), &self.reading);
+        self.reading.clear();
+        if kept {
+            return Ok(());
+        }
+        self.link.refuse_body(Refusal::BodySlow);
+        self.state = State::Refused;
+        Err(io::ErrorKind::TimedOut.into())
     }
 
     /// Nothing came. Ready when patience has run out, with what to do then.
@@ -335,7 +362,10 @@ impl<S: Transport> Front<S> {
         match (&self.state, self.began) {
             // The whole head is limited, so that a byte now and then does not buy more time.
             (State::Head, Some(began)) => self.reading.set(began + self.bounds.head.get()),
-            _ => self.reading.set_if_clear(self.bounds.body.get()),
+            _ => {
+                self.reading.set_if_clear(self.bounds.body.get());
+                self.sends.wait(&self.reading);
+            }
         }
         ready!(self.reading.poll(cx));
         self.reading.clear();
@@ -421,9 +451,9 @@ impl<S: Transport> AsyncRead for Front<S> {
                     let before = buf.filled().len();
                     match Pin::new(&mut this.io).poll_read(cx, buf) {
                         Poll::Ready(Ok(())) => {
-                            *left -= (buf.filled().len() - before) as u64;
-                            this.reading.clear();
-                            return Poll::Ready(Ok(()));
+                            let amount = buf.filled().len() - before;
+                            *left -= amount as u64;
+                            return Poll::Ready(this.came(amount));
                         }
                         Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                         Poll::Pending => {
@@ -483,9 +513,19 @@ impl<S: Transport> AsyncRead for Front<S> {
 
 impl<S: Transport> Front<S> {
     /// A client that does not take its answer is given up after a while.
-    fn wrote<T>(&self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn wrote<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+        amount: impl FnOnce(&T) -> usize,
+    ) -> Poll<io::Result<T>> {
         match written {
             Poll::Ready(it) => {
+                let amount = it.as_ref().map_or(0, amount);
+                if !self.takes.is_kept(amount, 1, self.bounds.least(), &self.writing) {
+                    // The alarm stays set: what is cut here must look cut.
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
                 if self.writing.is_set() {
                     self.writing.clear();
                     self.link.idle_since.set(Instant::now());
@@ -494,6 +534,7 @@ impl<S: Transport> Front<S> {
             }
             Poll::Pending => {
                 self.writing.set_if_clear(self.bounds.body.get());
+                self.takes.wait(&self.writing);
                 ready!(self.writing.poll(cx));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
@@ -508,7 +549,7 @@ impl<S: Transport> AsyncWrite for Front<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.wrote(cx, written)
+        self.wrote(cx, written, |it| *it)
     }
 
     fn poll_write_vectored(
@@ -517,7 +558,7 @@ impl<S: Transport> AsyncWrite for Front<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.wrote(cx, written)
+        self.wrote(cx, written, |it| *it)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -526,7 +567,7 @@ impl<S: Transport> AsyncWrite for Front<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        self.wrote(cx, flushed)
+        self.wrote(cx, flushed, |()| 0)
     }
 
     /// Says goodbye, and where the client may still be sending, listens for a while: closing a
@@ -534,7 +575,7 @@ impl<S: Transport> AsyncWrite for Front<S> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let said = Pin::new(&mut this.io).poll_shutdown(cx);
-        let said = this.wrote(cx, said);
+        let said = this.wrote(cx, said, |()| 0);
         if !this.link.unread.get() || this.link.abort.get() {
             return said;
         }

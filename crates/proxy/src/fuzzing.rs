@@ -30,6 +30,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 const LIMITS: Limits = Limits {
+    connections: None,
+    connections_per_address: None,
+    client_rate: 1,
+    memory: 100,
     request_head: 4096,
     request_fields: 40,
     uri: 1024,

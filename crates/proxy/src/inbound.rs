@@ -3,6 +3,8 @@
 use crate::front::Link;
 use crate::grpc::Base64;
 use crate::listen::http3::body::Upload;
+use crate::listen::streams::Streams;
+use crate::pace::{Least, Pace};
 use crate::timer::Alarm;
 use bytes::Bytes;
 use exchange::{Malformed, Refusal};
@@ -43,7 +45,16 @@ pub(crate) struct Streamed {
     alarm: Alarm,
     /// The longest gap between two pieces; where there is none, who reads has limits of its own.
     patience: Option<Duration>,
+    pace: Pace,
+    terms: Terms,
     link: Rc<Link>,
+}
+
+/// What is asked of the body of a stream.
+pub(crate) struct Terms {
+    pub(crate) least: Least,
+    /// Those with whom it shares its connection.
+    pub(crate) streams: Rc<Streams>,
 }
 
 /// Reading failed. Whether it was our doing, the link knows.
@@ -54,7 +65,7 @@ impl Inbound {
         recv: RecvStream,
         length: Option<u64>,
         alarm: Alarm,
-        patience: Duration,
+        terms: Terms,
         link: Rc<Link>,
     ) -> Inbound {
         let is_over = recv.is_end_stream();
@@ -66,7 +77,9 @@ impl Inbound {
             data_is_over,
             is_over,
             alarm,
-            patience: Some(patience),
+            patience: Some(terms.least.over),
+            pace: Pace::default(),
+            terms,
             link,
         }))
     }
@@ -128,20 +141,29 @@ impl Streamed {
         self.link.body_asked.set(true);
         match self.poll_recv(cx) {
             Poll::Ready(frame) => {
+                let data = frame.as_ref().and_then(|it| it.as_ref().ok()?.data_ref());
+                let amount = data.map_or(0, Bytes::len);
+                let Terms { least, streams } = &self.terms;
+                let kept = self.pace.is_kept(amount, streams.open.get(), *least, &self.alarm);
                 self.alarm.clear();
-                Poll::Ready(frame)
+                Poll::Ready(if kept { frame } else { Some(Err(self.refuse(Refusal::BodySlow))) })
             }
             Poll::Pending => {
                 let Some(patience) = self.patience else {
                     return Poll::Pending;
                 };
                 self.alarm.set_if_clear(patience);
+                self.pace.wait(&self.alarm);
                 ready!(self.alarm.poll(cx));
-                self.is_over = true;
-                self.link.refuse_body(Refusal::BodyTimeout);
-                Poll::Ready(Some(Err(Broken)))
+                Poll::Ready(Some(Err(self.refuse(Refusal::BodyTimeout))))
             }
         }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Broken {
+        self.is_over = true;
+        self.link.refuse_body(refusal);
+        Broken
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {

@@ -3,7 +3,9 @@
 
 mod bounds;
 mod chunked;
+mod contain;
 mod core;
+mod crowd;
 mod doors;
 mod framing;
 mod front;
@@ -13,8 +15,12 @@ mod hearing;
 mod inbound;
 mod listen;
 mod log;
+mod loud;
+mod memory;
 mod metrics;
 mod outbound;
+mod pace;
+mod pressure;
 mod recorder;
 mod refuse;
 mod registry;
@@ -36,16 +42,22 @@ mod worker;
 
 pub mod fuzzing;
 
+pub use contain::serving;
 pub use log::Style;
+pub use loud::{Notice, Stage, Tell, Trouble};
 pub use run::{Gateway, Leave, Options, ReloadError, StartError, Stopped};
 pub use witness::Witness;
 
+use crate::crowd::{Crowd, TurnedAway};
 use crate::hearing::Hearing;
 use crate::listen::Cores;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::Load;
 use crate::log::LogSink;
+use crate::loud::Loud;
+use crate::memory::Memory;
 use crate::metrics::{Gauges, Shard};
+use crate::pressure::Pressure;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::upstream::resolve::Names;
@@ -68,6 +80,11 @@ pub(crate) struct Plane {
     /// Where the gateway started an app itself.
     pub(crate) hearing: Option<Hearing>,
     pub(crate) log: LogSink,
+    pub(crate) loud: Arc<Loud>,
+    pub(crate) pressure: Pressure,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) turned_away: TurnedAway,
     pub(crate) cores: Arc<Cores>,
     pub(crate) shards: Vec<Arc<Shard>>,
     pub(crate) client_errors: AtomicU64,
@@ -108,6 +125,7 @@ impl Plane {
         let gauges = Gauges {
             connections: self.cores.connections(),
             log_dropped: self.log.dropped(),
+            troubles: self.loud.all(),
             front_errors: self.client_errors.load(Relaxed),
             floods: self.floods.all().collect(),
             http3_floods: self.http3_floods.all().collect(),

@@ -5,13 +5,16 @@ pub(crate) mod floods;
 mod http2;
 pub(crate) mod http3;
 pub(crate) mod proxied;
-mod streams;
+pub(crate) mod streams;
 pub(crate) mod tls;
 
+use crate::contain::contained;
+use crate::crowd::{Admitted, Reserve, turn_away};
 use crate::doors::PlaceId;
 use crate::front::{Front, Link, Transport};
 use crate::inbound::Inbound;
 use crate::listen::http3::quic::{self, Offered};
+use crate::loud::Trouble;
 use crate::seat::Seat;
 use crate::serve::{begin, cut_head, serve, unserved};
 use crate::worker::Worker;
@@ -21,7 +24,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream as StdStream};
@@ -53,7 +55,7 @@ pub(crate) enum Closing {
 
 /// A connection that has been accepted.
 pub(crate) enum Guest {
-    Tcp { stream: StdStream, peer: SocketAddr, tls: Option<TlsAcceptor> },
+    Tcp { stream: StdStream, peer: SocketAddr, tls: Option<TlsAcceptor>, admitted: Admitted },
     Quic(Box<Offered>),
 }
 
@@ -134,6 +136,7 @@ pub(crate) async fn accept(
     here: usize,
     mut closes: oneshot::Receiver<Closing>,
 ) {
+    let mut reserve = Reserve::new();
     let how = loop {
         let accepted = tokio::select! {
             biased;
@@ -141,10 +144,19 @@ pub(crate) async fn accept(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => admit(&worker, stream, peer, place, here),
+            Ok((stream, peer)) => {
+                // Whatever happens to one, others come.
+                let _ = contained(None, || admit(&worker, stream, peer, place, here));
+            }
             Err(error) => {
                 worker.plane.client_errors.fetch_add(1, Relaxed);
-                if is_exhaustion(&error) {
+                let Some(trouble) = Trouble::of_socket(&error) else {
+                    continue;
+                };
+                worker.short_of(trouble);
+                let speaks_tls = worker.snapshot().acceptor(place).is_some();
+                let words = (!speaks_tls).then_some(&worker.plane.turned_away);
+                if !reserve.turn_one_away(&listener, words).await {
                     tokio::time::sleep(NO_DESCRIPTOR).await;
                 }
             }
@@ -166,36 +178,41 @@ pub(crate) async fn accept(
 fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, place: PlaceId, here: usize) {
     let cores = &worker.plane.cores;
     let tls = worker.snapshot().acceptor(place);
+    let admitted = match worker.admit(peer) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return turn_away(worker, stream, tls.is_some(), refusal),
+    };
+    // Without either, answers come all the same.
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
     if cores.emptier(here).is_none() {
-        receive(worker, stream, peer, tls, CoreCount::new(cores, here));
+        let counted = CoreCount::new(cores, here);
+        receive(worker, stream, peer, tls, (counted, admitted));
     } else if let Ok(stream) = stream.into_std() {
-        cores.place(worker, Guest::Tcp { stream, peer, tls }, here);
+        cores.place(worker, Guest::Tcp { stream, peer, tls, admitted }, here);
     }
 }
+
+/// Of an answer, what the kernel holds that has not been sent, in bytes. Without it that is megabytes,
+/// and it is not seen for minutes that a slow client takes them.
+const UNSENT: u32 = 128 * 1024;
 
 /// Serves what other cores accepted.
 pub(crate) async fn take_over(worker: Rc<Worker>, mut placed: mpsc::Receiver<Placed>) {
     while let Some(placed) = placed.recv().await {
-        welcome(&worker, placed);
+        let _ = contained(None, || welcome(&worker, placed));
     }
 }
 
 fn welcome(worker: &Rc<Worker>, Placed { guest, counted }: Placed) {
     match guest {
-        Guest::Tcp { stream, peer, tls } => {
+        Guest::Tcp { stream, peer, tls, admitted } => {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                receive(worker, stream, peer, tls, counted);
+                receive(worker, stream, peer, tls, (counted, admitted));
             }
         }
         Guest::Quic(offered) => quic::receive(worker, *offered, counted),
     }
-}
-
-fn is_exhaustion(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
 fn receive(
@@ -203,11 +220,11 @@ fn receive(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    counted: CoreCount,
+    place: (CoreCount, Admitted),
 ) {
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
-        let _counted = counted;
+        let _place = place;
         let limit = worker.bounds.head.get();
         let greeted = tokio::time::timeout(limit, greet(&worker, stream, peer, tls));
         match greeted.await {
@@ -262,7 +279,7 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
         service_fn(move |request: Request<Incoming>| {
             let begun = begin(&seat, request.map(Inbound::Http1));
             // On the heap, so that the connection can be taken apart when it is over.
-            Box::pin(async move { Ok::<_, Infallible>(serve(begun).await) })
+            begun.serving(|begun| Box::pin(serve(begun)))
         })
     };
     let mut builder = http1::Builder::new();
@@ -373,6 +390,7 @@ impl AsyncWrite for ClientIo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crowd::Crowd;
 
     #[test]
     fn a_connection_counts_from_when_it_is_on_its_way() {
@@ -382,7 +400,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = listener.local_addr().unwrap();
         let stream = StdStream::connect(peer).unwrap();
-        let guest = Guest::Tcp { stream, peer, tls: None };
+        let admitted = Crowd::new(&crate::framing::limits()).admit(peer.ip(), || false);
+        let admitted = admitted.ok().unwrap();
+        let guest = Guest::Tcp { stream, peer, tls: None, admitted };
         cores.hand_over(guest, 1).ok().unwrap();
         // Whoever waits for the last one to end waits for it too, and the next one goes elsewhere.
         assert_eq!(cores.connections(), 3);

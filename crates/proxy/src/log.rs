@@ -1,6 +1,8 @@
 //! The access log: one line for each finished exchange, gathered on its core and written by one
 //! thread of its own. The proxy never waits for it; what does not fit is dropped and counted.
 
+use crate::contain::contained;
+use crate::loud::{Loud, Trouble};
 use config::AccessLog;
 use diagnosis::answer::{Amendment, block};
 use diagnosis::{Case, first_look};
@@ -36,8 +38,24 @@ pub enum Style {
 #[derive(Clone)]
 pub(crate) struct LogSink {
     batches: Option<SyncSender<Vec<u8>>>,
-    dropped: Arc<AtomicU64>,
+    lost: Lost,
     style: Style,
+}
+
+/// Lines that were never written.
+#[derive(Clone)]
+struct Lost {
+    lines: Arc<AtomicU64>,
+    loud: Arc<Loud>,
+}
+
+impl Lost {
+    fn count(&self, lines: u64, why: Trouble) {
+        if 0 < lines {
+            self.lines.fetch_add(lines, Relaxed);
+            self.loud.report(why, lines);
+        }
+    }
 }
 
 /// The thread that writes. Joined when the last sink is gone.
@@ -65,22 +83,23 @@ pub(crate) fn open(
     access: &AccessLog,
     style: Style,
     reopen: Arc<AtomicBool>,
+    loud: Arc<Loud>,
 ) -> io::Result<(LogSink, LogWriter)> {
-    let dropped = Arc::new(AtomicU64::new(0));
-    let out = match access {
+    let lost = Lost { lines: Arc::default(), loud };
+    let mut out = match access {
         AccessLog::Off => {
-            return Ok((LogSink { batches: None, dropped, style }, LogWriter(None)));
+            return Ok((LogSink { batches: None, lost, style }, LogWriter(None)));
         }
         AccessLog::Stdout => Out::Stdout,
         AccessLog::File(path) => Out::file(path.clone(), reopen)?,
     };
     let style = if matches!(out, Out::Stdout) { style } else { Style::Json };
     let (batches, waiting) = sync_channel(WAITING);
-    let lost = dropped.clone();
+    let counting = lost.clone();
     let thread = std::thread::Builder::new()
         .name("access-log".to_owned())
-        .spawn(move || write_all(out, &waiting, &lost))?;
-    Ok((LogSink { batches: Some(batches), dropped, style }, LogWriter(Some(thread))))
+        .spawn(move || write_all(&mut out, &waiting, &counting))?;
+    Ok((LogSink { batches: Some(batches), lost, style }, LogWriter(Some(thread))))
 }
 
 enum Out {
@@ -94,20 +113,62 @@ impl Out {
         Ok(Out::File { path, file, reopen })
     }
 
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+    /// Opens the file anew where it is to be, or is gone. Whether it is another one now.
+    fn renew(&mut self) -> io::Result<bool> {
         match self {
-            Out::Stdout => {
-                let mut out = io::stdout().lock();
-                out.write_all(lines)?;
-                out.flush()
+            Out::File { path, file, reopen } if reopen.load(Relaxed) || moved(path, file) => {
+                *file = append(path)?;
+                reopen.store(false, Relaxed);
+                Ok(true)
             }
-            Out::File { path, file, reopen } => {
-                if reopen.swap(false, Relaxed) || moved(path, file) {
-                    *file = append(path)?;
-                }
-                file.write_all(lines)
+            Out::File { .. } | Out::Stdout => Ok(false),
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Out::Stdout => io::stdout().lock().write(bytes),
+            Out::File { file, .. } => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Out::Stdout => io::stdout().lock().flush(),
+            Out::File { .. } => Ok(()),
+        }
+    }
+}
+
+/// What has been written ends in the middle of a line, since there was no room for its rest.
+#[derive(Default)]
+struct Torn(bool);
+
+impl Torn {
+    /// Writes whole lines, and the end of one that was torn before. Where that fails: why, and how
+    /// many of them are not there.
+    fn write(&mut self, out: &mut impl Write, lines: &[u8]) -> Result<(), (io::Error, u64)> {
+        let mut left = lines;
+        let mut failed = None;
+        while failed.is_none() && (self.0 || !left.is_empty()) {
+            let next = if self.0 { b"\n" } else { left };
+            match out.write(next) {
+                Ok(0) => failed = Some(io::ErrorKind::WriteZero.into()),
+                Ok(_) if self.0 => self.0 = false,
+                Ok(amount) => left = &left[amount..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => failed = Some(error),
             }
         }
+        let failed = failed.or_else(|| out.flush().err());
+        let Some(error) = failed else {
+            return Ok(());
+        };
+        let written = &lines[..lines.len() - left.len()];
+        self.0 |= written.last().is_some_and(|it| *it != b'\n');
+        Err((error, lines_in(left)))
     }
 }
 
@@ -122,10 +183,21 @@ fn moved(path: &PathBuf, file: &File) -> bool {
     !matches!((here, ours), (Ok(here), Ok(ours)) if here == ours)
 }
 
-fn write_all(mut out: Out, waiting: &Receiver<Vec<u8>>, dropped: &AtomicU64) {
+fn write_all(out: &mut Out, waiting: &Receiver<Vec<u8>>, lost: &Lost) {
+    let mut torn = Torn::default();
     for batch in waiting {
-        if out.write(&batch).is_err() {
-            dropped.fetch_add(lines_in(&batch), Relaxed);
+        // Whatever happens here, the next lines are to be written.
+        let written = contained(None, || {
+            // A file that cannot be opened anew is written on as it is.
+            if let Ok(true) = out.renew() {
+                torn = Torn::default();
+            }
+            torn.write(out, &batch)
+        });
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err((error, lines))) => lost.count(lines, Trouble::of_log(&error)),
+            Err(_) => lost.count(lines_in(&batch), Trouble::LogFailed),
         }
     }
 }
@@ -137,7 +209,7 @@ fn lines_in(batch: &[u8]) -> u64 {
 impl LogSink {
     /// Lines that were never written: the queue was full, or the disk was.
     pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
+        self.lost.lines.load(Relaxed)
     }
 
     /// A line that amends an earlier one; made beside the cores.
@@ -147,10 +219,16 @@ impl LogSink {
             Style::Json => amendment.line() + "\n",
             Style::Terminal { .. } => amendment.block(),
         };
-        if let Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) =
-            batches.try_send(text.into_bytes())
-        {
-            self.dropped.fetch_add(lines_in(&lost), Relaxed);
+        self.send(batches, text.into_bytes());
+    }
+
+    fn send(&self, batches: &SyncSender<Vec<u8>>, lines: Vec<u8>) {
+        match batches.try_send(lines) {
+            Ok(()) => {}
+            Err(TrySendError::Full(it)) => self.lost.count(lines_in(&it), Trouble::LogSlow),
+            Err(TrySendError::Disconnected(it)) => {
+                self.lost.count(lines_in(&it), Trouble::LogFailed);
+            }
         }
     }
 
@@ -172,18 +250,22 @@ impl LogBuffer {
         if self.sink.batches.is_none() {
             return;
         }
-        match self.sink.style {
+        let before = self.lines.len();
+        let written = contained(Some(exchange.id), || match self.sink.style {
             Style::Json => {
                 self.lines.reserve(1024);
                 json(&mut self.lines, exchange, &mut self.clock);
-                if BATCH - 2048 < self.lines.len() {
-                    self.flush();
-                }
             }
             Style::Terminal { colour } => {
                 terminal(&mut self.lines, exchange, colour, &mut self.clock);
-                self.flush();
             }
+        });
+        if written.is_err() {
+            self.lines.truncate(before);
+            return self.sink.lost.count(1, Trouble::LogFailed);
+        }
+        if BATCH - 2048 < self.lines.len() || self.sink.style != Style::Json {
+            self.flush();
         }
     }
 
@@ -196,11 +278,7 @@ impl LogBuffer {
         };
         let batch = std::mem::take(&mut self.lines);
         let room = batch.capacity().min(BATCH);
-        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) =
-            batches.try_send(batch)
-        {
-            self.sink.dropped.fetch_add(lines_in(&batch), Relaxed);
-        }
+        self.sink.send(batches, batch);
         self.lines.reserve(room);
     }
 }
@@ -431,6 +509,45 @@ fn terminal(out: &mut Vec<u8>, exchange: &Exchange, colour: bool, clock: &mut Cl
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Takes so many bytes, then none.
+    struct Disk {
+        room: usize,
+        holds: Vec<u8>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.room == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let taken = bytes.len().min(self.room);
+            self.room -= taken;
+            self.holds.extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_without_room_for_its_end_does_not_run_into_the_next() {
+        let mut disk = Disk { room: 6, holds: Vec::new() };
+        let mut torn = Torn::default();
+        let lost = |written: Result<(), (io::Error, u64)>| written.err().map(|(_, lines)| lines);
+        assert_eq!(lost(torn.write(&mut disk, b"aaa\nbbb\nccc\n")), Some(2));
+        assert_eq!(lost(torn.write(&mut disk, b"ddd\n")), Some(1));
+        disk.room = 100;
+        assert_eq!(lost(torn.write(&mut disk, b"eee\n")), None);
+        assert_eq!(String::from_utf8_lossy(&disk.holds), "aaa\nbb\neee\n");
+        disk.room = 4;
+        assert_eq!(lost(torn.write(&mut disk, b"fff\nggg\n")), Some(1));
+        disk.room = 100;
+        assert_eq!(lost(torn.write(&mut disk, b"hhh\n")), None);
+        assert!(disk.holds.ends_with(b"eee\nfff\nhhh\n"), "no line is torn where one ends");
+    }
 
     #[track_caller]
     fn check_time(micros: u64, expected: &str) {

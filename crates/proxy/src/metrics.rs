@@ -146,6 +146,8 @@ fn known_method(method: &str) -> &'static str {
 pub(crate) struct Gauges {
     pub(crate) connections: usize,
     pub(crate) log_dropped: u64,
+    /// What our own host was short of, by its kind.
+    pub(crate) troubles: Vec<(&'static str, u64)>,
     pub(crate) front_errors: u64,
     /// Connections of HTTP/2 that were ended for a flood, by its kind.
     pub(crate) floods: Vec<(&'static str, u64)>,
@@ -311,6 +313,15 @@ impl Gauges {
             "Lines of the access log that were not written, because it was too slow.",
         );
         let _ = writeln!(out, "goodgate_log_dropped_total {}", self.log_dropped);
+        about(
+            out,
+            "goodgate_troubles_total",
+            "counter",
+            "How often the gateway's own host or its limits were in the way, by kind.",
+        );
+        for (kind, count) in &self.troubles {
+            let _ = writeln!(out, "goodgate_troubles_total{{kind=\"{kind}\"}} {count}");
+        }
         about(out, "goodgate_upstream_connections", "gauge", "Connections to a target.");
         for target in &self.targets {
             let busy = target.open.saturating_sub(target.idle);

@@ -4,6 +4,7 @@
 //! A recorder that is dropped unfinished is a client that left: hyper drops the service's future,
 //! or the body, and nothing else does.
 
+use crate::contain::{Caught, contained};
 use crate::grpc::{Deadline, status};
 use crate::hearing::Hearing;
 use crate::refuse;
@@ -14,8 +15,8 @@ use config::{Config, Route, Upstream};
 use diagnosis::answer::{Audience, Form, body};
 use diagnosis::{Case, Look, first_look};
 use exchange::{
-    Answer, Attempt, BodyFault, Client, End, Exchange, Fault, Maker, Phase, Refusal, Request, Stop,
-    TraceParent,
+    Answer, Attempt, BodyFault, Client, End, Exchange, ExchangeId, Fault, Maker, Phase, Refusal,
+    Request, Stop, TraceParent,
 };
 use http::header::{self, HeaderMap, HeaderValue};
 use std::net::IpAddr;
@@ -29,6 +30,9 @@ const SPEAKS_FOR: [&str; 6] =
 
 /// How much earlier than our clock a caller's may be when it gives up a call at its deadline.
 const LEEWAY: Duration = Duration::from_millis(50);
+
+/// The cause of what breaks down while causes are looked for.
+const BUG: &str = "gateway_bug";
 
 pub(crate) struct Recorder {
     /// `None` once it has been offered.
@@ -382,6 +386,41 @@ impl Recorder {
         self.offer(End::ClientClosed(phase));
     }
 
+    /// Not the client's doing: we broke down in the middle of this request.
+    pub(crate) fn broke_down(&mut self) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.stop = Some(Stop::Refused(Refusal::Bug));
+        }
+        self.offer(End::Cut);
+    }
+
+    /// The same in another place, with nothing left in this one.
+    fn moved(&mut self) -> Recorder {
+        Recorder {
+            exchange: self.exchange.take(),
+            seat: self.seat.clone(),
+            began: self.began,
+            mark: self.mark,
+            phase: self.phase,
+            old_client: self.old_client,
+            audience: self.audience,
+            is_call: self.is_call,
+            deadline: self.deadline,
+            last_words: None,
+            spare: None,
+        }
+    }
+
+    /// Of the request, as long as it is not offered.
+    pub(crate) fn path(&self) -> &str {
+        self.exchange.as_ref().map_or("", |it| &it.request.path)
+    }
+
+    /// `None` once it has been offered.
+    pub(crate) fn id(&self) -> Option<ExchangeId> {
+        self.exchange.as_ref().map(|it| it.id)
+    }
+
     fn offer(&mut self, end: End) {
         let now = Instant::now();
         self.settle(now);
@@ -390,8 +429,15 @@ impl Recorder {
         };
         exchange.end = end;
         exchange.took = (now - self.began).as_micros() as u64;
-        // What was answered well has no case, and costs nothing here.
-        if let Some(look) = Case::of(&exchange).map(|it| first_look(&it)) {
+        // What was answered well has no case, and costs nothing here. What breaks down here must not
+        // do so while another panic unwinds.
+        let look = Case::of(&exchange).map(|it| contained(Some(exchange.id), || first_look(&it)));
+        if let Some(Err(Caught)) = look {
+            exchange.stop = Some(Stop::Refused(Refusal::Bug));
+            exchange.cause = Some(BUG);
+            exchange.side = Some("gateway");
+        }
+        if let Some(Ok(look)) = look {
             exchange.cause = Some(look.cause().id);
             exchange.side = Some(look.side().name());
             if exchange.failed() {
@@ -412,14 +458,19 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        let Some(exchange) = &mut self.exchange else {
+        if self.exchange.is_none() {
             return;
-        };
-        if std::thread::panicking() {
-            // Not the client's doing: we broke down in the middle of this request.
-            exchange.stop = Some(Stop::Refused(Refusal::Bug));
-            return self.offer(End::Cut);
         }
-        self.client_gone();
+        if !std::thread::panicking() {
+            return self.client_gone();
+        }
+        let link = self.seat.link.clone();
+        // Somebody answers for it, unless there is one already.
+        match link.salvaged.try_borrow_mut() {
+            Ok(mut salvaged) if link.guarded.get() && salvaged.is_none() => {
+                *salvaged = Some(Box::new(self.moved()));
+            }
+            _ => self.broke_down(),
+        }
     }
 }

@@ -11,14 +11,17 @@
 use crate::grpc::Call;
 use crate::grpc::status::{self, put};
 use crate::recorder::Recorder;
-use crate::reply::{Reply, fixed};
-use diagnosis::Look;
+use crate::reply::{AnswerBody, Reply, fixed};
+use bytes::Bytes;
 use diagnosis::answer::{Audience, Form, body, call_status, form};
+use diagnosis::{Case, Look, first_look};
 use exchange::{
-    BodyFault, ConnectFault, DnsFault, Fault, HeadFault, Maker, Malformed, Refusal, SendFault,
-    Stop, TlsFault,
+    BodyFault, Client, ConnectFault, DnsFault, End, Exchange, ExchangeId, Fault, HeadFault, Maker,
+    Malformed, Refusal, SendFault, Stop, TlsFault,
 };
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::net::Ipv4Addr;
 
 /// How a stop is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +70,14 @@ fn refused(refusal: Refusal) -> Row {
         Refusal::Malformed(_) => row(400, "http_request_error"),
         Refusal::UriTooLong => row(414, "http_request_error").grpc(status::RESOURCE_EXHAUSTED),
         Refusal::HeadTooLarge => row(431, "http_request_error").grpc(status::RESOURCE_EXHAUSTED),
-        Refusal::HeadTimeout | Refusal::BodyTimeout => {
+        Refusal::HeadTimeout | Refusal::BodyTimeout | Refusal::BodySlow => {
             row(408, "http_request_error").grpc(status::CANCELLED)
         }
-        Refusal::ConnectionLimit => row(503, "connection_limit_reached"),
+        Refusal::ConnectionLimit | Refusal::Crowded => row(503, "connection_limit_reached"),
+        Refusal::CrowdedAddress => {
+            row(429, "connection_limit_reached").grpc(status::RESOURCE_EXHAUSTED)
+        }
+        Refusal::NoDescriptors | Refusal::MemoryFull => row(503, "proxy_internal_error"),
         Refusal::Loop => row(502, "proxy_loop_detected").grpc(status::INTERNAL),
         Refusal::Draining => row(503, "proxy_internal_response"),
         Refusal::Bug => row(500, "proxy_internal_error").grpc(status::INTERNAL),
@@ -197,7 +204,17 @@ fn in_body(fault: BodyFault) -> Row {
 /// Seconds after which it may be over.
 fn retry_after(stop: &Stop) -> Option<u64> {
     match stop {
-        Stop::Refused(Refusal::ConnectionLimit | Refusal::Draining)
+        Stop::Refused(
+            Refusal::ConnectionLimit
+            | Refusal::Crowded
+            | Refusal::CrowdedAddress
+            | Refusal::NoDescriptors
+            | Refusal::MemoryFull
+            | Refusal::Draining,
+        )
+        | Stop::Failed(Fault::Connect(
+            ConnectFault::NoDescriptors | ConnectFault::NoLocalPort | ConnectFault::NoMemory,
+        ))
         | Stop::Failed(Fault::Head(HeadFault::StreamReset(7 | 11) | HeadFault::GoAway(11))) => {
             Some(1)
         }
@@ -256,6 +273,74 @@ pub(crate) fn answer(stop: Stop, mut record: Recorder, asked: &Asked) -> Reply {
     fixed(row.status, headers, text.into(), record)
 }
 
+/// Answers a request that a mistake of ours ended.
+pub(crate) fn bug(record: Recorder) -> Reply {
+    // What it asked for was lost with what broke down.
+    let asked = Asked { accept: None, allowed: Vec::new(), call: None };
+    answer(Stop::Refused(Refusal::Bug), record, &asked)
+}
+
+/// The same where nothing can be said, and everything is recorded.
+pub(crate) fn speechless() -> Reply {
+    let mut reply = Reply::new(AnswerBody::Empty);
+    *reply.status_mut() = StatusCode::from_u16(refused(Refusal::Bug).status).unwrap_or_default();
+    reply
+}
+
+/// An answer of HTTP/1.1 as bytes, for a connection that is turned away before its request is read.
+/// There is no exchange, so it has no id.
+pub(crate) fn unasked(refusal: Refusal, name: &str) -> Bytes {
+    let stop = Stop::Refused(refusal);
+    let (row, wait) = (answer_row(&stop), retry_after(&stop));
+    let nobody = Client {
+        ip: Ipv4Addr::UNSPECIFIED.into(),
+        peer: Ipv4Addr::UNSPECIFIED.into(),
+        port: 0,
+        tls: false,
+        ordinal: 0,
+    };
+    let exchange = Exchange {
+        id: ExchangeId::new(0, 0),
+        began: 0,
+        took: 0,
+        trace: None,
+        client: nobody,
+        request: exchange::Request::default(),
+        route: None,
+        upstream: None,
+        phases: exchange::Phases::default(),
+        attempts: Vec::new(),
+        answer: None,
+        end: End::Complete,
+        stop: Some(stop),
+        cause: None,
+        side: None,
+        heard: None,
+    };
+    let Some(look) = Case::of(&exchange).map(|it| first_look(&it)) else {
+        return Bytes::new();
+    };
+    let text = body(Form::Problem, &look, &exchange, row.status, Audience::Public);
+    let mut problem: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    if let Some(problem) = problem.as_object_mut() {
+        problem.retain(|key, _| !matches!(&**key, "request_id" | "instance"));
+    }
+    let text = problem.to_string();
+    let status = StatusCode::from_u16(row.status).unwrap_or_default();
+    let wait = wait.map(|it| format!("retry-after: {it}\r\n")).unwrap_or_default();
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {}\r\ncontent-length: {}\r\ncache-control: no-store\r\n\
+         proxy-status: {name}; error={}; cause={}\r\nx-should-retry: {}\r\n{wait}\
+         connection: close\r\n\r\n",
+        Form::Problem.content_type(),
+        text.len(),
+        row.error,
+        look.cause().id,
+        look.retryable,
+    );
+    Bytes::from(head + &text)
+}
+
 /// The same to a gRPC caller: 200, and the status where a status of gRPC stands.
 fn call_answer(
     call: &Call,
@@ -303,6 +388,9 @@ fn ends_connection(refusal: Refusal) -> bool {
         | Refusal::HeadTooLarge
         | Refusal::HeadTimeout
         | Refusal::BodyTimeout
+        | Refusal::BodySlow
+        // Each connection that goes gives something back.
+        | Refusal::MemoryFull
         | Refusal::Draining => true,
         _ => false,
     }
@@ -448,7 +536,12 @@ mod tests {
             Refusal::HeadTooLarge,
             Refusal::HeadTimeout,
             Refusal::BodyTimeout,
+            Refusal::BodySlow,
             Refusal::ConnectionLimit,
+            Refusal::Crowded,
+            Refusal::CrowdedAddress,
+            Refusal::NoDescriptors,
+            Refusal::MemoryFull,
             Refusal::Loop,
             Refusal::Draining,
             Refusal::Bug,

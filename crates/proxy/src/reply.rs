@@ -1,5 +1,6 @@
 //! What the service gives to the client's connection: a head, and a body that ends the record.
 
+use crate::contain::{Caught, contained};
 use crate::grpc::body::CallBody;
 use crate::recorder::Recorder;
 use crate::upstream::body::{Cut, UpstreamBody};
@@ -52,6 +53,32 @@ pub(crate) fn fixed(
     reply
 }
 
+impl AnswerBody {
+    fn record(&mut self) -> Option<&mut Recorder> {
+        match self {
+            AnswerBody::Upstream(body) => Some(body.record()),
+            AnswerBody::Call(body) => Some(body.record()),
+            AnswerBody::Fixed { record, .. } => Some(record),
+            AnswerBody::Empty => None,
+        }
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self {
+            AnswerBody::Upstream(body) => body.poll_frame(cx),
+            AnswerBody::Call(body) => body.poll_frame(cx),
+            AnswerBody::Fixed { bytes, record } => {
+                let bytes = std::mem::take(bytes);
+                record.body_sent(bytes.len());
+                record.complete();
+                *self = AnswerBody::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            AnswerBody::Empty => Poll::Ready(None),
+        }
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Cut;
@@ -61,18 +88,14 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.get_mut();
-        match this {
-            AnswerBody::Upstream(body) => body.poll_frame(cx),
-            AnswerBody::Call(body) => body.poll_frame(cx),
-            AnswerBody::Fixed { bytes, record } => {
-                let bytes = std::mem::take(bytes);
-                record.body_sent(bytes.len());
-                record.complete();
-                *this = AnswerBody::Empty;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
+        let id = this.record().and_then(|it| it.id());
+        contained(id, || this.next(cx)).unwrap_or_else(|Caught| {
+            if let Some(record) = this.record() {
+                record.broke_down();
             }
-            AnswerBody::Empty => Poll::Ready(None),
-        }
+            *this = AnswerBody::Empty;
+            Poll::Ready(Some(Err(Cut)))
+        })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -2,13 +2,17 @@
 
 use crate::Plane;
 use crate::core::{Core, Order};
+use crate::crowd::{Crowd, TurnedAway};
 use crate::doors::{Doors, Inherited, open_first};
 use crate::hearing::Hearing;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::{Load, QuicDoor};
 use crate::listen::{Closing, Cores, Placed};
 use crate::log::{LogWriter, Style, open};
+use crate::loud::{Loud, Tell, Trouble};
+use crate::memory::Memory;
 use crate::metrics::Shard;
+use crate::pressure::Pressure;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::snapshot::{Prepared, Snapshot};
@@ -39,6 +43,8 @@ pub struct Options {
     pub any_port: bool,
     /// Set to have file logs opened anew.
     pub reopen: Arc<AtomicBool>,
+    /// Takes what whoever runs the gateway is to be told.
+    pub tell: Tell,
     /// The app that the gateway has started, where it has.
     pub witness: Option<Arc<Witness>>,
     /// Listening sockets that another process opened; they serve the addresses that they have.
@@ -136,8 +142,10 @@ impl Gateway {
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
-        let (log, writer) = open(&config.log.access, options.style, options.reopen)
-            .map_err(|source| StartError::Log { path: log_path(&config), source })?;
+        let loud = Loud::new();
+        let (log, writer) =
+            open(&config.log.access, options.style, options.reopen, loud.clone())
+                .map_err(|source| StartError::Log { path: log_path(&config), source })?;
         // Read before anything is listened on: a port must not answer while another cannot yet.
         let prepared = Prepared::new(config.clone(), None, &provider)?;
         let count = config.workers.unwrap_or_else(cores_here);
@@ -159,6 +167,11 @@ impl Gateway {
             reports: Reports::default(),
             hearing: options.witness.map(|it| Hearing::new(it, background.handle().clone())),
             log,
+            pressure: Pressure::new(),
+            memory: Memory::new(&config.limits),
+            crowd: Crowd::new(&config.limits),
+            turned_away: TurnedAway::new(&config.answers.name),
+            loud: loud.clone(),
             cores,
             shards,
             client_errors: AtomicU64::new(0),
@@ -168,6 +181,8 @@ impl Gateway {
             alternative: ArcSwapOption::empty(),
             leaving: AtomicBool::new(false),
         });
+        background.spawn(loud.watch(options.tell));
+        background.spawn(watch_memory(plane.clone()));
         let any_port = options.any_port && config.listen.assumed;
         let status = match config.status {
             Some(wished) => Some(StatusDoor::open(wished, any_port, &mut inherited, &background)?),
@@ -251,6 +266,8 @@ impl Gateway {
             let names = Names::new(&config.dns, self.background.handle().clone());
             self.plane.names.store(Arc::new(names));
         }
+        self.plane.crowd.adopt(&config.limits);
+        self.plane.memory.adopt(&config.limits);
         self.plane.registry.keep(&config.upstreams);
         let (done, all) = channel();
         for (order, open) in self.orders.iter().zip(opened) {
@@ -494,4 +511,12 @@ impl StatusDoor {
             .map_err(|source| StartError::Listen { address: bound, source })?;
         Ok(StatusDoor { bound, listener: Arc::new(listener), serving: None })
     }
+}
+
+async fn watch_memory(plane: Arc<Plane>) {
+    let full = || {
+        plane.loud.report(Trouble::MemoryFull, 1);
+        plane.pressure.press();
+    };
+    plane.memory.clone().watch(full).await;
 }

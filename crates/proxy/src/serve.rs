@@ -1,5 +1,6 @@
 //! Serves one request, from its head to its record. Read this file first.
 
+use crate::contain::{Serving, trip};
 use crate::front::{CutHead, HeadNote};
 use crate::grpc::body::CallBody;
 use crate::grpc::{Call, status};
@@ -41,6 +42,19 @@ pub(crate) struct Begun {
     head: Head,
 }
 
+impl Begun {
+    /// The answer to come, which a mistake of ours on the way does not take from the client. `making`
+    /// is [`serve`], at a place of the caller's choice.
+    pub(crate) fn serving<F>(mut self, making: impl FnOnce(Begun) -> F) -> Serving<F>
+    where
+        F: Future<Output = Reply> + Unpin,
+    {
+        let seat = self.record.seat().clone();
+        let id = self.record.exchange().id;
+        Serving::new(seat, id, making(self))
+    }
+}
+
 /// Begins the record of one request of one client.
 pub(crate) fn begin(seat: &Rc<Seat>, request: Request<Inbound>) -> Begun {
     let snapshot = seat.worker.snapshot();
@@ -77,6 +91,10 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
     };
     if let Some(refusal) = refused {
         return refuse::answer(Stop::Refused(refusal), record, &asked);
+    }
+    trip::at("serve", &head.path);
+    if seat.worker.plane.memory.is_full() {
+        return refuse::answer(Stop::Refused(Refusal::MemoryFull), record, &asked);
     }
     // Until somebody reads it, what the client sends would be cut off by our closing.
     seat.link.unread.set(!body.is_end_stream());

@@ -109,6 +109,14 @@ impl Alarm {
         self.set(now + limit);
     }
 
+    /// The coarse clock where it runs, which it does while this is set.
+    pub(crate) fn coarse_now(&self) -> Instant {
+        match self.timer.0.armed.get() {
+            0 => Instant::now(),
+            _ => self.timer.0.now.get(),
+        }
+    }
+
     pub(crate) fn is_set(&self) -> bool {
         self.timer.0.entries.borrow()[self.key].at.is_some()
     }

@@ -1,6 +1,7 @@
 //! A connection that goes on with another protocol than HTTP, such as WebSocket (RFC 6455): bytes,
 //! both ways, until one side ends.
 
+use crate::contain::{contained, trip};
 use crate::head::Head;
 use crate::recorder::Recorder;
 use crate::stream_io::StreamIo;
@@ -168,7 +169,14 @@ impl Tunnel {
         let mut up = Way::new(BytesMut::new());
         let mut down = Way::new(self.far.held());
         let mut taken = 0;
-        let ended = poll_fn(|cx| self.poll(&mut client, &mut up, &mut down, &mut taken, cx)).await;
+        let id = self.record.id();
+        let polled = poll_fn(|cx| {
+            contained(id, || self.poll(&mut client, &mut up, &mut down, &mut taken, cx))
+                .map_or_else(|caught| Poll::Ready(Err(caught)), |it| it.map(Ok))
+        });
+        let Ok(ended) = polled.await else {
+            return self.record.broke_down();
+        };
         match ended {
             Ended::Both => self.record.complete(),
             Ended::Client => self.record.client_gone(),
@@ -194,6 +202,7 @@ impl Tunnel {
         taken: &mut u64,
         cx: &mut Context<'_>,
     ) -> Poll<Ended> {
+        trip::at("tunnel", self.record.path());
         let far = &mut self.far.io();
         let sent = match up.poll(client, far, cx) {
             Ok(sent) => sent,

@@ -19,6 +19,7 @@ use crate::front::Link;
 use crate::grpc::Call;
 use crate::head::{Head, answer_head};
 use crate::listen::proxied;
+use crate::loud::Trouble;
 use crate::outbound::{Origin, Outbound, Pump, PumpFault, Pumped};
 use crate::recorder::Recorder;
 use crate::registry::TargetState;
@@ -28,7 +29,7 @@ use crate::timer::Alarm;
 use crate::tunnel::{self, Upgrade};
 use bytes::{Buf, Bytes, BytesMut};
 use config::{HostSent, Limits, Place, Target};
-use connect::Opened;
+use connect::{NotOpened, Opened};
 use exchange::{
     Address, Attempt, ConnectFault, Connection, DnsFault, Fault, HeadFault, Http2, Limit, Phase,
     Refusal, SendFault, Stop, TlsFault,
@@ -476,7 +477,13 @@ async fn open_one(
     let mut last = ConnectFault::Errno;
     for (at, address) in addresses.iter().enumerate() {
         record.attempt_mut().address = Some(address.clone());
-        match connect::open(address, alarm, until, limit).await {
+        let mut opened = connect::open(address, alarm, until, limit).await;
+        if let Err(not) = &opened
+            && make_room(turn, alarm, not).await
+        {
+            opened = connect::open(address, alarm, until, limit).await;
+        }
+        match opened {
             Ok(opened) => {
                 // That of an address that did not open says nothing of this one.
                 record.attempt_mut().errno = None;
@@ -503,6 +510,31 @@ async fn open_one(
         other => Fault::Connect(other),
     };
     Err(failed(record, fault))
+}
+
+/// How long the other cores have to give up what they do not need.
+const GIVE_UP: Duration = Duration::from_millis(50);
+
+/// Something of our own host was short: it is told, and what nobody needs is given up. Whether it is
+/// worth another try.
+async fn make_room(turn: &Turn<'_>, alarm: &Alarm, not: &NotOpened) -> bool {
+    let Some(trouble) = not.trouble() else {
+        return false;
+    };
+    let worker = &turn.seat.worker;
+    match trouble {
+        // All of them lead to this target; those that are idle were tried first.
+        Trouble::NoPorts => {
+            worker.plane.loud.report(trouble, 1);
+            false
+        }
+        _ if 0 < worker.short_of(trouble) => true,
+        _ => {
+            let other_cores = std::future::pending::<()>();
+            alarm.until(turn.deadline.min(Instant::now() + GIVE_UP), other_cores).await;
+            true
+        }
+    }
 }
 
 /// A request on its way out and the head of its answer on its way in, both at once: an answer may

@@ -2,23 +2,30 @@
 
 use crate::Plane;
 use crate::bounds::Bounds;
+use crate::crowd::{Admitted, TURNED_AWAY_AT_ONCE};
 use crate::log::LogBuffer;
+use crate::loud::Trouble;
 use crate::metrics::Shard;
 use crate::snapshot::Snapshot;
 use crate::timer::Timer;
 use crate::upstream::multiplex::Lines;
 use crate::upstream::pool::Pool;
 use config::Limits;
-use exchange::{Exchange, ExchangeId};
+use exchange::{Exchange, ExchangeId, Refusal};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// How often lines are handed over and old connections closed.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// How long idle connections are not kept once something was short.
+const HURRY: Duration = Duration::from_secs(2);
 
 pub(crate) struct Worker {
     pub(crate) plane: Arc<Plane>,
@@ -32,6 +39,8 @@ pub(crate) struct Worker {
     log: RefCell<LogBuffer>,
     shard: Arc<Shard>,
     random: RefCell<SmallRng>,
+    /// Places for connections that are told why they may not be.
+    pub(crate) turning_away: Arc<Semaphore>,
 }
 
 impl Worker {
@@ -45,6 +54,7 @@ impl Worker {
             log: RefCell::new(plane.log.buffer()),
             shard,
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
+            turning_away: Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE)),
             plane,
         })
     }
@@ -91,10 +101,35 @@ impl Worker {
         self.log.borrow_mut().flush();
     }
 
+    /// A place for one more connection of a client.
+    pub(crate) fn admit(&self, peer: SocketAddr) -> Result<Admitted, Refusal> {
+        let ip = peer.ip().to_canonical();
+        self.plane.crowd.admit(ip, || {
+            let trusted = &self.snapshot().config.listen.trusted_proxies;
+            trusted.iter().any(|it| it.contains(&ip))
+        })
+    }
+
+    /// Something that connections need is short: all cores give up those that nobody uses. How many
+    /// that were here, and are closed by now.
+    pub(crate) fn short_of(&self, trouble: Trouble) -> usize {
+        self.plane.loud.report(trouble, 1);
+        self.plane.pressure.press();
+        self.pool.give_up()
+    }
+
     /// Runs beside the connections for as long as the core does.
     pub(crate) async fn keep_house(self: Rc<Worker>) {
+        let mut pressed = self.plane.pressure.times();
         loop {
-            tokio::time::sleep(HOUSEKEEPING).await;
+            let felt = self.plane.pressure.felt(&mut pressed);
+            if let Ok(()) = tokio::time::timeout(HOUSEKEEPING, felt).await {
+                self.pool.give_up();
+                self.lines.give_up();
+                self.bounds.hurry(HURRY);
+                self.timer.wake_all();
+                continue;
+            }
             self.flush();
             self.sweep();
         }

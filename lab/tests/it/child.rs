@@ -54,9 +54,9 @@ struct World {
 
 /// `options` are Gunicorn's; `config` may be about `[child]`.
 async fn gunicorn(import: &str, options: &[&str], config: &str) -> World {
-    let scratch = Scratch::new("app").unwrap();
-    scratch.write("app.py", &APP.replace("IMPORT", import)).unwrap();
-    let address = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
+    let scratch = Scratch::new("app").expect("a folder");
+    scratch.write("app.py", &APP.replace("IMPORT", import)).expect("it is ours");
+    let address = free();
     let program = python::program("gunicorn").unwrap_or_else(|error| panic!("{error}"));
     let folder = scratch.path().display().to_string();
     let mark = format!("MARK={folder}/mark");
@@ -73,6 +73,10 @@ async fn started(address: SocketAddr, config: &str, app: &[String]) -> Gateway {
          [route.all]\nmatch = \"/*\"\nto = \"app\"\n"
     );
     Gateway::with_app(&config, app).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn free() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], stage::free_port().expect("a free port")))
 }
 
 fn shell(script: &str) -> Vec<String> {
@@ -118,7 +122,8 @@ fn app_of(gateway: &Gateway) -> Pid {
     let said = gateway.said();
     let started = said.lines().rev().find(|it| it.ends_with(" was started")).expect("it started");
     let number = started.split("(process ").nth(1).and_then(|it| it.split(')').next());
-    Pid::from_raw(number.unwrap().parse().unwrap()).unwrap()
+    let number = number.and_then(|it| it.parse().ok()).and_then(Pid::from_raw);
+    number.expect("it was told")
 }
 
 fn lives(pid: Pid) -> bool {
@@ -137,7 +142,7 @@ async fn until(what: &str, gateway: &Gateway, holds: impl Fn() -> bool) {
 #[track_caller]
 fn check(answer: &Answer, cause: &str, quote: &str, source: &str) {
     assert_eq!((answer.status, answer.end), (Some(502), End::Whole), "{}", answer.text());
-    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    let body: Value = serde_json::from_slice(&answer.body).expect("it is JSON");
     assert_eq!(body["cause"], cause, "{body:#}");
     assert!(evidence(&body, quote, source), "{body:#}");
 }
@@ -152,7 +157,7 @@ fn evidence(told: &Value, quote: &str, source: &str) -> bool {
 
 /// The line of the access log that amends this answer.
 async fn amendment(gateway: &Gateway, answer: &Answer) -> Value {
-    let id = answer.field("x-request-id").unwrap().to_owned();
+    let id = answer.field("x-request-id").expect("every answer has one").to_owned();
     let began = Instant::now();
     loop {
         if let Some(found) = gateway.records().into_iter().find(|it| it["amends"] == *id) {
@@ -221,7 +226,7 @@ async fn an_app_that_cannot_be_imported_is_explained_by_what_it_lacks() {
 
 #[tokio::test]
 async fn an_app_that_ends_again_and_again_is_started_ever_more_slowly() {
-    let address = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
+    let address = free();
     let config = "[child]\nbackoff = { first = \"50ms\", longest = \"200ms\" }\n";
     let gateway = started(address, config, &shell("echo unwell; exit 3")).await;
     let ended = "ended with exit code 3; starting it again in ";
@@ -241,14 +246,14 @@ async fn an_app_that_ends_again_and_again_is_started_ever_more_slowly() {
 
 #[tokio::test]
 async fn an_app_that_is_not_to_be_started_again_ends_the_gateway() {
-    let address = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
+    let address = free();
     for (restart, script, code) in
         [("never", "sleep 1; exit 3", 5), ("on_failure", "sleep 1", 0), ("never", "kill -9 $$", 5)]
     {
         let mut command = goodgate().unwrap();
         let scratch = Scratch::new("over").unwrap();
-        let status = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
-        let listen = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
+        let status = free();
+        let listen = free();
         let config = format!(
             "child = {{ restart = \"{restart}\", start_timeout = \"200ms\" }}\n\
              listen.http = \"{listen}\"\nstatus.listen = \"{status}\"\n\
@@ -298,7 +303,7 @@ async fn an_exception_amends_the_record_with_its_place() {
 /// What comes too late for the answer stands in its report.
 #[tokio::test]
 async fn what_is_said_after_the_answer_is_added_to_its_report() {
-    let address = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
+    let address = free();
     let script = "\
 import socket, sys, time
 server = socket.create_server(('127.0.0.1', PORT))
@@ -331,7 +336,7 @@ while True:
 
 #[tokio::test]
 async fn an_app_that_ignores_sigterm_is_killed_after_its_time() {
-    let address = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
+    let address = free();
     let config = "[child]\nstop_timeout = \"300ms\"\nstart_timeout = \"100ms\"\n";
     let script = "trap '' TERM; while :; do sleep 1; done";
     let mut gateway = started(address, config, &shell(script)).await;
@@ -364,7 +369,7 @@ async fn a_request_in_flight_is_answered_before_the_app_is_told_to_end() {
 async fn an_app_goes_with_a_gateway_that_is_killed() {
     let world = gunicorn("", &[], "").await;
     let app = world.app();
-    let gateway = Pid::from_raw(world.gateway.id().unwrap().cast_signed()).unwrap();
+    let gateway = Pid::from_raw(world.gateway.pid().unwrap().cast_signed()).unwrap();
     kill_process(gateway, Signal::KILL).unwrap();
     until("gone", &world.gateway, || !lives(app)).await;
 }
@@ -373,8 +378,8 @@ async fn an_app_goes_with_a_gateway_that_is_killed() {
 async fn nobody_who_reads_its_output_holds_up_neither_app_nor_gateway() {
     let scratch = Scratch::new("shout").unwrap();
     scratch.write("app.py", &APP.replace("IMPORT", "")).unwrap();
-    let address = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
-    let listen = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
+    let address = free();
+    let listen = free();
     let config = format!(
         "listen.http = \"{listen}\"\nstatus.listen = \"off\"\nlog.access = \"off\"\n\
          [route.all]\nmatch = \"/*\"\nto = \"http://{address}\"\n"
@@ -465,8 +470,8 @@ async fn memory_that_is_used_up_is_named_by_the_kernel() {
         "        hoard = [b'%d' % it * 1_000_000 for it in range(1_000)]",
     );
     scratch.write("app.py", &app).unwrap();
-    let address = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
-    let listen = SocketAddr::from(([127, 0, 0, 1], stage::free_port().unwrap()));
+    let address = free();
+    let listen = free();
     let config = format!(
         "listen.http = \"{listen}\"\nstatus.listen = \"off\"\nlog.access = \"off\"\n\
          [route.all]\nmatch = \"/*\"\nto = \"http://{address}\"\n"

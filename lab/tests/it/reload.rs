@@ -96,7 +96,7 @@ async fn open_connections_are_served_by_the_new_one_and_targets_keep_theirs() {
 }
 
 async fn metrics(gateway: &Gateway) -> String {
-    let mut client = Client::connect(gateway.status).await.unwrap();
+    let mut client = Client::connect(gateway.status).await.expect("the test can go on");
     client.exchange(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.text()
 }
 

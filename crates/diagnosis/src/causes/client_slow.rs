@@ -14,7 +14,7 @@
 //!
 //! ## Fix
 //! Correct the caller's length, or let it send again. Longer limits (`listen.timeout.head`,
-//! `listen.timeout.body`) help slow callers and attackers alike: each open request holds memory and
+//! `listen.timeout.body`), or a lower `limits.client_rate`, help slow callers and attackers alike: each open request holds memory and
 //! a connection.
 
 use crate::advice::{self, Hop};
@@ -53,6 +53,13 @@ fn look(case: &Case) -> Option<Finding> {
                 request.body_bytes
             ),
             "`listen.timeout.body` passed between two bytes of the body; `timeout.tunnel` in a gRPC call",
+        ),
+        Refusal::BodySlow => (
+            format!(
+                "the client sent its request's body too slowly: {} bytes had come after {took}",
+                request.body_bytes
+            ),
+            "for as long as `listen.timeout.body` the body came more slowly than `limits.client_rate`",
         ),
         _ => return None,
     };
@@ -118,6 +125,15 @@ mod tests {
             "refused: body_timeout | took=30s body=512",
             "client_slow: the client stopped in the middle of its request's body: 512 bytes had \
              come after 30 s",
+        );
+    }
+
+    #[test]
+    fn a_body_that_trickles() {
+        check(
+            "refused: body_slow | took=60s body=31",
+            "client_slow: the client sent its request's body too slowly: 31 bytes had come after \
+             60 s",
         );
     }
 

@@ -26,7 +26,7 @@ use crate::look::Fix;
 use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use evidence::{Limit, Sign, Stack};
-use exchange::ConnectFault;
+use exchange::{ConnectFault, Refusal};
 
 /// ENFILE: the limit of the whole system.
 const SYSTEM: i32 = 23;
@@ -44,6 +44,13 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 fn look(case: &Case) -> Option<Finding> {
+    if case.refusal() == Some(Refusal::NoDescriptors) {
+        return Some(Finding::new(
+            0.95,
+            "the gateway's process has no file descriptor left for another connection",
+            "the gateway's own system refused to accept the connection; no upstream was asked",
+        ));
+    }
     let ConnectFault::NoDescriptors = case.connect_fault()? else {
         return None;
     };
@@ -129,6 +136,15 @@ mod tests {
             "connect: no_descriptors | to=10.0.0.7:8000 errno=24",
             "gateway_fd_exhausted: the gateway's process has no file descriptor left for a \
              connection to 10.0.0.7:8000",
+        );
+    }
+
+    #[test]
+    fn nor_for_a_client() {
+        check(
+            "refused: no_descriptors",
+            "gateway_fd_exhausted: the gateway's process has no file descriptor left for another \
+             connection",
         );
     }
 

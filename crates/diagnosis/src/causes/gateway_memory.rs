@@ -1,4 +1,5 @@
-//! The kernel of the gateway's host had no memory left for a socket.
+//! The gateway's host had no memory left for a connection, or the gateway has used nearly all that
+//! it is allowed.
 //!
 //! ## What you see
 //! 503 for many upstreams at once. HAProxy logs `Out of system buffers` or `ENOMEM returned by OS`,
@@ -6,7 +7,8 @@
 //!
 //! ## Why it happens
 //! The host or the container is out of memory, or TCP's own share (`tcp_mem`) is used up by many
-//! connections whose other side reads slowly.
+//! connections whose other side reads slowly. Goodgate itself refuses new requests above
+//! `limits.memory`, a share of what its control group allows, since the kernel would kill it soon.
 //!
 //! ## How to tell
 //! The kernel's log, and the memory of TCP in `/proc/net/sockstat` against `tcp_mem`.
@@ -23,6 +25,7 @@ use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::text::Text;
 use evidence::Sign;
+use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gateway_memory",
@@ -37,6 +40,14 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 fn look(case: &Case) -> Option<Finding> {
+    if case.refusal() == Some(Refusal::MemoryFull) {
+        return Some(Finding::new(
+            0.95,
+            "the gateway uses nearly all memory that its control group allows, and takes no new \
+             requests",
+            "the memory in use is above `limits.memory`; no upstream was asked",
+        ));
+    }
     case.no_memory().then(|| {
         Finding::new(
             0.9,
@@ -96,6 +107,15 @@ mod tests {
             "connect: no_memory | to=10.0.0.7:8000",
             "gateway_memory: the gateway's host has no memory left for its connection to \
              10.0.0.7:8000",
+        );
+    }
+
+    #[test]
+    fn no_memory_for_new_requests() {
+        check(
+            "refused: memory_full",
+            "gateway_memory: the gateway uses nearly all memory that its control group allows, and \
+             takes no new requests",
         );
     }
 

@@ -4,7 +4,8 @@
 //! nginx logs at level alert `1024 worker_connections are not enough while connecting to upstream`
 //! and answers 500, or closes new connections without an answer and without an access line. Before
 //! that it warns `worker_connections are not enough, reusing connections`. HAProxy stops to accept
-//! at `maxconn`, and clients wait.
+//! at `maxconn`, and clients wait. Goodgate answers 503 on connections beyond `limits.connections`
+//! and closes them.
 //!
 //! ## Why it happens
 //! Each request through a proxy holds two connections, the client's and the upstream's; idle and
@@ -22,13 +23,14 @@
 
 use crate::advice::{self, Hop};
 use crate::case::Case;
-use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::platform;
 use crate::report::{Cure, Risk, Step};
 use crate::text::Text;
 use evidence::{Limit, Sign};
+use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "proxy_connection_table_full",
@@ -37,12 +39,35 @@ pub(super) static CAUSE: Cause = Cause {
     side: Side::Gateway,
     retry: RetryClass::R0,
     passing: true,
-    look: silent,
+    look,
     fix,
     text: Text { behind: &[(Sign::ConnectionTableFull, 0.92)], says, cure, ..Text::NONE },
 };
 
-fn fix(_: &Case) -> Vec<Fix> {
+fn look(case: &Case) -> Option<Finding> {
+    let Refusal::Crowded = case.refusal()? else {
+        return None;
+    };
+    Some(Finding::new(
+        0.95,
+        "as many connections of clients are open as the gateway allows",
+        "`limits.connections` of the gateway is reached; no upstream was asked",
+    ))
+}
+
+fn fix(case: &Case) -> Vec<Fix> {
+    if case.refusal().is_some() {
+        return vec![
+            Fix::run(
+                "See who holds connections",
+                "ss -Htn state established | awk '{print $4}' | sed 's/:[0-9]*$//' | sort | uniq -c | sort -rn | head",
+            ),
+            Fix::new("Let one address have only so many: `limits.connections_per_address`"),
+            Fix::new(
+                "Raise `limits.connections`, and `LimitNOFILE` of the service to more than twice that",
+            ),
+        ];
+    }
     vec![
         Fix::run(
             "See the setting and what is open now",
@@ -107,6 +132,21 @@ fn cure(dossier: &Dossier) -> Cure {
 #[cfg(test)]
 mod tests {
     use crate::testing::report::{check_report, check_told};
+    use crate::testing::{check, check_not};
+
+    #[test]
+    fn our_own_limit() {
+        check(
+            "refused: crowded",
+            "proxy_connection_table_full: as many connections of clients are open as the gateway \
+             allows",
+        );
+    }
+
+    #[test]
+    fn connections_to_a_target_are_another_limit() {
+        check_not("refused: connection_limit", "proxy_connection_table_full");
+    }
 
     #[test]
     fn the_number_is_said() {

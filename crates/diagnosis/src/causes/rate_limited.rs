@@ -22,12 +22,13 @@
 
 use crate::advice::{self, Hop};
 use crate::case::Case;
-use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::platform;
 use crate::report::{Cure, Step};
 use crate::text::Text;
+use exchange::Refusal;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "rate_limited",
@@ -36,10 +37,21 @@ pub(super) static CAUSE: Cause = Cause {
     side: Side::Client,
     retry: RetryClass::R1,
     passing: true,
-    look: silent,
+    look,
     fix,
     text: Text { cure, ..Text::NONE },
 };
+
+fn look(case: &Case) -> Option<Finding> {
+    let Refusal::CrowdedAddress = case.refusal()? else {
+        return None;
+    };
+    Some(Finding::new(
+        0.95,
+        "as many connections are open from this address as the gateway allows",
+        "`limits.connections_per_address` of the gateway is reached",
+    ))
+}
 
 fn fix(_: &Case) -> Vec<Fix> {
     vec![

@@ -387,7 +387,7 @@ async fn hurried(ordered: &mut watch::Receiver<Order>) {
     if ordered.wait_for(|it| *it == Order::Kill).await.is_ok() {
         sleep(HURRIED).await;
     } else {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "watch")]
     no_watch: bool,
     /// The app to start, and its arguments: -- gunicorn app:app
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "takeover")]
     command: Vec<OsString>,
 }
 

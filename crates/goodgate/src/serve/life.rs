@@ -7,6 +7,7 @@ use crate::control::orders::{Asked, Desk, Kind, Order, Orders, Refusal, Reply};
 use crate::control::server::Server;
 use crate::control::socket::{Published, Unpublished};
 use crate::folder::Folder;
+use crate::loud;
 use crate::notify::watchdog_micros;
 use crate::output::{Output, count};
 use crate::problem::{self, Words};
@@ -90,6 +91,7 @@ impl<'a> Life<'a> {
             any_port: output.is_terminal(),
             reopen: reopen.clone(),
             inherited: sockets,
+            tell: loud::teller(output),
             witness: options.witness.clone(),
         };
         let papers = Seen::of(config.files());

@@ -2,6 +2,7 @@
 //! status whatever happens.
 
 use super::{Call, Deadline, Spoken, status, web};
+use crate::recorder::Recorder;
 use crate::timer::Alarm;
 use crate::upstream::body::{Cut, UpstreamBody};
 use bytes::Bytes;
@@ -63,6 +64,10 @@ impl CallBody {
             headers.remove(header::CONTENT_LENGTH);
         }
         CallBody { body, alarm, deadline, ending, told, over: false }
+    }
+
+    pub(crate) fn record(&mut self) -> &mut Recorder {
+        self.body.record()
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {

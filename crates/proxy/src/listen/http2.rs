@@ -3,12 +3,14 @@
 //! On `h2` itself instead of hyper's server: a client that stops taking one answer must neither
 //! hold the others back nor stay for ever, and floods are to be seen and counted.
 
+use crate::contain::Made;
 use crate::front::{Front, HeadNote, Refused};
-use crate::inbound::Inbound;
+use crate::inbound::{Inbound, Terms};
 use crate::listen::floods::{Flood, Guarded};
 use crate::listen::streams::{Counted, Streams, join_cookies, refusal, remove_connection_fields};
 use crate::listen::{ClientIo, connect};
 use crate::outbound::expects_continue;
+use crate::pace::{Least, Pace};
 use crate::reply::{AnswerBody, Reply};
 use crate::seat::Seat;
 use crate::serve::{begin, serve};
@@ -181,10 +183,7 @@ impl Driven {
                 Some(_) => None,
                 None if worker.is_draining() => Some(now),
                 None if busy => None,
-                None => {
-                    let idle = worker.bounds.idle.get();
-                    Some(self.streams.idle_since.get() + idle)
-                }
+                None => Some(worker.bounds.idle_until(self.streams.idle_since.get())),
             };
             match at {
                 Some(at) => self.alarm.set(at),
@@ -211,10 +210,11 @@ async fn stream(
     seat: Rc<Seat>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    streams: &Streams,
+    streams: &Rc<Streams>,
 ) {
     let limits = seat.worker.limits();
     let patience = seat.worker.bounds.body.get();
+    let least = seat.worker.bounds.least();
     let (mut parts, recv) = request.into_parts();
     let refusal = refusal(&parts, &limits);
     let is_refused = refusal.is_some();
@@ -236,13 +236,20 @@ async fn stream(
             connect::as_upgrade(&mut parts, protocol.as_ref(), seat.worker.random());
             (Inbound::Tunnel, Some(recv))
         }
-        None => (Inbound::http2(recv, length, alarm, patience, seat.link.clone()), None),
+        None => {
+            let terms = Terms { least, streams: streams.clone() };
+            (Inbound::http2(recv, length, alarm, terms, seat.link.clone()), None)
+        }
     };
     let mut waits = expects_continue(&parts.headers);
     let begun = begin(&seat, Request::from_parts(parts, body));
-    let mut serving = pin!(serve(begun));
-    let reply = poll_fn(|cx| match serving.as_mut().poll(cx) {
-        Poll::Ready(reply) => Poll::Ready(Some(reply)),
+    let mut making = pin!(None);
+    let mut serving = begun.serving(|begun| {
+        making.set(Some(serve(begun)));
+        Made(making.as_mut())
+    });
+    let reply = poll_fn(|cx| match Pin::new(&mut serving).poll(cx) {
+        Poll::Ready(Ok(reply)) => Poll::Ready(Some(reply)),
         Poll::Pending => {
             if waits && seat.link.body_asked.get() {
                 waits = false;
@@ -268,7 +275,7 @@ async fn stream(
         return;
     }
     let stalled = seat.worker.timer.alarm();
-    hand_over(reply, &mut respond, streams, &stalled, patience).await;
+    hand_over(reply, &mut respond, streams, &stalled, least).await;
     if let Some(recv) = seat.link.tail.take() {
         ended(recv, &stalled).await;
     }
@@ -304,7 +311,7 @@ async fn hand_over(
     respond: &mut SendResponse<Bytes>,
     streams: &Streams,
     stalled: &Alarm,
-    patience: Duration,
+    least: Least,
 ) {
     let (head, body) = head_and_body(reply);
     let is_over = body.is_end_stream();
@@ -315,11 +322,12 @@ async fn hand_over(
     if is_over {
         return;
     }
-    let mut handing = Handing { body, send, left: Bytes::new(), is_over: false, stalled, patience };
+    let (left, pace) = (Bytes::new(), Pace::default());
+    let mut handing = Handing { body, send, left, is_over: false, stalled, least, pace, streams };
     if let Err(reason) = poll_fn(|cx| handing.poll(cx)).await {
         if reason != Reason::CANCEL {
             // The client still listens: it gets what came before the answer broke off.
-            streams.drained(&mut handing.send, patience, stalled).await;
+            streams.drained(&mut handing.send, least.over, stalled).await;
         }
         handing.send.send_reset(reason);
     }
@@ -334,8 +342,10 @@ struct Handing<'a> {
     /// The stream's end is sent.
     is_over: bool,
     stalled: &'a Alarm,
-    /// How long the client may take nothing.
-    patience: Duration,
+    /// How long the client may take nothing, and how slowly the rest.
+    least: Least,
+    pace: Pace,
+    streams: &'a Streams,
 }
 
 impl Handing<'_> {
@@ -344,7 +354,8 @@ impl Handing<'_> {
         while !self.is_over {
             if !self.left.is_empty() {
                 if self.poll_send(cx)?.is_pending() {
-                    self.stalled.set_if_clear(self.patience);
+                    self.stalled.set_if_clear(self.least.over);
+                    self.pace.wait(self.stalled);
                     ready!(self.stalled.poll(cx));
                     return Poll::Ready(Err(Reason::CANCEL));
                 }
@@ -381,8 +392,12 @@ impl Handing<'_> {
                 Poll::Pending => return Ok(Poll::Pending),
             }
         }
-        self.stalled.clear();
         let room = self.send.capacity().min(self.left.len());
+        let kept = self.pace.is_kept(room, self.streams.open.get(), self.least, self.stalled);
+        self.stalled.clear();
+        if !kept {
+            return Err(Reason::CANCEL);
+        }
         let piece = self.left.split_to(room);
         // The end goes with the last piece, where it is known to be that.
         let last = self.left.is_empty() && self.body.is_end_stream();

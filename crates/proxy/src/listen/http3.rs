@@ -13,10 +13,12 @@ mod head;
 pub(crate) mod quic;
 mod tables;
 
+use crate::contain::Made;
 use crate::front::{HeadNote, Link};
 use crate::inbound::Inbound;
 use crate::listen::floods::Flood;
 use crate::listen::streams::{Counted, Streams, remove_connection_fields};
+use crate::pace::{Least, Pace};
 use crate::reply::{AnswerBody, Reply};
 use crate::seat::Seat;
 use crate::serve::{begin, serve};
@@ -463,10 +465,14 @@ async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, r
     seat.link.note(HeadNote { began, bytes, refused });
     let begun = begin(&seat, Request::from_parts(parts, Inbound::Http3(Box::new(upload))));
     let mut gone = pin!(answering.gone());
-    let mut serving = pin!(serve(begun));
+    let mut making = pin!(None);
+    let mut serving = begun.serving(|begun| {
+        making.set(Some(serve(begun)));
+        Made(making.as_mut())
+    });
     let mut waits = expects;
     let reply = poll_fn(|cx| {
-        if let Poll::Ready(reply) = serving.as_mut().poll(cx) {
+        if let Poll::Ready(Ok(reply)) = Pin::new(&mut serving).poll(cx) {
             return Poll::Ready(Some(reply));
         }
         if waits && wanted.get() {
@@ -483,8 +489,11 @@ async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, r
         client.count_reset();
         return answering.reset(code::REQUEST_CANCELLED);
     };
-    let patience = worker.bounds.body.get();
-    let mut handing = Handing { answering, gone, stalled: &stalled, patience };
+    let least = worker.bounds.least();
+    let patience = least.over;
+    let pace = Pace::default();
+    let streams = &client.streams;
+    let mut handing = Handing { answering, gone, stalled: &stalled, least, pace, streams };
     match handing.hand_over(reply).await {
         Ok(()) => {
             // The end of the connection would take from the client what it has not yet. All of it
@@ -570,6 +579,10 @@ impl Answering {
         self.left.iter().any(Buf::has_remaining)
     }
 
+    fn bytes_left(&self) -> usize {
+        self.left.iter().map(Bytes::len).sum()
+    }
+
     /// Sends what the client's window takes of it. Ready with each part that has gone, and where
     /// nothing is left.
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), VarInt>> {
@@ -605,8 +618,10 @@ struct Handing<'a, G> {
     answering: Answering,
     gone: Pin<&'a mut G>,
     stalled: &'a Alarm,
-    /// How long the client may take nothing.
-    patience: Duration,
+    /// How long the client may take nothing, and how slowly the rest.
+    least: Least,
+    pace: Pace,
+    streams: &'a Streams,
 }
 
 impl<G: Future<Output = ()>> Handing<'_, G> {
@@ -662,13 +677,21 @@ impl<G: Future<Output = ()>> Handing<'_, G> {
     /// Until nothing is left, or the client has taken nothing for too long.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), VarInt>> {
         while self.answering.has_left() {
+            let before = self.answering.bytes_left();
             match self.answering.poll_left(cx) {
                 Poll::Ready(taken) => {
+                    let amount = before - self.answering.bytes_left();
+                    let among = self.streams.open.get();
+                    let kept = self.pace.is_kept(amount, among, self.least, self.stalled);
                     self.stalled.clear();
                     taken?;
+                    if !kept {
+                        return Poll::Ready(Err(code::REQUEST_CANCELLED));
+                    }
                 }
                 Poll::Pending => {
-                    self.stalled.set_if_clear(self.patience);
+                    self.stalled.set_if_clear(self.least.over);
+                    self.pace.wait(self.stalled);
                     ready!(self.stalled.poll(cx));
                     return Poll::Ready(Err(code::REQUEST_CANCELLED));
                 }

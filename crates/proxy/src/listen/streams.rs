@@ -13,8 +13,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 /// What the streams of a connection tell the task that drives it.
-pub(super) struct Streams {
-    pub(super) open: Cell<usize>,
+pub(crate) struct Streams {
+    pub(crate) open: Cell<usize>,
     /// When the last of them ended.
     pub(super) idle_since: Cell<Instant>,
     pub(super) waker: Cell<Option<Waker>>,

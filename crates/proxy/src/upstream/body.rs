@@ -5,6 +5,7 @@ use super::multiplex::Lease;
 use super::wire::{Io, Wire, poll_more};
 use super::{Answered, From, Turn, pump_on, stream_on};
 use crate::chunked::{BadChunk, Chunked, Piece};
+use crate::contain::trip;
 use crate::front::Link;
 use crate::head::AnswerFraming;
 use crate::outbound::Pump;
@@ -150,6 +151,10 @@ impl UpstreamBody {
         body
     }
 
+    pub(crate) fn record(&mut self) -> &mut Recorder {
+        &mut self.record
+    }
+
     pub(crate) fn is_end_stream(&self) -> bool {
         matches!(self.reading, Reading::Done) && !self.cutting
     }
@@ -166,6 +171,7 @@ impl UpstreamBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        trip::at("body", self.record.path());
         if std::mem::take(&mut self.cutting) {
             return Poll::Ready(Some(Err(Cut)));
         }

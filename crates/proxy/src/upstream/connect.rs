@@ -1,6 +1,7 @@
 //! Opens connections to targets, and names why one was not opened.
 
 use super::tap::Tap;
+use crate::loud::Trouble;
 use crate::timer::Alarm;
 use exchange::{Address, ConnectFault, Limit};
 use rustix::io::Errno;
@@ -19,6 +20,18 @@ pub(crate) enum Opened {
 pub(crate) struct NotOpened {
     pub(crate) fault: ConnectFault,
     pub(crate) errno: Option<i32>,
+}
+
+impl NotOpened {
+    /// What was short on our own host, if that is why.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        match self.fault {
+            ConnectFault::NoDescriptors => Some(Trouble::NoDescriptors),
+            ConnectFault::NoLocalPort => Some(Trouble::NoPorts),
+            ConnectFault::NoMemory => Some(Trouble::NoSocketMemory),
+            _ => None,
+        }
+    }
 }
 
 pub(crate) async fn open(

@@ -402,9 +402,14 @@ impl Multiplexed {
         Lease { connection: self.clone(), ordinal: self.requests.get(), idle_for }
     }
 
+    /// No request uses it, and one has.
+    fn is_unused(&self) -> bool {
+        self.open.get() == 0 && 0 < self.requests.get()
+    }
+
     /// It may not be given another request.
     fn is_over(&self, now: Instant) -> bool {
-        let idle = self.open.get() == 0 && 0 < self.requests.get();
+        let idle = self.is_unused();
         let too_old =
             || self.idle_since.get() + usable_for(&self.state, self.rules.idle_for) <= now;
         self.retired.get()
@@ -561,6 +566,14 @@ impl Lines {
         }
         opening.insert(key, Rc::default());
         Some(Opening { key, of: self.opening.clone() })
+    }
+
+    /// Closes those that no request uses.
+    pub(crate) fn give_up(&self) {
+        let mut shared = self.shared.borrow_mut();
+        for list in shared.values_mut() {
+            list.retain(|it| !it.is_unused());
+        }
     }
 
     /// Lets go of what is over, or of no use any more: each goes with its last request. Called now and

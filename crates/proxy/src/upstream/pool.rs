@@ -75,6 +75,12 @@ impl Pool {
         self.idle.borrow_mut().entry(key).or_default().push(one);
     }
 
+    /// Closes all of them; how many there were.
+    pub(crate) fn give_up(&self) -> usize {
+        let idle = self.idle.take();
+        idle.values().map(Vec::len).sum()
+    }
+
     /// Closes what is too old, was closed by the other end, or is of no use any more. Called now and
     /// then.
     pub(crate) fn sweep(&self, now: Instant, is_used: impl Fn(PoolKey) -> bool) {

@@ -5,6 +5,7 @@ use super::fields::{Unread, read_trailers};
 use super::frames::{Fault, Frame as Head, Frames, code, kind};
 use crate::front::Link;
 use crate::inbound::Broken;
+use crate::pace::Pace;
 use crate::timer::Alarm;
 use bytes::{Bytes, BytesMut};
 use exchange::{Malformed, Refusal};
@@ -37,6 +38,7 @@ pub(crate) struct Upload {
     alarm: Alarm,
     /// The longest gap between two pieces.
     patience: Option<Duration>,
+    pace: Pace,
     link: Rc<Link>,
 }
 
@@ -59,6 +61,7 @@ impl Upload {
             wanted: Rc::default(),
             alarm: client.worker.timer.alarm(),
             patience: Some(patience),
+            pace: Pace::default(),
             link,
             client,
         }
@@ -107,13 +110,21 @@ impl Upload {
                         return Poll::Pending;
                     };
                     self.alarm.set_if_clear(patience);
+                    self.pace.wait(&self.alarm);
                     ready!(self.alarm.poll(cx));
                     return Poll::Ready(Some(Err(self.refuse(Refusal::BodyTimeout))));
                 }
             },
         };
+        let data = piece.as_ref().and_then(|it| it.as_ref().ok()?.data_ref());
+        let amount = data.map_or(0, Bytes::len);
+        let (least, streams) = (self.client.worker.bounds.least(), self.client.streams.open.get());
+        let kept = self.pace.is_kept(amount, streams, least, &self.alarm);
         self.alarm.clear();
-        Poll::Ready(self.kept_to_length(piece))
+        match kept {
+            true => Poll::Ready(self.kept_to_length(piece)),
+            false => Poll::Ready(Some(Err(self.refuse(Refusal::BodySlow)))),
+        }
     }
 
     /// RFC 9114 4.1.2: what comes must be what `Content-Length` says.
