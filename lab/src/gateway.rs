@@ -31,6 +31,8 @@ pub struct Hardship {
     pub address: Option<Ipv4Addr>,
     /// Where its access log goes instead of the file that [`Gateway::records`] reads.
     pub log: Option<PathBuf>,
+    /// The app that it starts itself: a program and its arguments.
+    pub app: Vec<String>,
 }
 
 impl Hardship {
@@ -73,6 +75,12 @@ impl Gateway {
     /// keys of `[listen]`.
     pub async fn start(config: &str) -> io::Result<Gateway> {
         Gateway::start_as(|_| config.to_owned(), false).await
+    }
+
+    /// With an app that it starts itself: a program and its arguments.
+    pub async fn with_app(config: &str, app: &[String]) -> io::Result<Gateway> {
+        let hardship = Hardship { app: app.to_vec(), ..Hardship::default() };
+        Gateway::start_in(&hardship, |_| config.to_owned(), false).await
     }
 
     /// With one route that leads to a scene.
@@ -135,6 +143,9 @@ impl Gateway {
         };
         command.envs(hardship.variables.iter().map(|it| (&it.0, &it.1)));
         command.arg("run").arg("--config").arg(file);
+        if !hardship.app.is_empty() {
+            command.arg("--").args(&hardship.app);
+        }
         let mut process = Process::start("goodgate", command, &scratch)?;
         process.until_it_listens(status).await?;
         until_ready(status).await?;
@@ -278,6 +289,13 @@ async fn until_ready(status: SocketAddr) -> io::Result<()> {
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+/// The command itself, to be given other words.
+pub fn goodgate() -> io::Result<tokio::process::Command> {
+    let mut command = tokio::process::Command::new(binary()?);
+    command.kill_on_drop(true);
+    Ok(command)
 }
 
 /// `GOODGATE_BIN`, else the one that was built beside this program.

@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod load;
 pub mod neighbours;
 mod process;
+pub mod python;
 pub mod scene;
 mod scenes;
 pub mod scratch;

@@ -12,8 +12,9 @@ pub(crate) fn run() -> Result<()> {
     steps.step("generated pages", docs::check);
     steps.step("clippy", clippy);
     let built = steps.step("build", || run::show(&mut run::cargo(&["build", "-p", "goodgate"])));
-    steps.step("Rust tests", rust_tests);
+    // Some of the Rust tests start servers of Python apps.
     let installed = steps.step("Python packages", install::python);
+    steps.step("Rust tests", rust_tests);
     steps.step("Python tests", || match (built, installed) {
         (true, true) => python_tests(),
         _ => bail!("not run: a step that they need has failed"),

@@ -69,6 +69,7 @@ mod tests {
     #[test]
     fn what_cannot_be_changed_is_named() {
         check("workers = 1", "workers = 2", &["workers"]);
+        check("", "[child]\nrestart = \"never\"", &["child"]);
         check("", "data.dir = \"elsewhere\"", &["data.dir"]);
         check("", "[status]\nlisten = \"127.0.0.1:9\"", &["status.listen"]);
         check(

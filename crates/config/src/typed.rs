@@ -245,10 +245,12 @@ pub struct Child {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Restart {
+    /// However it ended.
     #[default]
     Always,
     /// After a signal, or an exit code other than 0.
     OnFailure,
+    /// The gateway ends with it.
     Never,
 }
 

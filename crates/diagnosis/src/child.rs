@@ -19,6 +19,8 @@ use std::borrow::Cow;
 const QUOTES: usize = 4;
 /// Below this an answer would rather mislead.
 const PLAUSIBLE: f64 = 0.4;
+/// Of several things to do the most that an answer shows.
+const STEPS: usize = 3;
 /// Bytes of a quote; the decisive words of a line are mostly fewer.
 const LONGEST_QUOTE: usize = 400;
 
@@ -62,7 +64,7 @@ pub fn hear(exchange: &Exchange, statement: &Statement<'_>) -> Option<Heard> {
         confidence: confidence as f32,
         statement: masked(&report.statement).into(),
         quotes,
-        steps: steps(&report),
+        steps: steps(cause.id, &report),
     })
 }
 
@@ -123,7 +125,8 @@ fn text(said: &[Said]) -> String {
 
 fn read(name: &str, text: &str) -> (Shape, Ledger) {
     let year = text.get(..4).and_then(|it| it.parse().ok()).unwrap_or(1970);
-    let shape = Shape::of(name, text.as_bytes(), Arrival::File, year);
+    let mut shape = Shape::of(name, text.as_bytes(), Arrival::File, year);
+    shape.by_our_clock = true;
     let part = Part::whole(text.as_bytes());
     let ledger = scan(&shape, SOURCE_OUTPUT, part, Window::default());
     (shape, ledger)
@@ -227,7 +230,9 @@ fn quotes(
 ) -> Vec<Quote> {
     let supports = |it: &Exhibit| it.supports.iter().any(|it| it == cause);
     let theirs = |it: &&Exhibit| it.source == statement.name || it.source == "goodgate";
-    if !report.evidence.iter().filter(theirs).any(supports) {
+    // How things stand, such as that a worker was started, goes with anything.
+    let decides = |it: &Exhibit| supports(it) && is_act(it, testimony);
+    if !report.evidence.iter().filter(theirs).any(decides) {
         return Vec::new();
     }
     let mut exhibits: Vec<&Exhibit> = report.evidence.iter().filter(theirs).collect();
@@ -253,6 +258,13 @@ fn quote(exhibit: &Exhibit, statement: &Statement<'_>, testimony: &Testimony) ->
     }
 }
 
+fn is_act(exhibit: &Exhibit, testimony: &Testimony) -> bool {
+    let mut groups = testimony.ledger.groups.iter();
+    groups.any(|(key, group)| {
+        key.sign.kind() == Kind::Act && group.all_runs().any(|it| it.opening.quote == exhibit.quote)
+    })
+}
+
 /// The line of the app's code that raised what is quoted: `/srv/app.py:42 in sum`.
 fn place(exhibit: &Exhibit, testimony: &Testimony) -> Option<String> {
     let groups = testimony.ledger.groups.iter();
@@ -265,14 +277,22 @@ fn place(exhibit: &Exhibit, testimony: &Testimony) -> Option<String> {
 }
 
 /// What to do, without the commands of a service manager: the gateway itself starts this app.
-fn steps(report: &Report) -> Vec<Step> {
+fn steps(cause: &str, report: &Report) -> Vec<Step> {
     let managed = |run: &str| run.contains("systemctl") || run.contains("journalctl");
     let steps = report.fix.now.iter().chain(&report.fix.lasting);
-    steps
+    let told = steps
         .filter(|it| !it.run.as_deref().is_some_and(managed))
-        .map(|it| Step { text: it.text.as_str().into(), run: it.run.as_deref().map(Into::into) })
-        .take(3)
-        .collect()
+        .map(|it| Step { text: it.text.as_str().into(), run: it.run.as_deref().map(Into::into) });
+    started_again(cause).into_iter().chain(told).take(STEPS).collect()
+}
+
+/// What the reader of an answer needs not do.
+fn started_again(cause: &str) -> Option<Step> {
+    matches!(cause, "process_down" | "crash_at_start" | "startup_not_ready").then(|| Step {
+        text: "Its gateway starts it again by itself; requests succeed as soon as it listens"
+            .into(),
+        run: None,
+    })
 }
 
 /// Whether an app may have to do with a failure: it did not answer, and that was not for its caller's
@@ -399,6 +419,17 @@ mod tests {
     }
 
     #[test]
+    fn the_time_at_which_a_line_was_read_counts() {
+        check(
+            CLOSED,
+            "[2020-01-01 00:00:00 +0000] [7] [ERROR] Worker (pid:9) was sent SIGSEGV!",
+            &[],
+            "worker_crashed: gunicorn (pid 9) died by a segmentation fault or an abort\n\
+             gunicorn, process 42: Worker (pid:9) was sent SIGSEGV! | a worker died by a segmentation fault or an abort",
+        );
+    }
+
+    #[test]
     fn an_exception_is_told_with_its_place() {
         check(
             "status: 500 | phase=wait_first_byte after=5ms | server=gunicorn",
@@ -477,6 +508,7 @@ mod tests {
     #[test]
     fn words_of_callers_and_healthy_lines_are_no_evidence() {
         check_nothing(CLOSED, "", &[]);
+        check_nothing(CLOSED, "{P}[11] [INFO] Booting worker with pid: 11", &[]);
         check_nothing(CLOSED, "{P}[7] [INFO] user said WORKER TIMEOUT (pid:1)", &[]);
         check_nothing(CLOSED, "goodgate (process 1) was killed by signal 9 (SIGKILL)", &[]);
         check_nothing(CLOSED, "INFO:shop:user said Worker (pid:9) was sent SIGKILL!", &[]);

@@ -481,6 +481,9 @@ impl Found<'_, '_, '_> {
         if event.product == Product::AccessLog {
             event.product = self.product;
         }
+        if self.reading.shape.by_our_clock {
+            event.at = self.at.or(event.at);
+        }
         if event.at.or(self.at).is_none() {
             self.at = self.reading.time_before(self.start, self.line.service.as_deref());
         }

@@ -51,6 +51,8 @@ pub struct Shape {
     pub document: Option<&'static Document>,
     /// Not text at all.
     pub binary: bool,
+    /// The time that a layer gives is by our own clock, and goes before what a line says itself.
+    pub by_our_clock: bool,
     /// Who writes access lines that many write alike: by service, and in the file.
     writers: Vec<(Option<String>, Product)>,
 }
@@ -91,6 +93,7 @@ impl Shape {
             config: None,
             document: None,
             binary: is_binary(sample),
+            by_our_clock: false,
             writers: Vec::new(),
         };
         if shape.binary {

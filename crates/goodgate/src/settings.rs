@@ -19,6 +19,7 @@ pub(crate) enum Source {
 }
 
 /// What the command line says instead of the file.
+#[derive(Default)]
 pub(crate) struct Overrides {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) workers: Option<usize>,

@@ -114,7 +114,9 @@ impl Witness {
     /// Adds what its supervisor saw.
     pub fn did(&self, deed: Deed) {
         let mut known = self.known();
-        known.news_at = known.news_at.max(deed.at);
+        if matches!(deed.act, Act::Ended(_) | Act::OutOfMemory) {
+            known.news_at = known.news_at.max(deed.at);
+        }
         if DEEDS <= known.deeds.len() {
             known.deeds.pop_front();
         }
@@ -160,7 +162,15 @@ impl Witness {
             return true;
         }
         let Some(dialled) = &attempt.address else { return false };
-        self.known().places.iter().any(|it| leads_to(dialled, it))
+        let known = self.known();
+        match known.places.is_empty() {
+            // Where it would listen is not known; it would be on this machine.
+            true => match dialled {
+                Address::Inet(it) => it.ip().is_loopback(),
+                Address::Unix(_) => true,
+            },
+            false => known.places.iter().any(|it| leads_to(dialled, it)),
+        }
     }
 
     /// It does not accept connections at present, and why is known.

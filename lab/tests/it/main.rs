@@ -1,6 +1,7 @@
 //! End to end: a real goodgate on real sockets.
 
 mod bodies;
+mod child;
 mod doors;
 mod front;
 mod grpc;

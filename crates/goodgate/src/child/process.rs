@@ -22,6 +22,16 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Ourselves, as the kernel knows this program: also after its file was replaced.
 const OURSELVES: &str = "/proc/self/exe";
 
+/// By sd_listen_fds(3), sd_notify(3) and sd_watchdog_enabled(3).
+const MANAGER: [&str; 6] = [
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+];
+
 pub(super) struct Process {
     child: Child,
     pid: Pid,
@@ -50,6 +60,10 @@ impl Process {
             command.env_remove(variable);
         }
         command.envs(start.environment.iter().map(|(name, value)| (name, value)));
+        // What a service manager says to us alone.
+        MANAGER.iter().for_each(|it| {
+            command.env_remove(it);
+        });
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         let child = command.spawn()?;

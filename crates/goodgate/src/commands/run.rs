@@ -4,7 +4,7 @@ use crate::activation::Given;
 use crate::child::{self, Arrived, Child, Goal, Outcome, Plan};
 use crate::output::Output;
 use crate::problem::Failure;
-use crate::serve;
+use crate::serve::{self, Options};
 use crate::settings::{Overrides, Settings, Source};
 use crate::watch::Seen;
 use config::Config;
@@ -67,9 +67,11 @@ pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         workers: arguments.workers.map(NonZeroUsize::get),
         data: arguments.data,
     };
-    let how = How {
+    let serving = Serving {
+        overrides,
         watch: arguments.watch || output.is_terminal() && !arguments.no_watch,
         takeover: arguments.takeover,
+        // Before anything is started that could get them too.
         given: Given::from_environment(),
         began,
     };
@@ -85,49 +87,42 @@ pub(super) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         None => match port {
             Some(port) => {
                 let port = port.map_err(|it| Failure::Child(child::Failure::System(it)))?;
-                return with_child(Targets::HandedOver(port), command, overrides, how, output);
+                return with_child(Targets::HandedOver(port), command, serving, output);
             }
             None => return Err(Failure::NothingToServe),
         },
     };
     match command.is_empty() {
-        true => alone(Settings { source, overrides }, how, output),
-        false => with_child(Targets::Told(source), command, overrides, how, output),
+        true => alone(source, serving, output),
+        false => with_child(Targets::Told(source), command, serving, output),
     }
 }
 
-/// What the gateway does besides serving.
-struct How {
-    /// Whether a change of the configuration's file has it read again.
+/// What the command line says of serving, whatever is served.
+struct Serving {
+    overrides: Overrides,
     watch: bool,
-    /// Whether to serve instead of a process that has the same folder.
     takeover: bool,
-    /// Sockets that a service manager opened.
     given: Given,
-    /// When the process began.
     began: Instant,
 }
 
-impl How {
-    fn options(
-        self,
-        settings: Settings,
-        seen: Seen,
-        witness: Option<Arc<Witness>>,
-    ) -> serve::Options {
-        let How { watch, takeover, given, began } = self;
-        serve::Options { settings, seen, watch, takeover, given, began, witness }
+impl Serving {
+    fn options(self, settings: Settings, seen: Seen, witness: Option<Arc<Witness>>) -> Options {
+        let Serving { watch, takeover, given, began, .. } = self;
+        Options { settings, seen, watch, takeover, began, given, witness }
     }
 }
 
-fn alone(settings: Settings, how: How, output: &Output) -> Result<(), Failure> {
+fn alone(source: Source, mut serving: Serving, output: &Output) -> Result<(), Failure> {
+    let settings = Settings { source, overrides: std::mem::take(&mut serving.overrides) };
     let seen = settings.seen();
     let config = load(&settings, output)?;
     if config.child.written {
         let hint = "`[child]` has no effect, since no command is given behind `--`\n";
         output.message(hint);
     }
-    serve::serve(config, how.options(settings, seen, None), output)?;
+    serve::serve(config, serving.options(settings, seen, None), output)?;
     Ok(())
 }
 
@@ -142,8 +137,7 @@ enum Targets {
 fn with_child(
     targets: Targets,
     command: Vec<OsString>,
-    overrides: Overrides,
-    how: How,
+    mut serving: Serving,
     output: &Output,
 ) -> Result<(), Failure> {
     let (source, port) = match targets {
@@ -153,7 +147,7 @@ fn with_child(
             (Source::Urls(vec![child::url(&address)]), Some(port))
         }
     };
-    let mut settings = Settings { source, overrides };
+    let mut settings = Settings { source, overrides: std::mem::take(&mut serving.overrides) };
     let seen = settings.seen();
     let mut config = load(&settings, output)?;
     let all = config.upstreams.iter().flat_map(|it| &it.targets);
@@ -188,7 +182,7 @@ fn with_child(
     child.serving();
     // Clients have their answers before the app is told to end; it is dropped, and so stopped, where
     // serving fails.
-    serve::serve(config, how.options(settings, seen, witness), output)?;
+    serve::serve(config, serving.options(settings, seen, witness), output)?;
     ended(child.stop())
 }
 
