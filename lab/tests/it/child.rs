@@ -596,7 +596,8 @@ async def app(scope, receive, send):
     let began = Instant::now();
     loop {
         let answer = bare.ask().await;
-        if answer.text().contains("was killed by signal 9") {
+        // The first may have come to it just before.
+        if answer.text().contains("process_down") {
             break check(&answer, "process_down", "was killed by signal 9 (SIGKILL)", "goodgate");
         }
         assert!(began.elapsed() < PATIENCE, "{}", answer.text());
