@@ -392,5 +392,28 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Installing",
         "a unit of systemd that may do as little as a gateway can, and one for its sockets",
         "the_units_are_what_systemd_understands",
+        "The app beside it",
+        "`goodgate run -- COMMAND` starts the app, hands it a port, finds it where it listens instead",
+        "an_app_is_handed_a_port_and_found_where_it_listens_instead",
+    ),
+    row(
+        "The app beside it",
+        "It is kept alive with growing pauses, and told to end after the last answer",
+        "a_request_in_flight_is_answered_before_the_app_is_told_to_end",
+    ),
+    row(
+        "The app beside it",
+        "Its words and its end stand as evidence in the answer to the request that failed",
+        "a_worker_that_is_killed_is_named_by_its_master",
+    ),
+    row(
+        "The app beside it",
+        "A process that the kernel killed for memory is named as such",
+        "memory_that_is_used_up_is_named_by_the_kernel",
+    ),
+    row(
+        "The app beside it",
+        "What it says later amends the record and the stored report",
+        "what_is_said_after_the_answer_is_added_to_its_report",
     ),
 ];

@@ -96,6 +96,33 @@ pub(crate) struct Child {
     shower: Option<Shower>,
     witness: Arc<Witness>,
     name: String,
+    places: watch::Receiver<Option<String>>,
+}
+
+/// Tells where the app listens, when that is no longer where it did.
+pub(crate) struct Moved {
+    places: watch::Receiver<Option<String>>,
+    /// Where requests go.
+    told: String,
+}
+
+impl Moved {
+    /// The URL of the next place. It may be left and begun again at any time.
+    pub(crate) async fn next(&mut self) -> String {
+        let elsewhere = |it: &Option<String>| it.as_ref().is_some_and(|it| *it != self.told);
+        let found = match self.places.wait_for(elsewhere).await {
+            Ok(place) => place.clone(),
+            Err(_) => None,
+        };
+        match found {
+            Some(url) => {
+                self.told.clone_from(&url);
+                url
+            }
+            // It has ended for good.
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// A loopback port that is free now, to be handed over.
@@ -134,6 +161,7 @@ impl Child {
         let (board, shower) = Board::open(&name, output).map_err(Failure::System)?;
         let (orders, ordered) = watch::channel(Order::Start);
         let (arrive, arrived) = oneshot::channel();
+        let (place, places) = watch::channel(None);
         let (whose, witnessed, own_orders) = (name.clone(), witness.clone(), orders.clone());
         let work = move || {
             let runtime =
@@ -142,14 +170,15 @@ impl Child {
                 // Whoever waits for it sees that nobody arrives.
                 return Outcome::Stopped;
             };
-            let supervisor = Supervisor::new(plan, file, whose, board, witnessed);
+            let supervisor = Supervisor::new(plan, file, whose, board, witnessed, place);
             runtime.block_on(supervisor.run(own_orders, ordered, arrive))
         };
         let thread = std::thread::Builder::new()
             .name("child".to_owned())
             .spawn(work)
             .map_err(Failure::System)?;
-        let child = Child { orders, thread: Some(thread), shower: Some(shower), witness, name };
+        let child =
+            Child { orders, thread: Some(thread), shower: Some(shower), witness, name, places };
         match arrived.blocking_recv() {
             Ok(arrived) => Ok((child, arrived)),
             Err(_) => Err(Failure::System(io::Error::other("its thread has no runtime"))),
@@ -158,6 +187,11 @@ impl Child {
 
     pub(crate) fn witness(&self) -> Arc<Witness> {
         self.witness.clone()
+    }
+
+    /// Where it listens, from now on, beside this URL.
+    pub(crate) fn moved(&self, from: String) -> Moved {
+        Moved { places: self.places.clone(), told: from }
     }
 
     pub(crate) fn name(&self) -> &str {

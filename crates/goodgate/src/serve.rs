@@ -6,6 +6,7 @@ mod start;
 
 use crate::activation::Given;
 use crate::arrival;
+use crate::child::Moved;
 use crate::control::orders::{Asked, Kind, Order, Orders, Refusal};
 use crate::folder;
 use crate::loud;
@@ -47,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) began: Instant,
     /// The app that was started before.
     pub(crate) witness: Option<Arc<Witness>>,
+    /// Where it listens, if requests go wherever that is.
+    pub(crate) moved: Option<Moved>,
 }
 
 /// Why serving ended before anybody asked for it.
@@ -117,6 +120,8 @@ pub(crate) struct Ears {
     watch: Watch,
     pulse: Option<Interval>,
     notify: Notify,
+    /// Where the app that we started listens, if requests go wherever it does.
+    moved: Option<Moved>,
 }
 
 /// What was heard.
@@ -126,13 +131,15 @@ enum Heard {
     Changed(Changed),
     /// It is time for a sign of life.
     Pulse,
+    /// The app that we started listens elsewhere now: at this URL.
+    Moved(String),
 }
 
 impl Ears {
     /// Called on a runtime.
     pub(crate) fn new(signals: Signals) -> Ears {
         let (orders, watch, notify) = (Orders::none(), Watch::new(), Notify::from_environment());
-        Ears { signals, orders, watch, pulse: None, notify }
+        Ears { signals, orders, watch, pulse: None, notify, moved: None }
     }
 
     /// Gives signs of life, for a service manager that waits so long for them.
@@ -148,11 +155,18 @@ impl Ears {
                 None => pending().await,
             }
         };
+        let moved = async {
+            match &mut self.moved {
+                Some(moved) => moved.next().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             told = self.signals.next() => Heard::Told(told),
             asked = self.orders.next() => Heard::Asked(asked),
             changed = self.watch.changed() => Heard::Changed(changed),
             _ = pulse => Heard::Pulse,
+            url = moved => Heard::Moved(url),
         }
     }
 }
@@ -169,7 +183,8 @@ pub(crate) async fn until_stopped(
         match ears.next().await {
             Heard::Told(Told::Stop) => break,
             Heard::Told(Told::Reopen) => reopen.store(true, Relaxed),
-            Heard::Told(Told::Reload) | Heard::Asked(_) | Heard::Changed(_) | Heard::Pulse => {}
+            Heard::Told(Told::Reload) | Heard::Asked(_) | Heard::Changed(_) => {}
+            Heard::Pulse | Heard::Moved(_) => {}
         }
     }
     finish(gateway, End::Stop { now: false }, reopen, &mut ears, output).await;
@@ -208,7 +223,7 @@ async fn finish(gateway: Gateway, end: End, reopen: &AtomicBool, ears: &mut Ears
                     asked.say(answer_while_stopping(order));
                 }
                 Heard::Pulse => ears.notify.alive(),
-                Heard::Told(Told::Reload) | Heard::Changed(_) => {}
+                Heard::Told(Told::Reload) | Heard::Changed(_) | Heard::Moved(_) => {}
             },
         }
     };

@@ -235,7 +235,9 @@ impl Known {
         let ended = |it: &&Deed| matches!(it.act, Act::Ended(_));
         let last = self.deeds.iter().rev().find(ended).filter(|_| self.life() != Life::Up);
         match last {
-            None => (Micros::MAX, self.deeds.back().map_or(Micros::MAX, |it| it.at)),
+            // On its way up for the first time: that it was started is all there is.
+            None if self.life() == Life::Starting => (Micros::MAX, 0),
+            None => (Micros::MAX, Micros::MAX),
             Some(Deed { at, act: Act::Ended(Ending::Signal(1 | 2 | 3 | 9 | 15)), .. }) => {
                 (Micros::MAX, *at)
             }

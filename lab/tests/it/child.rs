@@ -505,3 +505,125 @@ async fn memory_that_is_used_up_is_named_by_the_kernel() {
     let _ = fs::remove_dir(&group);
     check(&answer, "worker_oom_killed_cgroup", "whose memory was used up", "goodgate");
 }
+
+/// A gateway without a file: it has its status page at a port that only one of them can have.
+struct Bare {
+    process: tokio::process::Child,
+    listen: SocketAddr,
+    scratch: Scratch,
+}
+
+impl Bare {
+    async fn start(scratch: Scratch, app: &[&str]) -> Bare {
+        let listen = free();
+        let mut command = goodgate().expect("it was built");
+        let output = fs::File::create(scratch.path().join("output.log")).expect("it is ours");
+        command.args(["run", "--listen", &listen.to_string(), "--"]).args(app);
+        command.env_remove("GUNICORN_CMD_ARGS").current_dir(scratch.path());
+        command.stdout(Stdio::null()).stderr(output);
+        let process = command.spawn().expect("it starts");
+        let mut bare = Bare { process, listen, scratch };
+        bare.until("ready", |it| it.contains("ready in ")).await;
+        bare
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.scratch.path().join("output.log")).unwrap_or_default()
+    }
+
+    async fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
+        let began = Instant::now();
+        while !holds(&self.said()) {
+            let lives = self.process.try_wait().is_ok_and(|it| it.is_none());
+            assert!(lives && began.elapsed() < PATIENCE, "not {what}:\n{}", self.said());
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn ask(&self) -> Answer {
+        let mut client = Client::connect(self.listen).await.expect("it listens");
+        client.exchange(&get("/")).await
+    }
+
+    async fn recovers(&self) {
+        let began = Instant::now();
+        while self.ask().await.status != Some(200) {
+            assert!(began.elapsed() < PATIENCE, "{}", self.said());
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn stop(mut self) {
+        let id = self.process.id().expect("it runs").cast_signed();
+        let pid = Pid::from_raw(id).expect("it runs");
+        kill_process(pid, Signal::TERM).expect("it runs");
+        let status = self.process.wait().await.expect("it is ours");
+        assert_eq!(status.code(), Some(0), "{}", self.said());
+    }
+}
+
+#[tokio::test]
+async fn an_app_is_handed_a_port_and_found_where_it_listens_instead() {
+    let status = std::net::TcpListener::bind("127.0.0.1:9901");
+    if status.is_err() {
+        println!("SKIPPED: port 9901 is taken, at which a gateway without a file has its status");
+        return;
+    }
+    drop(status);
+    handed_over_to_uvicorn().await;
+    found_elsewhere().await;
+}
+
+async fn handed_over_to_uvicorn() {
+    let scratch = Scratch::new("uvicorn").expect("a folder");
+    let app = "\
+async def app(scope, receive, send):
+    if scope['type'] != 'http':
+        return
+    await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+    await send({'type': 'http.response.body', 'body': b'ok'})
+";
+    scratch.write("app.py", app).expect("it is ours");
+    let uvicorn = python::program("uvicorn").unwrap_or_else(|error| panic!("{error}"));
+    let bare = Bare::start(scratch, &[&uvicorn.display().to_string(), "app:app"]).await;
+    let answer = bare.ask().await;
+    assert_eq!((answer.status, answer.text().as_str()), (Some(200), "ok"), "{}", bare.said());
+    let said = bare.said();
+    let started = said.lines().find(|it| it.ends_with(" was started")).expect("it started");
+    let number = started.split("(process ").nth(1).and_then(|it| it.split(')').next());
+    let pid = number.and_then(|it| it.parse().ok()).and_then(Pid::from_raw).expect("it was told");
+    kill_process(pid, Signal::KILL).expect("it runs");
+    let began = Instant::now();
+    loop {
+        let answer = bare.ask().await;
+        // The first may have come to it just before.
+        if answer.text().contains("process_down") {
+            break check(&answer, "process_down", "was killed by signal 9 (SIGKILL)", "goodgate");
+        }
+        assert!(began.elapsed() < PATIENCE, "{}", answer.text());
+    }
+    bare.recovers().await;
+    bare.stop().await;
+}
+
+/// The first start fails; the second listens at a port of its own.
+async fn found_elsewhere() {
+    let scratch = Scratch::new("elsewhere").expect("a folder");
+    let own = free();
+    let app = format!(
+        "\
+import http.server, os, sys
+if not os.path.exists('begun'):
+    open('begun', 'w').close()
+    sys.exit(3)
+http.server.HTTPServer(('127.0.0.1', {}), http.server.SimpleHTTPRequestHandler).serve_forever()
+",
+        own.port()
+    );
+    scratch.write("app.py", &app).expect("it is ours");
+    let mut bare = Bare::start(scratch, &["python3", "app.py"]).await;
+    bare.until("found", |it| it.contains(&format!("requests go to http://{own}"))).await;
+    assert!(bare.said().contains("ended before it listened"), "{}", bare.said());
+    bare.recovers().await;
+    bare.stop().await;
+}

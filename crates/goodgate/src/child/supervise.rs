@@ -49,6 +49,8 @@ pub(super) struct Supervisor {
     environment: Vec<(&'static str, String)>,
     descriptors: Option<u64>,
     told: Rc<Told>,
+    /// The URL of the place at which it listens.
+    place: watch::Sender<Option<String>>,
 }
 
 /// Where everything goes that is seen or said.
@@ -135,6 +137,7 @@ impl Supervisor {
         name: String,
         board: Board,
         witness: Arc<Witness>,
+        place: watch::Sender<Option<String>>,
     ) -> Supervisor {
         let environment = match plan.goal {
             Goal::Port(port) => {
@@ -151,7 +154,7 @@ impl Supervisor {
             places: RefCell::default(),
         };
         let descriptors = descriptors();
-        Supervisor { plan, file, name, environment, descriptors, told: Rc::new(told) }
+        Supervisor { plan, file, name, environment, descriptors, told: Rc::new(told), place }
     }
 
     pub(super) async fn run(
@@ -287,6 +290,7 @@ impl Supervisor {
         let is_new = !self.told.places.borrow().contains(&place);
         if is_new {
             self.told.places.borrow_mut().push(place.clone());
+            self.place.send_replace(Some(url(&place)));
             self.told.did(Act::Listening(place.to_string().into()));
             self.tell(&place);
         }

@@ -110,7 +110,7 @@ struct Serving {
 impl Serving {
     fn options(self, settings: Settings, seen: Seen, witness: Option<Arc<Witness>>) -> Options {
         let Serving { watch, takeover, given, began, .. } = self;
-        Options { settings, seen, watch, takeover, began, given, witness }
+        Options { settings, seen, watch, takeover, began, given, witness, moved: None }
     }
 }
 
@@ -182,7 +182,12 @@ fn with_child(
     child.serving();
     // Clients have their answers before the app is told to end; it is dropped, and so stopped, where
     // serving fails.
-    serve::serve(config, serving.options(settings, seen, witness), output)?;
+    let moved = match (&settings.source, port) {
+        (Source::Urls(urls), Some(_)) => urls.first().map(|it| child.moved(it.clone())),
+        _ => None,
+    };
+    let options = Options { moved, ..serving.options(settings, seen, witness) };
+    serve::serve(config, options, output)?;
     ended(child.stop())
 }
 

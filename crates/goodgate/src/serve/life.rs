@@ -12,7 +12,7 @@ use crate::loud;
 use crate::notify::watchdog_micros;
 use crate::output::{Output, count};
 use crate::problem::{self, Words};
-use crate::settings::Settings;
+use crate::settings::{Settings, Source};
 use crate::signals::Told;
 use crate::takeover::{self, Inheritance, Predecessor};
 use crate::watch::{Changed, Seen};
@@ -120,9 +120,14 @@ impl<'a> Life<'a> {
             }
             None => (None, None, None),
         };
+<<<<<<< HEAD
         output.message(&ready(&live, options.began));
         let has_app = options.witness.is_some();
         let Options { settings, seen, watch, .. } = options;
+=======
+        let Options { settings, seen, watch, moved, .. } = options;
+        ears.moved = moved;
+>>>>>>> child
         if watch {
             ears.watch.follow_configuration(seen);
         }
@@ -162,6 +167,7 @@ impl<'a> Life<'a> {
                     }
                 }
                 Heard::Pulse => ears.notify.alive(),
+                Heard::Moved(url) => self.follow_app(url, ears),
             }
         }
     }
@@ -279,6 +285,18 @@ impl<'a> Life<'a> {
                 self.reloads.refused = Some(Refused { at: now(), error: error.clone() });
                 let hint = hint.unwrap_or_else(|| "what ran before goes on".to_owned());
                 Err(Refusal::new(Kind::Configuration, error).hint(hint))
+            }
+        }
+    }
+
+    /// Sends requests to where the app that we started listens by now.
+    fn follow_app(&mut self, url: String, ears: &mut Ears) {
+        self.settings.source = Source::Urls(vec![url.clone()]);
+        let seen = self.settings.seen();
+        match self.read_again(seen, ears) {
+            Ok(_) => self.output.message(&format!("requests go to {url}\n")),
+            Err(words) => {
+                words.print(self.output);
             }
         }
     }
