@@ -65,15 +65,15 @@ impl Targets {
     /// A route for each. Reloads go on to the next round, in which something has changed.
     pub(super) fn configuration(&self, round: u32) -> String {
         let refusing = ("refusing", format!("http://127.0.0.1:{}", self.refusing));
-        let routes =
-            self.urls.iter().chain([&refusing]).map(|(name, url)| {
-                format!("[route.{name}]\nmatch = \"/{name}\"\nto = \"{url}\"\n")
-            });
-        let seconds = 30 + round % 2;
-        format!(
-            "{}[defaults]\ntimeout = {{ first_byte = \"{seconds}s\" }}\n",
-            routes.collect::<String>()
-        )
+        let first_byte = 30 + round % 2;
+        let routes = self.urls.iter().chain([&refusing]).map(|(name, url)| {
+            format!(
+                "[upstream.{name}]\ntargets = [\"{url}\"]\n\
+                 timeout = {{ first_byte = \"{first_byte}s\" }}\n\
+                 [route.{name}]\nmatch = \"/{name}\"\nto = \"{name}\"\n"
+            )
+        });
+        routes.collect()
     }
 }
 

@@ -287,3 +287,31 @@ async fn an_upload_that_nobody_reads_gets_its_answer() {
     client.send(&request).await.expect("nobody resets what is still being sent");
     assert_eq!(client.rest().await.1, End::Closed);
 }
+
+/// Longer than a connection is idle until what served it is let go of.
+const RESTED: Duration = Duration::from_millis(1_300);
+
+#[tokio::test]
+async fn a_connection_that_has_rested_is_served_as_before() {
+    let seen = Seen::default();
+    let world = before("", &seen).await;
+    let mut client = world.gateway.client().await.expect("it accepts");
+    tokio::time::sleep(RESTED).await;
+    assert_eq!(client.exchange(GOOD.as_bytes()).await.status, Some(200));
+    tokio::time::sleep(RESTED).await;
+    // In two pieces, the first of which wakes it, and with another request behind it.
+    let two = GOOD.repeat(2);
+    let (first, rest) = two.split_at(7);
+    client.send(first.as_bytes()).await.expect("it is open");
+    client.send(rest.as_bytes()).await.expect("it is open");
+    for _ in 0..2 {
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.end), (Some(200), End::Whole));
+    }
+    tokio::time::sleep(RESTED).await;
+    let twice = b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
+    assert_eq!(client.exchange(twice).await.status, Some(400));
+    assert_ne!(client.rest().await.1, End::Silent);
+    assert_eq!(seen.all().len(), 3);
+    assert_eq!(world.gateway.records_soon(4).await.len(), 4);
+}

@@ -120,14 +120,10 @@ impl<'a> Life<'a> {
             }
             None => (None, None, None),
         };
-<<<<<<< HEAD
         output.message(&ready(&live, options.began));
         let has_app = options.witness.is_some();
-        let Options { settings, seen, watch, .. } = options;
-=======
         let Options { settings, seen, watch, moved, .. } = options;
         ears.moved = moved;
->>>>>>> child
         if watch {
             ears.watch.follow_configuration(seen);
         }
