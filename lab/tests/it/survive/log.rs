@@ -36,10 +36,10 @@ struct Disk(Scratch);
 
 impl Disk {
     fn new() -> Disk {
-        let folder = Scratch::new("disk").unwrap();
+        let folder = Scratch::new("disk").expect("the test can go on");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=64k", "none"]).arg(folder.path());
-        assert!(mount.status().unwrap().success());
+        assert!(mount.status().expect("the test can go on").success());
         Disk(folder)
     }
 }
@@ -98,10 +98,10 @@ struct Blocked {
 
 impl Blocked {
     fn new() -> Blocked {
-        let folder = Scratch::new("pipe").unwrap();
+        let folder = Scratch::new("pipe").expect("the test can go on");
         let path = folder.path().join("pipe");
-        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-        let end = OpenOptions::new().read(true).write(true).open(path).unwrap();
+        assert!(Command::new("mkfifo").arg(&path).status().expect("the test can go on").success());
+        let end = OpenOptions::new().read(true).write(true).open(path).expect("the test can go on");
         Blocked { folder, _end: end }
     }
 
@@ -119,7 +119,7 @@ const LINES: usize = 1_500;
 
 async fn fill(world: &World) {
     let long = format!("/{}", "a".repeat(7_000));
-    let mut client = world.gateway.client().await.unwrap();
+    let mut client = world.gateway.client().await.expect("the test can go on");
     for _ in 0..LINES {
         assert_eq!(client.exchange(&crate::world::get(&long)).await.status, Some(200));
     }

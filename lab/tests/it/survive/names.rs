@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 
 /// A gateway whose only target has a name.
 async fn before_a_name(hardship: &Hardship, config: &str) -> World {
-    let listener = stage::listener().unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = stage::listener().expect("the test can go on");
+    let port = listener.local_addr().expect("the test can go on").port();
     let config =
         format!("{config}[route.app]\nmatch = \"/*\"\nto = \"http://app.internal:{port}\"\n");
     let gateway = Gateway::under(hardship, &config).await.unwrap_or_else(|it| panic!("{it}"));

@@ -54,8 +54,8 @@ impl Scene {
         let world =
             world_under(&hardship, "", move |stream| talk(stream, reached.clone(), wait.clone()))
                 .await;
-        let mut held = world.gateway.client().await.unwrap();
-        held.send(&get("/hold")).await.unwrap();
+        let mut held = world.gateway.client().await.expect("the test can go on");
+        held.send(&get("/hold")).await.expect("the test can go on");
         told(&upstream_has_it).await;
         Scene { world, held, go_on }
     }
@@ -63,7 +63,7 @@ impl Scene {
     /// Everything else has gone on; one record says what happened.
     async fn check_end(mut self, requests: usize, status: u16, end: &str) {
         assert_eq!(ask(&self.world, "/after").await.status, Some(200));
-        self.go_on.send(()).unwrap();
+        self.go_on.send(()).expect("the test can go on");
         assert_eq!(self.held.answer().await.status, Some(200));
         until_it_said(&self.world, "panicked at crates/proxy/src/", SOON).await;
         check_said_once(&self.world, "panicked at");
@@ -74,7 +74,7 @@ impl Scene {
         let [bug] = bugs[..] else {
             panic!("{records:#?}");
         };
-        let id = bug["id"].as_str().unwrap();
+        let id = bug["id"].as_str().expect("the test can go on");
         assert!(said.contains(&format!("request {id}: a test asked for this")), "{said}");
         assert_eq!((bug["status"].as_u64(), bug["end"].as_str()), (Some(status.into()), Some(end)));
     }
