@@ -392,6 +392,8 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Installing",
         "a unit of systemd that may do as little as a gateway can, and one for its sockets",
         "the_units_are_what_systemd_understands",
+    ),
+    row(
         "The app beside it",
         "`goodgate run -- COMMAND` starts the app, hands it a port, finds it where it listens instead",
         "an_app_is_handed_a_port_and_found_where_it_listens_instead",
