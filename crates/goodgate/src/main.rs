@@ -33,6 +33,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let began = std::time::Instant::now();
+    if std::env::args_os().nth(1).is_some_and(|it| it == "run") {
+        keep_to_small_pages();
+    }
     let output = Output::of_this_process();
     let done = match commands::Arguments::try_parse() {
         Ok(arguments) => commands::run(arguments, &output, began),
@@ -42,4 +45,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => problem::report(&failure, &output),
     }
+}
+
+/// Many connections that rest hold little each, all over the heap: pages of 2 MiB, of which the
+/// kernel makes the heap where it can, would keep far more than that. Measured: 2.8 KiB for an idle
+/// connection instead of 5.7, and no difference in CPU time.
+fn keep_to_small_pages() {
+    // Where it is refused memory is all that it costs.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }

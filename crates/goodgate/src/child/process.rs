@@ -143,6 +143,8 @@ pub(crate) fn become_child(
 ) -> io::Error {
     // Survives the change of programs, except to one that changes its user (PR_SET_PDEATHSIG(2)).
     let _ = set_parent_process_death_signal(Some(Signal::TERM));
+    // What we do without is nothing that the app has to do without; it would inherit that.
+    let _ = rustix::thread::disable_transparent_huge_pages(false);
     let still = getppid().is_some_and(|it| it.as_raw_nonzero().get().cast_unsigned() == parent);
     if !still {
         return io::Error::other("whoever started it is gone");
