@@ -117,18 +117,26 @@ choose_downloader() {
     fi
 }
 
+# Runs a command that can write no file larger than the limit (POSIX: in blocks of 512 bytes).
+bounded() {
+    (
+        ulimit -f $((LIMIT / 512))
+        exec "$@"
+    )
+}
+
 # $1: the URL, $2: the file.
 download() {
     case $downloader in
         curl)
-            curl --fail --silent --show-error --proto "$scheme" --proto-redir "$scheme" \
+            bounded curl --disable --fail --silent --show-error --proto "$scheme" --proto-redir "$scheme" \
                 --location --max-redirs "$redirections" --connect-timeout 20 --max-time 900 \
                 --max-filesize "$LIMIT" --output "$2" -- "$1" ||
                 fail "cannot download $1"
             ;;
         wget)
             # It cannot be told to follow to https only, so it follows nowhere.
-            wget --quiet --no-config --max-redirect=0 --tries=1 --timeout=20 \
+            bounded wget --quiet --no-config --max-redirect=0 --tries=1 --timeout=20 \
                 --output-document="$2" -- "$1" ||
                 fail "cannot download $1 (wget follows no redirection here; curl does)"
             ;;

@@ -51,6 +51,7 @@ pub(crate) fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         reopen: reopen.clone(),
         witness: None,
         inherited: Vec::new(),
+        takes_over: false,
         tell: loud::teller(output),
     };
     let gateway = Gateway::start(config, plane).map_err(serve::Failure::Start)?;

@@ -57,7 +57,7 @@ fn about(trouble: Trouble) -> (&'static str, String) {
         ),
         Trouble::MemoryFull => (
             "memory is nearly used up, new requests are answered with 503",
-            "give the container or unit more, or lower `limits.connections`",
+            "give the container or unit more, or see what else runs in it; the share is `limits.memory`",
         ),
         Trouble::Crowded => (
             "all connections of `limits.connections` are open, more are answered with 503 or closed",
@@ -75,6 +75,10 @@ fn about(trouble: Trouble) -> (&'static str, String) {
         Trouble::LogSlow => (
             "the access log is not taken fast enough, lines are lost",
             "see who reads it; requests are served meanwhile",
+        ),
+        Trouble::CoreLate => (
+            "a core is late to go over to the new configuration",
+            "see `goodgate status`, and what else uses the CPU",
         ),
         Trouble::LogFailed => (
             "the access log cannot be written, lines are lost",

@@ -44,6 +44,8 @@ pub(crate) enum Failure {
         file: File,
         complaints: Complaints,
     },
+    /// The files of a configuration take too long to be read.
+    Late,
     InvalidUrls(Complaints),
     /// The result is a failure, and it was printed as the result.
     Shown {
@@ -135,7 +137,7 @@ pub(crate) fn report(failure: &Failure, output: &Output) -> ExitCode {
             2
         }
         Failure::Child(it) => not_started(it, output),
-        Failure::Unreadable { .. } | Failure::InvalidFile { .. } => {
+        Failure::Unreadable { .. } | Failure::InvalidFile { .. } | Failure::Late => {
             words(failure, output.message_colour()).print(output)
         }
         Failure::InvalidUrls(complaints) => {
@@ -226,6 +228,8 @@ pub(crate) fn words(failure: &Failure, colour: bool) -> Words {
             let words = Words::new(complaints.render(&file.name, &file.text, colour), 3);
             Words { is_whole: true, ..words }
         }
+        Failure::Late => Words::new("the files of the configuration take too long to be read", 4)
+            .hint("see whether the file system that they are on answers"),
         other => Words::new(format!("cannot read the configuration: {other:?}"), 5),
     }
 }
@@ -290,6 +294,11 @@ fn of_start(it: &StartError) -> Words {
 pub(crate) fn of_reload(it: &ReloadError) -> Words {
     match it {
         ReloadError::Start(it) => of_start(it),
+        ReloadError::NeedsRestart(keys)
+            if keys.contains(&"child") || keys.contains(&"data.dir") =>
+        {
+            Words::new(it.to_string(), 3).hint("stop it, and start it again")
+        }
         ReloadError::NeedsRestart(_) => Words::new(it.to_string(), 3)
             .hint("`goodgate run --takeover` restarts without losing a connection"),
     }

@@ -7,19 +7,21 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// What a running gateway was told, kept so that a reload says the same again.
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) overrides: Overrides,
 }
 
 /// Where the configuration comes from.
+#[derive(Clone)]
 pub(crate) enum Source {
     File(PathBuf),
     Urls(Vec<String>),
 }
 
 /// What the command line says instead of the file.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Overrides {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) workers: Option<usize>,

@@ -16,6 +16,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -162,7 +163,12 @@ impl Predecessor {
     pub(crate) fn succeeded(&mut self) -> io::Result<()> {
         self.stream.write_all(READY)?;
         let mut said = [0; YOURS.len()];
-        self.stream.read_exact(&mut said)?;
+        if let Err(why) = self.stream.read_exact(&mut said) {
+            // From here on it cannot say it any more. What it has said already counts, or both would
+            // leave.
+            self.stream.shutdown(Shutdown::Read)?;
+            self.stream.read_exact(&mut said).map_err(|_| why)?;
+        }
         match said == YOURS {
             true => Ok(()),
             false => Err(io::Error::other("it does not say that it leaves")),

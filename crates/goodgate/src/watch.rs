@@ -9,7 +9,7 @@ use std::future::pending;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often files are looked at.
@@ -94,6 +94,8 @@ pub(crate) struct Changed {
 /// The files of a running gateway.
 pub(crate) struct Watch {
     look: Interval,
+    /// A look that is on its way, at the files that were followed when it began.
+    looking: Option<JoinHandle<(Seen, Seen)>>,
     configuration: Group,
     papers: Group,
 }
@@ -103,16 +105,18 @@ impl Watch {
     pub(crate) fn new() -> Watch {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Watch { look, configuration: Group::default(), papers: Group::default() }
+        Watch { look, looking: None, configuration: Group::default(), papers: Group::default() }
     }
 
     /// Files whose change is a wish for another configuration, as they were before they were read.
     pub(crate) fn follow_configuration(&mut self, seen: Seen) {
+        self.looking = None;
         self.configuration.follow(seen);
     }
 
     /// Files that the running configuration names, as they were before they were read.
     pub(crate) fn follow_papers(&mut self, seen: Seen) {
+        self.looking = None;
         self.papers.follow(seen);
     }
 
@@ -122,11 +126,17 @@ impl Watch {
             return pending().await;
         }
         loop {
-            self.look.tick().await;
-            let (configuration, papers) =
-                (self.configuration.tried.clone(), self.papers.tried.clone());
-            // A file system that hangs must not hold up whoever waits here too.
-            let looked = spawn_blocking(move || (configuration.again(), papers.again())).await;
+            if self.looking.is_none() {
+                self.look.tick().await;
+            }
+            // A file system that hangs must hold up neither whoever waits here too nor a second thread.
+            let looking = self.looking.get_or_insert_with(|| {
+                let (configuration, papers) =
+                    (self.configuration.tried.clone(), self.papers.tried.clone());
+                spawn_blocking(move || (configuration.again(), papers.again()))
+            });
+            let looked = looking.await;
+            self.looking = None;
             let Ok((configuration, papers)) = looked else { continue };
             let changed = Changed {
                 configuration: self.configuration.has_settled(configuration),

@@ -4,13 +4,14 @@ use crate::Plane;
 use crate::contain::kept_up;
 use crate::doors::{Door, PlaceId};
 use crate::listen::http3::quic::{self, QuicDoor};
-use crate::listen::{Closing, Placed, accept, take_over};
+use crate::listen::{Closing, Placed, accept, let_in, take_over};
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 use quinn::Endpoint;
 use rustix::fd::{AsFd, OwnedFd};
 use std::cell::RefCell;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -25,8 +26,11 @@ pub(crate) enum Order {
     Adopt { snapshot: Snapshot, open: Vec<Door>, close: Vec<PlaceId>, done: Done },
     /// Take packets of QUIC here.
     OpenQuic(QuicDoor, Sender<io::Result<()>>),
-    /// Say this to the clients of QUIC that come from now on; nothing turns them away.
-    ChangeQuic(Option<quinn::ServerConfig>),
+    /// Say this to the clients of QUIC that come from now on, where packets for that address are taken
+    /// already; and whether they are.
+    ResumeQuic(SocketAddr, quinn::ServerConfig, Sender<bool>),
+    /// Turn new clients of QUIC away.
+    CloseQuic,
     /// Ask clients to leave, or no longer.
     Drain(bool),
     /// Tell which sockets are listened on.
@@ -54,7 +58,7 @@ pub(crate) struct Core {
 struct OpenDoor {
     id: PlaceId,
     listener: Rc<TcpListener>,
-    closing: oneshot::Sender<Closing>,
+    closing: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
@@ -68,10 +72,13 @@ impl OpenDoor {
     }
 
     /// Waits until whoever queues there has been let in, where that is asked.
-    async fn close(self, how: Closing) {
+    async fn close(self, how: Closing, worker: &Rc<Worker>, here: usize) {
         // It ends only when it is told to, or in a panic that has been printed.
-        let _ = self.closing.send(how);
+        let _ = self.closing.send(());
         let _ = self.task.await;
+        if how == Closing::Empty {
+            let_in(worker, &self.listener, self.id, here).await;
+        }
     }
 }
 
@@ -80,6 +87,8 @@ impl OpenDoor {
 struct Quic {
     endpoint: Rc<RefCell<Option<Endpoint>>>,
     accepting: Option<JoinHandle<()>>,
+    /// Waits for the last client, to give up the socket.
+    closing: Option<JoinHandle<()>>,
 }
 
 impl Quic {
@@ -91,12 +100,27 @@ impl Quic {
         Ok(())
     }
 
-    fn change(&mut self, config: Option<quinn::ServerConfig>) {
+    /// Whether there is an endpoint at that address that can go on.
+    fn resume(
+        &mut self,
+        worker: &Rc<Worker>,
+        address: SocketAddr,
+        config: quinn::ServerConfig,
+        here: usize,
+    ) -> bool {
         let endpoint = self.endpoint.borrow().clone();
-        match (endpoint, config) {
-            (Some(endpoint), Some(config)) => endpoint.set_server_config(Some(config)),
-            _ => self.close(),
+        let same = |it: &Endpoint| it.local_addr().is_ok_and(|it| it == address);
+        let Some(endpoint) = endpoint.filter(same) else {
+            return false;
+        };
+        if let Some(closing) = self.closing.take() {
+            closing.abort();
         }
+        endpoint.set_server_config(Some(config));
+        if self.accepting.is_none() {
+            self.accepting = Some(spawn_local(quic::accept(worker.clone(), endpoint, here)));
+        }
+        true
     }
 
     /// Turns new clients away. The socket is given up with the last one that is there.
@@ -108,10 +132,10 @@ impl Quic {
         let endpoint = slot.borrow().clone();
         if let Some(endpoint) = endpoint {
             endpoint.set_server_config(None);
-            spawn_local(async move {
+            self.closing = Some(spawn_local(async move {
                 endpoint.wait_idle().await;
                 slot.take();
-            });
+            }));
         }
     }
 }
@@ -143,7 +167,7 @@ impl Core {
                             open.into_iter().partition(|it| close.contains(&it.id));
                         open = stay;
                         for door in gone {
-                            door.close(Closing::Empty).await;
+                            door.close(Closing::Empty, &worker, here).await;
                         }
                         worker.adopt(snapshot);
                         // Who asked may have given up waiting.
@@ -152,7 +176,10 @@ impl Core {
                     Order::OpenQuic(door, opened) => {
                         let _ = opened.send(quic.open(&worker, door, here));
                     }
-                    Order::ChangeQuic(config) => quic.change(config),
+                    Order::ResumeQuic(address, config, resumed) => {
+                        let _ = resumed.send(quic.resume(&worker, address, config, here));
+                    }
+                    Order::CloseQuic => quic.close(),
                     Order::Drain(draining) => worker.drain(draining),
                     Order::Show(to) => {
                         for door in &open {
@@ -162,7 +189,7 @@ impl Core {
                     Order::Close(how) => {
                         quic.close();
                         for door in std::mem::take(&mut open) {
-                            door.close(how).await;
+                            door.close(how, &worker, here).await;
                         }
                     }
                     Order::Cut => break,

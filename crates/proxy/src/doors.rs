@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 
 /// Connections that the kernel holds until they are accepted.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// How many ports after the wished one are tried when nobody wrote which to take.
 const NEXT_PORTS: u16 = 20;
@@ -91,7 +91,10 @@ impl Doors {
                 continue;
             }
             let any = any_port && listen.assumed && !tls;
-            let (sockets, bound) = sockets(wished, cores, any, inherited)?;
+            // Ours, or what we took over: no stranger.
+            let others = self.places.iter().map(|it| it.bound).chain(inherited.addresses());
+            let overlaps = others.into_iter().any(|it| overlap(it, wished));
+            let (sockets, bound) = sockets(wished, cores, any, overlaps, inherited)?;
             let place = Place { id: PlaceId(next), wished, bound, tls };
             next += 1;
             for (at, socket) in sockets.into_iter().enumerate() {
@@ -110,18 +113,29 @@ fn sockets(
     wished: SocketAddr,
     cores: usize,
     any: bool,
+    overlaps: bool,
     inherited: &mut Inherited,
 ) -> Result<(Vec<Socket>, SocketAddr), StartError> {
     if let Some(taken) = inherited.take(wished) {
         return Ok((taken, wished));
     }
-    let (first, bound) = open_first(wished, any)?;
+    let failed = |source| StartError::Listen { address: wished, source };
+    let (first, bound) = match overlaps {
+        true => (bind(wished).map_err(failed)?, wished),
+        false => open_first(wished, any)?,
+    };
     let mut sockets = vec![first];
     for _ in 1..cores {
         let more = bind(bound);
         sockets.push(more.map_err(|source| StartError::Listen { address: bound, source })?);
     }
     Ok((sockets, bound))
+}
+
+/// The same port, and one of the addresses is in the other.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let wide = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && wide
 }
 
 /// Listening sockets that another process opened.
@@ -151,9 +165,13 @@ impl Inherited {
         self.0.remove(&wished).or_else(|| self.0.remove(&wider()?))
     }
 
+    fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.0.keys().copied()
+    }
+
     /// The addresses that nobody wanted.
     pub(crate) fn left(&self) -> Vec<SocketAddr> {
-        let mut left: Vec<_> = self.0.keys().copied().collect();
+        let mut left: Vec<_> = self.addresses().collect();
         left.sort();
         left
     }
@@ -260,6 +278,20 @@ mod tests {
         assert!(inherited.take(one).is_none());
         assert_eq!(inherited.left(), [address]);
         assert!(inherited.take(SocketAddr::from(([0, 0, 0, 0], address.port()))).is_some());
+    }
+
+    #[test]
+    fn an_address_may_become_wider_and_narrower() {
+        let none = &mut Inherited::default();
+        let change = Doors::default().change(&listen(&[loopback()]), 1, false, none).unwrap();
+        let narrow = change.doors().http()[0];
+        // The sockets of a core would have them.
+        let held = change.opened;
+        let doors = Doors { places: change.doors.places, next: 1 };
+        let wide = SocketAddr::from(([0, 0, 0, 0], narrow.port()));
+        let change = doors.change(&listen(&[wide]), 1, false, none).unwrap();
+        assert_eq!((change.doors().http(), change.closed.len()), (vec![wide], 1));
+        drop(held);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::recorder::Recorder;
 use crate::timer::{Alarm, Timer};
 use crate::tunnel::Tunnel;
 use bytes::{Buf, BytesMut};
+use config::Limits;
 use exchange::{Malformed, Refusal};
 use h2::RecvStream;
 use std::cell::{Cell, RefCell};
@@ -140,6 +141,7 @@ pub(crate) struct Front<S: Transport> {
     io: S,
     link: Rc<Link>,
     bounds: Rc<Bounds>,
+    built_for: Option<Rc<Limits>>,
     state: State,
     /// Read from the client, not yet handed on.
     held: BytesMut,
@@ -209,6 +211,7 @@ impl<S: Transport> Front<S> {
             io,
             link,
             bounds,
+            built_for: None,
             state: State::Head,
             held: BytesMut::new(),
             cleared: 0,
@@ -252,6 +255,25 @@ impl<S: Transport> Front<S> {
         }
     }
 
+    /// A server reads from here that was built for these limits.
+    pub(crate) fn feeds(&mut self, limits: Rc<Limits>) {
+        self.built_for = Some(limits);
+    }
+
+    /// What holds now, but no more than the server takes: it would answer by itself, and nobody would
+    /// know of it.
+    fn limits(&self) -> Rc<Limits> {
+        let now = self.bounds.limits();
+        match &self.built_for {
+            Some(built_for) if !Rc::ptr_eq(built_for, &now) => Rc::new(Limits {
+                request_head: now.request_head.min(built_for.request_head),
+                request_fields: now.request_fields.min(built_for.request_fields),
+                ..Limits::clone(&now)
+            }),
+            Some(_) | None => now,
+        }
+    }
+
     /// Reads at the start of `held`, where a head begins.
     fn head(&mut self) {
         while self.held.starts_with(b"\r\n") {
@@ -263,7 +285,7 @@ impl<S: Transport> Front<S> {
             self.began = None;
             return;
         }
-        let limits = self.bounds.limits();
+        let limits = self.limits();
         match request_head(&self.held, &limits) {
             Ok(Progress::Partial) => {}
             Ok(Progress::Head { len, body, last }) => {

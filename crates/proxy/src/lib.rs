@@ -47,6 +47,7 @@ pub use contain::serving;
 pub use log::Style;
 pub use loud::{Notice, Stage, Tell, Trouble};
 pub use run::{Gateway, Leave, Options, ReloadError, StartError, Stopped};
+pub use snapshot::Prepared;
 pub use witness::Witness;
 
 use crate::crowd::{Crowd, TurnedAway};

@@ -10,7 +10,7 @@ pub(crate) mod tls;
 
 use crate::contain::contained;
 use crate::crowd::{Admitted, Reserve, turn_away};
-use crate::doors::PlaceId;
+use crate::doors::{BACKLOG, PlaceId};
 use crate::front::{Front, Link, Transport};
 use crate::inbound::Inbound;
 use crate::listen::http3::quic::{self, Offered};
@@ -134,13 +134,13 @@ pub(crate) async fn accept(
     listener: Rc<TcpListener>,
     place: PlaceId,
     here: usize,
-    mut closes: oneshot::Receiver<Closing>,
+    mut closes: oneshot::Receiver<()>,
 ) {
     let mut reserve = Reserve::new();
-    let how = loop {
+    loop {
         let accepted = tokio::select! {
             biased;
-            how = &mut closes => break how,
+            _ = &mut closes => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -161,18 +161,48 @@ pub(crate) async fn accept(
                 }
             }
         }
-    };
-    if how != Ok(Closing::Empty) {
-        return;
     }
-    // Asked of the system itself: what tokio knows of the queue may be older.
-    while let Ok((socket, peer)) = SockRef::from(&*listener).accept() {
-        let stream = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket.into()));
-        if let (Ok(stream), Some(peer)) = (stream, peer.as_socket()) {
-            admit(&worker, stream, peer, place, here);
+}
+
+/// Lets in whoever waits at a door that is about to be closed: with the socket its queue would be
+/// reset. It is no longer than [`BACKLOG`]; more than that come anew.
+pub(crate) async fn let_in(
+    worker: &Rc<Worker>,
+    listener: &TcpListener,
+    place: PlaceId,
+    here: usize,
+) {
+    let mut tries = AT_A_CLOSED_DOOR;
+    for count in 1..=BACKLOG {
+        // Asked of the system itself: what tokio knows of the queue may be older.
+        let error = match SockRef::from(listener).accept() {
+            Ok((socket, peer)) => {
+                let stream = socket.set_nonblocking(true);
+                let stream = stream.and_then(|()| TcpStream::from_std(socket.into()));
+                if let (Ok(stream), Some(peer)) = (stream, peer.as_socket()) {
+                    let _ = contained(None, || admit(worker, stream, peer, place, here));
+                }
+                if count % 256 == 0 {
+                    tokio::task::yield_now().await;
+                }
+                continue;
+            }
+            Err(error) => error,
+        };
+        match Trouble::of_socket(&error) {
+            Some(trouble) if 0 < tries => {
+                tries -= 1;
+                worker.short_of(trouble);
+                tokio::time::sleep(NO_DESCRIPTOR).await;
+            }
+            None if error.kind() != io::ErrorKind::WouldBlock => {}
+            Some(_) | None => return,
         }
     }
 }
+
+/// How often accepting is tried again where descriptors are short and the door is to be closed.
+const AT_A_CLOSED_DOOR: usize = 20;
 
 /// Serves a new connection here, or on the core with the most room.
 fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, place: PlaceId, here: usize) {
@@ -193,9 +223,10 @@ fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, place: PlaceI
     }
 }
 
-/// Of an answer, what the kernel holds that has not been sent, in bytes. Without it that is megabytes,
-/// and it is not seen for minutes that a slow client takes them.
-const UNSENT: u32 = 128 * 1024;
+/// Of an answer, what the kernel holds that has not been sent, in bytes, and TLS before it. Without it
+/// that is megabytes, and it is not seen for minutes that a slow client takes them. More is taken when
+/// half of it has gone: who takes `limits.client_rate` is seen to do so within `listen.timeout.body`.
+const UNSENT: u32 = 16 * 1024;
 
 /// Serves what other cores accepted.
 pub(crate) async fn take_over(worker: Rc<Worker>, mut placed: mpsc::Receiver<Placed>) {
@@ -254,7 +285,11 @@ async fn greet(
     }
     let io = match tls {
         None => ClientIo::Plain(stream),
-        Some(acceptor) => ClientIo::Tls(Box::new(acceptor.accept(stream).await?)),
+        Some(acceptor) => {
+            let mut stream = acceptor.accept(stream).await?;
+            stream.get_mut().1.set_buffer_limit(Some(UNSENT as usize));
+            ClientIo::Tls(Box::new(stream))
+        }
     };
     Ok((io, peer))
 }
@@ -304,7 +339,7 @@ async fn converse(worker: Rc<Worker>, io: ClientIo, peer: SocketAddr) {
 
 /// From the first byte of a request until the client is idle for a while or the connection has
 /// ended; whether it ended well.
-async fn talk(seat: &Rc<Seat>, front: Front<ClientIo>) -> (Front<ClientIo>, bool) {
+async fn talk(seat: &Rc<Seat>, mut front: Front<ClientIo>) -> (Front<ClientIo>, bool) {
     let service = {
         let seat = seat.clone();
         service_fn(move |request: Request<Incoming>| {
@@ -314,6 +349,7 @@ async fn talk(seat: &Rc<Seat>, front: Front<ClientIo>) -> (Front<ClientIo>, bool
         })
     };
     let limits = seat.worker.limits();
+    front.feeds(limits.clone());
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None).auto_date_header(false);
     if 100 < limits.request_fields {

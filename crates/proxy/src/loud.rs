@@ -34,10 +34,12 @@ pub enum Trouble {
     LogSlow,
     /// Lines of the access log could not be written for another reason.
     LogFailed,
+    /// A core has not gone over to another configuration in time.
+    CoreLate,
 }
 
 impl Trouble {
-    pub(crate) const ALL: [Trouble; 9] = [
+    pub(crate) const ALL: [Trouble; 10] = [
         Trouble::NoDescriptors,
         Trouble::NoPorts,
         Trouble::NoSocketMemory,
@@ -47,6 +49,7 @@ impl Trouble {
         Trouble::LogFull,
         Trouble::LogSlow,
         Trouble::LogFailed,
+        Trouble::CoreLate,
     ];
 
     /// A word for metrics.
@@ -61,6 +64,7 @@ impl Trouble {
             Trouble::LogFull => "log_full",
             Trouble::LogSlow => "log_slow",
             Trouble::LogFailed => "log_failed",
+            Trouble::CoreLate => "core_late",
         }
     }
 

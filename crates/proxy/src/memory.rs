@@ -68,22 +68,22 @@ struct Files {
     mounted: &'static str,
     used: &'static str,
     limits: &'static [&'static str],
-    /// In `memory.stat`: pages of files that are dropped before anything is killed.
-    cache: &'static str,
+    /// In `memory.stat`: what is given up before anything is killed.
+    cache: &'static [&'static str],
 }
 
 const V2: Files = Files {
     mounted: "/sys/fs/cgroup",
     used: "memory.current",
     limits: &["memory.max", "memory.high"],
-    cache: "inactive_file",
+    cache: &["inactive_file", "active_file", "slab_reclaimable"],
 };
 
 const V1: Files = Files {
     mounted: "/sys/fs/cgroup/memory",
     used: "memory.usage_in_bytes",
     limits: &["memory.limit_in_bytes"],
-    cache: "total_inactive_file",
+    cache: &["total_inactive_file", "total_active_file"],
 };
 
 /// Above it a number stands for no limit, in version 1.
@@ -136,9 +136,10 @@ fn own(text: &str) -> Option<(&'static Files, &str)> {
     line(&V1, "memory").or_else(|| line(&V2, ""))
 }
 
-fn cached(stat: &str, key: &str) -> u64 {
-    let line = stat.lines().filter_map(|it| it.split_once(' ')).find(|(name, _)| *name == key);
-    line.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or_default()
+fn cached(stat: &str, keys: &[&str]) -> u64 {
+    let lines = stat.lines().filter_map(|it| it.split_once(' '));
+    let of_keys = lines.filter(|(name, _)| keys.contains(name));
+    of_keys.filter_map(|(_, value)| value.trim().parse::<u64>().ok()).sum()
 }
 
 fn percent(used: u64, cached: u64, allowed: u64) -> u64 {
@@ -171,9 +172,9 @@ mod tests {
 
     #[test]
     fn what_the_kernel_can_take_back_does_not_count() {
-        let stat = "anon 10\nfile 900\ninactive_file 850\nactive_file 50\n";
-        assert_eq!(percent(970, cached(stat, "inactive_file"), 1_000), 12);
-        assert_eq!(percent(970, cached("", "inactive_file"), 1_000), 97);
+        let stat = "anon 10\nfile 900\ninactive_file 850\nactive_file 50\nslab_reclaimable 20\n";
+        assert_eq!(percent(970, cached(stat, V2.cache), 1_000), 5);
+        assert_eq!(percent(970, cached("", V2.cache), 1_000), 97);
         assert_eq!(percent(5, 10, 0), 0);
     }
 }

@@ -227,7 +227,7 @@ fn goes_on(name: &HeaderName, seat: &Seat) -> bool {
             // then told anew with ours.
             "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => false,
             "x-forwarded-port" | "x-forwarded-server" | "x-forwarded-prefix" | "x-real-ip" => {
-                seat.trusted_proxy
+                seat.is_trusted_proxy()
             }
             name => !is_disguised(name),
         },
@@ -280,12 +280,12 @@ fn put_forwarded(
     authority: &str,
 ) {
     let believed = |name: &str| {
-        let value = headers.get(name).filter(|_| seat.trusted_proxy);
+        let value = headers.get(name).filter(|_| seat.is_trusted_proxy());
         value.map(HeaderValue::as_bytes)
     };
     let own: &[u8] = if seat.tls { b"https" } else { b"http" };
     let ip = &seat.peer_text;
-    let before = |name| match seat.trusted_proxy {
+    let before = |name| match seat.is_trusted_proxy() {
         true => chain(headers, name),
         false => Vec::new(),
     };

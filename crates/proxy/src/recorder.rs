@@ -136,7 +136,7 @@ impl Recorder {
         let exchange = self.exchange();
         exchange.request.caller_id =
             text("x-request-id").filter(|it| it.len() <= 200).map(Box::from);
-        if !seat.trusted_proxy {
+        if !seat.is_trusted_proxy() {
             return;
         }
         let trusted = &config.listen.trusted_proxies;
@@ -456,8 +456,14 @@ impl Recorder {
                 let answer = exchange.answer.as_ref().map(|it| it.status);
                 let status = answer.or_else(|| exchange.stop.as_ref().map(refuse::status_of));
                 let status = status.unwrap_or_default();
-                let text = body(Form::Problem, &look, &exchange, status, self.audience);
-                self.seat.worker.plane.reports.keep(exchange.id, text);
+                let audience = self.audience;
+                let text = contained(Some(exchange.id), || {
+                    body(Form::Problem, &look, &exchange, status, audience)
+                });
+                // Without it there is no report, and still a record.
+                if let Ok(text) = text {
+                    self.seat.worker.plane.reports.keep(exchange.id, text);
+                }
             }
         }
         self.seat.link.answer_ended(now);

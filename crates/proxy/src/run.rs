@@ -36,6 +36,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 /// What the caller of the data plane decides.
 pub struct Options {
@@ -50,6 +51,8 @@ pub struct Options {
     pub witness: Option<Arc<Witness>>,
     /// Listening sockets that another process opened; they serve the addresses that they have.
     pub inherited: Vec<OwnedFd>,
+    /// That process serves until we do, and leaves then.
+    pub takes_over: bool,
 }
 
 /// Why the data plane did not start.
@@ -83,9 +86,10 @@ pub enum ReloadError {
 /// A running data plane.
 pub struct Gateway {
     plane: Arc<Plane>,
-    prepared: Prepared,
+    prepared: Arc<Prepared>,
     doors: Doors,
-    quic: Option<SocketAddr>,
+    /// Waits until another process has left the socket for QUIC.
+    awaiting_quic: Option<tokio::task::JoinHandle<()>>,
     status: Option<StatusDoor>,
     /// One for each core.
     orders: Vec<mpsc::UnboundedSender<Order>>,
@@ -124,9 +128,7 @@ pub enum Stopped {
 /// How long the cores may take for what they do at once.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// How long the first door for QUIC may take to come free where another process had it, and how often
-/// that is tried.
-const QUIC_COMES_FREE: Duration = Duration::from_secs(120);
+/// How often it is tried whether another process has left the socket for QUIC.
 const QUIC_AGAIN: Duration = Duration::from_millis(100);
 
 /// For how long a client may remember that HTTP/3 is spoken (RFC 7838 3.1).
@@ -148,10 +150,10 @@ impl Gateway {
             open(&config.log.access, options.style, options.reopen, loud.clone())
                 .map_err(|source| StartError::Log { path: log_path(&config), source })?;
         // Read before anything is listened on: a port must not answer while another cannot yet.
-        let prepared = Prepared::new(config.clone(), None, &provider)?;
+        let prepared = Arc::new(Prepared::new(config.clone(), None, &provider)?);
         let count = config.workers.unwrap_or_else(cores_here);
         let mut inherited = Inherited::new(options.inherited);
-        let takes_over = !inherited.left().is_empty();
+        let takes_over = options.takes_over;
         let change =
             Doors::default().change(&config.listen, count, options.any_port, &mut inherited)?;
         let (cores, arrivals) = Cores::new(count);
@@ -196,7 +198,7 @@ impl Gateway {
             plane,
             prepared,
             doors: Doors::default(),
-            quic: None,
+            awaiting_quic: None,
             status,
             orders: Vec::with_capacity(count),
             threads: Vec::with_capacity(count),
@@ -241,34 +243,32 @@ impl Gateway {
         all_done(&done, self.orders.len())
     }
 
+    /// Does what may take long or fail before a configuration can be served by: reads the files that it
+    /// names. For another thread.
+    pub fn preparation(
+        &self,
+    ) -> impl FnOnce(Config) -> Result<Prepared, StartError> + Send + 'static {
+        let (before, provider) = (self.prepared.clone(), self.provider.clone());
+        move |config| Prepared::new(Arc::new(config), Some(&before), &provider)
+    }
+
     /// Serves by another configuration from now on: all of it or nothing. What is in flight is served
     /// to its end by the one that it began with.
-    pub fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
+    pub fn adopt(&mut self, prepared: Prepared) -> Result<(), ReloadError> {
         let before = self.prepared.config.clone();
+        let config = prepared.config.clone();
         let fixed = before.needs_restart(&config);
         if !fixed.is_empty() {
             return Err(ReloadError::NeedsRestart(fixed));
         }
-        let config = Arc::new(config);
-        let prepared = Prepared::new(config.clone(), Some(&self.prepared), &self.provider)?;
         let none = &mut Inherited::default();
         let mut change = self.doors.change(&config.listen, self.orders.len(), false, none)?;
-        let wants_quic = prepared.quic().and(change.doors().https()).map(|it| it.bound);
-        if let (Some(address), Some(settings)) = (wants_quic, prepared.quic())
-            && self.quic != wants_quic
-        {
-            self.order_quic(address, bind_quic(address, settings)?)?;
-        }
+        self.change_quic(&prepared, change.doors())?;
         // From here on nothing fails.
         let opened = std::mem::take(&mut change.opened);
         let closed = std::mem::take(&mut change.closed);
-        self.prepared = prepared;
+        self.prepared = Arc::new(prepared);
         self.doors = change.into_doors();
-        if self.quic.is_some() {
-            let settings = self.prepared.quic().cloned();
-            self.to_first(Order::ChangeQuic(settings));
-        }
-        self.announce_quic(wants_quic);
         if before.dns != config.dns {
             let names = Names::new(&config.dns, self.background.handle().clone());
             self.plane.names.store(Arc::new(names));
@@ -284,7 +284,37 @@ impl Gateway {
             let _ = order.send(Order::Adopt { snapshot, open, close, done });
         }
         drop(done);
-        Ok(all_done(&all, self.orders.len())?)
+        if all_done(&all, self.orders.len()).is_err() {
+            self.plane.loud.report(Trouble::CoreLate, 1);
+        }
+        Ok(())
+    }
+
+    /// The last step of going over to another configuration that may fail.
+    fn change_quic(&mut self, prepared: &Prepared, doors: &Doors) -> Result<(), StartError> {
+        let Some((settings, place)) = prepared.quic().zip(doors.https()) else {
+            self.leave_quic_to_others();
+            self.to_first(Order::CloseQuic);
+            self.announce_quic(None);
+            return Ok(());
+        };
+        let address = place.bound;
+        if self.resume_quic(address, settings) {
+            self.leave_quic_to_others();
+            self.announce_quic(Some(address));
+            return Ok(());
+        }
+        match bind_quic(address, settings) {
+            Ok(door) => {
+                self.leave_quic_to_others();
+                self.order_quic(address, door)?;
+                self.announce_quic(Some(address));
+            }
+            // By then with these settings.
+            Err(_) if self.leave_quic_to_others() => self.await_quic(address, settings.clone()),
+            Err(why) => return Err(why),
+        }
+        Ok(())
     }
 
     /// Where HTTP/3 is spoken from the start.
@@ -294,10 +324,7 @@ impl Gateway {
                 self.order_quic(address, door)?;
                 self.announce_quic(Some(address));
             }
-            FirstQuic::Later(address, settings) => {
-                self.quic = Some(address);
-                self.await_quic(address, settings);
-            }
+            FirstQuic::Later(address, settings) => self.await_quic(address, settings),
         }
         Ok(())
     }
@@ -311,29 +338,44 @@ impl Gateway {
         is_open.map_err(|source| StartError::ListenUdp { address, source })
     }
 
-    /// The same as soon as the process that has the door now has left it.
-    fn await_quic(&self, address: SocketAddr, settings: quinn::ServerConfig) {
+    /// Whether packets for that address are taken already.
+    fn resume_quic(&self, address: SocketAddr, settings: &quinn::ServerConfig) -> bool {
+        let (resumed, is_resumed) = channel();
+        self.to_first(Order::ResumeQuic(address, settings.clone(), resumed));
+        is_resumed.recv_timeout(AT_ONCE).unwrap_or_default()
+    }
+
+    /// Takes packets as soon as the process that has the socket now has left it.
+    fn await_quic(&mut self, address: SocketAddr, settings: quinn::ServerConfig) {
         let Some(first) = self.orders.first().cloned() else {
             return;
         };
         let plane = self.plane.clone();
-        self.background.spawn(async move {
-            let until = Instant::now() + QUIC_COMES_FREE;
-            while Instant::now() < until {
-                if let Ok(door) = QuicDoor::open(address, settings.clone()) {
-                    let (opened, _) = channel();
-                    let _ = first.send(Order::OpenQuic(door, opened));
-                    plane.alternative.store(alternative(address).map(Arc::new));
-                    return;
-                }
+        self.awaiting_quic = Some(self.background.spawn(async move {
+            loop {
                 tokio::time::sleep(QUIC_AGAIN).await;
+                let Ok(door) = QuicDoor::open(address, settings.clone()) else {
+                    continue;
+                };
+                let (opened, is_open) = channel();
+                let _ = first.send(Order::OpenQuic(door, opened));
+                let is_open = spawn_blocking(move || is_open.recv_timeout(AT_ONCE)).await;
+                if matches!(is_open, Ok(Ok(Ok(())))) {
+                    plane.alternative.store(alternative(address).map(Arc::new));
+                }
+                return;
             }
-        });
+        }));
+    }
+
+    /// Waits no longer for the socket of QUIC; whether it did.
+    fn leave_quic_to_others(&mut self) -> bool {
+        let awaiting = self.awaiting_quic.take().filter(|it| !it.is_finished());
+        awaiting.map(|it| it.abort()).is_some()
     }
 
     /// Clients under TLS are told where HTTP/3 is spoken, or no longer.
-    fn announce_quic(&mut self, address: Option<SocketAddr>) {
-        self.quic = address;
+    fn announce_quic(&self, address: Option<SocketAddr>) {
         self.plane.alternative.store(address.and_then(alternative).map(Arc::new));
     }
 
@@ -395,6 +437,13 @@ impl Gateway {
         let began = Instant::now();
         let shutdown = self.prepared.config.shutdown.clone();
         let deadline = began + shutdown.deadline;
+        if leave == Leave::HandedOver {
+            // Whoever asks from now on whether we are ready asks the other process.
+            if let Some(serving) = self.status.take().and_then(|it| it.serving) {
+                serving.abort();
+            }
+        }
+        self.leave_quic_to_others();
         self.drain(true);
         let open = || self.plane.cores.connections();
         let wait = |until: Instant| {
@@ -407,13 +456,7 @@ impl Gateway {
                 wait(began + shutdown.grace.min(shutdown.deadline));
                 self.to_all(|| Order::Close(Closing::Empty));
             }
-            Leave::HandedOver => {
-                // Whoever asks from now on whether we are ready asks the other process.
-                if let Some(serving) = self.status.take().and_then(|it| it.serving) {
-                    serving.abort();
-                }
-                self.to_all(|| Order::Close(Closing::HandedOver));
-            }
+            Leave::HandedOver => self.to_all(|| Order::Close(Closing::HandedOver)),
         }
         // Until the cores have closed their doors somebody may come in yet.
         self.settle();

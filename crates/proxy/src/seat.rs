@@ -2,6 +2,7 @@
 
 use crate::front::Link;
 use crate::worker::Worker;
+use config::Config;
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,8 +12,8 @@ pub(crate) struct Seat {
     pub(crate) link: Rc<Link>,
     pub(crate) peer: SocketAddr,
     pub(crate) tls: bool,
-    /// The peer is in `listen.trusted_proxies`.
-    pub(crate) trusted_proxy: bool,
+    /// The peer is in `listen.trusted_proxies`, as of its newest request.
+    trusted_proxy: Cell<bool>,
     /// The peer's address, as `X-Forwarded-For` has it.
     pub(crate) peer_text: String,
     /// The same as a node of `Forwarded` (RFC 7239 6).
@@ -24,11 +25,10 @@ pub(crate) struct Seat {
 impl Seat {
     pub(crate) fn new(worker: Rc<Worker>, link: Rc<Link>, peer: SocketAddr, tls: bool) -> Rc<Seat> {
         let ip = peer.ip().to_canonical();
-        let trusted = &worker.snapshot().config.listen.trusted_proxies;
-        let trusted_proxy = trusted.iter().any(|it| it.contains(&ip));
         let peer_text = ip.to_string();
         let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { peer_text.clone() };
         let ordinal = Rc::default();
+        let trusted_proxy = Cell::new(false);
         Rc::new(Seat { worker, link, peer, tls, trusted_proxy, peer_text, node, ordinal })
     }
 
@@ -39,11 +39,22 @@ impl Seat {
             link: Link::new(),
             peer: self.peer,
             tls: self.tls,
-            trusted_proxy: self.trusted_proxy,
+            trusted_proxy: self.trusted_proxy.clone(),
             peer_text: self.peer_text.clone(),
             node: self.node.clone(),
             ordinal: self.ordinal.clone(),
         })
+    }
+
+    /// A request begins that is served by this.
+    pub(crate) fn serve_by(&self, config: &Config) {
+        let ip = self.peer.ip().to_canonical();
+        let trusted = config.listen.trusted_proxies.iter().any(|it| it.contains(&ip));
+        self.trusted_proxy.set(trusted);
+    }
+
+    pub(crate) fn is_trusted_proxy(&self) -> bool {
+        self.trusted_proxy.get()
     }
 
     /// Counts one more request on this connection.

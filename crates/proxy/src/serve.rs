@@ -58,6 +58,7 @@ impl Begun {
 /// Begins the record of one request of one client.
 pub(crate) fn begin(seat: &Rc<Seat>, request: Request<Inbound>) -> Begun {
     let snapshot = seat.worker.snapshot();
+    seat.serve_by(&snapshot.config);
     let note = seat.link.next_head();
     let began = note.as_ref().map_or_else(Instant::now, |it| it.began);
     let head_bytes = note.as_ref().map_or(0, |it| it.bytes as u64);
@@ -93,11 +94,11 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
         return refuse::answer(Stop::Refused(refusal), record, &asked);
     }
     trip::at("serve", &head.path);
+    // Until somebody reads it, what the client sends would be cut off by our closing.
+    seat.link.unread.set(!body.is_end_stream());
     if seat.worker.plane.memory.is_full() {
         return refuse::answer(Stop::Refused(Refusal::MemoryFull), record, &asked);
     }
-    // Until somebody reads it, what the client sends would be cut off by our closing.
-    seat.link.unread.set(!body.is_end_stream());
     let by_connect = matches!(body, Inbound::Tunnel);
     if let Some(page) = head.path.strip_prefix(OURS) {
         return if by_connect { no_tunnel(record, &asked) } else { own_page(record, page) };
@@ -428,7 +429,7 @@ fn in_ascii(query: &str) -> Cow<'_, str> {
 
 /// The caller's way to us is under TLS, as far as we or a trusted proxy can see.
 fn is_secure(seat: &Seat, headers: &HeaderMap) -> bool {
-    let told = headers.get("x-forwarded-proto").filter(|_| seat.trusted_proxy);
+    let told = headers.get("x-forwarded-proto").filter(|_| seat.is_trusted_proxy());
     match told.and_then(|it| it.to_str().ok()) {
         // The nearest proxy's word is the last.
         Some(told) => told.rsplit(',').next().is_some_and(|it| it.trim() == "https"),

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio_rustls::TlsAcceptor;
 
 /// A configuration with everything that it names: what can fail with it has been done.
-pub(crate) struct Prepared {
+pub struct Prepared {
     pub(crate) config: Arc<Config>,
     acceptor: Option<Made<TlsAcceptor>>,
     quic: Option<Made<quinn::ServerConfig>>,

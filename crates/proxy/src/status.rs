@@ -2,7 +2,7 @@
 
 use crate::Plane;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 /// Connections at once; more wait.
 const CONNECTIONS: usize = 64;
@@ -22,7 +23,10 @@ const HEAD: Duration = Duration::from_secs(10);
 
 pub(crate) async fn serve(listener: Arc<TcpListener>, plane: Arc<Plane>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    // Who asks us must not be answered once another process serves here: they end with this.
+    let mut open = JoinSet::new();
     loop {
+        while open.try_join_next().is_some() {}
         let Ok(place) = places.clone().acquire_owned().await else {
             return;
         };
@@ -31,7 +35,7 @@ pub(crate) async fn serve(listener: Arc<TcpListener>, plane: Arc<Plane>) {
             continue;
         };
         let plane = plane.clone();
-        tokio::spawn(async move {
+        open.spawn(async move {
             let _place = place;
             let service = service_fn(move |request| {
                 let answer = answer(&plane, &request);
@@ -57,5 +61,8 @@ fn answer(plane: &Plane, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     *answer.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     answer.headers_mut().insert(CONTENT_TYPE, kind);
+    if !plane.is_ready() {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     answer
 }

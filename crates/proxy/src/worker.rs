@@ -90,6 +90,10 @@ impl Worker {
         ExchangeId::new(began.as_millis() as u64, self.random())
     }
 
+    pub(crate) fn speaks_http3(&self) -> bool {
+        self.snapshot.borrow().config.listen.http3
+    }
+
     /// Answers say that their connection ends.
     pub(crate) fn is_draining(&self) -> bool {
         self.bounds.is_draining()

@@ -1,15 +1,15 @@
 //! The control socket as a file: made so that nobody else can ever open it, found again, and taken
 //! away only while it is still ours.
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, fchmod, openat};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -58,9 +58,10 @@ impl Unpublished {
         }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let listener = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        // Before it has a name: the file takes the mode of the socket (unix(7)), and no path is
+        // followed that somebody else could have put there.
+        fchmod(&listener, Mode::RUSR | Mode::WUSR)?;
         bind(&listener, &SocketAddrUnix::new(&place.path)?)?;
-        // Until it listens nobody can connect, whatever its mode was.
-        fs::set_permissions(&place.path, Permissions::from_mode(0o600))?;
         let made = fs::symlink_metadata(&place.path)?;
         listen(&listener, BACKLOG)?;
         Ok(Unpublished { listener, folder: folder.to_owned(), identity: (made.dev(), made.ino()) })
@@ -122,6 +123,7 @@ impl Place {
 mod tests {
     use super::*;
     use crate::scratch::Scratch;
+    use std::os::unix::fs::PermissionsExt;
 
     const SOON: Duration = Duration::from_secs(5);
 

@@ -20,7 +20,7 @@ use crate::why::reason;
 use config::Config;
 use evidence::clock::rfc3339;
 use exchange::Live;
-use proxy::{Gateway, Leave, Options as PlaneOptions};
+use proxy::{Gateway, Leave, Options as PlaneOptions, ReloadError};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io;
@@ -94,6 +94,7 @@ impl<'a> Life<'a> {
             any_port: output.is_terminal(),
             reopen: reopen.clone(),
             inherited: sockets,
+            takes_over: predecessor.is_some(),
             tell: loud::teller(output),
             witness: options.witness.clone(),
         };
@@ -234,6 +235,10 @@ impl<'a> Life<'a> {
 
     fn inheritance(&self) -> Result<Inheritance, Refusal> {
         let failed = |why: io::Error| Refusal::new(Kind::Failed, reason(&why));
+        if self.has_app {
+            let why = "it has started the app, which would end with it";
+            return Err(Refusal::new(Kind::State, why).hint("stop it, and start both again"));
+        }
         let Some(folder) = &self.folder else {
             return Err(Refusal::new(Kind::State, "this process has no folder"));
         };
@@ -299,15 +304,20 @@ impl<'a> Life<'a> {
 
     /// The warnings, or why not. Whatever came of it, each state of the files is tried once.
     fn read_again(&mut self, mut seen: Seen, ears: &mut Ears) -> Result<Option<String>, Words> {
-        let loaded = self.settings.load();
+        let (settings, prepare) = (self.settings.clone(), self.gateway.preparation());
+        let loaded = within(READ_WITHIN, move || {
+            let (config, warnings) = settings.load()?;
+            let papers = Seen::of(config.files());
+            Ok((prepare(config), papers, warnings))
+        });
         let colour = self.output.message_colour();
-        let done = match loaded {
-            Ok((config, warnings)) => {
-                let papers = Seen::of(config.files());
+        let done = match loaded.unwrap_or(Err(problem::Failure::Late)) {
+            Ok((prepared, papers, warnings)) => {
                 if let Some(words) = warnings.render(colour) {
                     self.output.message(&words);
                 }
-                match self.gateway.reload(config) {
+                let adopted = prepared.map_err(ReloadError::from);
+                match adopted.and_then(|it| self.gateway.adopt(it)) {
                     Ok(()) => {
                         ears.watch.follow_papers(papers);
                         Ok(warnings.render(false))
@@ -335,7 +345,13 @@ impl<'a> Life<'a> {
     /// Reads the files again that the running configuration names.
     fn renew(&mut self) {
         let config = Config::clone(self.gateway.config());
-        match self.gateway.reload(config) {
+        let prepare = self.gateway.preparation();
+        let Some(prepared) = within(READ_WITHIN, move || prepare(config)) else {
+            problem::words(&problem::Failure::Late, self.output.message_colour())
+                .print(self.output);
+            return;
+        };
+        match prepared.map_err(ReloadError::from).and_then(|it| self.gateway.adopt(it)) {
             Ok(()) => self.output.message("certificates and keys changed: they were read again\n"),
             Err(why) => {
                 problem::of_reload(&why).print(self.output);
@@ -343,6 +359,20 @@ impl<'a> Life<'a> {
             }
         }
     }
+}
+
+/// How long files may take to be read: signals and the watchdog wait for it.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// Does work that a file system may hold up, on a thread that is left to it where it takes too long.
+fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (done, result) = std::sync::mpsc::sync_channel(1);
+    // Who asked may have given up waiting.
+    std::thread::spawn(move || drop(done.send(work())));
+    result.recv_timeout(limit).ok()
 }
 
 /// Tells the process that served before that this one does. Where it goes on all the same, this one
@@ -353,6 +383,7 @@ fn succeed(
     home: Option<&Home>,
     output: &Output,
 ) -> Result<Gateway, Failure> {
+    let pid = old.pid;
     let told = old.succeeded();
     let is_gone = || home.is_some_and(|it| client::is_nobody_there(it.folder.path()));
     match told {
@@ -362,8 +393,10 @@ fn succeed(
             output.message(&format!("took over from process {}, which is gone\n", old.pid));
         }
         Err(why) => {
+            // Nobody has been served by this one alone: what it took in is answered or cut soon.
+            drop(old);
             gateway.stop(Leave::HandedOver, &AtomicBool::new(false));
-            return Err(Failure::TakeOver(takeover::Failure::Unconfirmed { pid: old.pid, why }));
+            return Err(Failure::TakeOver(takeover::Failure::Unconfirmed { pid, why }));
         }
     }
     Ok(gateway)

@@ -234,7 +234,7 @@ impl Driven {
         let busy = 0 < streams.open.get();
         let now = Instant::now();
         let at = match self.leaving {
-            Leaving::No if worker.is_draining() => Some(now),
+            Leaving::No if worker.is_draining() || !worker.speaks_http3() => Some(now),
             Leaving::No | Leaving::Last(_) if busy => None,
             Leaving::No => Some(streams.idle_since.get() + worker.bounds.idle.get()),
             Leaving::Told(until) => Some(until),
