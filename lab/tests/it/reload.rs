@@ -282,7 +282,10 @@ async fn http3_comes_and_goes() {
     reloaded(&gateway, &format!("{https}{}", one.route())).await;
     assert!(!text(&gateway.command(&["status"]).await.unwrap()).contains("HTTP/3"));
     assert!(http3::connect(&papers, address).await.is_err());
-    // Who is there already is served on.
+    // Whether or not those who were there have gone already.
+    reloaded(&gateway, &format!("http3 = true\n{https}{}", one.route())).await;
+    let connection = http3::connect(&papers, address).await.unwrap();
+    let mut send = http3::speak(connection).await;
     let mut stream = http3::asked(&mut send, "/y").await;
     assert_eq!(http3::answer(&mut stream).await.status(), 200);
 }
