@@ -110,7 +110,7 @@ struct Serving {
 impl Serving {
     fn options(self, settings: Settings, seen: Seen, witness: Option<Arc<Witness>>) -> Options {
         let Serving { watch, takeover, given, began, .. } = self;
-        Options { settings, seen, watch, takeover, began, given, witness, moved: None }
+        Options { settings, seen, watch, takeover, began, given, witness, moved: None, serving: None }
     }
 }
 
@@ -179,14 +179,14 @@ fn with_child(
         Arrived::Stopped | Arrived::Over(_) => return ended(child.stop()),
     }
     let witness = Some(child.witness());
-    child.serving();
     // Clients have their answers before the app is told to end; it is dropped, and so stopped, where
     // serving fails.
     let moved = match (&settings.source, port) {
         (Source::Urls(urls), Some(_)) => urls.first().map(|it| child.moved(it.clone())),
         _ => None,
     };
-    let options = Options { moved, ..serving.options(settings, seen, witness) };
+    let told = Some(child.serving());
+    let options = Options { moved, serving: told, ..serving.options(settings, seen, witness) };
     serve::serve(config, options, output)?;
     ended(child.stop())
 }
