@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Starts and ends of real servers on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Line 21 divides by zero, and line 2 may import what is not there.
+/// Line 22 divides by zero, and line 2 may import what is not there.
 const APP: &str = "\
 import os, signal, sys, time
 IMPORT
@@ -40,6 +40,7 @@ def app(environ, start_response):
     if path == '/shout':
         for _ in range(40):
             os.write(2, b'x' * 1_000_000 + b'\\n')
+            os.write(2, b'\\n' * 1_000_000)
     if path == '/sum':
         1 / 0
     start_response('200 OK', [('Content-Length', '2')])
@@ -285,7 +286,7 @@ async fn an_exception_amends_the_record_with_its_place() {
     let amendment = amendment(&world.gateway, &answer).await;
     assert_eq!(amendment["cause"], "unhandled_exception", "{amendment:#}");
     assert!(evidence(&amendment, "ZeroDivisionError: division by zero", "gunicorn"));
-    assert!(amendment.to_string().contains("app.py:21"), "{amendment:#}");
+    assert!(amendment.to_string().contains("app.py:22"), "{amendment:#}");
     let link = amendment["link"]["says"].as_str().unwrap();
     assert!(link.contains("after this request failed"), "{link}");
     // The record itself stays as it was.
