@@ -409,6 +409,51 @@ async fn nobody_who_reads_its_output_holds_up_neither_app_nor_gateway() {
     assert!(kilobytes < 200_000, "{resident}");
 }
 
+/// A pipe that takes nothing more.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (from, mut to) = std::io::pipe().unwrap();
+    let flags = rustix::fs::fcntl_getfl(&to).unwrap();
+    rustix::fs::fcntl_setfl(&to, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+    for size in [4096, 1] {
+        while to.write(&vec![b'x'; size]).is_ok() {}
+    }
+    rustix::fs::fcntl_setfl(&to, flags).unwrap();
+    (from, to)
+}
+
+#[tokio::test]
+async fn messages_that_nobody_reads_keep_it_neither_from_beginning_nor_from_ending() {
+    let scratch = Scratch::new("unread").unwrap();
+    let listen = free();
+    let config = format!(
+        "child.start_timeout = \"100ms\"\nlisten.http = \"{listen}\"\nstatus.listen = \"off\"\n\
+         log.access = \"off\"\n[route.all]\nmatch = \"/*\"\nto = \"http://{}\"\n",
+        free()
+    );
+    let file = scratch.write("goodgate.toml", &config).unwrap();
+    let mut command = goodgate().unwrap();
+    command.args(["run", "--config"]).arg(file).args(["--", "sleep", "60"]);
+    let (unread, full) = full_pipe();
+    let mut process = command.stdout(Stdio::null()).stderr(full).spawn().unwrap();
+    let began = Instant::now();
+    while Client::connect(listen).await.is_err() {
+        assert!(began.elapsed() < PATIENCE);
+        sleep(LOOK_EVERY).await;
+    }
+    let id = process.id().unwrap().cast_signed();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+    let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+    // A failure that nobody reads has its exit code all the same.
+    let (unread_too, full) = full_pipe();
+    let mut command = goodgate().unwrap();
+    command.args(["run", "http://127.0.0.1:9", "--", "no-such-program"]);
+    let mut process = command.stdout(Stdio::null()).stderr(full).spawn().unwrap();
+    let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(4));
+    drop((unread, unread_too));
+}
+
 #[tokio::test]
 async fn a_command_that_cannot_be_started_says_what_to_do() {
     for (words, code, says) in [

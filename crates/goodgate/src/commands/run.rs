@@ -134,10 +134,24 @@ enum Targets {
     HandedOver(u16),
 }
 
+/// Nothing here waits for who reads messages; the app's are shown by a thread that may.
 fn with_child(
     targets: Targets,
     command: Vec<OsString>,
+    serving: Serving,
+    patient: &Output,
+) -> Result<(), Failure> {
+    let output = &patient.in_background();
+    let done = start_and_serve(targets, command, serving, patient, output);
+    output.settle();
+    done
+}
+
+fn start_and_serve(
+    targets: Targets,
+    command: Vec<OsString>,
     mut serving: Serving,
+    patient: &Output,
     output: &Output,
 ) -> Result<(), Failure> {
     let (source, port) = match targets {
@@ -159,7 +173,7 @@ fn with_child(
     };
     let plan = Plan { command, settings: config.child.clone(), goal };
     let limit = config.child.start_timeout;
-    let (child, arrived) = Child::start(plan, output).map_err(Failure::Child)?;
+    let (child, arrived) = Child::start(plan, patient).map_err(Failure::Child)?;
     match arrived {
         Arrived::At(place) if port.is_some() => {
             settings.source = Source::Urls(vec![child::url(&place)]);
