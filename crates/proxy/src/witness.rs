@@ -45,6 +45,10 @@ struct Known {
     weight: usize,
     deeds: VecDeque<Deed>,
     places: Vec<Address>,
+    /// Where somebody else listened before it was started.
+    others: Vec<Address>,
+    /// How often the kernel is known to have killed some of it for its memory.
+    memory_kills: u64,
     /// When something was last said that is an act, or done.
     news_at: Micros,
 }
@@ -117,6 +121,7 @@ impl Witness {
         if matches!(deed.act, Act::Ended(_) | Act::OutOfMemory) {
             known.news_at = known.news_at.max(deed.at);
         }
+        known.memory_kills += u64::from(deed.act == Act::OutOfMemory);
         if DEEDS <= known.deeds.len() {
             known.deeds.pop_front();
         }
@@ -134,6 +139,12 @@ impl Witness {
                 known.places.push(it.clone());
             }
         }
+    }
+
+    /// Where somebody else listened before it was started: failures there are not its own, unless it
+    /// listens there too by now.
+    pub fn others_listen(&self, places: &[Address]) {
+        self.known().others = places.to_vec();
     }
 
     /// Its last lines, for a person.
@@ -158,18 +169,22 @@ impl Witness {
 
     /// The attempt went to this app.
     pub(crate) fn concerns(&self, attempt: &Attempt) -> bool {
+        let Some(dialled) = &attempt.address else { return self.is_every_target };
+        let known = self.known();
+        let is_known = known.places.iter().any(|it| leads_to(dialled, it));
+        if is_known || known.others.iter().any(|it| leads_to(dialled, it)) {
+            return is_known;
+        }
         if self.is_every_target {
             return true;
         }
-        let Some(dialled) = &attempt.address else { return false };
-        let known = self.known();
         match known.places.is_empty() {
             // Where it would listen is not known; it would be on this machine.
             true => match dialled {
                 Address::Inet(it) => it.ip().is_loopback(),
                 Address::Unix(_) => true,
             },
-            false => known.places.iter().any(|it| leads_to(dialled, it)),
+            false => false,
         }
     }
 
@@ -185,6 +200,11 @@ impl Witness {
             Life::Starting | Life::Gone => true,
             Life::Up => began <= known.news_at.saturating_add(LEEWAY),
         }
+    }
+
+    /// How often the kernel is known to have killed some of it for its memory.
+    pub(crate) fn memory_kills(&self) -> u64 {
+        self.known().memory_kills
     }
 
     /// Since when the newest act is known.

@@ -40,7 +40,7 @@ def app(environ, start_response):
     if path == '/shout':
         for _ in range(40):
             os.write(2, b'x' * 1_000_000 + b'\\n')
-            os.write(2, b'\\n' * 1_000_000)
+            os.write(2, b'\\n' * 100_000)
     if path == '/sum':
         1 / 0
     start_response('200 OK', [('Content-Length', '2')])
@@ -333,6 +333,49 @@ while True:
     assert_eq!(report["cause"], body["cause"]);
     assert_eq!(report["amendments"][0]["cause"], "worker_crashed", "{report:#}");
     assert!(evidence(&report["amendments"][0], "was sent SIGSEGV!", "python3, process "));
+}
+
+/// Descriptors of the gateway that are pipes.
+fn pipes_of(gateway: &Gateway) -> usize {
+    let folder = format!("/proc/{}/fd", gateway.pid().expect("it runs"));
+    let all = fs::read_dir(folder).expect("it is ours").flatten();
+    let links = all.filter_map(|it| fs::read_link(it.path()).ok());
+    links.filter(|it| it.to_string_lossy().starts_with("pipe:")).count()
+}
+
+#[tokio::test]
+async fn who_left_the_app_and_outlives_it_is_not_heard_any_more() {
+    let config = "[child]\nbackoff = { first = \"20ms\", longest = \"20ms\" }\n";
+    // It ends when nobody reads it.
+    let orphan = "setsid sh -c 'while sleep 0.1; do echo orphan; done' & sleep 0.1; exit 3";
+    let gateway = started(free(), config, &shell(orphan)).await;
+    let ended = |times| times <= gateway.said().matches("starting it again").count();
+    until("ended once", &gateway, || ended(1)).await;
+    let before = pipes_of(&gateway);
+    until("ended often", &gateway, || ended(8)).await;
+    assert!(pipes_of(&gateway) <= before + 4, "{before}, {}", pipes_of(&gateway));
+}
+
+#[tokio::test]
+async fn who_listened_before_the_app_is_not_taken_for_it() {
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = format!(
+        "[child]\nstart_timeout = \"300ms\"\n\
+         [upstream.other]\ntargets = [\"http://{}\"]\n\
+         [route.other]\nmatch = \"/other\"\nto = \"other\"\n",
+        other.local_addr().unwrap()
+    );
+    // Takes connections, and answers none.
+    let closing = tokio::spawn(async move { while other.accept().await.is_ok() {} });
+    let gateway = started(free(), &config, &shell("sleep 60")).await;
+    let said = gateway.said();
+    assert!(said.contains("does not listen after `child.start_timeout`"), "{said}");
+    let answer = ask(&gateway, "/").await;
+    assert!(answer.text().contains("was started"), "{}", answer.text());
+    let answer = ask(&gateway, "/other").await;
+    assert_eq!(answer.status, Some(502), "{}", answer.text());
+    assert!(!answer.text().contains("was started"), "{}", answer.text());
+    closing.abort();
 }
 
 #[tokio::test]

@@ -53,12 +53,13 @@ impl Board {
 
     /// Lines of the app.
     pub(super) fn say(&self, lines: &[String]) {
-        let mut batch = String::new();
-        for line in lines {
-            let colour = self.output.message_colour();
-            batch += &shown(&self.name, line, colour, self.output.messages_to_terminal());
+        if WAITING_BYTES <= self.counts.bytes.load(Relaxed) {
+            self.counts.dropped.fetch_add(lines.len() as u64, Relaxed);
+            return;
         }
-        self.put(batch);
+        let (colour, terminal) =
+            (self.output.message_colour(), self.output.messages_to_terminal());
+        self.put(lines.iter().map(|it| shown(&self.name, it, colour, terminal)).collect());
     }
 
     /// A message of ours.
