@@ -89,6 +89,19 @@ enum Order {
     Kill,
 }
 
+/// To be called when the gateway catches signals, and not before: the app that has ended for good by
+/// then sends one at once.
+pub(crate) type Serving = Box<dyn FnOnce() -> bool>;
+
+/// Whether the app goes on, or has gone by itself, now that signals are the gateway's.
+fn begin(order: &mut Order) -> bool {
+    let goes_on = *order < Order::Stop;
+    if goes_on {
+        *order = Order::Run;
+    }
+    goes_on
+}
+
 /// A running app. Dropping it stops it.
 pub(crate) struct Child {
     orders: watch::Sender<Order>,
@@ -203,9 +216,11 @@ impl Child {
         supervise::last_lines(&self.witness)
     }
 
-    /// From now on the gateway answers signals.
-    pub(crate) fn serving(&self) {
-        self.order(Order::Run);
+    /// Says that from now on the gateway answers signals. False where one has ended the app before:
+    /// then there is nothing to serve.
+    pub(crate) fn serving(&self) -> Serving {
+        let orders = self.orders.clone();
+        Box::new(move || orders.send_if_modified(|it| begin(it)))
     }
 
     /// Ends it: SIGTERM, and SIGKILL after `child.stop_timeout`. Blocks until it is gone.
@@ -237,6 +252,18 @@ impl Drop for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_signal_has_ended_is_not_served() {
+        for (before, serves, after) in [
+            (Order::Start, true, Order::Run),
+            (Order::Stop, false, Order::Stop),
+            (Order::Kill, false, Order::Kill),
+        ] {
+            let mut order = before;
+            assert_eq!((begin(&mut order), order), (serves, after), "{before:?}");
+        }
+    }
 
     #[test]
     fn a_place_is_dialled_where_only_we_reach_it() {

@@ -1,7 +1,8 @@
 //! What listens on this machine, from the kernel's tables under `/proc`.
 //!
 //! Where they are missing or may not be read, less is known and nothing fails: this only helps
-//! with a mistyped port.
+//! with a mistyped port. The tables are those of our own process: a unit with `ProcSubset=pid` sees
+//! no others (systemd.exec(5)).
 
 mod command;
 mod suggest;
@@ -36,7 +37,7 @@ pub(crate) struct Listener {
 /// Everything that listens, by port. Of processes that share a socket it names the oldest id, which
 /// is the one that the others were forked from.
 pub(crate) fn all() -> Vec<Listener> {
-    let rows: Vec<table::Row> = ["/proc/net/tcp", "/proc/net/tcp6"]
+    let rows: Vec<table::Row> = ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
         .iter()
         .filter_map(|it| fs::read_to_string(it).ok())
         .flat_map(|it| table::listening(&it))
@@ -68,7 +69,7 @@ pub(crate) fn of_group(group: u32) -> Vec<Address> {
     if sockets.is_empty() {
         return Vec::new();
     }
-    let rows = ["/proc/net/tcp", "/proc/net/tcp6"]
+    let rows = ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
         .iter()
         .filter_map(|it| fs::read_to_string(it).ok())
         .flat_map(|it| table::listening(&it));
@@ -76,7 +77,7 @@ pub(crate) fn of_group(group: u32) -> Vec<Address> {
         rows.filter(|it| sockets.contains(&it.inode)).map(|it| it.address).collect();
     places.sort_by_key(|it| (it.port(), *it));
     places.dedup();
-    let unix = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let unix = fs::read_to_string("/proc/self/net/unix").unwrap_or_default();
     let paths = table::listening_paths(&unix);
     let paths = paths.into_iter().filter(|(inode, _)| sockets.contains(inode));
     let places = places.into_iter().map(Address::Inet);

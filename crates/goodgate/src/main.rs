@@ -33,7 +33,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let began = std::time::Instant::now();
-    if std::env::args_os().nth(1).is_some_and(|it| it == "run") {
+    let serves = std::env::args_os().nth(1).is_some_and(|it| it == "run");
+    if serves {
         keep_to_small_pages();
     }
     let output = Output::of_this_process();
@@ -43,6 +44,13 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if serves => {
+            // Whoever restarts it must see its end, even if nobody reads why.
+            let output = output.in_background();
+            let code = problem::report(&failure, &output);
+            output.settle();
+            code
+        }
         Err(failure) => problem::report(&failure, &output),
     }
 }

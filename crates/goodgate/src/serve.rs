@@ -6,7 +6,7 @@ mod start;
 
 use crate::activation::Given;
 use crate::arrival;
-use crate::child::Moved;
+use crate::child::{Moved, Serving};
 use crate::control::orders::{Asked, Kind, Order, Orders, Refusal};
 use crate::folder;
 use crate::loud;
@@ -50,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) witness: Option<Arc<Witness>>,
     /// Where it listens, if requests go wherever that is.
     pub(crate) moved: Option<Moved>,
+    /// Told as soon as signals are caught; it may say that there is nothing to serve any more.
+    pub(crate) serving: Option<Serving>,
 }
 
 /// Why serving ended before anybody asked for it.
@@ -75,6 +77,10 @@ pub(crate) fn serve(config: Config, mut options: Options, output: &Output) -> Re
     loud::on_panic(output);
     // Signals are caught before anything can be killed by them.
     let signals = Signals::with_reload(&front, output).map_err(Failure::Signals)?;
+    if options.serving.take().is_some_and(|serving| !serving()) {
+        output.settle();
+        return Ok(());
+    }
     let targets: Vec<_> = config.upstreams.iter().flat_map(|it| it.targets.clone()).collect();
     let is_of_urls = matches!(options.settings.source, Source::Urls(_));
     let entered = front.enter();

@@ -191,13 +191,16 @@ async fn follow(
     let until = tokio::time::Instant::now() + within;
     let mut news = witness.news();
     let mut told: Option<&'static str> = None;
+    let mut judged_kills = None;
     loop {
         news.borrow_and_update();
-        if witness.can_tell(exchange.began) {
+        let kills = witness.memory_kills();
+        if is_to_be_judged(told, judged_kills, kills) && witness.can_tell(exchange.began) {
             if let Some(left) = SETTLE.checked_sub(witness.age_of_news()) {
                 tokio::time::sleep(left).await;
                 news.borrow_and_update();
             }
+            judged_kills = Some(witness.memory_kills());
             if let Some(heard) = hearing.judged(&exchange, failed).await
                 && says_more(told, heard.cause)
             {
@@ -217,6 +220,11 @@ async fn follow(
             return;
         }
     }
+}
+
+/// Whoever has told is asked again only when the kernel has killed more than was known then.
+fn is_to_be_judged(told: Option<&str>, judged_kills: Option<u64>, kills: u64) -> bool {
+    told.is_none() || judged_kills.is_none_or(|it| it < kills)
 }
 
 /// The first words count; those that come after them are rather about other requests. Only the
@@ -240,5 +248,18 @@ fn amend(
     plane.log.amend(&amendment);
     if exchange.stop.as_ref().is_some_and(|it| 400 <= refuse::status_of(it)) {
         plane.reports.amend(exchange.id, amendment.json(audience));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_told_is_asked_again_about_the_kernel_alone() {
+        assert!(is_to_be_judged(None, None, 0));
+        assert!(is_to_be_judged(None, Some(1), 1));
+        assert!(!is_to_be_judged(Some("worker_crashed"), Some(1), 1));
+        assert!(is_to_be_judged(Some("worker_crashed"), Some(1), 2));
     }
 }

@@ -10,9 +10,11 @@ use tokio::sync::watch;
 
 /// Deeds that are kept: some starts and ends of an app that dies again and again.
 const DEEDS: usize = 64;
+/// What a line takes besides its bytes: its entry, and the counts of its text.
+const ENTRY: usize = 64;
 /// Lines before new ones that may belong to the same unit, such as a traceback.
 const UNIT: usize = 40;
-/// Bytes of lines that one failure is judged by; the newest.
+/// What lines may weigh that one failure is judged by; the newest.
 const JUDGED: usize = 32 * 1024;
 /// What an app said so long before it ended may say why.
 const BEFORE_END: Micros = 3_000_000;
@@ -25,7 +27,7 @@ const LEEWAY: Micros = 50_000;
 /// What is known of the app. The supervisor adds to it; the data plane reads it.
 pub struct Witness {
     name: Arc<str>,
-    /// `child.output`: bytes of its output that are kept.
+    /// `child.output`: bytes of its output that are kept, with what keeping them takes.
     output: usize,
     /// `child.evidence_wait`: how long an answer may wait for it.
     wait: Duration,
@@ -39,9 +41,14 @@ pub struct Witness {
 #[derive(Default)]
 struct Known {
     said: VecDeque<Said>,
-    bytes: usize,
+    /// What the lines weigh.
+    weight: usize,
     deeds: VecDeque<Deed>,
     places: Vec<Address>,
+    /// Where somebody else listened before it was started.
+    others: Vec<Address>,
+    /// How often the kernel is known to have killed some of it for its memory.
+    memory_kills: u64,
     /// When something was last said that is an act, or done.
     news_at: Micros,
 }
@@ -85,24 +92,21 @@ impl Witness {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds lines of its output, the oldest first.
-    pub fn say(&self, lines: Vec<Said>) {
+    /// Adds lines of its output, the oldest first. Empty ones say nothing.
+    pub fn say(&self, mut lines: Vec<Said>) {
+        lines.retain(|it| !it.line.trim().is_empty());
         let Some(last) = lines.last().map(|it| it.at) else { return };
+        let kept = newest(&lines, self.output).to_vec();
         let mut known = self.known();
         let before = known.said.len().saturating_sub(UNIT);
         let mut unit: Vec<Said> = known.said.range(before..).cloned().collect();
         // A unit comes in one piece, or in a few right after each other.
         unit.retain(|it| last.saturating_sub(it.at) < LEEWAY);
-        unit.extend(lines.iter().cloned());
-        for it in lines {
-            known.bytes += it.line.len();
-            known.said.push_back(it);
-        }
-        while self.output < known.bytes {
-            let Some(oldest) = known.said.pop_front() else { break };
-            known.bytes -= oldest.line.len();
-        }
+        let evicted = known.keep(kept, self.output);
         drop(known);
+        unit.extend(lines);
+        // Cores take that lock; so many small pieces are given back outside of it.
+        drop(evicted);
         if tells(&self.name, &unit) {
             let mut known = self.known();
             known.news_at = known.news_at.max(last);
@@ -117,6 +121,7 @@ impl Witness {
         if matches!(deed.act, Act::Ended(_) | Act::OutOfMemory) {
             known.news_at = known.news_at.max(deed.at);
         }
+        known.memory_kills += u64::from(deed.act == Act::OutOfMemory);
         if DEEDS <= known.deeds.len() {
             known.deeds.pop_front();
         }
@@ -134,6 +139,12 @@ impl Witness {
                 known.places.push(it.clone());
             }
         }
+    }
+
+    /// Where somebody else listened before it was started: failures there are not its own, unless it
+    /// listens there too by now.
+    pub fn others_listen(&self, places: &[Address]) {
+        self.known().others = places.to_vec();
     }
 
     /// Its last lines, for a person.
@@ -158,18 +169,22 @@ impl Witness {
 
     /// The attempt went to this app.
     pub(crate) fn concerns(&self, attempt: &Attempt) -> bool {
+        let Some(dialled) = &attempt.address else { return self.is_every_target };
+        let known = self.known();
+        let is_known = known.places.iter().any(|it| leads_to(dialled, it));
+        if is_known || known.others.iter().any(|it| leads_to(dialled, it)) {
+            return is_known;
+        }
         if self.is_every_target {
             return true;
         }
-        let Some(dialled) = &attempt.address else { return false };
-        let known = self.known();
         match known.places.is_empty() {
             // Where it would listen is not known; it would be on this machine.
             true => match dialled {
                 Address::Inet(it) => it.ip().is_loopback(),
                 Address::Unix(_) => true,
             },
-            false => known.places.iter().any(|it| leads_to(dialled, it)),
+            false => false,
         }
     }
 
@@ -187,6 +202,11 @@ impl Witness {
         }
     }
 
+    /// How often the kernel is known to have killed some of it for its memory.
+    pub(crate) fn memory_kills(&self) -> u64 {
+        self.known().memory_kills
+    }
+
     /// Since when the newest act is known.
     pub(crate) fn age_of_news(&self) -> Duration {
         Duration::from_micros(now().saturating_sub(self.known().news_at))
@@ -201,7 +221,7 @@ impl Witness {
         let mut said = Vec::new();
         let mut room = JUDGED;
         for it in known.said.iter().rev().take_while(|it| said_from <= it.at) {
-            match room.checked_sub(it.line.len()) {
+            match room.checked_sub(weight(it)) {
                 Some(left) => room = left,
                 None => break,
             }
@@ -219,6 +239,21 @@ impl Witness {
 }
 
 impl Known {
+    /// Adds lines, and gives those back that are the oldest and too much.
+    fn keep(&mut self, lines: Vec<Said>, output: usize) -> Vec<Said> {
+        self.weight += lines.iter().map(weight).sum::<usize>();
+        self.said.extend(lines);
+        let mut count = 0;
+        for it in &self.said {
+            if self.weight <= output {
+                break;
+            }
+            self.weight -= weight(it);
+            count += 1;
+        }
+        self.said.drain(..count).collect()
+    }
+
     fn life(&self) -> Life {
         let told = self.deeds.iter().rev().find_map(|it| match it.act {
             Act::Started => Some(Life::Starting),
@@ -244,6 +279,22 @@ impl Known {
             Some(Deed { at, .. }) => (at.saturating_sub(BEFORE_END), *at),
         }
     }
+}
+
+/// The last of these lines, as many as there is room for, and one at least.
+fn newest(lines: &[Said], room: usize) -> &[Said] {
+    let mut left = room;
+    let fits = |it: &&Said| {
+        let rest = left.checked_sub(weight(it));
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    };
+    let count = lines.iter().rev().take_while(fits).count().max(1);
+    lines.get(lines.len().saturating_sub(count)..).unwrap_or_default()
+}
+
+fn weight(said: &Said) -> usize {
+    said.line.len() + ENTRY
 }
 
 /// Whether who dials this reaches what listens there, on this machine.
@@ -290,12 +341,24 @@ mod tests {
 
     #[test]
     fn the_oldest_lines_go_first() {
-        let witness = witness(10);
+        let witness = witness(10 + 2 * ENTRY);
         witness.say(vec![said(1, "12345"), said(2, "67890"), said(3, "abc")]);
         assert_eq!(witness.last_lines(9).join(" "), "67890 abc");
         assert_eq!(witness.last_lines(1).join(" "), "abc");
-        witness.say(vec![said(4, "much too long to be kept")]);
+        witness.say(vec![said(4, &"much too long to be kept ".repeat(9))]);
         assert!(witness.last_lines(9).is_empty());
+    }
+
+    #[test]
+    fn lines_of_nothing_take_no_room() {
+        let witness = witness(1_000);
+        witness.say(vec![said(1, "kept")]);
+        witness.say(vec![said(2, ""); 65_536]);
+        witness.say(vec![said(3, " \t"); 65_536]);
+        assert_eq!(witness.last_lines(9).join(" "), "kept");
+        witness.say(vec![said(4, "x"); 65_536]);
+        assert_eq!(witness.last_lines(65_536).len(), 1_000 / (1 + ENTRY));
+        assert!(witness.known().said.capacity() < 1_000);
     }
 
     #[test]

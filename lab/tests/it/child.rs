@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Starts and ends of real servers on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Line 21 divides by zero, and line 2 may import what is not there.
+/// Line 22 divides by zero, and line 2 may import what is not there.
 const APP: &str = "\
 import os, signal, sys, time
 IMPORT
@@ -40,6 +40,7 @@ def app(environ, start_response):
     if path == '/shout':
         for _ in range(40):
             os.write(2, b'x' * 1_000_000 + b'\\n')
+            os.write(2, b'\\n' * 100_000)
     if path == '/sum':
         1 / 0
     start_response('200 OK', [('Content-Length', '2')])
@@ -285,7 +286,7 @@ async fn an_exception_amends_the_record_with_its_place() {
     let amendment = amendment(&world.gateway, &answer).await;
     assert_eq!(amendment["cause"], "unhandled_exception", "{amendment:#}");
     assert!(evidence(&amendment, "ZeroDivisionError: division by zero", "gunicorn"));
-    assert!(amendment.to_string().contains("app.py:21"), "{amendment:#}");
+    assert!(amendment.to_string().contains("app.py:22"), "{amendment:#}");
     let link = amendment["link"]["says"].as_str().unwrap();
     assert!(link.contains("after this request failed"), "{link}");
     // The record itself stays as it was.
@@ -332,6 +333,49 @@ while True:
     assert_eq!(report["cause"], body["cause"]);
     assert_eq!(report["amendments"][0]["cause"], "worker_crashed", "{report:#}");
     assert!(evidence(&report["amendments"][0], "was sent SIGSEGV!", "python3, process "));
+}
+
+/// Descriptors of the gateway that are pipes.
+fn pipes_of(gateway: &Gateway) -> usize {
+    let folder = format!("/proc/{}/fd", gateway.pid().expect("it runs"));
+    let all = fs::read_dir(folder).expect("it is ours").flatten();
+    let links = all.filter_map(|it| fs::read_link(it.path()).ok());
+    links.filter(|it| it.to_string_lossy().starts_with("pipe:")).count()
+}
+
+#[tokio::test]
+async fn who_left_the_app_and_outlives_it_is_not_heard_any_more() {
+    let config = "[child]\nbackoff = { first = \"20ms\", longest = \"20ms\" }\n";
+    // It ends when nobody reads it.
+    let orphan = "setsid sh -c 'while sleep 0.1; do echo orphan; done' & sleep 0.1; exit 3";
+    let gateway = started(free(), config, &shell(orphan)).await;
+    let ended = |times| times <= gateway.said().matches("starting it again").count();
+    until("ended once", &gateway, || ended(1)).await;
+    let before = pipes_of(&gateway);
+    until("ended often", &gateway, || ended(8)).await;
+    assert!(pipes_of(&gateway) <= before + 4, "{before}, {}", pipes_of(&gateway));
+}
+
+#[tokio::test]
+async fn who_listened_before_the_app_is_not_taken_for_it() {
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = format!(
+        "[child]\nstart_timeout = \"300ms\"\n\
+         [upstream.other]\ntargets = [\"http://{}\"]\n\
+         [route.other]\nmatch = \"/other\"\nto = \"other\"\n",
+        other.local_addr().unwrap()
+    );
+    // Takes connections, and answers none.
+    let closing = tokio::spawn(async move { while other.accept().await.is_ok() {} });
+    let gateway = started(free(), &config, &shell("sleep 60")).await;
+    let said = gateway.said();
+    assert!(said.contains("does not listen after `child.start_timeout`"), "{said}");
+    let answer = ask(&gateway, "/").await;
+    assert!(answer.text().contains("was started"), "{}", answer.text());
+    let answer = ask(&gateway, "/other").await;
+    assert_eq!(answer.status, Some(502), "{}", answer.text());
+    assert!(!answer.text().contains("was started"), "{}", answer.text());
+    closing.abort();
 }
 
 #[tokio::test]
@@ -406,6 +450,51 @@ async fn nobody_who_reads_its_output_holds_up_neither_app_nor_gateway() {
     let resident = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
     let kilobytes: u64 = resident.trim().trim_end_matches(" kB").trim().parse().unwrap();
     assert!(kilobytes < 200_000, "{resident}");
+}
+
+/// A pipe that takes nothing more.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (from, mut to) = std::io::pipe().unwrap();
+    let flags = rustix::fs::fcntl_getfl(&to).unwrap();
+    rustix::fs::fcntl_setfl(&to, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+    for size in [4096, 1] {
+        while to.write(&vec![b'x'; size]).is_ok() {}
+    }
+    rustix::fs::fcntl_setfl(&to, flags).unwrap();
+    (from, to)
+}
+
+#[tokio::test]
+async fn messages_that_nobody_reads_keep_it_neither_from_beginning_nor_from_ending() {
+    let scratch = Scratch::new("unread").unwrap();
+    let listen = free();
+    let config = format!(
+        "child.start_timeout = \"100ms\"\nlisten.http = \"{listen}\"\nstatus.listen = \"off\"\n\
+         log.access = \"off\"\n[route.all]\nmatch = \"/*\"\nto = \"http://{}\"\n",
+        free()
+    );
+    let file = scratch.write("goodgate.toml", &config).unwrap();
+    let mut command = goodgate().unwrap();
+    command.args(["run", "--config"]).arg(file).args(["--", "sleep", "60"]);
+    let (unread, full) = full_pipe();
+    let mut process = command.stdout(Stdio::null()).stderr(full).spawn().unwrap();
+    let began = Instant::now();
+    while Client::connect(listen).await.is_err() {
+        assert!(began.elapsed() < PATIENCE);
+        sleep(LOOK_EVERY).await;
+    }
+    let id = process.id().unwrap().cast_signed();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+    let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+    // A failure that nobody reads has its exit code all the same.
+    let (unread_too, full) = full_pipe();
+    let mut command = goodgate().unwrap();
+    command.args(["run", "http://127.0.0.1:9", "--", "no-such-program"]);
+    let mut process = command.stdout(Stdio::null()).stderr(full).spawn().unwrap();
+    let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(4));
+    drop((unread, unread_too));
 }
 
 #[tokio::test]

@@ -5,13 +5,15 @@ use super::lines::shown;
 use crate::output::Output;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Batches of lines that may wait to be shown.
 const WAITING: usize = 256;
+/// Bytes of them.
+const WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that are written at once.
 const BATCH: usize = 64 * 1024;
 /// What the last lines get at the end.
@@ -22,9 +24,17 @@ const LOOK: Duration = Duration::from_millis(2);
 #[derive(Clone)]
 pub(super) struct Board {
     batches: SyncSender<String>,
-    dropped: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     name: Arc<str>,
     output: Output,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// Bytes that wait.
+    bytes: AtomicUsize,
+    /// Lines that could not.
+    dropped: AtomicU64,
 }
 
 pub(super) struct Shower(JoinHandle<()>);
@@ -32,23 +42,24 @@ pub(super) struct Shower(JoinHandle<()>);
 impl Board {
     pub(super) fn open(name: &str, output: &Output) -> std::io::Result<(Board, Shower)> {
         let (batches, waiting) = sync_channel(WAITING);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let (lost, printer, whose) = (dropped.clone(), output.clone(), name.to_owned());
+        let counts = Arc::new(Counts::default());
+        let (counting, printer, whose) = (counts.clone(), output.clone(), name.to_owned());
         let thread = std::thread::Builder::new()
             .name("child-output".to_owned())
-            .spawn(move || show(&waiting, &lost, &whose, &printer))?;
-        let board = Board { batches, dropped, name: name.into(), output: output.clone() };
+            .spawn(move || show(&waiting, &counting, &whose, &printer))?;
+        let board = Board { batches, counts, name: name.into(), output: output.clone() };
         Ok((board, Shower(thread)))
     }
 
     /// Lines of the app.
     pub(super) fn say(&self, lines: &[String]) {
-        let mut batch = String::new();
-        for line in lines {
-            let colour = self.output.message_colour();
-            batch += &shown(&self.name, line, colour, self.output.messages_to_terminal());
+        if WAITING_BYTES <= self.counts.bytes.load(Relaxed) {
+            self.counts.dropped.fetch_add(lines.len() as u64, Relaxed);
+            return;
         }
-        self.put(batch);
+        let (colour, terminal) =
+            (self.output.message_colour(), self.output.messages_to_terminal());
+        self.put(lines.iter().map(|it| shown(&self.name, it, colour, terminal)).collect());
     }
 
     /// A message of ours.
@@ -60,10 +71,15 @@ impl Board {
         if batch.is_empty() {
             return;
         }
-        if let Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) =
-            self.batches.try_send(batch)
-        {
-            self.dropped.fetch_add(lost.lines().count() as u64, Relaxed);
+        let size = batch.len();
+        let before = self.counts.bytes.fetch_add(size, Relaxed);
+        let sent = match before.saturating_add(size) <= WAITING_BYTES {
+            true => self.batches.try_send(batch),
+            false => Err(TrySendError::Full(batch)),
+        };
+        if let Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) = sent {
+            self.counts.bytes.fetch_sub(size, Relaxed);
+            self.counts.dropped.fetch_add(lost.lines().count() as u64, Relaxed);
         }
     }
 }
@@ -78,19 +94,21 @@ impl Shower {
     }
 }
 
-fn show(waiting: &Receiver<String>, dropped: &AtomicU64, name: &str, output: &Output) {
+fn show(waiting: &Receiver<String>, counts: &Counts, name: &str, output: &Output) {
     while let Ok(mut batch) = waiting.recv() {
         while batch.len() < BATCH
             && let Ok(more) = waiting.try_recv()
         {
             batch += &more;
         }
-        let lost = dropped.swap(0, Relaxed);
+        let taken = batch.len();
+        let lost = counts.dropped.swap(0, Relaxed);
         if 0 < lost {
             let lines = if lost == 1 { "line" } else { "lines" };
             let _ = writeln!(batch, "{lost} {lines} of {name} could not be shown in time");
         }
         output.message(&batch);
+        counts.bytes.fetch_sub(taken, Relaxed);
     }
 }
 
@@ -98,16 +116,32 @@ fn show(waiting: &Receiver<String>, dropped: &AtomicU64, name: &str, output: &Ou
 mod tests {
     use super::*;
 
+    fn board(waiting: usize) -> (Board, Receiver<String>) {
+        let (batches, waiting) = sync_channel(waiting);
+        let (counts, output) = (Arc::default(), Output::of_this_process());
+        (Board { batches, counts, name: "app".into(), output }, waiting)
+    }
+
     #[test]
     fn who_does_not_read_holds_up_nobody() {
-        let (batches, waiting) = sync_channel(2);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let output = Output::of_this_process();
-        let board = Board { batches, dropped: dropped.clone(), name: "app".into(), output };
+        let (board, waiting) = board(2);
         for _ in 0..5 {
             board.say(&["a".to_owned(), "b".to_owned()]);
         }
-        assert_eq!(dropped.load(Relaxed), 6);
+        assert_eq!(board.counts.dropped.load(Relaxed), 6);
         assert_eq!(waiting.try_iter().count(), 2);
+    }
+
+    #[test]
+    fn what_waits_to_be_read_is_bounded_by_its_bytes() {
+        let (board, waiting) = board(WAITING);
+        let lines = vec![String::new(); 64 * 1024];
+        for _ in 0..WAITING {
+            board.say(&lines);
+        }
+        let bytes: usize = waiting.try_iter().map(|it| it.len()).sum();
+        assert!(0 < bytes && bytes <= WAITING_BYTES, "{bytes}");
+        assert_eq!(bytes, board.counts.bytes.load(Relaxed));
+        assert!(0 < board.counts.dropped.load(Relaxed));
     }
 }

@@ -23,7 +23,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
 /// How often an app that is on its way up is looked for.
 const LOOK_STARTING: Duration = Duration::from_millis(50);
@@ -33,6 +33,8 @@ const LOOK_UP: Duration = Duration::from_millis(500);
 const READ: usize = 64 * 1024;
 /// What it said last is read to its end before that end is told. Others may hold its pipe open.
 const LAST_WORDS: Duration = Duration::from_millis(20);
+/// How long more of it is waited for before it is judged.
+const GATHER: Duration = Duration::from_millis(5);
 /// How often the counter of the kernel is read while it talks.
 const MEMORY: Duration = Duration::from_millis(10);
 /// How long one try may take to get a first answer of an app that has accepted a connection.
@@ -64,6 +66,8 @@ struct Told {
     pid: Cell<u32>,
     /// Places of this run at which it has been seen to listen.
     places: RefCell<Vec<Address>>,
+    /// Of those that requests may go to, where somebody listened before it was started.
+    others: RefCell<Vec<SocketAddr>>,
 }
 
 impl Told {
@@ -73,14 +77,14 @@ impl Told {
         deed
     }
 
-    fn say(&self, lines: &[String]) {
+    /// What the process of some run said.
+    fn say(&self, at: Micros, pid: u32, lines: &[String]) {
         if lines.is_empty() {
             return;
         }
         // Before the words that it explains.
         self.count();
         self.board.say(lines);
-        let (at, pid) = (now(), self.pid.get());
         self.witness
             .say(lines.iter().map(|it| Said { at, pid, line: it.as_str().into() }).collect());
     }
@@ -120,6 +124,28 @@ enum Ran {
     Stopped,
 }
 
+/// Reads what one run says. Dropping it ends that, for somebody who left its group may hold its pipes
+/// for ever.
+struct Readers(Vec<JoinHandle<()>>);
+
+impl Readers {
+    /// Until both streams have ended.
+    async fn end(&mut self) {
+        for reader in &mut self.0 {
+            if !reader.is_finished() {
+                // A panic has been printed where it happened.
+                let _ = reader.await;
+            }
+        }
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
 /// Who waits for the app to come up, while he does.
 type Waiting = Rc<RefCell<Option<oneshot::Sender<Arrived>>>>;
 
@@ -152,6 +178,7 @@ impl Supervisor {
             counted: Cell::new(None),
             pid: Cell::new(0),
             places: RefCell::default(),
+            others: RefCell::default(),
         };
         let descriptors = descriptors();
         Supervisor { plan, file, name, environment, descriptors, told: Rc::new(told), place }
@@ -166,6 +193,7 @@ impl Supervisor {
         let waiting: Waiting = Rc::new(RefCell::new(Some(waiting)));
         spawn_local(signals(orders));
         spawn_local(patience(self.plan.settings.start_timeout, waiting.clone()));
+        self.look_around().await;
         let mut pauses = Pauses::new(self.plan.settings.backoff);
         loop {
             let Ran::Ended { ending, lasted } = self.once(&mut ordered, &waiting).await else {
@@ -224,7 +252,7 @@ impl Supervisor {
         told.places.borrow_mut().clear();
         let deed = told.did(Act::Started);
         told.board.message(&diagnosis::child::told(&self.name, &deed));
-        let readers = self.read(&mut process);
+        let mut readers = self.read(&mut process);
         let mut up = false;
         let mut meeting: Option<JoinHandle<()>> = None;
         let ending = loop {
@@ -249,7 +277,7 @@ impl Supervisor {
         if let Some(meeting) = meeting {
             meeting.abort();
         }
-        let _ = timeout(LAST_WORDS, readers).await;
+        let _ = timeout(LAST_WORDS, readers.end()).await;
         told.count_now();
         told.did(Act::Ended(ending));
         let lasted = process.lasted();
@@ -263,17 +291,28 @@ impl Supervisor {
         }
     }
 
-    /// Both streams, until they end.
-    fn read(&self, process: &mut Process) -> impl Future<Output = ()> + use<> {
+    /// Both streams.
+    fn read(&self, process: &mut Process) -> Readers {
         let (stdout, stderr) = process.outputs();
-        let stdout = stdout.map(|it| spawn_local(hear(it, self.told.clone())));
-        let stderr = stderr.map(|it| spawn_local(hear(it, self.told.clone())));
-        async move {
-            for reader in [stdout, stderr].into_iter().flatten() {
-                // A panic has been printed where it happened.
-                let _ = reader.await;
+        let pid = process.id();
+        let stdout = stdout.map(|it| spawn_local(hear(it, self.told.clone(), pid)));
+        let stderr = stderr.map(|it| spawn_local(hear(it, self.told.clone(), pid)));
+        Readers([stdout, stderr].into_iter().flatten().collect())
+    }
+
+    /// Who listens already, before the app is there, is somebody else.
+    async fn look_around(&self) {
+        let (Goal::Urls(all) | Goal::File(all)) = &self.plan.goal else { return };
+        let looks: Vec<_> = all.iter().map(|it| (*it, spawn_local(is_open(*it)))).collect();
+        let mut others = Vec::new();
+        for (address, look) in looks {
+            if look.await.unwrap_or(false) {
+                others.push(address);
             }
         }
+        let told: Vec<Address> = others.iter().copied().map(Address::Inet).collect();
+        self.told.witness.others_listen(&told);
+        self.told.others.replace(others);
     }
 
     /// Where it accepts connections by now; told when that is new.
@@ -284,7 +323,10 @@ impl Supervisor {
             Goal::Port(port) => chosen(&places, *port).cloned(),
             Goal::Urls(all) | Goal::File(all) => match places.first() {
                 Some(place) => Some(place.clone()),
-                None => open(all).await.map(Address::Inet),
+                None => {
+                    let others = self.told.others.borrow().clone();
+                    open(all.iter().filter(|it| !others.contains(it))).await.map(Address::Inet)
+                }
             },
         }?;
         let is_new = !self.told.places.borrow().contains(&place);
@@ -395,18 +437,32 @@ async fn hurried(ordered: &mut watch::Receiver<Order>) {
     }
 }
 
-/// Reads one stream to its end.
-async fn hear(mut stream: impl AsyncRead + Unpin, told: Rc<Told>) {
+/// Reads one stream of a run to its end. Lines that come right after each other are judged once.
+async fn hear(mut stream: impl AsyncRead + Unpin, told: Rc<Told>, pid: u32) {
     let mut splitter = Splitter::default();
     let mut buffer = vec![0; READ];
-    while let Ok(count) = stream.read(&mut buffer).await {
-        if count == 0 {
-            break;
+    loop {
+        let mut count = stream.read(&mut buffer).await.unwrap_or(0);
+        let (at, until) = (now(), tokio::time::Instant::now() + GATHER);
+        let mut lines = Vec::new();
+        let mut bytes = 0;
+        while 0 < count {
+            lines.extend(splitter.take(buffer.get(..count).unwrap_or_default()));
+            bytes += count;
+            if READ <= bytes {
+                break;
+            }
+            match timeout_at(until, stream.read(&mut buffer)).await {
+                Ok(more) => count = more.unwrap_or(0),
+                Err(_) => break,
+            }
         }
-        told.say(&splitter.take(buffer.get(..count).unwrap_or_default()));
-    }
-    if let Some(last) = splitter.last() {
-        told.say(&[last]);
+        let ended = count == 0;
+        lines.extend(splitter.last().filter(|_| ended));
+        told.say(at, pid, &lines);
+        if ended {
+            return;
+        }
     }
 }
 
@@ -417,13 +473,17 @@ fn chosen(places: &[Address], port: u16) -> Option<&Address> {
 }
 
 /// The first of these that takes a connection.
-async fn open(all: &[SocketAddr]) -> Option<SocketAddr> {
+async fn open(all: impl Iterator<Item = &SocketAddr>) -> Option<SocketAddr> {
     for address in all {
-        if let Ok(Ok(_)) = timeout(PATIENCE, TcpStream::connect(address)).await {
+        if is_open(*address).await {
             return Some(*address);
         }
     }
     None
+}
+
+async fn is_open(address: SocketAddr) -> bool {
+    matches!(timeout(PATIENCE, TcpStream::connect(address)).await, Ok(Ok(_)))
 }
 
 /// Waits until it answers: servers listen before the app in them is loaded.

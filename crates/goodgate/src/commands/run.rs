@@ -110,7 +110,7 @@ struct Serving {
 impl Serving {
     fn options(self, settings: Settings, seen: Seen, witness: Option<Arc<Witness>>) -> Options {
         let Serving { watch, takeover, given, began, .. } = self;
-        Options { settings, seen, watch, takeover, began, given, witness, moved: None }
+        Options { settings, seen, watch, takeover, began, given, witness, moved: None, serving: None }
     }
 }
 
@@ -134,10 +134,24 @@ enum Targets {
     HandedOver(u16),
 }
 
+/// Nothing here waits for who reads messages; the app's are shown by a thread that may.
 fn with_child(
     targets: Targets,
     command: Vec<OsString>,
+    serving: Serving,
+    patient: &Output,
+) -> Result<(), Failure> {
+    let output = &patient.in_background();
+    let done = start_and_serve(targets, command, serving, patient, output);
+    output.settle();
+    done
+}
+
+fn start_and_serve(
+    targets: Targets,
+    command: Vec<OsString>,
     mut serving: Serving,
+    patient: &Output,
     output: &Output,
 ) -> Result<(), Failure> {
     let (source, port) = match targets {
@@ -159,7 +173,7 @@ fn with_child(
     };
     let plan = Plan { command, settings: config.child.clone(), goal };
     let limit = config.child.start_timeout;
-    let (child, arrived) = Child::start(plan, output).map_err(Failure::Child)?;
+    let (child, arrived) = Child::start(plan, patient).map_err(Failure::Child)?;
     match arrived {
         Arrived::At(place) if port.is_some() => {
             settings.source = Source::Urls(vec![child::url(&place)]);
@@ -179,14 +193,14 @@ fn with_child(
         Arrived::Stopped | Arrived::Over(_) => return ended(child.stop()),
     }
     let witness = Some(child.witness());
-    child.serving();
     // Clients have their answers before the app is told to end; it is dropped, and so stopped, where
     // serving fails.
     let moved = match (&settings.source, port) {
         (Source::Urls(urls), Some(_)) => urls.first().map(|it| child.moved(it.clone())),
         _ => None,
     };
-    let options = Options { moved, ..serving.options(settings, seen, witness) };
+    let told = Some(child.serving());
+    let options = Options { moved, serving: told, ..serving.options(settings, seen, witness) };
     serve::serve(config, options, output)?;
     ended(child.stop())
 }

@@ -1,4 +1,4 @@
-//! `/proc/net/tcp` and `/proc/net/tcp6`: one socket a line, numbers in hexadecimal.
+//! `net/tcp` and `net/tcp6` of `/proc/self`: one socket a line, numbers in hexadecimal.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -31,7 +31,7 @@ fn row(line: &str) -> Option<Row> {
 /// `__SO_ACCEPTCON`: a Unix socket that listens.
 const ACCEPTS: &str = "00010000";
 
-/// Inodes and paths of `/proc/net/unix`: `Num RefCount Protocol Flags Type St Inode Path`. Those
+/// Inodes and paths of `/proc/self/net/unix`: `Num RefCount Protocol Flags Type St Inode Path`. Those
 /// without a path in the file system are nobody's target.
 pub(super) fn listening_paths(text: &str) -> Vec<(u64, &str)> {
     let path = |line| {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Messages that may wait; more are lost, and counted.
 const WAITING: usize = 256;
+/// Bytes of them.
+const WAITING_BYTES: usize = 4 * 1024 * 1024;
 
 /// How often somebody who waits for the last message looks.
 const LOOK: Duration = Duration::from_millis(5);
@@ -22,6 +24,8 @@ pub(super) struct Behind {
 struct Counts {
     /// Said, and not yet written.
     left: AtomicUsize,
+    /// Bytes of these.
+    bytes: AtomicUsize,
     /// Not written at all since the last one that was.
     lost: AtomicU64,
 }
@@ -38,8 +42,12 @@ impl Behind {
     }
 
     pub(super) fn say(&self, text: String) {
+        let size = text.len();
         self.counts.left.fetch_add(1, Relaxed);
-        if self.way.try_send(text).is_err() {
+        let before = self.counts.bytes.fetch_add(size, Relaxed);
+        let fits = before.saturating_add(size) <= WAITING_BYTES;
+        if !fits || self.way.try_send(text).is_err() {
+            self.counts.bytes.fetch_sub(size, Relaxed);
             self.counts.left.fetch_sub(1, Relaxed);
             self.counts.lost.fetch_add(1, Relaxed);
         }
@@ -64,6 +72,7 @@ fn write_all(mut to: impl Write, said: &Receiver<String>, counts: &Counts) {
                 format!("{lost} more messages were lost: nobody read them\n").as_bytes(),
             );
         }
+        counts.bytes.fetch_sub(text.len(), Relaxed);
         counts.left.fetch_sub(1, Relaxed);
     }
 }
@@ -117,7 +126,9 @@ mod tests {
         behind.settle(Duration::from_millis(20));
         assert!(began.elapsed() < Duration::from_secs(5));
         let lost = behind.counts.lost.load(Relaxed);
-        assert!((2..=4).contains(&lost), "{lost}");
+        // Those that fit stay, the one that is being written among them.
+        assert_eq!(lost, (WAITING + 4 - WAITING_BYTES / long.len()) as u64);
+        assert_eq!(behind.counts.bytes.load(Relaxed), WAITING_BYTES);
         let reading = std::thread::spawn(|| read(from));
         behind.settle(Duration::from_secs(20));
         behind.say("and the last\n".to_owned());
