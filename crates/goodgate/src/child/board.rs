@@ -57,8 +57,7 @@ impl Board {
             self.counts.dropped.fetch_add(lines.len() as u64, Relaxed);
             return;
         }
-        let (colour, terminal) =
-            (self.output.message_colour(), self.output.messages_to_terminal());
+        let (colour, terminal) = (self.output.message_colour(), self.output.messages_to_terminal());
         self.put(lines.iter().map(|it| shown(&self.name, it, colour, terminal)).collect());
     }
 

@@ -110,7 +110,17 @@ struct Serving {
 impl Serving {
     fn options(self, settings: Settings, seen: Seen, witness: Option<Arc<Witness>>) -> Options {
         let Serving { watch, takeover, given, began, .. } = self;
-        Options { settings, seen, watch, takeover, began, given, witness, moved: None, serving: None }
+        Options {
+            settings,
+            seen,
+            watch,
+            takeover,
+            began,
+            given,
+            witness,
+            moved: None,
+            serving: None,
+        }
     }
 }
 
