@@ -220,7 +220,7 @@ impl Child {
     /// then there is nothing to serve.
     pub(crate) fn serving(&self) -> Serving {
         let orders = self.orders.clone();
-        Box::new(move || orders.send_if_modified(|it| begin(it)))
+        Box::new(move || orders.send_if_modified(begin))
     }
 
     /// Ends it: SIGTERM, and SIGKILL after `child.stop_timeout`. Blocks until it is gone.

@@ -454,13 +454,14 @@ async fn nobody_who_reads_its_output_holds_up_neither_app_nor_gateway() {
 
 /// A pipe that takes nothing more.
 fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
-    let (from, mut to) = std::io::pipe().unwrap();
-    let flags = rustix::fs::fcntl_getfl(&to).unwrap();
-    rustix::fs::fcntl_setfl(&to, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+    let (from, mut to) = std::io::pipe().expect("pipes are to be had");
+    let flags = rustix::fs::fcntl_getfl(&to).expect("pipes are to be had");
+    rustix::fs::fcntl_setfl(&to, flags | rustix::fs::OFlags::NONBLOCK)
+        .expect("pipes are to be had");
     for size in [4096, 1] {
         while to.write(&vec![b'x'; size]).is_ok() {}
     }
-    rustix::fs::fcntl_setfl(&to, flags).unwrap();
+    rustix::fs::fcntl_setfl(&to, flags).expect("pipes are to be had");
     (from, to)
 }
 
