@@ -94,7 +94,9 @@ struct Quic {
 impl Quic {
     fn open(&mut self, worker: &Rc<Worker>, door: QuicDoor, here: usize) -> io::Result<()> {
         let endpoint = door.endpoint()?;
+        // The one before has its own clients to wait for.
         self.close();
+        self.closing = None;
         self.endpoint = Rc::new(RefCell::new(Some(endpoint.clone())));
         self.accepting = Some(spawn_local(quic::accept(worker.clone(), endpoint, here)));
         Ok(())
@@ -129,7 +131,7 @@ impl Quic {
             accepting.abort();
         }
         let slot = self.endpoint.clone();
-        let endpoint = slot.borrow().clone();
+        let endpoint = slot.borrow().clone().filter(|_| self.closing.is_none());
         if let Some(endpoint) = endpoint {
             endpoint.set_server_config(None);
             self.closing = Some(spawn_local(async move {

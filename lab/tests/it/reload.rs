@@ -282,7 +282,8 @@ async fn http3_comes_and_goes() {
     reloaded(&gateway, &format!("{https}{}", one.route())).await;
     assert!(!text(&gateway.command(&["status"]).await.unwrap()).contains("HTTP/3"));
     assert!(http3::connect(&papers, address).await.is_err());
-    // Whether or not those who were there have gone already.
+    // Whether or not those who were there have gone already, and however often it was said.
+    reloaded(&gateway, &format!("{https}{}", one.route())).await;
     reloaded(&gateway, &format!("http3 = true\n{https}{}", one.route())).await;
     let connection = http3::connect(&papers, address).await.unwrap();
     let mut send = http3::speak(connection).await;
