@@ -423,7 +423,8 @@ def test_an_answer_that_breaks_off_does_not_look_whole_and_is_named(app, gate, n
     with hostile.Upstream(act) as upstream:
         gateway = gate(upstream, upstream=SHORT, more=served_beside(app))
         with others_are_served(gateway, "/others"):
-            with pytest.raises(httpx2.RemoteProtocolError):
+            # Its end and the reset behind it are two ways to see the same cut: which one, is a race.
+            with pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
                 get(gateway)
             record = gateway.record("/attacked")
     assert (record["end"], record["cause"]) == ("cut", cause)

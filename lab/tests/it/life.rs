@@ -705,8 +705,12 @@ impl Between {
     /// Lets the new process read its certificate, as often as it likes.
     fn let_it_go_on(&self) {
         let (pipe, certificate) = (self.pipe.clone(), self.certificate.clone());
-        // It ends with the test's process.
-        std::thread::spawn(move || while fs::write(&pipe, &certificate).is_ok() {});
+        // It ends with the test's process. Without a pause a reader might never see the end of a copy.
+        std::thread::spawn(move || {
+            while fs::write(&pipe, &certificate).is_ok() {
+                std::thread::sleep(LOOK_EVERY);
+            }
+        });
     }
 }
 
