@@ -32,7 +32,10 @@ async fn talk(mut stream: TcpStream) -> io::Result<()> {
         let size = if request.target() == "/large" { LARGE } else { 2 };
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n");
         stream.write_all(head.as_bytes()).await?;
-        stream.write_all(&vec![b'x'; size]).await?;
+        // The attack with ranges asks by HEAD; a body behind that would be read as the next answer.
+        if request.method() != "HEAD" {
+            stream.write_all(&vec![b'x'; size]).await?;
+        }
     }
     Ok(())
 }
