@@ -793,31 +793,17 @@ fn time(text: &str) -> Micros {
 
 fn blank() -> Exchange {
     let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Exchange {
-        id: ExchangeId::new(0, 0),
-        began: 0,
-        took: 0,
-        trace: None,
-        client: Client { ip, peer: ip, port: 50_000, tls: false, ordinal: 1 },
-        request: Request {
-            method: "GET".into(),
-            host: "api.example.com".into(),
-            path: "/orders".into(),
-            version: "HTTP/1.1",
-            caller_id: None,
-            upgrade: None,
-            head_bytes: 100,
-            body_bytes: 0,
-        },
-        route: Some("orders".into()),
-        upstream: Some("orders".into()),
-        phases: Phases::default(),
-        attempts: Vec::new(),
-        answer: None,
-        end: End::Complete,
-        stop: None,
-        cause: None,
-        side: None,
-        heard: None,
-    }
+    let client = Client { ip, peer: ip, port: 50_000, tls: false, ordinal: 1 };
+    let request = Request {
+        method: "GET".into(),
+        host: "api.example.com".into(),
+        path: "/orders".into(),
+        version: "HTTP/1.1",
+        head_bytes: 100,
+        ..Request::default()
+    };
+    let mut exchange = Exchange::new(ExchangeId::new(0, 0), 0, client, request);
+    exchange.route = Some("orders".into());
+    exchange.upstream = Some("orders".into());
+    exchange
 }

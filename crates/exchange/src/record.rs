@@ -36,6 +36,29 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// One that has just begun.
+    #[must_use]
+    pub fn new(id: ExchangeId, began: Micros, client: Client, request: Request) -> Exchange {
+        Exchange {
+            id,
+            began,
+            took: 0,
+            trace: None,
+            client,
+            request,
+            route: None,
+            upstream: None,
+            phases: Phases::default(),
+            attempts: Vec::new(),
+            answer: None,
+            end: End::Complete,
+            stop: None,
+            cause: None,
+            side: None,
+            heard: None,
+        }
+    }
+
     /// The caller did not get a whole answer that an upstream or a route gave on purpose.
     #[must_use]
     pub fn failed(&self) -> bool {

@@ -64,30 +64,14 @@ impl Recorder {
         let id = seat.worker.new_id(began_at);
         let ip = seat.peer.ip().to_canonical();
         let old_client = request.version == "HTTP/1.0";
-        let exchange = Exchange {
-            id,
-            began: began_at.as_micros() as u64,
-            took: 0,
-            trace: None,
-            client: Client {
-                ip,
-                peer: ip,
-                port: seat.peer.port(),
-                tls: seat.tls,
-                ordinal: seat.next_ordinal(),
-            },
-            request,
-            route: None,
-            upstream: None,
-            phases: exchange::Phases::default(),
-            attempts: Vec::new(),
-            answer: None,
-            end: End::Complete,
-            stop: None,
-            cause: None,
-            side: None,
-            heard: None,
+        let client = Client {
+            ip,
+            peer: ip,
+            port: seat.peer.port(),
+            tls: seat.tls,
+            ordinal: seat.next_ordinal(),
         };
+        let exchange = Exchange::new(id, began_at.as_micros() as u64, client, request);
         Recorder {
             exchange: Some(Box::new(exchange)),
             seat: seat.clone(),

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use diagnosis::answer::{Audience, Form, body, call_status, form};
 use diagnosis::{Case, Look, first_look};
 use exchange::{
-    BodyFault, Client, ConnectFault, DnsFault, End, Exchange, ExchangeId, Fault, HeadFault, Maker,
+    BodyFault, Client, ConnectFault, DnsFault, Exchange, ExchangeId, Fault, HeadFault, Maker,
     Malformed, Refusal, SendFault, Stop, TlsFault,
 };
 use http::StatusCode;
@@ -301,24 +301,9 @@ pub(crate) fn unasked(refusal: Refusal, name: &str) -> Bytes {
         tls: false,
         ordinal: 0,
     };
-    let exchange = Exchange {
-        id: ExchangeId::new(0, 0),
-        began: 0,
-        took: 0,
-        trace: None,
-        client: nobody,
-        request: exchange::Request::default(),
-        route: None,
-        upstream: None,
-        phases: exchange::Phases::default(),
-        attempts: Vec::new(),
-        answer: None,
-        end: End::Complete,
-        stop: Some(stop),
-        cause: None,
-        side: None,
-        heard: None,
-    };
+    let request = exchange::Request::default();
+    let mut exchange = Exchange::new(ExchangeId::new(0, 0), 0, nobody, request);
+    exchange.stop = Some(stop);
     let Some(look) = Case::of(&exchange).map(|it| first_look(&it)) else {
         return Bytes::new();
     };

@@ -9,36 +9,12 @@ mod names;
 mod panics;
 mod trickles;
 
-use crate::world::{SOON, World, get};
+use crate::world::{SOON, World, get, world_under};
 use lab::client::{Answer, Client};
-use lab::gateway::{Gateway, Hardship};
-use lab::stage;
 use serde_json::Value;
 use std::fs;
-use std::io;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
-
-/// A gateway that lives with this, before an upstream that talks so. Without a route in it, `config` is
-/// added to one.
-async fn world_under<F>(
-    hardship: &Hardship,
-    config: &str,
-    talk: impl Fn(TcpStream) -> F + Send + 'static,
-) -> World
-where
-    F: Future<Output = io::Result<()>> + Send + 'static,
-{
-    let listener = stage::listener().expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-    let config = match config.contains("{url}") {
-        true => config.replace("{url}", &url),
-        false => format!("{config}\n[route.app]\nmatch = \"/*\"\nto = \"{url}\"\n"),
-    };
-    let gateway = Gateway::under(hardship, &config).await.unwrap_or_else(|it| panic!("{it}"));
-    World::new(gateway, stage::serve(listener, talk))
-}
 
 /// Waits until something is true; what it is not, else.
 async fn until(within: Duration, what: &str, mut is_true: impl AsyncFnMut() -> Result<(), String>) {

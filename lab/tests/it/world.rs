@@ -1,6 +1,6 @@
 //! A gateway before an upstream of a test's own making.
 
-use lab::gateway::Gateway;
+use lab::gateway::{Gateway, Hardship};
 use lab::stage::{self, Request, Task};
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -41,6 +41,18 @@ pub(crate) async fn world_with<F>(
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
+    world_under(&Hardship::default(), config, talk).await
+}
+
+/// The same, of a gateway that lives with this.
+pub(crate) async fn world_under<F>(
+    hardship: &Hardship,
+    config: &str,
+    talk: impl Fn(TcpStream) -> F + Send + 'static,
+) -> World
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     let listener = stage::listener().expect("a free port");
     let addr = listener.local_addr().expect("it is bound").to_string();
     let url = format!("http://{addr}");
@@ -48,7 +60,7 @@ where
         true => config.replace("{url}", &url).replace("{addr}", &addr),
         false => format!("{config}\n[route.app]\nmatch = \"/*\"\nto = \"{url}\"\n"),
     };
-    let gateway = Gateway::start(&config).await.unwrap_or_else(|error| panic!("{error}"));
+    let gateway = Gateway::under(hardship, &config).await.unwrap_or_else(|it| panic!("{it}"));
     World { gateway, _upstream: stage::serve(listener, talk) }
 }
 

@@ -75,13 +75,17 @@ fn look(case: &Case) -> Option<Finding> {
         };
     }
     let port = case.port().filter(|_| case.turned_away() && case.plain())?;
-    // 443, 8443, 6443: the ports that people give to TLS.
-    let telling = port % 1_000 == 443;
     Some(Finding::new(
-        if telling { 0.6 } else { 0.05 },
+        if usual(port) { 0.6 } else { 0.05 },
         format!("port {port} may speak TLS and have hung up on a plain request"),
         "a TLS server that cannot read the first bytes may end the connection without a word",
     ))
+}
+
+/// The ports that people give to TLS. Of those that systems hand out at random none tells anything,
+/// whatever its last digits.
+fn usual(port: u16) -> bool {
+    matches!(port, 443 | 4443 | 6443 | 8443 | 9443 | 10443)
 }
 
 fn fix(case: &Case) -> Vec<Fix> {
@@ -120,7 +124,6 @@ fn reason(dossier: &Dossier) -> Vec<Claim> {
         return vec![Claim::new(5.5, says, vec![it.cite()])];
     }
     let port = dossier.port();
-    let usual = |it: u16| matches!(it, 443 | 8443 | 6443 | 9443);
     let dialled = dials.into_iter().find(|it| plain(it) && address::port(it.to).is_some_and(usual));
     match dialled {
         Some(it) => vec![Claim::new(4.0, "the port is one that usually speaks TLS", vec![it.cite])],
@@ -158,7 +161,7 @@ fn cure(dossier: &Dossier) -> Cure {
 #[cfg(test)]
 mod tests {
     use crate::testing::report::check_report;
-    use crate::testing::{check, check_listed, check_not};
+    use crate::testing::{check, check_among, check_listed, check_not};
 
     #[test]
     fn an_alert_in_answer_to_a_request() {
@@ -186,6 +189,12 @@ mod tests {
     #[test]
     fn a_server_that_worked_for_a_while_has_read_the_request() {
         check_not("head: closed | fresh to=10.0.0.7:8443 after=3s", "http_to_tls_port");
+    }
+
+    /// 41443 was drawn, not chosen.
+    #[test]
+    fn the_last_digits_of_any_port_say_nothing() {
+        check_among("head: closed | fresh to=10.0.0.7:41443 after=1ms", "http_to_tls_port");
     }
 
     #[test]
