@@ -258,7 +258,7 @@ async fn send<'a>(
             Again::SameTarget => {}
             Again::No => return Err(halt),
         }
-        let left = ordinal < forward.attempts && Instant::now() < deadline;
+        let left = ordinal < forward.retry.attempts && Instant::now() < deadline;
         if !left || upstream.states.len() <= tried.len() {
             return Err(halt);
         }

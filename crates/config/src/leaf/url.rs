@@ -77,6 +77,7 @@ fn inet(text: &str, rest: &str, tls: bool, protocol: Protocol) -> Result<Target,
         protocol,
         authority: authority.into(),
         base_path: base_path(path)?,
+        weight: 1,
     })
 }
 
@@ -125,6 +126,7 @@ fn unix(text: &str, path: &str) -> Result<Target, Wrong> {
         protocol: Protocol::Http1,
         authority: "localhost".into(),
         base_path: "".into(),
+        weight: 1,
     })
 }
 
