@@ -155,7 +155,7 @@ mod tests {
         budget.tried(true);
         assert!(budget.is_broken());
         assert!(!budget.take(20, now));
-        (0..9).for_each(|_| budget.tried(false));
+        (0..8).for_each(|_| budget.tried(false));
         assert!(budget.is_broken(), "they are among the last");
         (0..32).for_each(|_| budget.tried(false));
         assert!(budget.take(20, now));

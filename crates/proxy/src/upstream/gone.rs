@@ -1,6 +1,6 @@
 //! Requests that wait for an upstream of which no target can be reached for the moment: it restarts, as a
 //! rule. One of them finds out whether it is back, the others wait until it has; nobody waits for what has
-//! been gone for long.
+//! been gone for long, or was never there.
 //!
 //! Shared by all cores.
 
@@ -15,6 +15,8 @@ const LONGEST: Duration = Duration::from_millis(200);
 
 #[derive(Default)]
 pub(crate) struct Gone {
+    /// It was there once.
+    was_there: AtomicBool,
     /// Whether there is anything to look at below.
     is_gone: AtomicBool,
     state: Mutex<State>,
@@ -41,6 +43,9 @@ struct State {
 impl Gone {
     /// No target was reached, because of this.
     pub(crate) fn lost(&self, cause: &'static str, now: Instant) {
+        if !self.was_there.load(Relaxed) {
+            return;
+        }
         let mut state = self.lock();
         state.since.get_or_insert(now);
         state.cause = Some(cause);
@@ -62,6 +67,9 @@ impl Gone {
 
     /// A target accepts connections: that is all that was lacking, unless it asked for a pause.
     pub(crate) fn reached(&self) {
+        if !self.was_there.load(Relaxed) {
+            self.was_there.store(true, Relaxed);
+        }
         if self.is_gone.load(Relaxed) && !self.lock().asked {
             self.found();
         }
@@ -167,6 +175,13 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
+    /// One that was there.
+    fn known() -> Gone {
+        let gone = Gone::default();
+        gone.reached();
+        gone
+    }
+
     fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
         future.poll(&mut Context::from_waker(Waker::noop()))
     }
@@ -177,7 +192,7 @@ mod tests {
 
     #[test]
     fn who_has_been_gone_for_long_is_waited_for_no_longer() {
-        let (gone, start) = (Arc::new(Gone::default()), Instant::now());
+        let (gone, start) = (Arc::new(known()), Instant::now());
         assert_eq!(gone.until(PATIENCE, start), None);
         gone.lost(CAUSE, start);
         gone.lost(CAUSE, start + Duration::from_secs(1));
@@ -189,8 +204,15 @@ mod tests {
     }
 
     #[test]
+    fn who_was_never_there_is_not_waited_for() {
+        let (gone, now) = (Gone::default(), Instant::now());
+        gone.lost(CAUSE, now);
+        assert_eq!(gone.until(PATIENCE, now), None);
+    }
+
+    #[test]
     fn one_finds_out_and_the_others_wait() {
-        let gone = Arc::new(Gone::default());
+        let gone = Arc::new(known());
         gone.lost(CAUSE, Instant::now());
         let (mut first, mut second) = (gone.join(9).unwrap(), gone.join(9).unwrap());
         assert!(matches!(poll(pin!(first.turn())), Poll::Ready(Next::Scout(_))));
@@ -205,7 +227,7 @@ mod tests {
 
     #[test]
     fn who_leaves_hands_on_finding_out() {
-        let gone = Arc::new(Gone::default());
+        let gone = Arc::new(known());
         gone.lost(CAUSE, Instant::now());
         let (mut first, mut second) = (gone.join(9).unwrap(), gone.join(9).unwrap());
         assert!(poll(pin!(first.turn())).is_ready());
@@ -217,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_pauses_grow_to_the_longest() {
-        let (gone, now) = (Gone::default(), Instant::now());
+        let (gone, now) = (known(), Instant::now());
         let pauses: Vec<u128> = (0..8)
             .map(|_| {
                 gone.lost(CAUSE, now);
@@ -229,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_enough_unless_it_asked_for_a_pause() {
-        let (gone, now) = (Gone::default(), Instant::now());
+        let (gone, now) = (known(), Instant::now());
         gone.lost(CAUSE, now);
         gone.reached();
         assert_eq!(gone.until(PATIENCE, now), None);
@@ -242,7 +264,7 @@ mod tests {
 
     #[test]
     fn no_more_wait_than_may() {
-        let gone = Arc::new(Gone::default());
+        let gone = Arc::new(known());
         let one = gone.join(1).unwrap();
         assert!(gone.join(1).is_none());
         drop(one);
