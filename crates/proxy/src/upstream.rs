@@ -6,9 +6,11 @@
 pub(crate) mod body;
 mod connect;
 pub(crate) mod http2;
+pub(crate) mod limit;
 pub(crate) mod multiplex;
 mod patience;
 pub(crate) mod pool;
+pub(crate) mod queue;
 pub(crate) mod resolve;
 mod tap;
 pub(crate) mod tls;
