@@ -25,10 +25,10 @@ pub(crate) const LOOK: Duration = Duration::from_millis(100);
 const WHILE: Duration = Duration::from_secs(1);
 
 /// So many answers are enough to say that a target queues.
-const ENOUGH: u32 = 12;
+const ENOUGH: u64 = 12;
 
 /// So few are enough to let a limit grow no further until there are more.
-const HINT: u32 = 4;
+const HINT: u64 = 4;
 
 /// So many looks in a row a hint is heeded, if nothing more comes of it.
 const HINTS: u32 = 4;
@@ -53,15 +53,18 @@ const SHORT: f64 = 2.0;
 const LONG: f64 = 4.0;
 
 /// Answers between two steps of a limit that was learned.
-const STEP_ANSWERS: u32 = 8;
+const STEP_ANSWERS: u64 = 8;
 
 /// Answers that waited in a queue come sooner in step with how many fewer are in hand. This part of
 /// it shows that they did.
 const SOONER: f64 = 0.5;
 
+/// Whether so little fewer are answered sooner tells nothing.
+const FEWER: f64 = 0.2;
+
 /// Below this part a trial is given up at once; between the two after so many answers.
 const NO_SOONER: f64 = 0.2;
-const TRIAL_ANSWERS: u32 = 3 * STEP_ANSWERS;
+const TRIAL_ANSWERS: u64 = 3 * STEP_ANSWERS;
 
 /// How long a limit holds before it is put to the trial again.
 const HOLDS: Duration = Duration::from_secs(10);
@@ -141,7 +144,9 @@ impl Limit {
         }
     }
 
-    /// How many requests the target may have in hand. It changes in the other two calls only.
+    /// How many requests the target may have in hand. It changes in the other two calls only, after
+    /// which the caller mirrors it to where it is read without a lock, and calls as many of those who
+    /// wait as it has grown by.
     pub(crate) fn most(&self) -> usize {
         self.most
     }
@@ -192,7 +197,7 @@ impl Limit {
     fn look_free(&mut self, now: Instant) {
         let doubtful = self.doubt.is_some_and(|it| now < it);
         let pause = if doubtful { LOOK * DOUBT_LOOKS } else { LOOK };
-        if !self.full_since.is_some_and(|it| now.saturating_duration_since(it) >= pause) {
+        if self.full_since.is_none_or(|it| now.saturating_duration_since(it) < pause) {
             return;
         }
         self.full_since = None;
@@ -210,7 +215,7 @@ impl Limit {
         }
     }
 
-    /// Begins with a trial: half of what is in hand now.
+    /// Begins with a trial: half of what was in hand when the answers were late.
     fn hold(&mut self, sign: &Sign, now: Instant) {
         let room = sign.room();
         let trial = room.min((sign.most.in_hand.value() / 2.0) as usize).max(2);
@@ -281,6 +286,7 @@ impl Limit {
             if full {
                 self.most = (self.most + self.most.div_ceil(2)).min(MOST);
                 held.before = None;
+                held.lately = Group::default();
             }
         } else if long > LONG && self.most > LEAST {
             self.most = (self.most * 4 / 5).max(LEAST);
@@ -302,6 +308,7 @@ impl Limit {
         self.most = self.most.max(FIRST);
         self.held = None;
         self.full_since = None;
+        self.hinted = 0;
         self.seen = Seen::default();
         self.peak = 0;
         self.peak_since = Some(now);
@@ -357,7 +364,7 @@ impl Verdict {
         let fewer = 1.0 - now.in_hand.value() / before.in_hand.value();
         let sooner = 1.0 - now.took.value() / before.took.value();
         let unclear = now.took.count < TRIAL_ANSWERS && sooner > fewer * NO_SOONER;
-        match sooner >= fewer * SOONER {
+        match sooner >= fewer * SOONER || fewer < FEWER {
             true => Verdict::Sooner,
             false if unclear => Verdict::Unclear,
             false => Verdict::NoSooner,
@@ -390,6 +397,7 @@ struct Seen {
     now: Tally,
     before: Tally,
     since: Option<Instant>,
+    last: Option<Instant>,
 }
 
 impl Seen {
@@ -397,12 +405,13 @@ impl Seen {
         let since = *self.since.get_or_insert(now);
         let age = now.saturating_duration_since(since);
         if age >= WHILE && age.as_secs_f64() >= 2.0 * self.now.took() {
-            // Nothing of what came before counts after a silence.
-            let fresh = age < WHILE * 2;
+            let silence = self.last.map(|it| now.saturating_duration_since(it));
             let full = std::mem::take(&mut self.now);
-            self.before = if fresh || full.count > ENOUGH { full } else { Tally::default() };
+            let counts = silence.is_some_and(|it| it < WHILE * 2);
+            self.before = if counts { full } else { Tally::default() };
             self.since = Some(now);
         }
+        self.last = Some(now);
         self.now.add(in_hand, took);
     }
 
@@ -414,7 +423,7 @@ impl Seen {
 /// Sums over answers: over all of them, and by the number in hand.
 #[derive(Clone, Copy, Default)]
 struct Tally {
-    count: u32,
+    count: u64,
     in_hand: f64,
     in_hand_squares: f64,
     took: f64,
@@ -466,7 +475,7 @@ impl Tally {
 
     /// The mean, in seconds.
     fn took(&self) -> f64 {
-        self.took / f64::from(self.count.max(1))
+        self.took / self.count.max(1) as f64
     }
 
     fn sign(&self) -> Option<Sign> {
@@ -480,7 +489,7 @@ impl Tally {
 
     /// Whether the time that answers take follows the number in hand, and for a good part.
     fn explains(&self, by_chance: f64) -> bool {
-        let count = f64::from(self.count);
+        let count = self.count as f64;
         let spread = self.in_hand_squares - self.in_hand * self.in_hand / count;
         let varied = self.took_squares - self.took * self.took / count;
         let together = self.products - self.in_hand * self.took / count;
@@ -536,7 +545,7 @@ impl Group {
 
 #[derive(Clone, Copy, Default)]
 struct Mean {
-    count: u32,
+    count: u64,
     sum: f64,
 }
 
@@ -552,7 +561,7 @@ impl Mean {
 
     /// 0 where there are none.
     fn value(&self) -> f64 {
-        self.sum / f64::from(self.count.max(1))
+        self.sum / self.count.max(1) as f64
     }
 }
 
@@ -826,6 +835,7 @@ mod tests {
     type Work = fn(&mut Chance, f64) -> f64;
 
     const UNLIMITED: usize = usize::MAX;
+    const ANY: usize = usize::MAX;
 
     fn check(
         name: &str,
@@ -847,56 +857,54 @@ mod tests {
                     "{name}, seed {seed}, {from} to {until} s: {shed} of {many} shed, {goodput:.1}/s, p99 {p99:.3} s; limits {:.2?}",
                     &world.log[..world.log.len().min(30)],
                 );
-                println!("{line}");
                 if shed > it.shed || goodput < it.goodput || p99 > it.p99 {
                     broken.push(line);
                 }
             }
         }
-        assert!(broken.is_empty() || std::env::var("X").is_ok(), "{broken:#?}");
+        assert!(broken.is_empty(), "{broken:#?}");
     }
 
+    /// Ten that arrive in a second, then 400, then 20.
     fn crowd(chance: &mut Chance) -> Vec<f64> {
         let quiet = arrivals(chance, 10.0, 0.0, 4.0);
         [quiet, arrivals(chance, 400.0, 4.0, 8.0), arrivals(chance, 20.0, 8.5, 12.5)].concat()
     }
 
-    fn cold_crowd(chance: &mut Chance) -> Vec<f64> {
+    fn crowd_at_once(chance: &mut Chance) -> Vec<f64> {
         [even(400.0, 0.0, 4.0), arrivals(chance, 20.0, 4.5, 8.5)].concat()
     }
 
+    const STEADY: Work = |_, _| 0.05;
+    const UNEVEN: Work = |chance, _| 0.025 + 0.05 * chance.share();
+    const RANDOM: Work = |chance, _| chance.exponential(0.05);
+
     #[test]
     fn a_crowd_is_served_as_fast_as_the_target_can_and_nobody_waits_long() {
-        let warm = [
-            bounds(4.3, 8.0, 1_700, 38.0, 0.5),
-            bounds(4.0, 8.0, 1_700, 37.5, 0.5),
-            bounds(8.5, 12.5, 0, 0.0, 0.5),
-        ];
-        let cold = [
-            bounds(0.2, 4.0, 1_600, 38.0, 0.5),
-            bounds(0.0, 4.0, 1600, 37.5, 0.5),
-            bounds(4.5, 8.5, 0, 0.0, 0.5),
-        ];
-        check("steady work, warm", 2, |_, _| 0.05, crowd, &warm);
-        check("steady work, cold", 2, |_, _| 0.05, cold_crowd, &cold);
-        let jitter: Work = |chance, _| 0.025 + 0.05 * chance.share();
-        check("uneven work, cold", 2, jitter, cold_crowd, &cold);
-        check("uneven work, warm", 2, jitter, crowd, &warm);
+        let later =
+            |goodput, p99| [bounds(4.0, 8.0, ANY, goodput, p99), bounds(8.5, 12.5, 0, 0.0, 0.3)];
+        let at_once =
+            |goodput, p99| [bounds(0.0, 4.0, ANY, goodput, p99), bounds(4.5, 8.5, 0, 0.0, 0.3)];
+        check("steady work", 2, STEADY, crowd, &later(39.0, 0.65));
+        check("steady work, learned", 2, STEADY, crowd, &[bounds(4.3, 8.0, ANY, 39.0, 0.5)]);
+        check("steady work, at once", 2, STEADY, crowd_at_once, &at_once(39.0, 0.5));
+        check("uneven work", 2, UNEVEN, crowd, &later(38.0, 0.7));
+        check("uneven work, at once", 2, UNEVEN, crowd_at_once, &at_once(38.0, 0.7));
+        let random = [bounds(0.0, 4.0, ANY, 34.0, 3.0), bounds(4.5, 8.5, 0, 0.0, 0.5)];
+        check("random work, at once", 2, RANDOM, crowd_at_once, &random);
+        let many = |c: &mut Chance| arrivals(c, 3_000.0, 0.0, 5.0);
+        check("many workers", 16, STEADY, many, &[bounds(0.5, 5.0, ANY, 319.0, 0.5)]);
+        check("many workers, random", 16, RANDOM, many, &[bounds(0.5, 5.0, ANY, 300.0, 1.5)]);
     }
 
     #[test]
-    fn a_crowd_on_a_target_with_random_work_is_shed_in_time() {
-        let random: Work = |chance, _| chance.exponential(0.05);
-        check("random work", 2, random, cold_crowd, &[bounds(0.0, 4.0, 1_600, 30.0, 1.5)]);
-        let after = |c: &mut Chance| [arrivals(c, 3_000.0, 0.0, 5.0)].concat();
-        check("many workers", 16, |_, _| 0.05, after, &[bounds(0.5, 5.0, 15_000, 310.0, 0.6)]);
-        check("many workers, random", 16, random, after, &[bounds(0.5, 5.0, 15_000, 300.0, 1.0)]);
-        let long = |c: &mut Chance| [arrivals(c, 400.0, 0.0, 30.0)].concat();
-        check("a long crowd", 2, |_, _| 0.05, long, &[bounds(1.0, 30.0, 12_000, 38.0, 0.5)]);
-        check("a long crowd, random", 2, random, long, &[bounds(3.0, 30.0, 12_000, 34.0, 1.0)]);
-        check("one worker", 1, |_, _| 0.02, long, &[bounds(1.0, 30.0, 12_000, 48.0, 0.5)]);
+    fn a_crowd_that_stays_is_served_as_fast_as_the_target_can() {
+        let long = |c: &mut Chance| arrivals(c, 400.0, 0.0, 30.0);
+        check("steady work", 2, STEADY, long, &[bounds(1.0, 30.0, ANY, 39.5, 0.5)]);
+        check("random work", 2, RANDOM, long, &[bounds(3.0, 30.0, ANY, 38.0, 1.0)]);
+        check("one worker", 1, |_, _| 0.02, long, &[bounds(1.0, 30.0, ANY, 49.5, 0.3)]);
         let slight = |c: &mut Chance| arrivals(c, 60.0, 0.0, 20.0);
-        check("slightly too much", 2, |_, _| 0.05, slight, &[bounds(1.0, 20.0, 600, 38.0, 1.3)]);
+        check("half too much", 2, STEADY, slight, &[bounds(1.0, 20.0, 450, 39.5, 1.3)]);
     }
 
     #[test]
@@ -963,7 +971,8 @@ mod tests {
         check("slower bit by bit", UNLIMITED, slow, steady, &none(60.0));
         let soon: Work =
             |c, at| (0.05 + 0.25 * (at - 10.0).clamp(0.0, 2.0)) * (0.8 + 0.4 * c.share());
-        check("slower soon", UNLIMITED, soon, steady, &none(60.0));
+        // Until a trial has shown that it is no queue.
+        check("slower soon", UNLIMITED, soon, steady, &[bounds(0.0, 60.0, 25, 0.0, 30.0)]);
         let swings: Work = |c, at| (0.3 + 0.25 * (at * 1.5).sin()) * (0.8 + 0.4 * c.share());
         check("swinging", UNLIMITED, swings, steady, &none(60.0));
         check(
@@ -996,7 +1005,7 @@ mod tests {
             2,
             |c, _| c.exponential(0.05),
             busy,
-            &[bounds(0.0, 60.0, 60, 0.0, 2.0)],
+            &[bounds(0.0, 60.0, 40, 0.0, 2.0)],
         );
     }
 
@@ -1012,5 +1021,89 @@ mod tests {
         let hang: Work = |_, at| if (10.0..13.0).contains(&at) { 13.0 - at } else { 0.01 };
         let steady = |c: &mut Chance| arrivals(c, 200.0, 0.0, 30.0);
         check("hangs for 3 s", UNLIMITED, hang, steady, &[bounds(0.0, 30.0, 0, 0.0, 5.0)]);
+    }
+
+    /// A limit that has been full since the first of these answers, each a quarter of a tenth of a
+    /// second after the one before, with one more in hand.
+    fn after(answers: usize, took: fn(usize) -> u64) -> (Limit, Instant) {
+        let mut limit = Limit::new();
+        let mut now = Instant::now();
+        for in_hand in 1..=answers {
+            limit.reached(now);
+            now += Duration::from_millis(25);
+            limit.ended(in_hand, Duration::from_millis(took(in_hand)), now);
+        }
+        (limit, now)
+    }
+
+    #[test]
+    fn answers_that_take_longer_in_step_with_the_number_in_hand_show_a_queue() {
+        let queue = |in_hand: usize| 25 * in_hand as u64;
+        let (limit, _) = after(12, queue);
+        assert!(limit.is_learned());
+        assert!(limit.most() < FIRST);
+        // Too few to say so, enough to wait.
+        let (limit, _) = after(11, queue);
+        assert_eq!((limit.is_learned(), limit.most()), (false, FIRST));
+        // It is slow, but for another reason.
+        let (limit, _) = after(12, |_| 250);
+        assert_eq!((limit.is_learned(), limit.most()), (false, FIRST * 8));
+        // Since the sixth.
+        let (limit, _) = after(12, |in_hand| if in_hand < 6 { 25 } else { 250 });
+        assert!(!limit.is_learned());
+        // Less than double.
+        let (limit, _) = after(12, |in_hand| 100 + 5 * in_hand as u64);
+        assert_eq!((limit.is_learned(), limit.most()), (false, FIRST * 8));
+    }
+
+    #[test]
+    fn a_limit_that_nobody_finds_full_is_let_go() {
+        let (mut limit, now) = after(12, |in_hand| 25 * in_hand as u64);
+        limit.ended(1, Duration::from_millis(25), now + HOLDS - Duration::from_secs(1));
+        assert!(limit.is_learned());
+        limit.ended(1, Duration::from_millis(25), now + HOLDS);
+        assert_eq!((limit.is_learned(), limit.most()), (false, FIRST));
+    }
+
+    #[test]
+    fn a_limit_is_let_go_where_nothing_is_answered_any_more() {
+        let (mut limit, now) = after(12, |in_hand| 25 * in_hand as u64);
+        limit.reached(now + SILENCE / 2);
+        assert!(limit.is_learned());
+        limit.reached(now + SILENCE * 2);
+        assert!(!limit.is_learned());
+    }
+
+    #[test]
+    fn a_limit_comes_back_from_what_a_rare_burst_needed() {
+        let mut limit = Limit::new();
+        let mut now = Instant::now();
+        for _ in 0..8 {
+            limit.reached(now);
+            now += LOOK;
+            limit.reached(now);
+        }
+        assert_eq!(limit.most(), FIRST << 8);
+        let mut end = |in_hand: usize| {
+            limit.ended(in_hand, Duration::from_millis(5), now);
+            now += UNUSED;
+            limit.ended(in_hand, Duration::from_millis(5), now);
+            limit.most()
+        };
+        // More than half of it is in hand.
+        assert_eq!(end(FIRST << 8), FIRST << 8);
+        assert_eq!(end(1), FIRST << 7);
+        assert_eq!(end(FIRST << 5), FIRST << 6);
+        assert_eq!((0..10).map(|_| end(1)).last(), Some(FIRST));
+    }
+
+    #[test]
+    fn a_limit_has_an_end() {
+        let mut limit = Limit::new();
+        let now = Instant::now();
+        for look in 0..100 {
+            limit.reached(now + LOOK * look);
+        }
+        assert_eq!(limit.most(), MOST);
     }
 }
