@@ -865,7 +865,7 @@ mod tests {
         assert!(broken.is_empty(), "{broken:#?}");
     }
 
-    /// Ten that arrive in a second, then 400, then 20.
+    /// Ten arrive in a second, then 400, then 20.
     fn crowd(chance: &mut Chance) -> Vec<f64> {
         let quiet = arrivals(chance, 10.0, 0.0, 4.0);
         [quiet, arrivals(chance, 400.0, 4.0, 8.0), arrivals(chance, 20.0, 8.5, 12.5)].concat()
@@ -1023,8 +1023,8 @@ mod tests {
         check("hangs for 3 s", UNLIMITED, hang, steady, &[bounds(0.0, 30.0, 0, 0.0, 5.0)]);
     }
 
-    /// A limit that has been full since the first of these answers, each a quarter of a tenth of a
-    /// second after the one before, with one more in hand.
+    /// A limit that has been full since the first of these answers, which come every 25 ms, each with
+    /// one more in hand.
     fn after(answers: usize, took: fn(usize) -> u64) -> (Limit, Instant) {
         let mut limit = Limit::new();
         let mut now = Instant::now();
