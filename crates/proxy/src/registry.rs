@@ -1,10 +1,11 @@
 //! What all cores know of a target together, outside of any configuration: it keeps its counters
 //! when the settings around it change.
 
+use crate::upstream::names::Name;
 use config::Upstream;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The name of an upstream, and of a target in it.
@@ -64,6 +65,8 @@ pub(crate) struct TargetState {
     idle_limit: AtomicU64,
     /// The `Server` field of its last answer.
     server: Mutex<Option<Arc<str>>>,
+    /// What is known of its name, where it is one, from its first connection on.
+    pub(crate) name: OnceLock<Arc<Name>>,
     /// It is configured no longer.
     leaves: AtomicBool,
 }
@@ -76,6 +79,7 @@ impl TargetState {
             idle: AtomicUsize::new(0),
             idle_limit: AtomicU64::new(0),
             server: Mutex::default(),
+            name: OnceLock::new(),
             leaves: AtomicBool::new(false),
         }
     }

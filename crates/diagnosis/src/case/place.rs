@@ -31,7 +31,7 @@ impl<'a> Place<'a> {
                 None => (authority, None),
             },
         };
-        let https = scheme == "https";
+        let https = scheme == "https" || scheme == "https+srv";
         let usual = if https { 443 } else { 80 };
         let port = port.map_or(Some(usual), |it| it.parse().ok())?;
         Some(Place { https, host, port })
