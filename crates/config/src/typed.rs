@@ -412,7 +412,10 @@ pub enum Protocol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     Inet(SocketAddr),
-    Name { host: Arc<str>, port: u16 },
+    Name {
+        host: Arc<str>,
+        port: u16,
+    },
     /// The servers that the SRV records of this name list (RFC 2782), such as
     /// `_http._tcp.app.internal`.
     Service(Arc<str>),

@@ -59,6 +59,18 @@ impl<'a> Case<'a> {
         self.place()?.name()
     }
 
+    /// The servers stand in SRV records of the name.
+    pub(crate) fn is_service(&self) -> bool {
+        let scheme = self.attempt().and_then(|it| it.target.split_once("://"));
+        scheme.is_some_and(|(scheme, _)| scheme.ends_with("+srv"))
+    }
+
+    /// What `dig` is to ask for.
+    pub(crate) fn question(&self) -> String {
+        let kind = if self.is_service() { " SRV" } else { "" };
+        format!("{}{kind}", self.host())
+    }
+
     /// The name, where it has one label only, so that a search list decides what it means.
     pub(crate) fn short_name(&self) -> Option<&'a str> {
         self.name().filter(|it| !it.contains('.') && *it != "localhost")
