@@ -150,7 +150,7 @@ async fn check_move(ttl: u32, keeps: Keeps, old: u8) {
     drop(before);
     until("the new address is used", || 200 < after.answered()).await;
     let tally = load.stop().await;
-    let records = place.gateway.records_soon(usize::try_from(tally.answered()).unwrap()).await;
+    let records = place.gateway.records_soon(tally.answered() as usize).await;
     // What stood in the queue of the old address when it closed had been sent to it, and is no matter
     // of names.
     let lost = |it: &&Value| {

@@ -22,7 +22,7 @@ pub(crate) struct Dialled {
     pub(crate) address: Address,
     pub(crate) opened: Opened,
     /// Where the target is a name.
-    pub(crate) member: Option<Member>,
+    pub(crate) member: Option<Box<Member>>,
 }
 
 /// Opens a connection within `timeout.connect`; before it, a name may take `dns.timeout`.
@@ -271,7 +271,7 @@ impl Dialling<'_, '_> {
                 self.name.shun(slower);
             }
         }
-        let member = Some(Member::new(self.name, address, self.generation));
+        let member = Some(Box::new(Member::new(self.name, address, self.generation)));
         Dialled { address: Address::Inet(address), opened, member }
     }
 }

@@ -224,7 +224,7 @@ pub(crate) struct Line {
     pub(crate) io: Io,
     pub(crate) address: Address,
     /// Where the target is a name.
-    pub(crate) member: Option<Member>,
+    pub(crate) member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     pub(crate) place: Place,
@@ -235,7 +235,7 @@ pub(crate) struct Multiplexed {
     send: SendRequest<Bytes>,
     pub(crate) seen: Rc<Seen>,
     pub(crate) address: Address,
-    member: Option<Member>,
+    member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     state: Arc<TargetState>,
@@ -426,7 +426,7 @@ impl Multiplexed {
             || MOST_REQUESTS <= self.requests.get()
             || MOST_EMPTIES <= self.seen.strained.empties.get()
             || (idle && too_old())
-            || !self.member.as_ref().is_none_or(Member::is_current)
+            || !self.member.as_ref().is_none_or(|it| it.is_current())
     }
 
     /// The other side said GOAWAY, or h2 gave up.

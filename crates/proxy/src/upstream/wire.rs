@@ -32,7 +32,7 @@ pub(crate) struct Wire {
     pub(crate) held: BytesMut,
     pub(crate) address: Address,
     /// Where the target is a name.
-    pub(crate) member: Option<Member>,
+    pub(crate) member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     /// Requests that it has been given.
@@ -61,7 +61,7 @@ impl Wire {
 
     /// The target still has the address.
     pub(crate) fn is_current(&self) -> bool {
-        self.member.as_ref().is_none_or(Member::is_current)
+        self.member.as_ref().is_none_or(|it| it.is_current())
     }
 
     /// Gives back what an idle connection does not need.
