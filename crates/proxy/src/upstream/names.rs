@@ -386,14 +386,13 @@ impl Name {
         if self.generation() != generation {
             return Again::Changed;
         }
-        if state.failing.is_some() || state.asked_again.is_some_and(|it| now < it + AGAIN) {
-            // Who asked within this second waits for it still.
-            return match state.asking && state.failing.is_none() {
-                true => Again::After(self.round(&mut state)),
-                false => Again::No,
-            };
+        let lately = state.asked_again.is_some_and(|it| now < it + AGAIN);
+        if state.failing.is_some() || lately && !state.asking {
+            return Again::No;
         }
-        state.asked_again = Some(now);
+        if !lately {
+            state.asked_again = Some(now);
+        }
         Again::After(self.round(&mut state))
     }
 
@@ -500,7 +499,7 @@ impl Name {
         if matches!(view, View::Known(Known { kept: true, .. })) {
             self.shared.loud.report(Trouble::NamesKept, 1);
         }
-        drop(state);
+        // Whoever waits from now on waits for the next one.
         self.rounds.send_modify(|it| *it += 1);
     }
 
