@@ -3,15 +3,21 @@
 //! Everything that is learned on the way goes into the attempt, whose phase is always true: the
 //! client may leave at any moment, and the record then says where.
 
+pub(crate) mod balance;
 pub(crate) mod body;
+pub(crate) mod budget;
 mod connect;
 mod dial;
+pub(crate) mod gone;
+pub(crate) mod health;
+pub(crate) mod hold;
 pub(crate) mod http2;
 pub(crate) mod multiplex;
 pub(crate) mod names;
 mod patience;
 pub(crate) mod pool;
 mod resolve;
+pub(crate) mod retry;
 mod tap;
 pub(crate) mod tls;
 mod verify;
@@ -23,7 +29,7 @@ use crate::head::{Head, answer_head};
 use crate::listen::proxied;
 use crate::outbound::{Origin, Outbound, Pump, PumpFault, Pumped};
 use crate::recorder::Recorder;
-use crate::registry::TargetState;
+use crate::registry::{InHand, TargetState};
 use crate::seat::Seat;
 use crate::snapshot::Ready;
 use crate::timer::Alarm;
@@ -79,6 +85,10 @@ pub(crate) struct Turn<'a> {
     pub(crate) call: Option<&'a Call>,
     pub(crate) host: &'a HostSent,
     pub(crate) origin: Origin,
+    /// On a new connection: the one before had died.
+    pub(crate) fresh: bool,
+    /// The request does no harm when it is carried out twice.
+    pub(crate) repeatable: bool,
 }
 
 impl Turn<'_> {
@@ -151,6 +161,8 @@ pub(crate) struct Answered {
     pub(crate) from: From,
     /// The alarm of the attempt, for the body to go on with.
     pub(crate) alarm: Alarm,
+    /// The target works on it until its body has ended.
+    pub(crate) in_hand: InHand,
 }
 
 /// Where the body comes from.
@@ -177,7 +189,8 @@ pub(crate) async fn attempt(
     let alarm = turn.seat.worker.timer.alarm();
     let offer = Offer::to(turn.target(), outbound.upgrade.is_some());
     record.attempt_mut().http2 = if offer == Offer::Http1 { Http2::No } else { Http2::Asked };
-    let kept = if offer == Offer::Http2 { None } else { reused(turn, record) };
+    let in_hand = turn.state().take_in_hand();
+    let kept = if offer == Offer::Http2 || turn.fresh { None } else { reused(turn, record) };
     let way = match (kept, offer) {
         (Some(wire), _) => Way::Wire(wire),
         // Opening is rare and its state large: on the heap it does not weigh on every request.
@@ -208,7 +221,7 @@ pub(crate) async fn attempt(
     match outcome {
         Ok((head, from)) => {
             alarm.clear();
-            Ok(Answered { head, from, alarm })
+            Ok(Answered { head, from, alarm, in_hand })
         }
         Err(halt) => {
             if let Halt::Stop(Stop::Failed(fault)) = &halt {
@@ -304,6 +317,7 @@ async fn fresh(
         return lease.map(Way::Lease).ok_or(Stop::Refused(Refusal::ConnectionLimit).into());
     };
     let Dialled { address, opened, member } = dial::dial(turn, alarm, record).await?;
+    turn.upstream.state.gone.reached();
     let local_port = match &opened {
         Opened::Tcp(tap) => tap.socket().local_addr().ok().map(|it| it.port()),
         Opened::Unix(_) => None,

@@ -150,16 +150,7 @@ async fn check_move(ttl: u32, keeps: Keeps, old: u8) {
     drop(before);
     until("the new address is used", || 200 < after.answered()).await;
     let tally = load.stop().await;
-    let records = place.gateway.records_soon(tally.answered() as usize).await;
-    // What stood in the queue of the old address when it closed had been sent to it, and is no matter
-    // of names.
-    let lost = |it: &&Value| {
-        it["status"] != 200
-            && it["fault"] != "reset_before_head"
-            && it["fault"] != "closed_before_head"
-    };
-    assert_eq!(records.iter().filter(lost).count(), 0, "{tally}; {}", place.gateway.said());
-    assert!(tally.failed() <= 4, "{tally}");
+    assert_eq!(tally.failed(), 0, "{tally}; {}", place.gateway.said());
 }
 
 #[tokio::test]
