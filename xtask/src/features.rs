@@ -60,6 +60,11 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Passing on",
+        "to the servers that SRV records list, by priority and weight",
+        "srv_records_say_which_servers_and_ports_and_how_often",
+    ),
+    row(
+        "Passing on",
         "an OCSP answer stapled to its certificate",
         "an_ocsp_answer_is_stapled_to_its_certificate",
     ),
@@ -195,6 +200,21 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Preventing",
         "an app that comes back is used again at once",
         "test_a_restarted_app_is_served_again",
+    ),
+    row(
+        "Preventing",
+        "a name that moves: asked for again before its answer ends, and before an attempt fails",
+        "a_name_is_asked_for_again_before_an_attempt_fails",
+    ),
+    row(
+        "Preventing",
+        "an outage of the name servers: the last addresses are kept for `dns.keep_for`",
+        "an_outage_of_the_name_server_loses_nothing",
+    ),
+    row(
+        "Preventing",
+        "a silent address among several: the next one is tried 250 ms later, and first from then on",
+        "an_address_that_is_silent_is_overtaken_and_then_tried_last",
     ),
     row(
         "Explaining",

@@ -12,7 +12,7 @@ mod phase;
 mod record;
 mod refusal;
 
-pub use attempt::{Address, Attempt, Connection, Http2, TlsFacts};
+pub use attempt::{Address, Attempt, Connection, Http2, Naming, TlsFacts};
 pub use child::{Act, Deed, Ending, Heard, Quote, Said, Step};
 pub use fault::{
     BodyFault, Certificate, CertificateFault, ConnectFault, DnsFault, Fault, HeadFault, Limit,

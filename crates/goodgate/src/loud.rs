@@ -80,6 +80,10 @@ fn about(trouble: Trouble) -> (&'static str, String) {
             "a core is late to go over to the new configuration",
             "see `goodgate status`, and what else uses the CPU",
         ),
+        Trouble::NamesKept => (
+            "a name of a target is not resolved any more, its last addresses are used",
+            "ask the name server with `dig`; after `dns.keep_for` they are used no longer",
+        ),
         Trouble::LogFailed => (
             "the access log cannot be written, lines are lost",
             "see whether its file or its reader is still there; requests are served meanwhile",

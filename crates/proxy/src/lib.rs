@@ -64,8 +64,8 @@ use crate::pressure::Pressure;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::upstream::health::Why;
-use crate::upstream::resolve::Names;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use crate::upstream::names::Names;
+use arc_swap::ArcSwapOption;
 use exchange::LiveTarget;
 use http::header::{HeaderValue, InvalidHeaderValue};
 use std::sync::Arc;
@@ -80,7 +80,7 @@ pub(crate) struct Plane {
     pub(crate) via: String,
     pub(crate) via_field: HeaderValue,
     pub(crate) registry: Registry,
-    pub(crate) names: ArcSwap<Names>,
+    pub(crate) names: Names,
     pub(crate) reports: Reports,
     /// Where the gateway started an app itself.
     pub(crate) hearing: Option<Hearing>,

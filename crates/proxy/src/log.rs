@@ -360,6 +360,9 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
         if attempt.http2 == Http2::Spoken {
             text(out, "upstream_version", "HTTP/2");
         }
+        if let Some(it) = attempt.names {
+            text(out, "names", it.name());
+        }
         let reused = if attempt.reused() { b",\"reused\":true".as_slice() } else { b"" };
         out.extend_from_slice(reused);
     }

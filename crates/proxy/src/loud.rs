@@ -36,10 +36,12 @@ pub enum Trouble {
     LogFailed,
     /// A core has not gone over to another configuration in time.
     CoreLate,
+    /// A name server fails, and addresses are used beyond their time.
+    NamesKept,
 }
 
 impl Trouble {
-    pub(crate) const ALL: [Trouble; 10] = [
+    pub(crate) const ALL: [Trouble; 11] = [
         Trouble::NoDescriptors,
         Trouble::NoPorts,
         Trouble::NoSocketMemory,
@@ -50,6 +52,7 @@ impl Trouble {
         Trouble::LogSlow,
         Trouble::LogFailed,
         Trouble::CoreLate,
+        Trouble::NamesKept,
     ];
 
     /// A word for metrics.
@@ -65,6 +68,7 @@ impl Trouble {
             Trouble::LogSlow => "log_slow",
             Trouble::LogFailed => "log_failed",
             Trouble::CoreLate => "core_late",
+            Trouble::NamesKept => "names_kept",
         }
     }
 

@@ -187,8 +187,10 @@ pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
 
 /// A name that means the same everywhere: not an address, not a single label, not `.internal`.
 fn is_public(target: &Target) -> bool {
-    let Place::Name { host, .. } = &target.place else {
-        return false;
+    let host = match &target.place {
+        Place::Name { host, .. } => host,
+        Place::Service(_) => &target.authority,
+        Place::Inet(_) | Place::Unix(_) => return false,
     };
     let host = host.trim_end_matches('.');
     let private = [".internal", ".local", ".localhost", ".lan", ".home.arpa", ".test"];

@@ -4,10 +4,11 @@
 use crate::upstream::budget::Budget;
 use crate::upstream::gone::Gone;
 use crate::upstream::health::{Health, Showed, Standing, Turned};
+use crate::upstream::names::Name;
 use config::{Eject, Upstream};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The name of an upstream, and of a target in it.
@@ -106,6 +107,8 @@ pub(crate) struct TargetState {
     idle_limit: AtomicU64,
     /// The `Server` field of its last answer.
     server: Mutex<Option<Arc<str>>>,
+    /// What is known of its name, where it is one, from its first connection on.
+    pub(crate) name: OnceLock<Arc<Name>>,
     /// It is configured no longer.
     leaves: AtomicBool,
     /// Requests that it has in hand.
@@ -126,6 +129,7 @@ impl TargetState {
             idle: AtomicUsize::new(0),
             idle_limit: AtomicU64::new(0),
             server: Mutex::default(),
+            name: OnceLock::new(),
             leaves: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
             latency: AtomicU32::new(0),

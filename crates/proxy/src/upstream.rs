@@ -7,12 +7,14 @@ pub(crate) mod balance;
 pub(crate) mod body;
 pub(crate) mod budget;
 mod connect;
+mod dial;
 pub(crate) mod gone;
 pub(crate) mod health;
 pub(crate) mod hold;
 pub(crate) mod http2;
 pub(crate) mod limit;
 pub(crate) mod multiplex;
+pub(crate) mod names;
 mod patience;
 pub(crate) mod pool;
 pub(crate) mod queue;
@@ -27,7 +29,6 @@ use crate::front::Link;
 use crate::grpc::Call;
 use crate::head::{Head, answer_head};
 use crate::listen::proxied;
-use crate::loud::Trouble;
 use crate::outbound::{Origin, Outbound, Pump, PumpFault, Pumped};
 use crate::recorder::Recorder;
 use crate::registry::{InHand, TargetState};
@@ -36,11 +37,11 @@ use crate::snapshot::Ready;
 use crate::timer::Alarm;
 use crate::tunnel::{self, Upgrade};
 use bytes::{Buf, Bytes, BytesMut};
-use config::{HostSent, Limits, Place, Target};
-use connect::{NotOpened, Opened};
+use config::{HostSent, Limits, Target};
+use connect::Opened;
+use dial::Dialled;
 use exchange::{
-    Address, Attempt, ConnectFault, Connection, DnsFault, Fault, HeadFault, Http2, Limit, Phase,
-    Refusal, SendFault, Stop, TlsFault,
+    Attempt, Connection, Fault, HeadFault, Http2, Limit, Phase, Refusal, SendFault, Stop, TlsFault,
 };
 use http2::Stream;
 use multiplex::{Lease, Line, Opening, Share};
@@ -317,9 +318,7 @@ async fn fresh(
         let lease = if offer == Offer::Http1 { None } else { turn.lease(Share::All) };
         return lease.map(Way::Lease).ok_or(Stop::Refused(Refusal::ConnectionLimit).into());
     };
-    let addresses = addresses(turn, alarm, record).await?;
-    record.enter(Phase::Connect);
-    let (address, opened) = open_one(turn, alarm, &addresses, record).await?;
+    let Dialled { address, opened, member } = dial::dial(turn, alarm, record).await?;
     turn.upstream.state.gone.reached();
     let local_port = match &opened {
         Opened::Tcp(tap) => tap.socket().local_addr().ok().map(|it| it.port()),
@@ -355,7 +354,7 @@ async fn fresh(
         (Opened::Unix(stream), _) => (Io::Unix(stream), None),
     };
     if http2 {
-        let line = Line { io, address, tls, local_port, place };
+        let line = Line { io, address, member, tls, local_port, place };
         let opened = multiplexed(turn, alarm, line, opening, record).await?;
         return Ok(Way::Lease(opened));
     }
@@ -368,6 +367,7 @@ async fn fresh(
         io,
         held: BytesMut::new(),
         address,
+        member,
         tls,
         local_port,
         ordinal: 0,
@@ -447,110 +447,6 @@ fn send_fault(error: &io::Error) -> SendFault {
 fn failed(record: &mut Recorder, fault: Fault) -> Halt {
     record.failed(fault.clone());
     Stop::Failed(fault).into()
-}
-
-/// Where the target may be dialled.
-async fn addresses(
-    turn: &Turn<'_>,
-    alarm: &Alarm,
-    record: &mut Recorder,
-) -> Result<Vec<Address>, Halt> {
-    let (host, port) = match &turn.target().place {
-        Place::Inet(address) => return Ok(vec![Address::Inet(*address)]),
-        Place::Unix(path) => return Ok(vec![Address::Unix(path.clone())]),
-        Place::Name { host, port } => (host, *port),
-    };
-    record.enter(Phase::Resolve);
-    let names = turn.seat.worker.plane.names.load_full();
-    let found = match names.known(host) {
-        Some(found) => Ok(found),
-        None => {
-            let (until, limit) = turn.limit("dns.timeout", names.timeout());
-            match alarm.until(until, names.ask(host.clone())).await {
-                Some(Ok(found)) => Ok(found),
-                Some(Err(DnsFault::TimedOut(_))) => {
-                    Err(Fault::Resolve(DnsFault::TimedOut(names.limit())))
-                }
-                Some(Err(fault)) => Err(Fault::Resolve(fault)),
-                None => Err(turn.fired(limit, |it| Fault::Resolve(DnsFault::TimedOut(it)))),
-            }
-        }
-    };
-    match found {
-        Ok(found) => Ok(found.iter().map(|ip| Address::Inet(SocketAddr::new(*ip, port))).collect()),
-        Err(fault) => Err(failed(record, fault)),
-    }
-}
-
-/// The first address that opens. All of them share `timeout.connect`.
-async fn open_one(
-    turn: &Turn<'_>,
-    alarm: &Alarm,
-    addresses: &[Address],
-    record: &mut Recorder,
-) -> Result<(Address, Opened), Halt> {
-    let (until, limit) = turn.limit("timeout.connect", turn.upstream.settings.timeout.connect);
-    let mut last = ConnectFault::Errno;
-    for (at, address) in addresses.iter().enumerate() {
-        record.attempt_mut().address = Some(address.clone());
-        let mut opened = connect::open(address, alarm, until, limit).await;
-        if let Err(not) = &opened
-            && make_room(turn, alarm, not).await
-        {
-            opened = connect::open(address, alarm, until, limit).await;
-        }
-        match opened {
-            Ok(opened) => {
-                // That of an address that did not open says nothing of this one.
-                record.attempt_mut().errno = None;
-                return Ok((address.clone(), opened));
-            }
-            Err(not) => {
-                let attempt = record.attempt_mut();
-                attempt.errno = not.errno;
-                last = not.fault;
-                if at + 1 < addresses.len() {
-                    attempt.tried.push((address.clone(), not.errno.unwrap_or(0)));
-                }
-            }
-        }
-        if until <= Instant::now() {
-            break;
-        }
-    }
-    record.attempt_mut().tell_first_of_equals();
-    let fault = match last {
-        ConnectFault::TimedOut(limit) => {
-            turn.fired(limit, |it| Fault::Connect(ConnectFault::TimedOut(it)))
-        }
-        other => Fault::Connect(other),
-    };
-    Err(failed(record, fault))
-}
-
-/// How long the other cores have to give up what they do not need.
-const GIVE_UP: Duration = Duration::from_millis(50);
-
-/// Something of our own host was short: it is told, and what nobody needs is given up. Whether it is
-/// worth another try.
-async fn make_room(turn: &Turn<'_>, alarm: &Alarm, not: &NotOpened) -> bool {
-    let Some(trouble) = not.trouble() else {
-        return false;
-    };
-    let worker = &turn.seat.worker;
-    match trouble {
-        // All of them lead to this target; those that are idle were tried first.
-        Trouble::NoPorts => {
-            worker.plane.loud.report(trouble, 1);
-            false
-        }
-        _ if 0 < worker.short_of(trouble) => true,
-        _ => {
-            let other_cores = std::future::pending::<()>();
-            alarm.until(turn.deadline.min(Instant::now() + GIVE_UP), other_cores).await;
-            true
-        }
-    }
 }
 
 /// A request on its way out and the head of its answer on its way in, both at once: an answer may

@@ -9,6 +9,7 @@ mod http2;
 mod http2_upstream;
 mod http3;
 mod life;
+mod names;
 mod negotiated;
 mod neighbours;
 mod pairs;

@@ -6,8 +6,11 @@ use crate::timer::Alarm;
 use exchange::{Address, ConnectFault, Limit};
 use rustix::io::Errno;
 use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connection before TLS.
@@ -23,6 +26,18 @@ pub(crate) struct NotOpened {
 }
 
 impl NotOpened {
+    /// Another address may do better, and this one be no longer the target's.
+    pub(crate) fn is_by_address(&self) -> bool {
+        matches!(
+            self.fault,
+            ConnectFault::Refused
+                | ConnectFault::TimedOut(_)
+                | ConnectFault::HostUnreachable
+                | ConnectFault::NetworkUnreachable
+                | ConnectFault::Reset
+        )
+    }
+
     /// What was short on our own host, if that is why.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         match self.fault {
@@ -50,6 +65,52 @@ pub(crate) async fn open(
         Some(Ok(opened)) => Ok(opened),
         Some(Err(error)) => Err(not_opened(&error, address, limit)),
         None => Err(NotOpened { fault: ConnectFault::TimedOut(limit), errno: None }),
+    }
+}
+
+/// Time between the beginnings of two connections to addresses of one name (RFC 8305 5).
+pub(crate) const STAGGER: Duration = Duration::from_millis(250);
+
+/// Connections that are being opened to addresses of one name; dropping it gives them up.
+#[derive(Default)]
+pub(crate) struct Race(Vec<Runner>);
+
+struct Runner {
+    address: SocketAddr,
+    began: Instant,
+    opening: Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>,
+}
+
+impl Race {
+    pub(crate) fn start(&mut self, address: SocketAddr) {
+        let opening = Box::pin(TcpStream::connect(address));
+        self.0.push(Runner { address, began: Instant::now(), opening });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next that is done; never where none is there.
+    pub(crate) fn poll(
+        &mut self,
+        limit: Limit,
+        cx: &mut Context<'_>,
+    ) -> Poll<(SocketAddr, Result<Opened, NotOpened>)> {
+        for at in 0..self.0.len() {
+            if let Poll::Ready(done) = self.0[at].opening.as_mut().poll(cx) {
+                let address = self.0.remove(at).address;
+                let opened = done.map(tcp);
+                let failed = |it| not_opened(&it, &Address::Inet(address), limit);
+                return Poll::Ready((address, opened.map_err(failed)));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Those that are not done, and since when they are at it.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (SocketAddr, Instant)> {
+        self.0.iter().map(|it| (it.address, it.began))
     }
 }
 

@@ -4,6 +4,7 @@
 //! it, streams in flight are counted against the limits of both sides, because beyond the peer's
 //! limit requests would wait where nobody sees them.
 
+use super::names::Member;
 use super::pool::{PoolKey, usable_for};
 use super::tls::tls_error;
 use super::wire::Io;
@@ -222,6 +223,8 @@ impl AsyncWrite for Watched {
 pub(crate) struct Line {
     pub(crate) io: Io,
     pub(crate) address: Address,
+    /// Where the target is a name.
+    pub(crate) member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     pub(crate) place: Place,
@@ -232,6 +235,7 @@ pub(crate) struct Multiplexed {
     send: SendRequest<Bytes>,
     pub(crate) seen: Rc<Seen>,
     pub(crate) address: Address,
+    member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     state: Arc<TargetState>,
@@ -276,7 +280,7 @@ pub(crate) async fn open(
     limits: &Limits,
     opening: Option<Opening>,
 ) -> Result<Rc<Multiplexed>, io::Error> {
-    let Line { io, address, tls, local_port, place } = line;
+    let Line { io, address, member, tls, local_port, place } = line;
     let seen = Seen::new(limits.response_head);
     let flood = Rc::new(Cell::new(None));
     let watched = Watched { io, seen: seen.clone() };
@@ -304,6 +308,7 @@ pub(crate) async fn open(
         send,
         seen,
         address,
+        member,
         tls,
         local_port,
         state: state.clone(),
@@ -395,6 +400,9 @@ impl Multiplexed {
         self.resting.take();
         self.requests.set(self.requests.get() + 1);
         self.seen.asked.set(self.seen.asked.get().or_else(|| Some(Instant::now())));
+        if let Some(member) = &self.member {
+            member.note_use(Instant::now());
+        }
         let idle_for = match self.open.get() {
             1 if 1 < self.requests.get() => self.idle_since.get().elapsed(),
             _ => Duration::ZERO,
@@ -418,6 +426,7 @@ impl Multiplexed {
             || MOST_REQUESTS <= self.requests.get()
             || MOST_EMPTIES <= self.seen.strained.empties.get()
             || (idle && too_old())
+            || !self.member.as_ref().is_none_or(|it| it.is_current())
     }
 
     /// The other side said GOAWAY, or h2 gave up.

@@ -49,7 +49,10 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(&key)?;
         while let Some(mut it) = list.pop() {
-            if now < it.until && it.wire.is_quiet() {
+            if let Some(member) = &it.wire.member {
+                member.note_use(now);
+            }
+            if now < it.until && it.wire.is_current() && it.wire.is_quiet() {
                 return Some((it.wire, now - it.since));
             }
         }
@@ -65,6 +68,9 @@ impl Pool {
         room: usize,
         configured: Option<Duration>,
     ) {
+        if !wire.is_current() {
+            return;
+        }
         let Some(resting) = state.rest(room) else {
             return;
         };
@@ -81,13 +87,14 @@ impl Pool {
         idle.values().map(Vec::len).sum()
     }
 
-    /// Closes what is too old, was closed by the other end, or is of no use any more. Called now and
+    /// Closes what is too old, was closed by the other end, leads to an address that the target's name
+    /// has no longer, or is of no use any more. Called now and
     /// then.
     pub(crate) fn sweep(&self, now: Instant, is_used: impl Fn(PoolKey) -> bool) {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|key, _| is_used(*key));
         for list in idle.values_mut() {
-            list.retain_mut(|it| now < it.until && it.wire.is_quiet());
+            list.retain_mut(|it| now < it.until && it.wire.is_current() && it.wire.is_quiet());
         }
         idle.retain(|_, list| !list.is_empty());
     }

@@ -3,6 +3,7 @@
 //! Our own codec instead of hyper's client: every phase and byte must be seen, and a request that
 //! is polled in one task needs no second one to be woken for each message.
 
+use super::names::Member;
 use super::tap::Tap;
 use bytes::{Bytes, BytesMut};
 use exchange::{Address, TlsFacts};
@@ -30,6 +31,8 @@ pub(crate) struct Wire {
     /// Read and not yet used.
     pub(crate) held: BytesMut,
     pub(crate) address: Address,
+    /// Where the target is a name.
+    pub(crate) member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     /// Requests that it has been given.
@@ -54,6 +57,11 @@ impl Wire {
         let mut buf = ReadBuf::new(&mut byte);
         let mut cx = Context::from_waker(Waker::noop());
         Pin::new(&mut self.io).poll_read(&mut cx, &mut buf).is_pending()
+    }
+
+    /// The target still has the address.
+    pub(crate) fn is_current(&self) -> bool {
+        self.member.as_ref().is_none_or(|it| it.is_current())
     }
 
     /// Gives back what an idle connection does not need.
