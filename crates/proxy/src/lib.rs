@@ -118,7 +118,7 @@ impl Plane {
                 leaves: state.leaves(),
                 open: state.open(),
                 idle: state.idle(),
-                idle_limit: state.idle_limit().map(|it| it.as_secs_f64()),
+                idle_limit: state.keeps.limit().map(|it| it.as_secs_f64()),
             });
         targets.collect()
     }
