@@ -19,7 +19,7 @@ pub use fault::{
     REFUSED_STREAM, SendFault, TlsFault,
 };
 pub use ids::{ExchangeId, TraceParent};
-pub use live::{Live, LiveTarget};
+pub use live::{Live, LiveState, LiveTarget};
 pub use phase::{Micros, Phase, Phases};
-pub use record::{Answer, Client, End, Exchange, Maker, Request, Stop};
+pub use record::{Answer, By, Client, End, Exchange, Maker, Prevented, Request, Stop};
 pub use refusal::{Malformed, Refusal};

@@ -35,6 +35,7 @@ mod snapshot;
 mod status;
 mod stream_io;
 mod timer;
+mod tries;
 mod tunnel;
 mod upstream;
 mod websocket;
@@ -62,12 +63,14 @@ use crate::metrics::{Gauges, Shard};
 use crate::pressure::Pressure;
 use crate::registry::Registry;
 use crate::reports::Reports;
+use crate::upstream::health::Why;
 use crate::upstream::resolve::Names;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use exchange::LiveTarget;
 use http::header::{HeaderValue, InvalidHeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// What all cores share.
 pub(crate) struct Plane {
@@ -111,11 +114,17 @@ impl Plane {
 
     /// The targets as they are now.
     pub(crate) fn targets(&self) -> Vec<LiveTarget> {
+        let now = Instant::now();
         let targets =
             self.registry.all().into_iter().map(|((upstream, target), state)| LiveTarget {
                 upstream,
                 target,
+                state: state.whole_health().state(Duration::ZERO, now),
+                why: state.whole_health().why().map(Why::name),
                 leaves: state.leaves(),
+                pending: state.pending(),
+                most: None,
+                latency: state.whole_health().latency(now).map(|it| it.0.as_secs_f64()),
                 open: state.open(),
                 idle: state.idle(),
                 idle_limit: state.keeps.limit().map(|it| it.as_secs_f64()),

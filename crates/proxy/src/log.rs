@@ -375,6 +375,17 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
     if let Some(it) = &request.caller_id {
         text(out, "caller_id", it);
     }
+    if !exchange.prevented.is_empty() {
+        out.extend_from_slice(b",\"prevented\":[");
+        for (at, it) in exchange.prevented.iter().enumerate() {
+            out.extend_from_slice(if at == 0 { b"{\"by\":\"" } else { b",{\"by\":\"" });
+            out.extend_from_slice(it.by.name().as_bytes());
+            out.push(b'"');
+            text(out, "cause", it.cause);
+            out.push(b'}');
+        }
+        out.push(b']');
+    }
     text(out, "end", end_word(exchange.end));
     number(out, "attempts", exchange.attempts.len() as u64);
     number(out, "bytes_in", request.head_bytes + request.body_bytes);

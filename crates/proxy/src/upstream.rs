@@ -3,14 +3,20 @@
 //! Everything that is learned on the way goes into the attempt, whose phase is always true: the
 //! client may leave at any moment, and the record then says where.
 
+pub(crate) mod balance;
 pub(crate) mod body;
+pub(crate) mod budget;
 mod connect;
+pub(crate) mod gone;
+pub(crate) mod health;
+pub(crate) mod hold;
 pub(crate) mod http2;
 pub(crate) mod idle;
 pub(crate) mod multiplex;
 mod patience;
 pub(crate) mod pool;
 pub(crate) mod resolve;
+pub(crate) mod retry;
 mod tap;
 pub(crate) mod tls;
 mod verify;
@@ -23,7 +29,7 @@ use crate::listen::proxied;
 use crate::loud::Trouble;
 use crate::outbound::{Origin, Outbound, Pump, PumpFault, Pumped};
 use crate::recorder::Recorder;
-use crate::registry::TargetState;
+use crate::registry::{InHand, TargetState};
 use crate::seat::Seat;
 use crate::snapshot::Ready;
 use crate::timer::Alarm;
@@ -37,7 +43,6 @@ use exchange::{
 };
 use http::Method;
 use http2::Stream;
-use idle::Again;
 use multiplex::{Lease, Line, Opening, Share};
 use patience::{Patience, Rang, Waiting};
 use std::future::poll_fn;
@@ -81,6 +86,10 @@ pub(crate) struct Turn<'a> {
     pub(crate) call: Option<&'a Call>,
     pub(crate) host: &'a HostSent,
     pub(crate) origin: Origin,
+    /// On a new connection: the one before had died.
+    pub(crate) fresh: bool,
+    /// The request does no harm when it is carried out twice.
+    pub(crate) repeatable: bool,
 }
 
 impl Turn<'_> {
@@ -153,6 +162,8 @@ pub(crate) struct Answered {
     pub(crate) from: From,
     /// The alarm of the attempt, for the body to go on with.
     pub(crate) alarm: Alarm,
+    /// The target works on it until its body has ended.
+    pub(crate) in_hand: InHand,
 }
 
 /// Where the body comes from.
@@ -183,7 +194,8 @@ pub(crate) async fn attempt(
     let offer = Offer::to(turn.target(), outbound.upgrade.is_some());
     record.attempt_mut().http2 = if offer == Offer::Http1 { Http2::No } else { Http2::Asked };
     let asked = Instant::now();
-    let kept = if offer == Offer::Http2 { None } else { reused(turn, &outbound.method, record) };
+    let in_hand = turn.state().take_in_hand();
+    let kept = if offer == Offer::Http2 || turn.fresh { None } else { reused(turn, record) };
     let way = match (kept, offer) {
         (Some(wire), _) => Way::Wire(wire),
         // Opening is rare and its state large: on the heap it does not weigh on every request.
@@ -214,7 +226,7 @@ pub(crate) async fn attempt(
     match outcome {
         Ok((head, from)) => {
             alarm.clear();
-            Ok(Answered { head, from, alarm })
+            Ok(Answered { head, from, alarm, in_hand })
         }
         Err(halt) => {
             if let Halt::Stop(Stop::Failed(fault)) = &halt {
@@ -278,11 +290,10 @@ async fn shared(
 }
 
 /// A connection from the pool, where one may serve this request.
-fn reused(turn: &Turn<'_>, method: &Method, record: &mut Recorder) -> Option<Wire> {
+fn reused(turn: &Turn<'_>, record: &mut Recorder) -> Option<Wire> {
     let worker = &turn.seat.worker;
     let key = turn.upstream.pool_key(turn.index);
-    let again = if method.is_idempotent() { Again::Yes } else { Again::No };
-    let (wire, idle) = worker.pool.take(key, again, Instant::now())?;
+    let (wire, idle) = worker.pool.take(key, turn.repeatable, Instant::now())?;
     let attempt = record.attempt_mut();
     attempt.address = Some(wire.address.clone());
     attempt.after_bodyless = wire.after_bodyless;
@@ -330,6 +341,7 @@ async fn fresh(
     let addresses = addresses(turn, alarm, record).await?;
     record.enter(Phase::Connect);
     let (address, opened) = open_one(turn, alarm, &addresses, record).await?;
+    turn.upstream.state.gone.reached();
     let local_port = match &opened {
         Opened::Tcp(tap) => tap.socket().local_addr().ok().map(|it| it.port()),
         Opened::Unix(_) => None,

@@ -158,6 +158,7 @@ impl Worker {
         let (now, snapshot) = (Instant::now(), self.snapshot());
         self.pool.sweep(|it| snapshot.uses(it));
         self.lines.sweep(now, |it| snapshot.uses(it));
+        snapshot.each_upstream(|it| it.state.budget.tick(now));
     }
 
     /// From now on answers close their connections, and idle ones may stay only a little; or no

@@ -58,13 +58,6 @@ pub(crate) const LASTS: Duration = Duration::from_secs(1);
 /// Values of `Server` that are told apart: a target may be several servers behind one address.
 const SERVERS: usize = 4;
 
-/// Whether a request may be sent again when its connection turns out to be dead.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Again {
-    Yes,
-    No,
-}
-
 /// What all cores know of one target.
 pub(crate) struct Idle {
     known: Mutex<Known>,
@@ -98,12 +91,11 @@ impl Default for Idle {
 }
 
 impl Idle {
-    /// How long an idle connection may be used again, where the configuration does not say.
-    pub(crate) fn usable_for(&self, again: Again) -> Duration {
-        Duration::from_micros(match again {
-            Again::Yes => self.hopeful.load(Relaxed),
-            Again::No => self.careful.load(Relaxed),
-        })
+    /// How long an idle connection may be used again, where the configuration does not say, by a
+    /// request that may be repeated or not.
+    pub(crate) fn usable_for(&self, repeatable: bool) -> Duration {
+        let usable = if repeatable { &self.hopeful } else { &self.careful };
+        Duration::from_micros(usable.load(Relaxed))
     }
 
     /// How long the target keeps idle connections, as far as it is known.
@@ -113,11 +105,11 @@ impl Idle {
 
     /// A connection that has served so many requests may be given one more. One that may not be
     /// repeated is not to be its last.
-    pub(crate) fn takes_more(&self, served: u32, again: Again) -> bool {
-        match (self.requests.load(Relaxed), again) {
+    pub(crate) fn takes_more(&self, served: u32, repeatable: bool) -> bool {
+        match (self.requests.load(Relaxed), repeatable) {
             (0, _) => true,
-            (most, Again::Yes) => served < most,
-            (most, Again::No) => served.saturating_add(1) < most,
+            (most, true) => served < most,
+            (most, false) => served.saturating_add(1) < most,
         }
     }
 
@@ -145,14 +137,18 @@ impl Idle {
         }
     }
 
+    /// A connection that lived for so long would change what is known.
+    pub(crate) fn is_news(&self, age: Duration) -> bool {
+        self.news.load(Relaxed) < micros(age)
+    }
+
     /// A connection was still open after it had been idle for so long.
     pub(crate) fn survived(&self, age: Duration) {
-        if micros(age) <= self.news.load(Relaxed) {
-            return;
+        if self.is_news(age) {
+            let mut known = self.known();
+            known.survived(age);
+            self.conclude(&known);
         }
-        let mut known = self.known();
-        known.survived(age);
-        self.conclude(&known);
     }
 
     /// A connection that has served so many requests is open after [`LASTS`].
@@ -184,8 +180,8 @@ impl Idle {
     fn conclude(&self, known: &Known) {
         self.limit.store(known.limit().map_or(0, micros), Relaxed);
         self.promise.store(known.promised.map_or(0, micros), Relaxed);
-        self.careful.store(micros(known.usable_for(Again::No)), Relaxed);
-        self.hopeful.store(micros(known.usable_for(Again::Yes)), Relaxed);
+        self.careful.store(micros(known.usable_for(false)), Relaxed);
+        self.hopeful.store(micros(known.usable_for(true)), Relaxed);
         self.news.store(micros(known.news()), Relaxed);
         self.requests.store(known.requests().unwrap_or(0), Relaxed);
     }
@@ -355,11 +351,8 @@ impl Known {
         [self.promised, self.kind(), self.closing()].into_iter().flatten().min()
     }
 
-    fn usable_for(&self, again: Again) -> Duration {
-        let share = match again {
-            Again::Yes => HOPEFUL,
-            Again::No => CAREFUL,
-        };
+    fn usable_for(&self, repeatable: bool) -> Duration {
+        let share = if repeatable { HOPEFUL } else { CAREFUL };
         let promised =
             self.promised.map(|it| it.saturating_sub(UNDERWAY).min(it.mul_f64(share)).max(SCARCE));
         let seen = [self.kind(), self.closing()].map(|it| it.map(|it| it.mul_f64(share)));
@@ -421,8 +414,8 @@ mod tests {
     fn check(story: &[Did], limit: Option<u64>, usable: u64) {
         let idle = after(story);
         assert_eq!(idle.limit(), limit.map(ms));
-        assert_eq!(idle.usable_for(Again::No), ms(usable));
-        assert!(idle.usable_for(Again::No) <= idle.usable_for(Again::Yes));
+        assert_eq!(idle.usable_for(false), ms(usable));
+        assert!(idle.usable_for(false) <= idle.usable_for(true));
     }
 
     #[test]
@@ -461,7 +454,7 @@ mod tests {
         check(&[], None, 1_500);
         check(&[Survived(1_000)], None, 1_500);
         check(&[Survived(10_000)], None, 8_000);
-        assert_eq!(after(&[Survived(10_000)]).usable_for(Again::Yes), ms(9_000));
+        assert_eq!(after(&[Survived(10_000)]).usable_for(true), ms(9_000));
     }
 
     #[test]
@@ -570,9 +563,9 @@ mod tests {
     #[track_caller]
     fn check_requests(story: &[Did], most: u32) {
         let idle = after(story);
-        let takes = |again| (1..100).find(|it| !idle.takes_more(*it, again)).unwrap_or(0);
-        assert_eq!(takes(Again::Yes), most);
-        assert_eq!(takes(Again::No), most.saturating_sub(1).max(most.min(1)));
+        let takes = |repeatable| (1..100).find(|it| !idle.takes_more(*it, repeatable)).unwrap_or(0);
+        assert_eq!(takes(true), most);
+        assert_eq!(takes(false), most.saturating_sub(1).max(most.min(1)));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! it, streams in flight are counted against the limits of both sides, because beyond the peer's
 //! limit requests would wait where nobody sees them.
 
-use super::idle::Again;
 use super::pool::{PoolKey, usable_for};
 use super::tls::tls_error;
 use super::wire::Io;
@@ -416,7 +415,7 @@ impl Multiplexed {
     /// It may not be given another request.
     fn is_over(&self, now: Instant) -> bool {
         let idle = self.is_unused();
-        let usable = || usable_for(&self.state, self.rules.idle_for, Again::No);
+        let usable = || usable_for(&self.state, self.rules.idle_for, false);
         let too_old = || self.idle_since.get() + usable() <= now;
         self.retired.get()
             || self.seen.broken.get()

@@ -1,7 +1,7 @@
 //! Idle upstream connections of one core: each is used only as long as its target is known to keep
 //! it, and a few for longer are watched, to see when the target closes them.
 
-use super::idle::{Again, LASTS};
+use super::idle::LASTS;
 use super::wire::Wire;
 use crate::registry::{Resting, TargetState};
 use socket2::TcpKeepalive;
@@ -73,20 +73,20 @@ struct Kept {
 pub(crate) fn usable_for(
     state: &TargetState,
     configured: Option<Duration>,
-    again: Again,
+    repeatable: bool,
 ) -> Duration {
-    configured.unwrap_or_else(|| state.keeps.usable_for(again))
+    configured.unwrap_or_else(|| state.keeps.usable_for(repeatable))
 }
 
 impl Pool {
-    /// A live connection and how long it has been idle, for a request that may be sent again or not.
+    /// A live connection and how long it has been idle, for a request that may be repeated or not.
     pub(crate) fn take(
         &self,
         key: PoolKey,
-        again: Again,
+        repeatable: bool,
         now: Instant,
     ) -> Option<(Wire, Duration)> {
-        self.shelves.borrow_mut().get_mut(&key)?.take(again, now)
+        self.shelves.borrow_mut().get_mut(&key)?.take(repeatable, now)
     }
 
     /// Keeps a connection if there is room for it.
@@ -164,7 +164,7 @@ impl Pool {
 }
 
 impl Shelf {
-    fn take(&mut self, again: Again, now: Instant) -> Option<(Wire, Duration)> {
+    fn take(&mut self, repeatable: bool, now: Instant) -> Option<(Wire, Duration)> {
         let Shelf { state, settings, kept } = self;
         let keeps = &state.keeps;
         let mut next = kept.len();
@@ -172,10 +172,10 @@ impl Shelf {
             next = at;
             let it = kept.get(at)?;
             let age = now.saturating_duration_since(it.since);
-            if usable_for(state, settings.idle_for, again) <= age {
+            if usable_for(state, settings.idle_for, repeatable) <= age {
                 return None;
             }
-            if !keeps.takes_more(it.wire.ordinal, again) {
+            if !keeps.takes_more(it.wire.ordinal, repeatable) {
                 continue;
             }
             let mut it = kept.remove(at);
@@ -191,8 +191,8 @@ impl Shelf {
     fn look(&mut self, cx: &mut Context<'_>, now: Instant, learns: bool) {
         let learns = learns && self.has_room();
         let Shelf { state, settings, kept } = self;
-        let usable = usable_for(state, settings.idle_for, Again::Yes);
-        let (mut watched, mut oldest) = (0, Duration::ZERO);
+        let usable = usable_for(state, settings.idle_for, true);
+        let mut watched = 0;
         kept.retain_mut(|it| {
             let age = now.saturating_duration_since(it.since);
             let served = it.wire.ordinal;
@@ -203,7 +203,6 @@ impl Shelf {
                 return false;
             }
             it.watched = true;
-            oldest = oldest.max(age);
             if LASTS <= age {
                 state.keeps.lasted(served);
             }
@@ -213,7 +212,13 @@ impl Shelf {
             watched += 1;
             learns && watched <= WATCHED && age < WATCHED_FOR
         });
-        state.keeps.survived(oldest);
+        // The runtime may not have been told yet: after a while in which nothing ran, all look old.
+        let oldest = kept.first().map(|it| (it, now.saturating_duration_since(it.since)));
+        if let Some((it, age)) = oldest.filter(|(_, age)| state.keeps.is_news(*age))
+            && it.wire.is_silent()
+        {
+            state.keeps.survived(age);
+        }
     }
 
     /// Connections that are only watched take nobody's place.
