@@ -188,6 +188,21 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "no POST lost to an idle limit that is nobody's default: it is learned from the first closes",
+        "no_post_is_lost_around_an_idle_limit_once_a_connection_was_closed",
+    ),
+    row(
+        "Preventing",
+        "no POST lost to a target that closes after a number of requests, once that is learned",
+        "no_request_is_lost_to_a_target_that_closes_after_forty_once_that_is_learned",
+    ),
+    row(
+        "Preventing",
+        "connections are still used again where workers are recycled all the time",
+        "connections_are_used_again_however_many_were_recycled",
+    ),
+    row(
+        "Preventing",
         "no failed request while the gateway reloads, under load",
         "reloads_lose_no_request",
     ),

@@ -127,7 +127,7 @@ impl Plane {
                 latency: state.whole_health().latency(now).map(|it| it.0.as_secs_f64()),
                 open: state.open(),
                 idle: state.idle(),
-                idle_limit: state.idle_limit().map(|it| it.as_secs_f64()),
+                idle_limit: state.keeps.limit().map(|it| it.as_secs_f64()),
             });
         targets.collect()
     }

@@ -4,6 +4,7 @@
 use crate::upstream::budget::Budget;
 use crate::upstream::gone::Gone;
 use crate::upstream::health::{Health, Showed, Standing, Turned};
+use crate::upstream::idle::Idle;
 use crate::upstream::names::Name;
 use config::{Eject, Upstream};
 use std::collections::{HashMap, HashSet};
@@ -103,8 +104,8 @@ pub(crate) struct TargetState {
     open: AtomicUsize,
     /// Of those, the ones that wait in a pool.
     idle: AtomicUsize,
-    /// How long the target keeps idle connections, in microseconds; 0 while it is not known.
-    idle_limit: AtomicU64,
+    /// How long it keeps idle connections.
+    pub(crate) keeps: Idle,
     /// The `Server` field of its last answer.
     server: Mutex<Option<Arc<str>>>,
     /// What is known of its name, where it is one, from its first connection on.
@@ -127,7 +128,7 @@ impl TargetState {
             id,
             open: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
-            idle_limit: AtomicU64::new(0),
+            keeps: Idle::default(),
             server: Mutex::default(),
             name: OnceLock::new(),
             leaves: AtomicBool::new(false),
@@ -245,41 +246,23 @@ impl TargetState {
         self.health().is_some_and(|it| it.cuts(Instant::now()))
     }
 
-    pub(crate) fn idle_limit(&self) -> Option<Duration> {
-        Some(self.idle_limit.load(Relaxed)).filter(|it| *it != 0).map(Duration::from_micros)
-    }
-
     pub(crate) fn server(&self) -> Option<Arc<str>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Learns from an answer: what `Keep-Alive` promises, else what servers of that name do when
-    /// nobody configured them otherwise.
+    /// Learns from an answer: what `Keep-Alive` promises, and what the server is.
     pub(crate) fn answered(&self, server: Option<&str>, promised: Option<Duration>) {
         if let Some(name) = server {
             let mut known = self.server.lock().unwrap_or_else(PoisonError::into_inner);
             if known.as_deref() != Some(name) {
                 *known = Some(name.into());
+                self.keeps.server(name);
             }
         }
-        let by_name = || server.and_then(usual_idle_limit);
-        if let Some(limit) = promised.or_else(by_name) {
-            let micros = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX).max(1);
-            if self.idle_limit.load(Relaxed) != micros {
-                self.idle_limit.store(micros, Relaxed);
-            }
+        if let Some(promise) = promised {
+            self.keeps.promised(promise);
         }
     }
-}
-
-/// How long servers keep idle connections by default, by the first word of their `Server` field.
-fn usual_idle_limit(server: &str) -> Option<Duration> {
-    let seconds = match server.split(['/', ' ']).next()? {
-        "gunicorn" => 2,
-        "uvicorn" | "hypercorn-h11" => 5,
-        _ => return None,
-    };
-    Some(Duration::from_secs(seconds))
 }
 
 /// One open connection; dropping it counts it out.

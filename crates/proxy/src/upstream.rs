@@ -12,6 +12,7 @@ pub(crate) mod gone;
 pub(crate) mod health;
 pub(crate) mod hold;
 pub(crate) mod http2;
+pub(crate) mod idle;
 pub(crate) mod limit;
 pub(crate) mod multiplex;
 pub(crate) mod names;
@@ -43,6 +44,7 @@ use dial::Dialled;
 use exchange::{
     Attempt, Connection, Fault, HeadFault, Http2, Limit, Phase, Refusal, SendFault, Stop, TlsFault,
 };
+use http::Method;
 use http2::Stream;
 use multiplex::{Lease, Line, Opening, Share};
 use patience::{Patience, Rang, Waiting};
@@ -182,6 +184,9 @@ enum Way {
 /// How long a request waits for an HTTP/2 connection that another one opens.
 const OPENED_BY_ANOTHER: Duration = Duration::from_secs(1);
 
+/// A close that crosses a request on its way is seen sooner than this.
+const RACE: Duration = Duration::from_millis(500);
+
 /// One attempt. What went wrong is also in the record's last attempt.
 pub(crate) async fn attempt(
     turn: &Turn<'_>,
@@ -191,6 +196,7 @@ pub(crate) async fn attempt(
     let alarm = turn.seat.worker.timer.alarm();
     let offer = Offer::to(turn.target(), outbound.upgrade.is_some());
     record.attempt_mut().http2 = if offer == Offer::Http1 { Http2::No } else { Http2::Asked };
+    let asked = Instant::now();
     let in_hand = turn.state().take_in_hand();
     let kept = if offer == Offer::Http2 || turn.fresh { None } else { reused(turn, record) };
     let way = match (kept, offer) {
@@ -227,6 +233,7 @@ pub(crate) async fn attempt(
         }
         Err(halt) => {
             if let Halt::Stop(Stop::Failed(fault)) = &halt {
+                learn(turn, fault, asked, record);
                 record.failed(fault.clone());
             }
             Err(halt)
@@ -249,7 +256,7 @@ async fn by_wire(
     record.enter(Phase::SendHead);
     let answer = Conversation {
         patience: Patience::new(turn, alarm),
-        bodyless: outbound.method == http::Method::HEAD,
+        bodyless: outbound.method == Method::HEAD,
         upgrade: outbound.upgrade.clone(),
         pump: &mut outbound.pump,
         record,
@@ -286,13 +293,10 @@ async fn shared(
 }
 
 /// A connection from the pool, where one may serve this request.
-///
-/// How long one may be idle is strict enough for requests that may not be repeated, so there is
-/// no second rule for those that may.
 fn reused(turn: &Turn<'_>, record: &mut Recorder) -> Option<Wire> {
     let worker = &turn.seat.worker;
     let key = turn.upstream.pool_key(turn.index);
-    let (wire, idle) = worker.pool.take(key, Instant::now())?;
+    let (wire, idle) = worker.pool.take(key, turn.repeatable, Instant::now())?;
     let attempt = record.attempt_mut();
     attempt.address = Some(wire.address.clone());
     attempt.after_bodyless = wire.after_bodyless;
@@ -303,6 +307,25 @@ fn reused(turn: &Turn<'_>, record: &mut Recorder) -> Option<Wire> {
         tls: wire.tls.clone(),
     });
     Some(wire)
+}
+
+/// A target that closes a connection as it is used again shows how long it keeps them. One that had
+/// the request for longer did something else.
+fn learn(turn: &Turn<'_>, fault: &Fault, asked: Instant, record: &mut Recorder) {
+    let attempt = record.attempt_mut();
+    let ended = matches!(
+        fault,
+        Fault::Head(HeadFault::Closed | HeadFault::Reset)
+            | Fault::Send(SendFault::Closed | SendFault::Reset)
+    );
+    let now = Instant::now();
+    let Some(connection) = attempt.connection.as_ref().filter(|it| 1 < it.ordinal) else {
+        return;
+    };
+    if ended && attempt.received == 0 && now - asked < RACE {
+        let age = Duration::from_micros(connection.idle_for);
+        turn.state().keeps.closed(age, Some(connection.ordinal - 1), now);
+    }
 }
 
 /// A new connection, ready for its first request.

@@ -8,6 +8,7 @@ mod grpc;
 mod http2;
 mod http2_upstream;
 mod http3;
+mod idle;
 mod life;
 mod names;
 mod negotiated;

@@ -377,7 +377,7 @@ impl UpstreamBody {
                 self.record.attempt_mut().fault = Some(Fault::Body(BodyFault::Surplus));
             } else if self.keep && !at_limit(state, pool) {
                 let key = self.upstream.pool_key(self.index);
-                worker.pool.put(key, wire, state, pool.idle, pool.idle_for);
+                worker.pool.put(key, wire, state, pool);
             }
         }
         self.record.complete();

@@ -1,10 +1,12 @@
 //! Opens connections to targets, and names why one was not opened.
 
+use super::pool::PROBES;
 use super::tap::Tap;
 use crate::loud::Trouble;
 use crate::timer::Alarm;
 use exchange::{Address, ConnectFault, Limit};
 use rustix::io::Errno;
+use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -117,6 +119,7 @@ impl Race {
 fn tcp(stream: TcpStream) -> Opened {
     // A request head and its body are two writes; the second must not wait for the first's ACK.
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&PROBES);
     Opened::Tcp(Tap::new(stream))
 }
 

@@ -63,6 +63,8 @@ pub(crate) struct Seen {
     /// At most [`Attempt::FIRST_BYTES`].
     first: RefCell<Vec<u8>>,
     pub(crate) ended: Cell<bool>,
+    /// When the other side closed.
+    closed: Cell<Option<Instant>>,
     pub(crate) errno: Cell<Option<i32>>,
     /// A fatal alert of TLS.
     pub(crate) alert: Cell<Option<u8>>,
@@ -86,6 +88,7 @@ impl Seen {
             head_limit,
             first: RefCell::default(),
             ended: Cell::new(false),
+            closed: Cell::new(None),
             errno: Cell::new(None),
             alert: Cell::new(None),
             last_read: Cell::new(None),
@@ -125,6 +128,7 @@ impl Seen {
     fn read(&self, new: &[u8]) {
         if new.is_empty() {
             self.ended.set(true);
+            self.closed.set(self.closed.get().or_else(|| Some(Instant::now())));
             return;
         }
         self.last_read.set(Some(Instant::now()));
@@ -407,6 +411,7 @@ impl Multiplexed {
             1 if 1 < self.requests.get() => self.idle_since.get().elapsed(),
             _ => Duration::ZERO,
         };
+        self.state.keeps.survived(idle_for);
         Lease { connection: self.clone(), ordinal: self.requests.get(), idle_for }
     }
 
@@ -418,8 +423,8 @@ impl Multiplexed {
     /// It may not be given another request.
     fn is_over(&self, now: Instant) -> bool {
         let idle = self.is_unused();
-        let too_old =
-            || self.idle_since.get() + usable_for(&self.state, self.rules.idle_for) <= now;
+        let usable = || usable_for(&self.state, self.rules.idle_for, false);
+        let too_old = || self.idle_since.get() + usable() <= now;
         self.retired.get()
             || self.seen.broken.get()
             || self.seen.ended.get()
@@ -435,6 +440,19 @@ impl Multiplexed {
         let refuses = matches!(self.send.clone().poll_ready(&mut cx), Poll::Ready(Err(_)));
         self.retired.set(self.retired.get() || refuses);
         refuses
+    }
+}
+
+impl Drop for Multiplexed {
+    /// An end while nobody used it shows how long the target keeps such connections.
+    fn drop(&mut self) {
+        let since = self.idle_since.get();
+        if let Some(closed) = self.seen.closed.get()
+            && self.is_unused()
+            && since <= closed
+        {
+            self.state.keeps.closed(closed - since, None, closed);
+        }
     }
 }
 
