@@ -4,15 +4,18 @@
 use super::ledger::Number;
 use super::target::SLOW;
 use rand::rngs::SmallRng;
+use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The ordinary load, in requests a second.
 pub(crate) const RATE: f64 = 150.0;
-/// Of bursts around a limit for idle connections: the time between the begins of two.
+/// Of bursts around a limit for idle connections: the least and the most between the begins of two.
 const BETWEEN_BURSTS: (Duration, Duration) =
-    (Duration::from_millis(940), Duration::from_millis(1080));
+    (Duration::from_millis(970), Duration::from_millis(1050));
+/// Between two requests of a burst.
+const IN_BURST: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -119,13 +122,13 @@ impl Load {
             }
             Load::Bursts { count, size, mix } => {
                 let size = (f64::from(*size) * scale).round().max(1.0) as u32;
-                let (least, most) = BETWEEN_BURSTS;
-                let mut due = Duration::ZERO;
-                for _ in 0..*count {
-                    for _ in 0..size {
+                let mut begin = Duration::ZERO;
+                for gap in gaps(&mut lot, *count) {
+                    for number in 0..size {
+                        let due = begin + number * IN_BURST;
                         asks.add(due, method(&mut lot, *mix), "/", Part::Steady);
                     }
-                    due += lot.random_range(least..most);
+                    begin += gap;
                 }
             }
             Load::TwoPaths { rate, seconds } => {
@@ -162,6 +165,15 @@ impl Asks {
 fn even(begin: f64, seconds: f64, rate: f64) -> impl Iterator<Item = Duration> {
     let count = (seconds * rate).round() as u32;
     (0..count).map(move |it| Duration::from_secs_f64(begin + f64::from(it) / rate))
+}
+
+/// So many, spread evenly, in an order by lot: each run has as many on either side of the limit.
+fn gaps(lot: &mut SmallRng, count: u32) -> Vec<Duration> {
+    let (least, most) = BETWEEN_BURSTS;
+    let mut gaps: Vec<Duration> =
+        (0..count).map(|it| least + (most - least) * it / count.max(1)).collect();
+    gaps.shuffle(lot);
+    gaps
 }
 
 fn method(lot: &mut SmallRng, mix: Mix) -> Method {
@@ -207,7 +219,7 @@ mod tests {
         let gaps: Vec<f64> = asks
             .windows(2)
             .map(|it| (it[1].due - it[0].due).as_secs_f64())
-            .filter(|it| *it > 0.0)
+            .filter(|it| *it > 0.5)
             .collect();
         assert_eq!(gaps.len(), 59);
         assert!(gaps.iter().any(|it| *it < 1.0) && gaps.iter().any(|it| *it > 1.02));
