@@ -104,6 +104,10 @@ impl Child {
         let _ = self.inner.wait();
     }
 
+    pub(crate) fn tell(&self, what: Signal) {
+        signal(self.pid(), what);
+    }
+
     /// Time since the program that was wanted began, without what starting through us took.
     pub(crate) fn age(&self) -> Result<Duration> {
         let text = std::fs::read_to_string(&self.stamp)?;
@@ -168,7 +172,7 @@ fn list(cores: &[usize]) -> String {
     cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn signal(pid: u32, signal: Signal) {
+pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // It may have ended in between, which is what we want.

@@ -1,6 +1,8 @@
 //! Failed requests that clients see while targets misbehave: Goodgate beside nginx, HAProxy and
 //! Envoy, in situations that are played one after the other, all proxies in turns.
 
+mod apps;
+mod behind;
 mod callers;
 mod ledger;
 mod message;
@@ -8,6 +10,7 @@ mod names;
 pub(crate) mod peers;
 mod ports;
 mod python;
+mod relay;
 mod results;
 mod schedule;
 mod score;
@@ -109,7 +112,7 @@ async fn play_all(
     let (mut outcomes, mut undone) = (Vec::new(), Vec::new());
     for round in 1..=asked.rounds {
         for situation in situations {
-            for program in programs {
+            for program in programs.iter().filter(|it| it.peer.can(situation)) {
                 let (seed, scale) = (asked.seed, asked.scale);
                 let keep = asked.keep.as_deref();
                 let run = Run { round, situation, program, seed, scale, keep };

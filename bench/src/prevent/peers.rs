@@ -8,6 +8,7 @@ mod nginx;
 
 use super::callers;
 use super::ports::free_address;
+use super::situation::Situation;
 use super::target::HEALTH;
 use crate::child::Child;
 use crate::cores;
@@ -65,6 +66,11 @@ impl Peer {
             Peer::Haproxy => "haproxy",
             Peer::Envoy => "envoy",
         }
+    }
+
+    /// nginx speaks HTTP/2 to upstreams for gRPC alone.
+    pub(crate) fn can(self, situation: &Situation) -> bool {
+        self != Peer::Nginx || !situation.servers.speak_http2()
     }
 
     /// As people write it.

@@ -1,5 +1,6 @@
 //! What a situation is: targets, what happens to them and when, the load, and what is within reach.
 
+use super::apps::Python;
 use super::names::Says;
 use super::schedule::{Load, Part};
 use super::target::Manner;
@@ -25,6 +26,17 @@ pub(crate) enum Servers {
     /// So many targets of ours on addresses of their own behind one name, of which a name server of
     /// ours knows at first what is said here.
     Named { count: usize, manner: Manner, at_first: Says },
+    /// So many instances of a real server for Python.
+    Python { python: Python, count: usize },
+    /// So many targets that speak HTTP/2 without TLS, some way off, and send GOAWAY after so many
+    /// requests on a connection.
+    Http2 { count: usize, requests: u32 },
+}
+
+impl Servers {
+    pub(crate) fn speak_http2(self) -> bool {
+        matches!(self, Servers::Http2 { .. })
+    }
 }
 
 /// A step and its time since the load began.
@@ -39,6 +51,10 @@ pub(crate) enum Step {
     Kill(usize),
     Terminate(usize),
     Start(usize),
+    /// SIGHUP to a server for Python, which then replaces its workers.
+    HangUp(usize),
+    /// SIGKILL to one worker of a server for Python.
+    KillWorker(usize),
     /// Packets to it are lost.
     Vanish(usize),
     Reappear(usize),

@@ -7,6 +7,7 @@ mod loads;
 mod names;
 mod only;
 mod partial;
+mod python;
 mod restarts;
 
 use super::situation::Situation;
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Situation> {
         partial::all(),
         bodies::all(),
         restarts::all(),
+        python::all(),
         only::all(),
         names::all(),
         loads::all(),
@@ -53,7 +55,10 @@ mod tests {
     #[test]
     fn there_is_always_a_target() {
         for it in all() {
-            let (Servers::Own { count, .. } | Servers::Named { count, .. }) = it.servers;
+            let (Servers::Own { count, .. }
+            | Servers::Named { count, .. }
+            | Servers::Python { count, .. }
+            | Servers::Http2 { count, .. }) = it.servers;
             assert!(count > 0, "{}", it.name);
         }
     }

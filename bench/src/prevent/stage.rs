@@ -1,16 +1,13 @@
 //! One run: fresh targets, gateway and clients, the script of a situation, and what came of it.
 
+use super::behind::Behind;
 use super::callers::{self, Call};
 use super::ledger::Ledger;
-use super::names::{self, NameServer};
-use super::peers::{Front, Gateway, Places, Program};
-use super::ports::{free_address, free_port};
+use super::peers::{Front, Gateway, Program};
 use super::results::Result as Outcome;
-use super::situation::{At, Servers, Situation, Step};
-use super::target::{Manner, Target};
+use super::situation::{At, Situation, Step};
 use crate::workplace::Workplace;
-use anyhow::{Context as _, Result, bail};
-use std::net::{Ipv4Addr, SocketAddr};
+use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,83 +30,18 @@ pub(super) struct Run<'a> {
     pub(super) keep: Option<&'a Path>,
 }
 
-/// What the proxies forward to.
-struct Behind {
-    targets: Vec<Target>,
-    names: Option<NameServer>,
-    places: Places,
-    http2: bool,
-}
-
-impl Behind {
-    async fn start(servers: Servers, ledger: &Arc<Ledger>) -> Result<Behind> {
-        match servers {
-            Servers::Own { count, manner } => {
-                let mut all = Vec::new();
-                for _ in 0..count {
-                    all.push(free_address()?);
-                }
-                let targets = start_all(&all, manner, ledger).await?;
-                let places = Places::Addresses(all);
-                Ok(Behind { targets, names: None, places, http2: false })
-            }
-            Servers::Named { count, manner, at_first } => {
-                let addresses: Vec<Ipv4Addr> = (0..count).map(names::address).collect();
-                let port = free_port(&addresses)?;
-                let all: Vec<SocketAddr> =
-                    addresses.into_iter().map(|it| SocketAddr::from((it, port))).collect();
-                let targets = start_all(&all, manner, ledger).await?;
-                let names = NameServer::start(free_address()?, at_first).await?;
-                let places = Places::Name { port, server: names.at, most: count };
-                Ok(Behind { targets, names: Some(names), places, http2: false })
-            }
-        }
-    }
-
-    fn target(&self, number: usize) -> Result<&Target> {
-        self.targets.get(number).context("the script names a target that is not there")
-    }
-
-    async fn step(&self, step: Step, gateway: &mut Gateway<'_>) -> Result<()> {
-        match step {
-            Step::Become(number, manner) => self.target(number)?.become_(manner),
-            Step::Kill(number) => self.target(number)?.kill().await,
-            Step::Terminate(number) => self.target(number)?.terminate().await,
-            Step::Start(number) => self.target(number)?.start_again().await?,
-            Step::Vanish(number) => self.target(number)?.vanish().await?,
-            Step::Reappear(number) => self.target(number)?.reappear().await?,
-            Step::Say(says) => match &self.names {
-                Some(names) => names.say(says),
-                None => bail!("the script speaks to a name server that is not there"),
-            },
-            Step::Reload => gateway.reload().await?,
-            Step::Restart => gateway.restart().await?,
-        }
-        Ok(())
-    }
-}
-
-async fn start_all(
-    all: &[SocketAddr],
-    manner: Manner,
-    ledger: &Arc<Ledger>,
-) -> Result<Vec<Target>> {
-    let mut targets = Vec::new();
-    for at in all {
-        targets.push(Target::start(*at, manner, ledger).await?);
-    }
-    Ok(targets)
-}
-
 /// Plays one run.
 pub(super) async fn play(run: &Run<'_>, place: &Workplace) -> Result<Outcome> {
     let Run { round, situation, program, seed, scale, .. } = run;
     let ledger = Arc::new(Ledger::default());
-    let behind = Behind::start(situation.servers, &ledger).await.context("starting the targets")?;
     let folder = place.file("run");
     remove(&folder)?;
+    remove(&place.file("apps"))?;
     std::fs::create_dir(&folder)?;
-    let front = Front::new(behind.places.clone(), behind.http2, folder.clone())?;
+    let behind = Behind::start(situation.servers, &ledger, place).await;
+    let behind = behind.context("starting the targets")?;
+    let http2 = situation.servers.speak_http2();
+    let front = Front::new(behind.places.clone(), http2, folder.clone())?;
     let restarts = situation.script.iter().any(|it| matches!(it.1, Step::Restart));
     let mut gateway = Gateway::start(program, place, front, restarts).await?;
     sleep(SETTLE).await;
@@ -127,13 +59,12 @@ pub(super) async fn play(run: &Run<'_>, place: &Workplace) -> Result<Outcome> {
     gateway.check_running()?;
     // Work for clients that left may still be cancelled, or wrongly finished.
     sleep(AFTERMATH).await;
+    let outputs = gateway.outputs();
+    gateway.kill();
+    behind.kill(&ledger).await;
     if let Some(keep) = run.keep {
         let name = format!("{round}-{}-{}", situation.name, program.peer.name());
-        store(&keep.join(name), &folder, &gateway, &calls, &ledger)?;
-    }
-    gateway.kill();
-    for target in &behind.targets {
-        target.kill().await;
+        store(&keep.join(name), &folder, outputs, &calls, &ledger)?;
     }
     remove(&folder)?;
     Ok(Outcome::of(run, &calls, &ledger))
@@ -142,7 +73,7 @@ pub(super) async fn play(run: &Run<'_>, place: &Workplace) -> Result<Outcome> {
 async fn follow(
     script: &[At],
     began: Instant,
-    behind: &Behind,
+    behind: &Behind<'_>,
     gateway: &mut Gateway<'_>,
 ) -> Result<()> {
     for At(when, step) in script {
@@ -171,13 +102,13 @@ fn remove(folder: &Path) -> Result<()> {
 fn store(
     to: &Path,
     folder: &Path,
-    gateway: &Gateway<'_>,
+    outputs: Vec<PathBuf>,
     calls: &[Call],
     ledger: &Ledger,
 ) -> Result<()> {
     std::fs::create_dir_all(to).with_context(|| format!("making `{}`", to.display()))?;
     let inside = std::fs::read_dir(folder)?.filter_map(|it| Some(it.ok()?.path()));
-    let files: Vec<PathBuf> = inside.filter(|it| it.is_file()).chain(gateway.outputs()).collect();
+    let files: Vec<PathBuf> = inside.filter(|it| it.is_file()).chain(outputs).collect();
     for file in files {
         if let Some(name) = file.file_name() {
             std::fs::copy(&file, to.join(name))?;

@@ -388,7 +388,7 @@ async fn left(stream: &mut TcpStream, buffer: &mut Buffer) {
         return std::future::pending().await;
     }
     if let Ok(true) = buffer.fill(stream).await {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -9,6 +9,7 @@ const BURSTS: u32 = 16;
 const SIZE: u32 = 20;
 const LIMIT: Duration = Duration::from_secs(1);
 const REQUESTS: u32 = 40;
+const GOAWAY_AFTER: u32 = 50;
 
 pub(super) fn all() -> Vec<Situation> {
     vec![
@@ -37,6 +38,15 @@ pub(super) fn all() -> Vec<Situation> {
             load: Load::steady(8.0),
             script: Vec::new(),
             reach: Reach::failed(6.0),
+        },
+        Situation {
+            name: "http2_goaway",
+            title: "targets that speak HTTP/2 send GOAWAY after 50 requests on a connection",
+            servers: Servers::Http2 { count: 3, requests: GOAWAY_AFTER },
+            load: Load::steady(8.0),
+            script: Vec::new(),
+            // What lies above the last stream of a GOAWAY was not begun (RFC 9113 6.8).
+            reach: Reach::failed(0.0),
         },
     ]
 }
