@@ -35,7 +35,9 @@ mod tests {
     #[test]
     fn names_are_unique_and_fit_the_command_line() {
         let mut names: Vec<&str> = all().iter().map(|it| it.name).collect();
-        assert!(names.iter().all(|it| it.chars().all(|it| it.is_ascii_lowercase() || it == '_')));
+        assert!(names.iter().all(|it| {
+            it.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_')
+        }));
         names.sort_unstable();
         let count = names.len();
         names.dedup();

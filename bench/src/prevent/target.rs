@@ -429,3 +429,164 @@ impl Shared {
 fn locked<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
     it.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prevent::ledger::Entry;
+    use crate::prevent::message::{Broken, answer};
+    use crate::prevent::ports::free_address;
+    use std::io::ErrorKind;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// A caller of a target.
+    struct Caller {
+        stream: TcpStream,
+        buffer: Buffer,
+    }
+
+    impl Caller {
+        async fn of(target: &Target) -> Caller {
+            let stream = TcpStream::connect(target.at).await.unwrap();
+            Caller { stream, buffer: Buffer::default() }
+        }
+
+        async fn send(&mut self, number: Number) {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Number: {number}\r\n\r\n");
+            self.stream.write_all(head.as_bytes()).await.unwrap();
+        }
+
+        async fn asks(&mut self, number: Number) -> Result<u16, Broken> {
+            self.send(number).await;
+            let answer = answer(&mut self.stream, &mut self.buffer);
+            timeout(PATIENCE, answer).await.unwrap().map(|it| it.status)
+        }
+
+        /// How the connection ends when it is not asked anything.
+        async fn end(&mut self) -> Result<bool, ErrorKind> {
+            let end = self.buffer.fill(&mut self.stream);
+            timeout(PATIENCE, end).await.unwrap().map_err(|it| it.kind())
+        }
+    }
+
+    async fn target(manner: Manner) -> (Target, Arc<Ledger>) {
+        let ledger = Arc::default();
+        let at = free_address().unwrap();
+        (Target::start(at, manner, &ledger).await.unwrap(), ledger)
+    }
+
+    #[tokio::test]
+    async fn a_reset_comes_after_the_work() {
+        let manner = Manner::GOOD.with(Fault::Reset, Health::Well);
+        let (target, ledger) = target(manner).await;
+        let mut caller = Caller::of(&target).await;
+        caller.send(1).await;
+        assert_eq!(caller.end().await, Err(ErrorKind::ConnectionReset));
+        assert_eq!(ledger.entry(1), Entry { begun: 1, done: 1, cancelled: 0 });
+    }
+
+    #[tokio::test]
+    async fn half_of_a_body_is_cut() {
+        let (target, _) = target(Manner::GOOD.with(Fault::Cut, Health::Well)).await;
+        assert_eq!(Caller::of(&target).await.asks(1).await, Err(Broken::Cut));
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_an_idle_connection_is_being_closed_is_lost() {
+        let idle = Duration::from_millis(100);
+        let (target, ledger) = target(Manner { idle: Some(idle), ..Manner::GOOD }).await;
+        let mut caller = Caller::of(&target).await;
+        assert_eq!(caller.asks(1).await, Ok(200));
+        sleep(idle + DISTANCE / 2).await;
+        caller.send(2).await;
+        // On a machine that is slow just now, the end was there before the request was sent.
+        let end = caller.end().await;
+        assert!(matches!(end, Err(ErrorKind::ConnectionReset) | Ok(false)), "{end:?}");
+        assert_eq!(ledger.entry(2), Entry::default());
+    }
+
+    #[tokio::test]
+    async fn a_worker_leaves_with_its_connections_and_another_one_goes_on() {
+        let (target, _) = target(Manner { recycle: Some(2), ..Manner::GOOD }).await;
+        let (mut one, mut other) = (Caller::of(&target).await, Caller::of(&target).await);
+        assert_eq!(one.asks(1).await, Ok(200));
+        assert_eq!(other.asks(2).await, Ok(200));
+        assert_eq!(one.end().await, Ok(false));
+        assert_eq!(other.end().await, Ok(false));
+        assert_eq!(Caller::of(&target).await.asks(3).await, Ok(200));
+    }
+
+    #[tokio::test]
+    async fn a_killed_target_refuses_until_it_is_started_and_loses_what_it_had_in_hand() {
+        let (target, ledger) = target(Manner { work: PATIENCE, ..Manner::GOOD }).await;
+        let mut caller = Caller::of(&target).await;
+        caller.send(1).await;
+        while ledger.entry(1).begun == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        target.kill().await;
+        assert_eq!(caller.end().await, Ok(false));
+        let refused = TcpStream::connect(target.at).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        target.become_(Manner::GOOD);
+        target.start_again().await.unwrap();
+        assert_eq!(Caller::of(&target).await.asks(2).await, Ok(200));
+        assert_eq!(ledger.entry(1), Entry { begun: 1, done: 0, cancelled: 0 });
+    }
+
+    #[tokio::test]
+    async fn a_target_that_is_asked_to_end_finishes_what_it_has_in_hand() {
+        let (target, ledger) = target(Manner { work: 2 * DISTANCE, ..Manner::GOOD }).await;
+        let (mut busy, mut idle) = (Caller::of(&target).await, Caller::of(&target).await);
+        assert_eq!(idle.asks(1).await, Ok(200));
+        busy.send(2).await;
+        while ledger.entry(2).begun == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        target.terminate().await;
+        assert!(TcpStream::connect(target.at).await.is_err());
+        assert_eq!(idle.end().await, Ok(false));
+        let last = answer(&mut busy.stream, &mut busy.buffer).await.unwrap();
+        assert_eq!((last.status, last.keeps), (200, false));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_connected_to_a_target_that_has_vanished() {
+        let (target, _) = target(Manner::GOOD).await;
+        target.vanish().await.unwrap();
+        assert!(timeout(2 * FULL_AFTER, TcpStream::connect(target.at)).await.is_err());
+        target.reappear().await.unwrap();
+        assert_eq!(Caller::of(&target).await.asks(1).await, Ok(200));
+    }
+
+    #[tokio::test]
+    async fn work_is_cancelled_when_its_caller_leaves() {
+        let (target, ledger) = target(Manner { work: PATIENCE, ..Manner::GOOD }).await;
+        let mut caller = Caller::of(&target).await;
+        caller.send(1).await;
+        while ledger.entry(1).begun == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        drop(caller);
+        while ledger.entry(1).cancelled == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(ledger.entry(1), Entry { begun: 1, done: 0, cancelled: 1 });
+    }
+
+    #[tokio::test]
+    async fn only_so_many_are_worked_on_at_a_time() {
+        let at_once = AtOnce::Only(1);
+        let work = Duration::from_millis(50);
+        let (target, ledger) = target(Manner { at_once, work, ..Manner::GOOD }).await;
+        let (mut one, mut other) = (Caller::of(&target).await, Caller::of(&target).await);
+        let began = tokio::time::Instant::now();
+        one.send(1).await;
+        assert_eq!(other.asks(2).await, Ok(200));
+        assert_eq!(ledger.entry(1).begun + ledger.entry(2).begun, 2);
+        let both = answer(&mut one.stream, &mut one.buffer).await.map(|it| it.status);
+        assert_eq!(both, Ok(200));
+        assert!(2 * work <= began.elapsed());
+    }
+}
