@@ -27,7 +27,7 @@ use crate::workplace::Workplace;
 use crate::{Verdict, output};
 use anyhow::{Context as _, Result, bail};
 use peers::{Peer, Program};
-use results::Result as Outcome;
+use results::Outcome;
 use score::{Grade, Standing};
 use situation::Situation;
 use stage::Run;

@@ -5,7 +5,7 @@ use super::ledger::Ledger;
 use super::peers::{Peer, Program};
 use super::schedule::{Method, Part};
 use super::stage::Run;
-use anyhow::{Context as _, Result as Anyhow};
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Result {
+pub(crate) struct Outcome {
     pub(crate) round: u32,
     pub(crate) situation: String,
     pub(crate) proxy: Peer,
@@ -98,8 +98,8 @@ fn per(sum: f64, count: u32) -> Option<f64> {
     (count > 0).then(|| sum / f64::from(count))
 }
 
-impl Result {
-    pub(super) fn of(run: &Run<'_>, calls: &[Call], ledger: &Ledger) -> Result {
+impl Outcome {
+    pub(super) fn of(run: &Run<'_>, calls: &[Call], ledger: &Ledger) -> Outcome {
         let mut parts: BTreeMap<Part, Vec<Call>> = BTreeMap::new();
         let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
         for call in calls {
@@ -110,7 +110,7 @@ impl Result {
         }
         let posts = calls.iter().filter(|it| it.ask.method == Method::Post);
         let duplicates = posts.filter(|it| ledger.entry(it.ask.number).done > 1).count();
-        Result {
+        Outcome {
             round: run.round,
             situation: run.situation.name.to_owned(),
             proxy: run.program.peer,
@@ -183,7 +183,7 @@ fn count(number: usize) -> u32 {
 }
 
 /// Those of an earlier run of this program. A line that was cut as it was written is left out.
-pub(crate) fn read(path: &Path) -> Anyhow<Vec<Result>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Outcome>> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         it => it.with_context(|| format!("reading `{}`", path.display()))?,
@@ -192,13 +192,13 @@ pub(crate) fn read(path: &Path) -> Anyhow<Vec<Result>> {
 }
 
 /// At the end of the file, as a line of its own.
-pub(crate) fn append(path: &Path, result: &Result) -> Anyhow<()> {
+pub(crate) fn append(path: &Path, outcome: &Outcome) -> Result<()> {
     let context = || format!("writing `{}`", path.display());
     let mut file =
         OpenOptions::new().create(true).append(true).read(true).open(path).with_context(context)?;
     // The line before may have been cut.
     let begin = if ends_whole(path) { "" } else { "\n" };
-    let line = format!("{begin}{}\n", serde_json::to_string(result)?);
+    let line = format!("{begin}{}\n", serde_json::to_string(outcome)?);
     file.write_all(line.as_bytes()).with_context(context)
 }
 
@@ -211,8 +211,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::prevent::schedule::Ask;
 
-    pub(crate) fn result(round: u32, proxy: Peer, situation: &str, figures: Figures) -> Result {
-        Result {
+    pub(crate) fn outcome(round: u32, proxy: Peer, situation: &str, figures: Figures) -> Outcome {
+        Outcome {
             round,
             situation: situation.to_owned(),
             proxy,
@@ -266,8 +266,8 @@ pub(crate) mod tests {
     fn a_file_is_gone_on_with_after_a_line_that_was_cut() {
         let name = format!("goodgate-bench-resume-test-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        let one = result(1, Peer::Nginx, "a", Figures::default());
-        let other = result(1, Peer::Envoy, "a", Figures { asked: 2, ..Figures::default() });
+        let one = outcome(1, Peer::Nginx, "a", Figures::default());
+        let other = outcome(1, Peer::Envoy, "a", Figures { asked: 2, ..Figures::default() });
         assert_eq!(read(&path).unwrap(), []);
         append(&path, &one).unwrap();
         let whole = std::fs::read(&path).unwrap();

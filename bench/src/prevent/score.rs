@@ -1,7 +1,7 @@
 //! How proxies stand in a situation over all rounds, and whether Goodgate keeps its goal.
 
 use super::peers::Peer;
-use super::results::{Figures, Result};
+use super::results::{Figures, Outcome};
 use super::schedule::Part;
 use super::situation::{Bound, Figure, Situation};
 use serde::Serialize;
@@ -29,15 +29,15 @@ pub(crate) enum Grade {
 }
 
 impl Standing {
-    pub(crate) fn of<'a>(results: impl IntoIterator<Item = &'a Result>) -> Option<Standing> {
+    pub(crate) fn of<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Option<Standing> {
         let mut standing = Standing::default();
-        for result in results {
+        for outcome in outcomes {
             standing.rounds += 1;
-            standing.duplicates += result.duplicates;
-            for (part, figures) in &result.parts {
+            standing.duplicates += outcome.duplicates;
+            for (part, figures) in &outcome.parts {
                 standing.parts.entry(*part).or_default().add(figures);
             }
-            for (kind, count) in &result.kinds {
+            for (kind, count) in &outcome.kinds {
                 *standing.kinds.entry(kind.clone()).or_default() += count;
             }
         }
@@ -102,14 +102,14 @@ pub(crate) fn grade(situation: &Situation, all: &[(Peer, Standing)]) -> Option<G
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prevent::results::tests::result;
+    use crate::prevent::results::tests::outcome;
     use crate::prevent::schedule::Load;
     use crate::prevent::situation::{Limit, Reach, Servers};
     use crate::prevent::target::Manner;
 
     fn standing(failed: u32) -> Standing {
         let figures = Figures { asked: 1000, failed, took: vec![7], ..Figures::default() };
-        Standing::of([&result(1, Peer::Nginx, "a", figures)]).unwrap()
+        Standing::of([&outcome(1, Peer::Nginx, "a", figures)]).unwrap()
     }
 
     fn situation(reach: Reach) -> Situation {
@@ -161,7 +161,7 @@ mod tests {
     fn rounds_are_summed() {
         let figures = |failed| Figures { asked: 100, failed, ..Figures::default() };
         let rounds =
-            [result(1, Peer::Nginx, "a", figures(1)), result(2, Peer::Nginx, "a", figures(2))];
+            [outcome(1, Peer::Nginx, "a", figures(1)), outcome(2, Peer::Nginx, "a", figures(2))];
         let it = Standing::of(&rounds).unwrap();
         assert_eq!((it.rounds, it.whole().share()), (2, Some(15.0)));
         assert!(Standing::of([]).is_none());

@@ -4,7 +4,7 @@ use super::behind::Behind;
 use super::callers::{self, Call};
 use super::ledger::Ledger;
 use super::peers::{Front, Gateway, Program};
-use super::results::Result as Outcome;
+use super::results::Outcome;
 use super::situation::{At, Situation, Step};
 use crate::workplace::Workplace;
 use anyhow::{Context as _, Result};

@@ -2,7 +2,7 @@
 
 use super::Results;
 use super::peers::Peer;
-use super::results::{Figures, Result as Outcome};
+use super::results::{Figures, Outcome};
 use super::schedule::Part;
 use super::score::{Grade, Standing};
 use super::situation::{Figure, Limit, Reach};
@@ -241,4 +241,53 @@ fn sums(results: &Results<'_>) -> String {
         text.push_str(&format!("Goodgate missed {}: {}.\n", missed.len(), missed.join(", ")));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prevent::results::tests::outcome;
+    use crate::prevent::situation::Situation;
+    use crate::prevent::situations;
+    use crate::prevent::{Row, score};
+
+    fn row(situation: &Situation, failed: [u32; 2]) -> Row<'_> {
+        let standing = |peer, failed| {
+            let figures = Figures { asked: 1000, failed, ..Figures::default() };
+            Standing::of([&outcome(1, peer, situation.name, figures)]).map(|it| (peer, it))
+        };
+        let peers = [Peer::Goodgate, Peer::Nginx].into_iter().zip(failed);
+        let standings: Vec<_> = peers.filter_map(|(peer, it)| standing(peer, it)).collect();
+        let grade = score::grade(situation, &standings);
+        Row { situation, standings, grade }
+    }
+
+    fn text_of(failed: [u32; 2]) -> String {
+        let all = situations::all();
+        let named = |name: &str| all.iter().find(|it| it.name == name).unwrap();
+        let peers = [Peer::Goodgate, Peer::Nginx].map(|it| (it, it.name().to_owned()));
+        let rows = vec![row(named("one_resets"), failed), row(named("flash_crowd"), [9, 900])];
+        text(&Results {
+            rounds: 1,
+            peers: peers.into(),
+            missing: vec![(Peer::Envoy, "it was not found".to_owned())],
+            rows,
+            undone: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_row_has_each_share_and_says_whether_the_goal_was_kept() {
+        let text = text_of([2, 30]);
+        assert!(text.contains("| 2.0 | 30.0 | <= 2 | within reach |"), "{text}");
+        assert!(text.contains("Envoy is left out: it was not found"), "{text}");
+    }
+
+    #[test]
+    fn sums_leave_out_situations_in_which_shedding_is_right() {
+        let text = text_of([31, 30]);
+        assert!(text.contains("lost 31 of 1000, MORE THAN nginx, which lost 30 of 1000"), "{text}");
+        let text = text_of([30, 30]);
+        assert!(text.contains("lost 30 of 1000, not more than nginx"), "{text}");
+    }
 }

@@ -27,8 +27,10 @@ const TYPES: &str = "type.googleapis.com/envoy";
 
 pub(super) fn find() -> Result<Program> {
     let path = python::program("envoy")?;
-    let version = version(&path, "--version")?;
-    Ok(Program { peer: Peer::Envoy, path, version })
+    // `PATH  version: HASH/1.40.0/Clean/RELEASE/BoringSSL`
+    let said = version(&path, "--version")?;
+    let number = said.split('/').rev().nth(3).unwrap_or(&said);
+    Ok(Program { peer: Peer::Envoy, version: format!("Envoy {number}"), path })
 }
 
 pub(super) fn start(front: &Front, restartable: bool) -> Result<Vec<OsString>> {
