@@ -20,6 +20,11 @@ fn configuration(front: &Front) -> String {
         [CONNECT, front.read(), CHECK, SLOW_START].map(milliseconds);
     let retries = ATTEMPTS - 1;
     let folder = folder.display();
+    // It has no mode for an emergency: the only server would be out even where it serves again.
+    let observed = match places.count() {
+        1 => String::new(),
+        _ => format!(" observe layer7 error-limit {FAILURES} on-error mark-down"),
+    };
     let proto = if *http2 { " proto h2 check-proto h2" } else { "" };
     let (resolvers, servers) = match places {
         Places::Addresses(all) => {
@@ -64,10 +69,9 @@ backend app
     balance leastconn
     retries {retries}
     retry-on all-retryable-errors
-    option redispatch 1
+    option redispatch
     option httpchk GET {HEALTH}
-    default-server check inter {check} observe layer7 error-limit {FAILURES} on-error mark-down \
-slowstart {slow_start} maxconn {AT_ONCE}
+    default-server check inter {check}{observed} slowstart {slow_start} maxconn {AT_ONCE}
     {servers}
 "
     )
