@@ -2,6 +2,7 @@
 //! between them. `serve.rs` is the spine; read it first.
 
 mod bounds;
+mod checks;
 mod chunked;
 mod contain;
 mod core;
@@ -119,6 +120,7 @@ impl Plane {
                 open: state.open(),
                 idle: state.idle(),
                 idle_limit: state.idle_limit().map(|it| it.as_secs_f64()),
+                health: state.standing.live(),
             });
         targets.collect()
     }

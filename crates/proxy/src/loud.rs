@@ -36,10 +36,12 @@ pub enum Trouble {
     LogFailed,
     /// A core has not gone over to another configuration in time.
     CoreLate,
+    /// Checks of a target's health ask for the wrong thing.
+    HealthCheckWrongPath,
 }
 
 impl Trouble {
-    pub(crate) const ALL: [Trouble; 10] = [
+    pub(crate) const ALL: [Trouble; 11] = [
         Trouble::NoDescriptors,
         Trouble::NoPorts,
         Trouble::NoSocketMemory,
@@ -50,6 +52,7 @@ impl Trouble {
         Trouble::LogSlow,
         Trouble::LogFailed,
         Trouble::CoreLate,
+        Trouble::HealthCheckWrongPath,
     ];
 
     /// A word for metrics.
@@ -65,6 +68,7 @@ impl Trouble {
             Trouble::LogSlow => "log_slow",
             Trouble::LogFailed => "log_failed",
             Trouble::CoreLate => "core_late",
+            Trouble::HealthCheckWrongPath => "health_check_wrong_path",
         }
     }
 

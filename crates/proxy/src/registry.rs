@@ -1,10 +1,11 @@
 //! What all cores know of a target together, outside of any configuration: it keeps its counters
 //! when the settings around it change.
 
+use crate::checks::{Standing, Verdict};
 use config::Upstream;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The name of an upstream, and of a target in it.
@@ -66,6 +67,9 @@ pub(crate) struct TargetState {
     server: Mutex<Option<Arc<str>>>,
     /// It is configured no longer.
     leaves: AtomicBool,
+    /// What came of asking it whether it is well.
+    pub(crate) standing: Standing,
+    verdict: Mutex<Verdict>,
 }
 
 impl TargetState {
@@ -77,7 +81,13 @@ impl TargetState {
             idle_limit: AtomicU64::new(0),
             server: Mutex::default(),
             leaves: AtomicBool::new(false),
+            standing: Standing::default(),
+            verdict: Mutex::default(),
         }
+    }
+
+    pub(crate) fn verdict(&self) -> MutexGuard<'_, Verdict> {
+        self.verdict.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It is configured no longer, and nothing is open to it.

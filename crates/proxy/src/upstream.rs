@@ -4,7 +4,7 @@
 //! client may leave at any moment, and the record then says where.
 
 pub(crate) mod body;
-mod connect;
+pub(crate) mod connect;
 pub(crate) mod http2;
 pub(crate) mod multiplex;
 mod patience;
@@ -420,7 +420,7 @@ async fn introduce(
     Err(failed(record, fault))
 }
 
-fn send_fault(error: &io::Error) -> SendFault {
+pub(crate) fn send_fault(error: &io::Error) -> SendFault {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => SendFault::Reset,
         io::ErrorKind::BrokenPipe => SendFault::Closed,
@@ -697,16 +697,24 @@ impl Conversation<'_, '_> {
     /// Reading failed.
     fn broke(&mut self, error: &io::Error) -> Halt {
         self.record.attempt_mut().errno = error.raw_os_error();
-        if let Some(rustls::Error::AlertReceived(alert)) = tls::tls_error(error) {
-            return Stop::Failed(Fault::Tls(TlsFault::LateAlert(u8::from(*alert)))).into();
-        }
-        match error.kind() {
-            io::ErrorKind::ConnectionReset => self.ended(HeadFault::Reset),
-            // TLS without its goodbye.
-            io::ErrorKind::UnexpectedEof => self.ended(HeadFault::Closed),
-            _ => Stop::Failed(Fault::Head(HeadFault::Errno)).into(),
+        match read_fault(error) {
+            Fault::Head(fault @ (HeadFault::Reset | HeadFault::Closed)) => self.ended(fault),
+            other => Stop::Failed(other).into(),
         }
     }
+}
+
+/// Why a head could not be read.
+pub(crate) fn read_fault(error: &io::Error) -> Fault {
+    if let Some(rustls::Error::AlertReceived(alert)) = tls::tls_error(error) {
+        return Fault::Tls(TlsFault::LateAlert(u8::from(*alert)));
+    }
+    Fault::Head(match error.kind() {
+        io::ErrorKind::ConnectionReset => HeadFault::Reset,
+        // TLS without its goodbye.
+        io::ErrorKind::UnexpectedEof => HeadFault::Closed,
+        _ => HeadFault::Errno,
+    })
 }
 
 /// The same into an HTTP/2 stream.

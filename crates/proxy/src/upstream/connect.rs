@@ -40,13 +40,24 @@ pub(crate) async fn open(
     until: Instant,
     limit: Limit,
 ) -> Result<Opened, NotOpened> {
-    let opened = match address {
-        Address::Inet(address) => {
-            alarm.until(until, TcpStream::connect(*address)).await.map(|it| it.map(tcp))
-        }
-        Address::Unix(path) => alarm.until(until, unix(path)).await,
-    };
-    match opened {
+    named(alarm.until(until, dial(address)).await, address, limit)
+}
+
+/// Dials for as long as it takes.
+pub(crate) async fn dial(address: &Address) -> io::Result<Opened> {
+    match address {
+        Address::Inet(address) => TcpStream::connect(*address).await.map(tcp),
+        Address::Unix(path) => unix(path).await,
+    }
+}
+
+/// What came of it; `None` where the limit fired.
+pub(crate) fn named(
+    dialled: Option<io::Result<Opened>>,
+    address: &Address,
+    limit: Limit,
+) -> Result<Opened, NotOpened> {
+    match dialled {
         Some(Ok(opened)) => Ok(opened),
         Some(Err(error)) => Err(not_opened(&error, address, limit)),
         None => Err(NotOpened { fault: ConnectFault::TimedOut(limit), errno: None }),

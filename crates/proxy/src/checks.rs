@@ -1,0 +1,276 @@
+//! Targets are asked whether they are well, each at its own pace, on the background runtime.
+//!
+//! A target that was not asked yet is taken for well, so that nobody waits for the first answers. What
+//! the answers mean for requests is decided where targets are chosen; here they are only asked for,
+//! remembered and counted.
+//!
+//! One answer is no verdict: that the question asks for the wrong thing. A path that is not there, that
+//! needs a login or lies elsewhere says nothing of the target, and where requests are answered
+//! well meanwhile and no other target of the upstream passes, the target stays in and whoever runs the
+//! gateway is told (`health_check_wrong_path`). Where another target does pass, the question is
+//! right, and this target means what it says: people take one out by letting its check fail so.
+
+mod ask;
+mod doubt;
+mod http1;
+mod http2;
+mod protobuf;
+mod standing;
+mod verdict;
+
+pub(crate) use ask::Check;
+pub(crate) use standing::Standing;
+pub(crate) use verdict::{Turned, Verdict};
+
+use crate::Plane;
+use crate::contain::kept_up;
+use crate::loud::Trouble;
+use crate::registry::TargetState;
+use crate::snapshot::Prepared;
+use crate::upstream::tls::TlsSettings;
+use config::{Config, Health, Limits, Target, Upstream};
+use doubt::Doubt;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+/// Questions at once over all targets; more wait, and their time does not run.
+const AT_ONCE: usize = 64;
+
+/// The first questions after many targets are spread over this time, each as long as the next.
+const SPREAD: Duration = Duration::from_secs(1);
+/// And stand no further apart than this.
+const APART: Duration = Duration::from_millis(10);
+
+/// What is taken of an answer's body.
+const MOST_OF_BODY: u64 = 64 * 1024;
+
+const USER_AGENT: &str = concat!("goodgate-health/", env!("CARGO_PKG_VERSION"));
+
+/// How often it is said that a trouble lasts: more often than it takes to be over.
+const STILL: Duration = Duration::from_secs(5);
+
+/// The name of an upstream, and of a target in it.
+type Name = (Arc<str>, Arc<str>);
+
+/// The questions of one running gateway.
+pub(crate) struct Checks {
+    places: Arc<Semaphore>,
+    running: HashMap<Name, Running>,
+}
+
+struct Running {
+    /// Equal where the questions are.
+    settings: u64,
+    state: Arc<TargetState>,
+    task: JoinHandle<()>,
+}
+
+/// A target that is asked, and how.
+pub(crate) struct Subject {
+    upstream: Arc<Upstream>,
+    /// Which of its targets.
+    index: usize,
+    health: Health,
+    limits: Limits,
+    tls: Option<Arc<TlsSettings>>,
+    state: Arc<TargetState>,
+    /// The other targets of the upstream.
+    others: Vec<Arc<TargetState>>,
+}
+
+impl Checks {
+    pub(crate) fn new() -> Checks {
+        Checks { places: Arc::new(Semaphore::new(AT_ONCE)), running: HashMap::new() }
+    }
+
+    /// Asks as this configuration says from now on. Questions that it does not change go on as they
+    /// are; where they end, the target is taken for well.
+    pub(crate) fn adopt(&mut self, prepared: &Prepared, plane: &Arc<Plane>, background: &Handle) {
+        let mut before = std::mem::take(&mut self.running);
+        let subjects = subjects(prepared, plane);
+        let apart = APART.min(SPREAD / u32::try_from(subjects.len().max(1)).unwrap_or(u32::MAX));
+        let mut delay = Duration::ZERO;
+        for (settings, subject) in subjects {
+            let name = (subject.upstream.name.clone(), subject.target().name.clone());
+            let known = before.remove(&name);
+            let running = match known {
+                Some(known) if known.settings == settings => known,
+                known => {
+                    let state = subject.state.clone();
+                    let asking = Asking {
+                        subject,
+                        plane: plane.clone(),
+                        places: self.places.clone(),
+                        delay,
+                    };
+                    delay += apart;
+                    let task = background.spawn(asking.after(known.map(|it| it.task)));
+                    Running { settings, state, task }
+                }
+            };
+            self.running.insert(name, running);
+        }
+        for gone in before.into_values() {
+            background.spawn(async move {
+                end(gone.task).await;
+                gone.state.standing.forget();
+                gone.state.unchecked();
+            });
+        }
+    }
+}
+
+/// Ends what asks, so that it asks and judges no more.
+async fn end(task: JoinHandle<()>) {
+    task.abort();
+    let _ = task.await;
+}
+
+/// Whoever is asked by a configuration, each with a number for how.
+fn subjects(prepared: &Prepared, plane: &Plane) -> Vec<(u64, Subject)> {
+    let Config { upstreams, limits, .. } = &*prepared.config;
+    let mut all = Vec::new();
+    for upstream in upstreams {
+        let Some(health) = &upstream.health else {
+            continue;
+        };
+        let (tls, files) = prepared.tls(&upstream.name).unzip();
+        let states: Vec<_> = upstream
+            .targets
+            .iter()
+            .map(|it| plane.registry.target(&upstream.name, &it.name))
+            .collect();
+        for (index, state) in states.iter().enumerate() {
+            let others = states.iter().filter(|it| !Arc::ptr_eq(it, state)).cloned().collect();
+            let subject = Subject {
+                upstream: upstream.clone(),
+                index,
+                health: health.clone(),
+                limits: limits.clone(),
+                tls: tls.clone(),
+                state: state.clone(),
+                others,
+            };
+            all.push((subject.settings(files), subject));
+        }
+    }
+    all
+}
+
+impl Subject {
+    fn target(&self) -> &Target {
+        &self.upstream.targets[self.index]
+    }
+
+    /// A number for all that a question goes by. `files` is one for the settings of TLS.
+    fn settings(&self, files: Option<u64>) -> u64 {
+        let Upstream { timeout, proxy_protocol, host, .. } = &*self.upstream;
+        let mut hasher = DefaultHasher::new();
+        let Limits { response_head, response_fields, interim_responses, .. } = &self.limits;
+        (files, proxy_protocol, response_head, response_fields, interim_responses)
+            .hash(&mut hasher);
+        (timeout.connect, timeout.tls, timeout.send).hash(&mut hasher);
+        let others: Vec<u64> = self.others.iter().map(|it| it.id).collect();
+        format!("{:?} {:?} {host:?} {others:?}", self.health, self.target()).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Another target of the upstream is well by the same question.
+    fn others_pass(&self) -> bool {
+        self.others.iter().any(|it| it.standing.passes())
+    }
+}
+
+/// One target's questions, one after the other.
+struct Asking {
+    subject: Subject,
+    plane: Arc<Plane>,
+    places: Arc<Semaphore>,
+    delay: Duration,
+}
+
+impl Asking {
+    /// Begins when the questions before are over, since a target is asked one at a time.
+    async fn after(self, before: Option<JoinHandle<()>>) {
+        if let Some(before) = before {
+            end(before).await;
+        }
+        tokio::time::sleep(self.delay).await;
+        let asking = Arc::new(self);
+        kept_up(|| asking.clone().go_on()).await;
+    }
+
+    async fn go_on(self: Arc<Asking>) {
+        let Asking { subject, plane, places, .. } = &*self;
+        let mut doubt = Doubt::new(subject.state.standing.answers());
+        loop {
+            let check = {
+                // It is never closed.
+                let _place = places.acquire().await;
+                let names = plane.names.load_full();
+                ask::ask(subject, &names).await
+            };
+            let wrong = subject.judge(&mut doubt, &check, Instant::now());
+            let pause = jittered(subject.health.interval, rand::random());
+            if wrong {
+                plane.loud.report(Trouble::HealthCheckWrongPath, 1);
+                self.rest_loudly(pause).await;
+            } else {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    /// Has the trouble last until the next question.
+    async fn rest_loudly(&self, mut pause: Duration) {
+        while !pause.is_zero() {
+            let part = pause.min(STILL);
+            tokio::time::sleep(part).await;
+            pause -= part;
+            self.plane.loud.report(Trouble::HealthCheckWrongPath, 0);
+        }
+    }
+}
+
+impl Subject {
+    /// What a check means for the target; whether it asks for the wrong thing.
+    fn judge(&self, doubt: &mut Doubt, check: &Check, now: Instant) -> bool {
+        let standing = &self.state.standing;
+        let answers = standing.answers();
+        let after = self.health.unhealthy_after;
+        let wrong = doubt.look(check.fault.as_ref(), answers, after) && !self.others_pass();
+        let turned = match wrong {
+            true => self.state.unchecked(),
+            false => self.state.checked(check, &self.health, now),
+        };
+        standing.note(check, turned, wrong);
+        wrong
+    }
+}
+
+/// So long, more or less a tenth: gateways and targets that begin together must not stay together.
+/// `chance` is from 0 to 1.
+fn jittered(interval: Duration, chance: f64) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * chance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_within_a_tenth_of_the_interval() {
+        let check = |chance, millis| {
+            let pause = jittered(Duration::from_secs(5), chance);
+            assert_eq!(pause.as_millis(), millis, "{chance}");
+        };
+        check(0.0, 4_500);
+        check(0.5, 5_000);
+        check(1.0, 5_500);
+    }
+}
