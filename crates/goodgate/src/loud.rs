@@ -83,7 +83,7 @@ fn about(trouble: Trouble) -> (&'static str, String) {
         Trouble::HealthCheckWrongPath => (
             "a health check asks for the wrong thing: the target refuses it (4xx, or a redirect) and \
              answers requests well; it stays in use",
-            "see which by `goodgate status --json`, what to do by `goodgate explain \
+            "see which by `goodgate status --format json`, what to do by `goodgate explain \
              health_check_wrong_path`, and change `health`",
         ),
         Trouble::LogFailed => (
