@@ -197,6 +197,17 @@ pub(crate) const FEATURES: &[Feature] = &[
         "test_a_restarted_app_is_served_again",
     ),
     row(
+        "Preventing",
+        "targets are asked whether they are well: by HTTP/1.1 and HTTP/2, by TCP, and by the health \
+         service of gRPC",
+        "test_a_python_app_is_asked_for_its_health",
+    ),
+    row(
+        "Preventing",
+        "a health check that asks for the wrong thing is told, and takes no target out",
+        "a_check_that_asks_for_the_wrong_thing_is_told_and_does_not_count",
+    ),
+    row(
         "Explaining",
         "an app that is down: cause, evidence and fix in the answer",
         "test_a_killed_app_is_explained_with_a_fix",

@@ -77,9 +77,9 @@ async fn moody_talk(
     while let Some(request) = stage::read_request(&mut stream).await? {
         let status = if is_check(&request) { mood.load(SeqCst) } else { 200 };
         if is_check(&request) {
-            checks.add(&request)
+            checks.add(&request);
         } else {
-            requests.add(&request)
+            requests.add(&request);
         }
         if status == 0 {
             return stage::stay(stream).await;
