@@ -1,6 +1,6 @@
 //! How a question after a target's health failed: a closed set, as faults are.
 
-use crate::{Fault, HeadFault};
+use crate::{ConnectFault, DnsFault, Fault, HeadFault};
 
 /// Why a target that was asked whether it is well is not taken for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,23 @@ impl CheckFault {
         }
     }
 
+    /// It failed before the target had any part in it: our own host was short of something, or nobody
+    /// could be asked for the name. Requests may well reach the target meanwhile, by connections that are
+    /// open and addresses that are known.
+    #[must_use]
+    pub fn is_not_of_the_target(&self) -> bool {
+        match self {
+            CheckFault::Way(Fault::Connect(it)) => matches!(
+                it,
+                ConnectFault::NoLocalPort | ConnectFault::NoDescriptors | ConnectFault::NoMemory
+            ),
+            CheckFault::Way(Fault::Resolve(it)) => {
+                !matches!(it, DnsFault::NoSuchName | DnsFault::NoAddress)
+            }
+            _ => false,
+        }
+    }
+
     /// The target did answer, and what it says is that it was asked for the wrong thing: for a path
     /// that is not there, needs a login or lies elsewhere, or for a service that it does not have. Not
     /// 408 and 429 (RFC 9110 15.5.9, RFC 6585 4), which speak of time and load.
@@ -73,7 +90,22 @@ impl CheckFault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ConnectFault;
+
+    #[test]
+    fn what_our_own_host_lacks_is_not_of_the_target() {
+        let check = |fault, not| {
+            assert_eq!(CheckFault::Way(fault).is_not_of_the_target(), not);
+        };
+        check(Fault::Connect(ConnectFault::NoDescriptors), true);
+        check(Fault::Connect(ConnectFault::NoLocalPort), true);
+        check(Fault::Connect(ConnectFault::Refused), false);
+        check(Fault::Connect(ConnectFault::NetworkUnreachable), false);
+        check(Fault::Resolve(DnsFault::ServerFailure), true);
+        check(Fault::Resolve(DnsFault::NoServer), true);
+        check(Fault::Resolve(DnsFault::NoSuchName), false);
+        check(Fault::Head(HeadFault::Closed), false);
+        assert!(!CheckFault::Status(503).is_not_of_the_target());
+    }
 
     #[test]
     fn only_what_blames_the_question_asks_for_the_wrong_thing() {

@@ -9,6 +9,7 @@
 //! well meanwhile and no other target of the upstream passes, the target stays in and whoever runs the
 //! gateway is told (`health_check_wrong_path`). Where another target does pass, the question is
 //! right, and this target means what it says: people take one out by letting its check fail so.
+//! Nor is what our own host lacks, or a name server that does not answer.
 
 mod ask;
 mod doubt;
@@ -25,11 +26,13 @@ pub(crate) use verdict::{Turned, Verdict};
 use crate::Plane;
 use crate::contain::kept_up;
 use crate::loud::Trouble;
-use crate::registry::TargetState;
+use crate::registry::{Registry, TargetState};
 use crate::snapshot::Prepared;
+use crate::upstream::connect;
 use crate::upstream::tls::TlsSettings;
 use config::{Config, Health, Limits, Target, Upstream};
 use doubt::Doubt;
+use exchange::{CheckFault, Fault};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -79,8 +82,6 @@ pub(crate) struct Subject {
     limits: Limits,
     tls: Option<Arc<TlsSettings>>,
     state: Arc<TargetState>,
-    /// The other targets of the upstream.
-    others: Vec<Arc<TargetState>>,
 }
 
 impl Checks {
@@ -140,21 +141,14 @@ fn subjects(prepared: &Prepared, plane: &Plane) -> Vec<(u64, Subject)> {
             continue;
         };
         let (tls, files) = prepared.tls(&upstream.name).unzip();
-        let states: Vec<_> = upstream
-            .targets
-            .iter()
-            .map(|it| plane.registry.target(&upstream.name, &it.name))
-            .collect();
-        for (index, state) in states.iter().enumerate() {
-            let others = states.iter().filter(|it| !Arc::ptr_eq(it, state)).cloned().collect();
+        for (index, target) in upstream.targets.iter().enumerate() {
             let subject = Subject {
                 upstream: upstream.clone(),
                 index,
                 health: health.clone(),
                 limits: limits.clone(),
                 tls: tls.clone(),
-                state: state.clone(),
-                others,
+                state: plane.registry.target(&upstream.name, &target.name),
             };
             all.push((subject.settings(files), subject));
         }
@@ -175,14 +169,14 @@ impl Subject {
         (files, proxy_protocol, response_head, response_fields, interim_responses)
             .hash(&mut hasher);
         (timeout.connect, timeout.tls, timeout.send).hash(&mut hasher);
-        let others: Vec<u64> = self.others.iter().map(|it| it.id).collect();
-        format!("{:?} {:?} {host:?} {others:?}", self.health, self.target()).hash(&mut hasher);
+        format!("{:?} {:?} {host:?}", self.health, self.target()).hash(&mut hasher);
         hasher.finish()
     }
 
     /// Another target of the upstream is well by the same question.
-    fn others_pass(&self) -> bool {
-        self.others.iter().any(|it| it.standing.passes())
+    fn others_pass(&self, registry: &Registry) -> bool {
+        let passes = |it: &TargetState| it.standing.passes();
+        registry.any_other(&self.upstream.name, &self.state, passes)
     }
 }
 
@@ -215,7 +209,10 @@ impl Asking {
                 let names = plane.names.load_full();
                 ask::ask(subject, &names).await
             };
-            let wrong = subject.judge(&mut doubt, &check, Instant::now());
+            if let Some(trouble) = trouble(&check) {
+                plane.loud.report(trouble, 1);
+            }
+            let wrong = subject.judge(&mut doubt, &check, &plane.registry, Instant::now());
             let pause = jittered(subject.health.interval, rand::random());
             if wrong {
                 plane.loud.report(Trouble::HealthCheckWrongPath, 1);
@@ -239,17 +236,29 @@ impl Asking {
 
 impl Subject {
     /// What a check means for the target; whether it asks for the wrong thing.
-    fn judge(&self, doubt: &mut Doubt, check: &Check, now: Instant) -> bool {
+    fn judge(&self, doubt: &mut Doubt, check: &Check, registry: &Registry, now: Instant) -> bool {
         let standing = &self.state.standing;
-        let answers = standing.answers();
+        let fault = check.fault.as_ref();
+        if fault.is_some_and(CheckFault::is_not_of_the_target) {
+            standing.note(check, None, false);
+            return false;
+        }
         let after = self.health.unhealthy_after;
-        let wrong = doubt.look(check.fault.as_ref(), answers, after) && !self.others_pass();
+        let wrong = doubt.look(fault, standing.answers(), after) && !self.others_pass(registry);
         let turned = match wrong {
             true => self.state.unchecked(),
             false => self.state.checked(check, &self.health, now),
         };
         standing.note(check, turned, wrong);
         wrong
+    }
+}
+
+/// What our own host was short of, where that is why there is no answer.
+fn trouble(check: &Check) -> Option<Trouble> {
+    match check.fault {
+        Some(CheckFault::Way(Fault::Connect(fault))) => connect::trouble(fault),
+        _ => None,
     }
 }
 
@@ -262,6 +271,73 @@ fn jittered(interval: Duration, chance: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use exchange::{ConnectFault, DnsFault};
+
+    fn subject(registry: &Registry) -> Subject {
+        let text = "[upstream.app]\ntargets = [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]\n\
+                    health = { path = \"/health\", unhealthy_after = 2, healthy_after = 2 }\n\
+                    [route.a]\nmatch = \"/*\"\nto = \"app\"\n";
+        let context = config::Context { base: std::path::Path::new(""), env: &|_| None };
+        let config = config::parse(text, &context).unwrap().config;
+        let upstream = config.upstreams[0].clone();
+        let [first, _] =
+            [0, 1].map(|at| registry.target(&upstream.name, &upstream.targets[at].name));
+        Subject {
+            health: upstream.health.clone().unwrap(),
+            upstream,
+            index: 0,
+            limits: config.limits.clone(),
+            tls: None,
+            state: first,
+        }
+    }
+
+    fn check(fault: Option<CheckFault>) -> Check {
+        Check { fault, errno: None, took: Duration::from_millis(1) }
+    }
+
+    /// What the target is taken for after these checks, each with so many requests answered since the
+    /// one before.
+    fn after(checks: &[(Option<CheckFault>, usize)], other_passes: bool) -> (bool, bool) {
+        let registry = Registry::default();
+        let subject = subject(&registry);
+        let other = registry.target(&subject.upstream.name, &subject.upstream.targets[1].name);
+        other.standing.note(
+            &check(Some(CheckFault::Status(503)).filter(|_| !other_passes)),
+            None,
+            false,
+        );
+        let mut doubt = Doubt::new(0);
+        for (fault, answers) in checks {
+            (0..*answers).for_each(|_| subject.state.standing.answered(200, None));
+            subject.judge(&mut doubt, &check(fault.clone()), &registry, Instant::now());
+        }
+        let live = subject.state.standing.live().unwrap();
+        (live.well, live.wrong_path)
+    }
+
+    #[test]
+    fn a_check_is_wrong_where_requests_are_answered_and_no_other_target_passes() {
+        let wrong = |answers| (Some(CheckFault::Status(404)), answers);
+        assert_eq!(after(&[wrong(0), wrong(10)], false), (true, true));
+        assert_eq!(after(&[wrong(0), wrong(10)], true), (false, false));
+        assert_eq!(after(&[wrong(0), wrong(9)], false), (false, false));
+        // It comes back as soon as that is known.
+        assert_eq!(after(&[wrong(0), wrong(9), wrong(1)], false), (true, true));
+        let ill = |answers| (Some(CheckFault::Status(500)), answers);
+        assert_eq!(after(&[ill(0), ill(50)], false), (false, false));
+        assert_eq!(after(&[wrong(0), wrong(10), ill(5), ill(5)], false), (false, false));
+    }
+
+    #[test]
+    fn what_our_own_host_lacks_says_nothing_of_a_target() {
+        let way = |fault| (Some(CheckFault::Way(fault)), 0);
+        let short = || way(Fault::Connect(ConnectFault::NoDescriptors));
+        let nameless = || way(Fault::Resolve(DnsFault::ServerFailure));
+        assert_eq!(after(&[short(), nameless(), short()], false), (true, false));
+        let refused = || way(Fault::Connect(ConnectFault::Refused));
+        assert_eq!(after(&[refused(), short(), refused()], false), (false, false));
+    }
 
     #[test]
     fn a_pause_is_within_a_tenth_of_the_interval() {

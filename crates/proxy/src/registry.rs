@@ -42,6 +42,20 @@ impl Registry {
         targets.retain(|_, state| !state.has_left());
     }
 
+    /// Whether this holds for a target of the upstream other than this one.
+    pub(crate) fn any_other(
+        &self,
+        upstream: &str,
+        than: &TargetState,
+        holds: impl Fn(&TargetState) -> bool,
+    ) -> bool {
+        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = targets
+            .iter()
+            .filter(|((name, _), it)| **name == *upstream && it.id != than.id && !it.leaves());
+        others.any(|(_, state)| holds(state))
+    }
+
     /// All states with the names they go by.
     pub(crate) fn all(&self) -> Vec<Named> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,7 @@ const TURNS: usize = 16;
 pub(crate) struct Standing {
     /// Requests that the target has answered well.
     answers: AtomicU64,
-    /// Its last check was good.
+    /// Its last check was good, leaving out those that are not of the target.
     passes: AtomicBool,
     /// `None` while it is not asked.
     kept: Mutex<Option<Kept>>,
@@ -57,7 +57,9 @@ impl Standing {
 
     fn note_at(&self, check: &Check, turned: Option<Turned>, wrong_path: bool, at: Micros) {
         let fault = check.fault.as_ref();
-        self.passes.store(fault.is_none(), Relaxed);
+        if !fault.is_some_and(CheckFault::is_not_of_the_target) {
+            self.passes.store(fault.is_none(), Relaxed);
+        }
         let last = LiveCheck {
             at,
             took: u64::try_from(check.took.as_micros()).unwrap_or(u64::MAX),

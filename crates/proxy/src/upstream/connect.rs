@@ -25,12 +25,17 @@ pub(crate) struct NotOpened {
 impl NotOpened {
     /// What was short on our own host, if that is why.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
-        match self.fault {
-            ConnectFault::NoDescriptors => Some(Trouble::NoDescriptors),
-            ConnectFault::NoLocalPort => Some(Trouble::NoPorts),
-            ConnectFault::NoMemory => Some(Trouble::NoSocketMemory),
-            _ => None,
-        }
+        trouble(self.fault)
+    }
+}
+
+/// What is short on our own host where a connection is not opened for that.
+pub(crate) fn trouble(fault: ConnectFault) -> Option<Trouble> {
+    match fault {
+        ConnectFault::NoDescriptors => Some(Trouble::NoDescriptors),
+        ConnectFault::NoLocalPort => Some(Trouble::NoPorts),
+        ConnectFault::NoMemory => Some(Trouble::NoSocketMemory),
+        _ => None,
     }
 }
 
