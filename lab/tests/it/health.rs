@@ -2,8 +2,8 @@
 //! reloads, and without being believed where the question is what is wrong.
 
 use crate::doors::Papers;
-use crate::peer::serve2;
-use crate::world::{SOON, Seen, get};
+use crate::peer::{each, serve2};
+use crate::world::{OK, SOON, Seen, get};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Response};
@@ -295,17 +295,18 @@ async fn the_status_decides_whatever_the_body_does() {
     until_health(&gateway, &url, often).await;
 }
 
-/// A listener of TLS that knows nothing of ALPN.
-fn tls(papers: &Papers) -> TlsAcceptor {
+/// A listener of TLS; without names it knows nothing of ALPN.
+fn tls(papers: &Papers, alpn: &[&[u8]]) -> TlsAcceptor {
     let (certificate, key) = papers.issue(&["target.test"]);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .expect("a certificate and its key");
+    config.alpn_protocols = alpn.iter().map(|it| it.to_vec()).collect();
     TlsAcceptor::from(Arc::new(config))
 }
 
@@ -316,15 +317,17 @@ async fn a_target_under_tls_is_asked_under_tls() {
     let trusted = format!("tls = {{ ca = {ca:?}, server_name = \"target.test\" }}");
     let other = format!("tls = {{ ca = {ca:?}, server_name = \"other.test\" }}");
     let http2 = format!("protocol = \"http2\"\n{trusted}");
+    let either = format!("protocol = \"auto\"\n{trusted}");
     let table = [
         (BY_PATH, &trusted, None),
+        (BY_PATH, &either, None),
         ("by = \"tcp\"", &trusted, None),
         (BY_PATH, &other, Some("certificate_wrong_name")),
         ("by = \"tcp\"", &other, Some("certificate_wrong_name")),
         (BY_PATH, &http2, Some("no_http2_by_alpn")),
         ("by = \"grpc\"", &trusted, Some("no_http2_by_alpn")),
     ];
-    let acceptor = tls(&papers);
+    let acceptor = tls(&papers, &[]);
     let (url, _task) = plain(move |stream| {
         let acceptor = acceptor.clone();
         async move { stage::answer_well(acceptor.accept(stream).await?).await }
@@ -337,6 +340,88 @@ async fn a_target_under_tls_is_asked_under_tls() {
             Some(fault) => ill_by(&gateway, &url, fault).await,
         };
     }
+}
+
+#[tokio::test]
+async fn a_target_that_chooses_http2_under_tls_is_asked_over_it() {
+    let papers = Papers::new("health-alpn");
+    let acceptor = tls(&papers, &[b"h2"]);
+    let (url, _task) = plain(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let stream = acceptor.accept(stream).await?;
+            let shaken = h2::server::handshake(stream).await.map_err(io::Error::other)?;
+            each(shaken, |request, respond| health_service(request, respond, 1)).await
+        }
+    });
+    let url = url.replace("http://", "https://");
+    let ca = papers.path("ca.pem");
+    let trusted = format!("tls = {{ ca = {ca:?}, server_name = \"target.test\" }}");
+    let gateway = start(&config(&[&url], "service = \"shop\"", &trusted)).await;
+    until_well(&gateway, &url).await;
+    // The same server answers a GET by 200 with a status of gRPC, as such servers do.
+    let either = format!("protocol = \"auto\"\n{trusted}");
+    let gateway = start(&config(&[&url], BY_PATH, &either)).await;
+    until_well(&gateway, &url).await;
+}
+
+#[tokio::test]
+async fn a_name_is_asked_at_its_addresses() {
+    let one = Target::new();
+    let url = one.url.replace("127.0.0.1", "localhost");
+    let gateway = start(&config(&[&url], BY_PATH, "")).await;
+    until_well(&gateway, &url).await;
+    let missing = "http://app.lab.test:80";
+    let text = config(&[missing], BY_PATH, "");
+    let gateway = start(&format!("[dns]\nservers = [\"127.0.0.1:1\"]\n{text}")).await;
+    // Nobody said that there is no such name.
+    let asked = |it: &Value| 3 <= it["in_a_row"].as_u64().unwrap_or(0);
+    let health = until_health(&gateway, missing, asked).await;
+    assert_eq!(health["well"], true, "{health:#}");
+    let fault = health["last"]["fault"].as_str().unwrap();
+    assert!(["no_dns_server", "dns_timed_out"].contains(&fault), "{health:#}");
+}
+
+#[tokio::test]
+async fn so_many_are_asked_at_a_time_and_no_more() {
+    const MOST: u16 = 64;
+    let (open, most) = <(Arc<AtomicU16>, Arc<AtomicU16>)>::default();
+    let (counted, seen) = (open.clone(), most.clone());
+    let (url, _task) = plain(move |mut stream| {
+        let (open, most) = (counted.clone(), seen.clone());
+        async move {
+            most.fetch_max(open.fetch_add(1, SeqCst) + 1, SeqCst);
+            let asked = stage::read_request(&mut stream).await;
+            // Told apart from one that has just gone: it was here all that time.
+            sleep(Duration::from_millis(150)).await;
+            open.fetch_sub(1, SeqCst);
+            asked?;
+            stream.write_all(OK.as_bytes()).await
+        }
+    });
+    let urls: Vec<String> = (0..MOST + 40).map(|it| format!("{url}/{it}")).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let health = "path = \"/\", interval = \"10ms\", timeout = \"5s\"";
+    let config = format!(
+        "[upstream.app]\ntargets = {urls:?}\nhealth = {{ {health} }}\n\
+         [route.app]\nmatch = \"/*\"\nto = \"app\"\n"
+    );
+    let gateway = start(&config).await;
+    for url in urls {
+        until_well(&gateway, url).await;
+    }
+    assert_eq!(most.load(SeqCst), MOST);
+}
+
+#[tokio::test]
+async fn a_question_does_not_hold_back_the_end() {
+    let one = Target::new();
+    one.answers_checks_with(0);
+    let config = config(&[&one.url], BY_PATH, "").replace("300ms", "1h");
+    let mut gateway = start(&config).await;
+    until(|| async { 0 < one.asked() }, "it is not asked").await;
+    gateway.terminate();
+    assert!(gateway.ended(SOON).await.unwrap().success(), "{}", gateway.said());
 }
 
 #[tokio::test]
