@@ -277,6 +277,8 @@ pub struct Dns {
     pub servers: Vec<SocketAddr>,
     /// `dns.timeout`: how long one name may take, over all servers and tries.
     pub timeout: Duration,
+    /// `dns.keep_for`: how long beyond its time the last answer serves while there is no new one.
+    pub keep_for: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -410,7 +412,13 @@ pub enum Protocol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     Inet(SocketAddr),
-    Name { host: Arc<str>, port: u16 },
+    Name {
+        host: Arc<str>,
+        port: u16,
+    },
+    /// The servers that the SRV records of this name list (RFC 2782), such as
+    /// `_http._tcp.app.internal`.
+    Service(Arc<str>),
     Unix(Arc<str>),
 }
 

@@ -441,11 +441,18 @@ pub(crate) struct Dns {
     pub(crate) servers: Vec<Word<DnsServer>>,
     /// How long one name may take, over all servers and tries.
     pub(crate) timeout: Word<Positive>,
+    /// How long the last addresses of a name are used beyond their time while no server answers. `0s`
+    /// is not at all. An answer that the name does not exist is believed after half a minute of it.
+    pub(crate) keep_for: Word<Pause>,
 }
 
 impl Default for Dns {
     fn default() -> Self {
-        Self { servers: Vec::new(), timeout: Word::default_of("2s") }
+        Self {
+            servers: Vec::new(),
+            timeout: Word::default_of("2s"),
+            keep_for: Word::default_of("5m"),
+        }
     }
 }
 
@@ -454,7 +461,8 @@ impl Default for Dns {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
     /// Where requests go: `http://host:port`, `https://host`, `h2c://host:port` (HTTP/2 without TLS),
-    /// `unix:/run/app.sock`. A path in a URL is put before the path of each request.
+    /// `unix:/run/app.sock`, or `http+srv://_http._tcp.app.internal`, whose servers and ports stand in
+    /// the SRV records of that name (also `https+srv://` and `h2c+srv://`). A path in a URL is put before the path of each request.
     pub(crate) targets: Vec<Target>,
     /// Which HTTP version is spoken to targets. Default: `http1`, but HTTP/2 to `h2c://` targets.
     #[serde(default)]

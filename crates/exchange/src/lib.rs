@@ -13,7 +13,7 @@ mod phase;
 mod record;
 mod refusal;
 
-pub use attempt::{Address, Attempt, Connection, Http2, TlsFacts};
+pub use attempt::{Address, Attempt, Connection, Http2, Naming, TlsFacts};
 pub use check::CheckFault;
 pub use child::{Act, Deed, Ending, Heard, Quote, Said, Step};
 pub use fault::{
@@ -21,7 +21,7 @@ pub use fault::{
     REFUSED_STREAM, SendFault, TlsFault,
 };
 pub use ids::{ExchangeId, TraceParent};
-pub use live::{Live, LiveCheck, LiveHealth, LiveTarget, LiveTurn};
+pub use live::{Live, LiveCheck, LiveHealth, LiveState, LiveTarget, LiveTurn};
 pub use phase::{Micros, Phase, Phases};
-pub use record::{Answer, Client, End, Exchange, Maker, Request, Stop};
+pub use record::{Answer, By, Client, End, Exchange, Maker, Prevented, Request, Stop};
 pub use refusal::{Malformed, Refusal};

@@ -26,8 +26,17 @@ pub struct Live {
 pub struct LiveTarget {
     pub upstream: Arc<str>,
     pub target: Arc<str>,
+    pub state: LiveState,
+    /// Why it is out: `failures_in_a_row`, `errors`, `slow`, `retry_after` or `order`.
+    pub why: Option<&'static str>,
     /// It is configured no longer, and goes with its last connection.
     pub leaves: bool,
+    /// Requests that it has in hand.
+    pub pending: usize,
+    /// How many it may have in hand, where that is limited.
+    pub most: Option<usize>,
+    /// The mean time to the head of an answer over the last ten seconds, in seconds.
+    pub latency: Option<f64>,
     /// Connections to it that are open.
     pub open: usize,
     /// Of those, the ones that wait for a request.
@@ -80,4 +89,35 @@ pub struct LiveTurn {
     pub well: bool,
     /// The word for what was wrong with the last question, where it became ill.
     pub fault: Option<&'static str>,
+}
+
+/// Whether a target gets requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LiveState {
+    Healthy,
+    /// It is back, and gets more and more of its part.
+    Starting,
+    /// It has just failed.
+    Suspect,
+    /// Taken out for a while by how it answered.
+    Ejected,
+    /// Checks say that it is ill.
+    Unhealthy,
+    /// It is to be left alone.
+    Draining,
+}
+
+impl LiveState {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            LiveState::Healthy => "healthy",
+            LiveState::Starting => "starting",
+            LiveState::Suspect => "suspect",
+            LiveState::Ejected => "ejected",
+            LiveState::Unhealthy => "unhealthy",
+            LiveState::Draining => "draining",
+        }
+    }
 }

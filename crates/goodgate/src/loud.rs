@@ -86,6 +86,10 @@ fn about(trouble: Trouble) -> (&'static str, String) {
             "see which by `goodgate status --format json`, what to do by `goodgate explain \
              health_check_wrong_path`, and change `health`",
         ),
+        Trouble::NamesKept => (
+            "a name of a target is not resolved any more, its last addresses are used",
+            "ask the name server with `dig`; after `dns.keep_for` they are used no longer",
+        ),
         Trouble::LogFailed => (
             "the access log cannot be written, lines are lost",
             "see whether its file or its reader is still there; requests are served meanwhile",

@@ -13,15 +13,14 @@
 
 mod ask;
 mod doubt;
+mod findings;
 mod http1;
 mod http2;
 mod protobuf;
-mod standing;
-mod verdict;
+mod reach;
 
 pub(crate) use ask::Check;
-pub(crate) use standing::Standing;
-pub(crate) use verdict::{Turned, Verdict};
+pub(crate) use findings::Findings;
 
 use crate::Plane;
 use crate::contain::kept_up;
@@ -29,8 +28,9 @@ use crate::loud::Trouble;
 use crate::registry::{Registry, TargetState};
 use crate::snapshot::Prepared;
 use crate::upstream::connect;
+use crate::upstream::health::Health;
 use crate::upstream::tls::TlsSettings;
-use config::{Config, Health, Limits, Target, Upstream};
+use config::{Config, Limits, Target, Upstream};
 use doubt::Doubt;
 use exchange::{CheckFault, Fault};
 use std::collections::HashMap;
@@ -78,7 +78,7 @@ pub(crate) struct Subject {
     upstream: Arc<Upstream>,
     /// Which of its targets.
     index: usize,
-    health: Health,
+    health: config::Health,
     limits: Limits,
     tls: Option<Arc<TlsSettings>>,
     state: Arc<TargetState>,
@@ -119,8 +119,8 @@ impl Checks {
         for gone in before.into_values() {
             background.spawn(async move {
                 end(gone.task).await;
-                gone.state.standing.forget();
-                gone.state.unchecked();
+                gone.state.findings.forget();
+                gone.state.change_health(Health::uncheck);
             });
         }
     }
@@ -175,7 +175,7 @@ impl Subject {
 
     /// Another target of the upstream is well by the same question.
     fn others_pass(&self, registry: &Registry) -> bool {
-        let passes = |it: &TargetState| it.standing.passes();
+        let passes = |it: &TargetState| it.findings.passes();
         registry.any_other(&self.upstream.name, &self.state, passes)
     }
 }
@@ -201,13 +201,12 @@ impl Asking {
 
     async fn go_on(self: Arc<Asking>) {
         let Asking { subject, plane, places, .. } = &*self;
-        let mut doubt = Doubt::new(subject.state.standing.answers());
+        let mut doubt = Doubt::new(subject.state.findings.answers());
         loop {
             let check = {
                 // It is never closed.
                 let _place = places.acquire().await;
-                let names = plane.names.load_full();
-                ask::ask(subject, &names).await
+                ask::ask(subject, &plane.names).await
             };
             if let Some(trouble) = trouble(&check) {
                 plane.loud.report(trouble, 1);
@@ -237,19 +236,27 @@ impl Asking {
 impl Subject {
     /// What a check means for the target; whether it asks for the wrong thing.
     fn judge(&self, doubt: &mut Doubt, check: &Check, registry: &Registry, now: Instant) -> bool {
-        let standing = &self.state.standing;
+        let findings = &self.state.findings;
         let fault = check.fault.as_ref();
         if fault.is_some_and(CheckFault::is_not_of_the_target) {
-            standing.note(check, None, false);
+            findings.note(check, !self.state.whole_health().is_ill(), false);
             return false;
         }
         let after = self.health.unhealthy_after;
-        let wrong = doubt.look(fault, standing.answers(), after) && !self.others_pass(registry);
-        let turned = match wrong {
-            true => self.state.unchecked(),
-            false => self.state.checked(check, &self.health, now),
-        };
-        standing.note(check, turned, wrong);
+        let wrong = doubt.look(fault, findings.answers(), after) && !self.others_pass(registry);
+        let good = fault.is_none();
+        let well = self.state.change_health(|it| {
+            match wrong {
+                true => it.uncheck(),
+                false => drop(it.checked(good, &self.health, now)),
+            }
+            !it.is_ill()
+        });
+        if good {
+            // Whoever waits for the upstream need not find that out.
+            registry.upstream(&self.upstream.name).gone.reached();
+        }
+        findings.note(check, well, wrong);
         wrong
     }
 }
@@ -302,17 +309,17 @@ mod tests {
         let registry = Registry::default();
         let subject = subject(&registry);
         let other = registry.target(&subject.upstream.name, &subject.upstream.targets[1].name);
-        other.standing.note(
+        other.findings.note(
             &check(Some(CheckFault::Status(503)).filter(|_| !other_passes)),
-            None,
+            true,
             false,
         );
         let mut doubt = Doubt::new(0);
         for (fault, answers) in checks {
-            (0..*answers).for_each(|_| subject.state.standing.answered(200, None));
+            (0..*answers).for_each(|_| subject.state.findings.answered(200, None));
             subject.judge(&mut doubt, &check(fault.clone()), &registry, Instant::now());
         }
-        let live = subject.state.standing.live().unwrap();
+        let live = subject.state.findings.live().unwrap();
         (live.well, live.wrong_path)
     }
 

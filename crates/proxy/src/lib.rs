@@ -36,6 +36,7 @@ mod snapshot;
 mod status;
 mod stream_io;
 mod timer;
+mod tries;
 mod tunnel;
 mod upstream;
 mod websocket;
@@ -63,12 +64,14 @@ use crate::metrics::{Gauges, Shard};
 use crate::pressure::Pressure;
 use crate::registry::Registry;
 use crate::reports::Reports;
-use crate::upstream::resolve::Names;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use crate::upstream::health::Why;
+use crate::upstream::names::Names;
+use arc_swap::ArcSwapOption;
 use exchange::LiveTarget;
 use http::header::{HeaderValue, InvalidHeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// What all cores share.
 pub(crate) struct Plane {
@@ -78,7 +81,7 @@ pub(crate) struct Plane {
     pub(crate) via: String,
     pub(crate) via_field: HeaderValue,
     pub(crate) registry: Registry,
-    pub(crate) names: ArcSwap<Names>,
+    pub(crate) names: Names,
     pub(crate) reports: Reports,
     /// Where the gateway started an app itself.
     pub(crate) hearing: Option<Hearing>,
@@ -112,15 +115,21 @@ impl Plane {
 
     /// The targets as they are now.
     pub(crate) fn targets(&self) -> Vec<LiveTarget> {
+        let now = Instant::now();
         let targets =
             self.registry.all().into_iter().map(|((upstream, target), state)| LiveTarget {
                 upstream,
                 target,
+                state: state.whole_health().state(Duration::ZERO, now),
+                why: state.whole_health().why().map(Why::name),
                 leaves: state.leaves(),
+                pending: state.pending(),
+                most: None,
+                latency: state.whole_health().latency(now).map(|it| it.0.as_secs_f64()),
                 open: state.open(),
                 idle: state.idle(),
-                idle_limit: state.idle_limit().map(|it| it.as_secs_f64()),
-                health: state.standing.live(),
+                idle_limit: state.keeps.limit().map(|it| it.as_secs_f64()),
+                health: state.findings.live(),
             });
         targets.collect()
     }

@@ -38,10 +38,12 @@ pub enum Trouble {
     CoreLate,
     /// Checks of a target's health ask for the wrong thing.
     HealthCheckWrongPath,
+    /// A name server fails, and addresses are used beyond their time.
+    NamesKept,
 }
 
 impl Trouble {
-    pub(crate) const ALL: [Trouble; 11] = [
+    pub(crate) const ALL: [Trouble; 12] = [
         Trouble::NoDescriptors,
         Trouble::NoPorts,
         Trouble::NoSocketMemory,
@@ -53,6 +55,7 @@ impl Trouble {
         Trouble::LogFailed,
         Trouble::CoreLate,
         Trouble::HealthCheckWrongPath,
+        Trouble::NamesKept,
     ];
 
     /// A word for metrics.
@@ -69,6 +72,7 @@ impl Trouble {
             Trouble::LogFailed => "log_failed",
             Trouble::CoreLate => "core_late",
             Trouble::HealthCheckWrongPath => "health_check_wrong_path",
+            Trouble::NamesKept => "names_kept",
         }
     }
 

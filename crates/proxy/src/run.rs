@@ -18,9 +18,9 @@ use crate::pressure::Pressure;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::snapshot::{Prepared, Snapshot};
-use crate::upstream::resolve::Names;
+use crate::upstream::names::Names;
 use crate::witness::Witness;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use config::Config;
 use exchange::Live;
 use http::header::HeaderValue;
@@ -168,7 +168,7 @@ impl Gateway {
             via,
             via_field,
             registry: Registry::default(),
-            names: ArcSwap::from_pointee(Names::new(&config.dns, background.handle().clone())),
+            names: Names::new(&config.dns, background.handle().clone(), loud.clone()),
             reports: Reports::default(),
             hearing: options.witness.map(|it| Hearing::new(it, background.handle().clone())),
             log,
@@ -278,8 +278,7 @@ impl Gateway {
         self.prepared = Arc::new(prepared);
         self.doors = change.into_doors();
         if before.dns != config.dns {
-            let names = Names::new(&config.dns, self.background.handle().clone());
-            self.plane.names.store(Arc::new(names));
+            self.plane.names.adopt(&config.dns);
         }
         self.plane.crowd.adopt(&config.limits);
         self.plane.memory.adopt(&config.limits);

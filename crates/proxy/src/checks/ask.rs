@@ -1,20 +1,17 @@
 //! One question after the health of one target, on a connection of its own that nobody else uses and
 //! no limit of the pool counts: a target that is busy must still be able to say that it is well.
 
-use super::{Subject, http1, http2};
+use super::{Subject, http1, http2, reach};
 use crate::listen::proxied;
-use crate::upstream::connect::{self, Opened};
-use crate::upstream::resolve::Names;
+use crate::upstream::connect::Opened;
+use crate::upstream::names::Names;
 use crate::upstream::send_fault;
 use crate::upstream::tls::{self, Offer};
 use crate::upstream::wire::Io;
-use config::{HealthBy, Place};
-use exchange::{
-    Address, Attempt, CheckFault, ConnectFault, DnsFault, Fault, Limit, SendFault, TlsFault,
-};
+use config::HealthBy;
+use exchange::{Attempt, CheckFault, Fault, Limit, SendFault, TlsFault};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
@@ -50,8 +47,7 @@ pub(super) async fn ask(subject: &Subject, names: &Names) -> Check {
 impl Question<'_> {
     async fn put(&mut self, names: &Names) -> Result<(), CheckFault> {
         let subject = self.subject;
-        let addresses = self.addresses(names).await?;
-        let mut opened = self.open_one(&addresses).await?;
+        let mut opened = reach::open(self, names).await?;
         if subject.upstream.proxy_protocol {
             self.introduce(&mut opened).await?;
         }
@@ -88,7 +84,7 @@ impl Question<'_> {
     }
 
     /// A limit of the upstream that starts now, cut to `health.timeout`; with the one that fires.
-    fn limit(&self, name: &'static str, length: Duration) -> (Instant, Limit) {
+    pub(super) fn limit(&self, name: &'static str, length: Duration) -> (Instant, Limit) {
         let at = Instant::now() + length;
         match self.end() < at {
             true => (self.end(), self.whole()),
@@ -112,52 +108,6 @@ impl Question<'_> {
     /// Writing or reading failed.
     pub(super) fn note(&mut self, error: &io::Error) {
         self.attempt.errno = error.raw_os_error();
-    }
-
-    /// Where the target may be dialled.
-    async fn addresses(&self, names: &Names) -> Result<Vec<Address>, CheckFault> {
-        let (host, port) = match &self.subject.target().place {
-            Place::Inet(address) => return Ok(vec![Address::Inet(*address)]),
-            Place::Unix(path) => return Ok(vec![Address::Unix(path.clone())]),
-            Place::Name { host, port } => (host, *port),
-        };
-        let found = match names.known(host) {
-            Some(found) => Ok(found),
-            None => {
-                let (until, limit) = self.limit("dns.timeout", names.timeout());
-                match self.within(until, names.ask(host.clone())).await {
-                    Some(Err(DnsFault::TimedOut(_))) => Err(DnsFault::TimedOut(names.limit())),
-                    Some(answer) => answer,
-                    None => Err(DnsFault::TimedOut(limit)),
-                }
-            }
-        };
-        let found = found.map_err(|it| CheckFault::Way(Fault::Resolve(it)))?;
-        Ok(found.iter().map(|ip| Address::Inet(SocketAddr::new(*ip, port))).collect())
-    }
-
-    /// The first address that opens, as a request takes it. All of them share `timeout.connect`.
-    async fn open_one(&mut self, addresses: &[Address]) -> Result<Opened, CheckFault> {
-        let (until, limit) = self.limit("timeout.connect", self.subject.upstream.timeout.connect);
-        let mut last = ConnectFault::Errno;
-        for address in addresses {
-            let dialled = self.within(until, connect::dial(address)).await;
-            match connect::named(dialled, address, limit) {
-                Ok(opened) => {
-                    // That of an address that did not open says nothing of this one.
-                    self.attempt.errno = None;
-                    return Ok(opened);
-                }
-                Err(not) => {
-                    self.attempt.errno = not.errno;
-                    last = not.fault;
-                }
-            }
-            if until <= Instant::now() {
-                break;
-            }
-        }
-        Err(CheckFault::Way(Fault::Connect(last)))
     }
 
     /// Says by the PROXY protocol that the connection is the gateway's own.

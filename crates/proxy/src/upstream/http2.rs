@@ -18,6 +18,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response};
 use rustix::io::Errno;
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -28,6 +29,14 @@ pub(crate) struct Stream {
     pub(crate) recv: RecvStream,
     pub(crate) send: SendStream<Bytes>,
     pub(crate) lease: Lease,
+    /// Data that was held back.
+    pub(crate) held: VecDeque<Bytes>,
+}
+
+impl Stream {
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held.iter().map(Bytes::len).sum()
+    }
 }
 
 /// Sends the request and reads the head of its answer.
@@ -80,7 +89,7 @@ pub(crate) async fn converse(
         let accept = upgrade.accept_for(&outbound.headers);
         head.fields.extend(accept.map(|it| (header::SEC_WEBSOCKET_ACCEPT, it)));
     }
-    Ok((head, Stream { recv, send, lease }))
+    Ok((head, Stream { recv, send, lease, held: VecDeque::new() }))
 }
 
 /// Waits for the first frame of the target, which says whether it takes extended CONNECT.

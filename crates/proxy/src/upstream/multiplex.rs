@@ -4,6 +4,7 @@
 //! it, streams in flight are counted against the limits of both sides, because beyond the peer's
 //! limit requests would wait where nobody sees them.
 
+use super::names::Member;
 use super::pool::{PoolKey, usable_for};
 use super::tls::tls_error;
 use super::wire::Io;
@@ -62,6 +63,8 @@ pub(crate) struct Seen {
     /// At most [`Attempt::FIRST_BYTES`].
     first: RefCell<Vec<u8>>,
     pub(crate) ended: Cell<bool>,
+    /// When the other side closed.
+    closed: Cell<Option<Instant>>,
     pub(crate) errno: Cell<Option<i32>>,
     /// A fatal alert of TLS.
     pub(crate) alert: Cell<Option<u8>>,
@@ -85,6 +88,7 @@ impl Seen {
             head_limit,
             first: RefCell::default(),
             ended: Cell::new(false),
+            closed: Cell::new(None),
             errno: Cell::new(None),
             alert: Cell::new(None),
             last_read: Cell::new(None),
@@ -130,6 +134,7 @@ impl Seen {
     fn read(&self, new: &[u8]) {
         if new.is_empty() {
             self.ended.set(true);
+            self.closed.set(self.closed.get().or_else(|| Some(Instant::now())));
             return;
         }
         self.last_read.set(Some(Instant::now()));
@@ -290,6 +295,8 @@ impl<W: Witness> AsyncWrite for Watched<W> {
 pub(crate) struct Line {
     pub(crate) io: Io,
     pub(crate) address: Address,
+    /// Where the target is a name.
+    pub(crate) member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     pub(crate) place: Place,
@@ -300,6 +307,7 @@ pub(crate) struct Multiplexed {
     send: SendRequest<Bytes>,
     pub(crate) seen: Rc<Seen>,
     pub(crate) address: Address,
+    member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     state: Arc<TargetState>,
@@ -344,7 +352,7 @@ pub(crate) async fn open(
     limits: &Limits,
     opening: Option<Opening>,
 ) -> Result<Rc<Multiplexed>, io::Error> {
-    let Line { io, address, tls, local_port, place } = line;
+    let Line { io, address, member, tls, local_port, place } = line;
     let seen = Seen::new(limits.response_head);
     let flood = Rc::new(Cell::new(None));
     let watched = Watched { io, seen: seen.clone() };
@@ -372,6 +380,7 @@ pub(crate) async fn open(
         send,
         seen,
         address,
+        member,
         tls,
         local_port,
         state: state.clone(),
@@ -463,10 +472,14 @@ impl Multiplexed {
         self.resting.take();
         self.requests.set(self.requests.get() + 1);
         self.seen.asked.set(self.seen.asked.get().or_else(|| Some(Instant::now())));
+        if let Some(member) = &self.member {
+            member.note_use(Instant::now());
+        }
         let idle_for = match self.open.get() {
             1 if 1 < self.requests.get() => self.idle_since.get().elapsed(),
             _ => Duration::ZERO,
         };
+        self.state.keeps.survived(idle_for);
         Lease { connection: self.clone(), ordinal: self.requests.get(), idle_for }
     }
 
@@ -478,14 +491,15 @@ impl Multiplexed {
     /// It may not be given another request.
     fn is_over(&self, now: Instant) -> bool {
         let idle = self.is_unused();
-        let too_old =
-            || self.idle_since.get() + usable_for(&self.state, self.rules.idle_for) <= now;
+        let usable = || usable_for(&self.state, self.rules.idle_for, false);
+        let too_old = || self.idle_since.get() + usable() <= now;
         self.retired.get()
             || self.seen.broken.get()
             || self.seen.ended.get()
             || MOST_REQUESTS <= self.requests.get()
             || MOST_EMPTIES <= self.seen.strained.empties.get()
             || (idle && too_old())
+            || !self.member.as_ref().is_none_or(|it| it.is_current())
     }
 
     /// The other side said GOAWAY, or h2 gave up.
@@ -494,6 +508,19 @@ impl Multiplexed {
         let refuses = matches!(self.send.clone().poll_ready(&mut cx), Poll::Ready(Err(_)));
         self.retired.set(self.retired.get() || refuses);
         refuses
+    }
+}
+
+impl Drop for Multiplexed {
+    /// An end while nobody used it shows how long the target keeps such connections.
+    fn drop(&mut self) {
+        let since = self.idle_since.get();
+        if let Some(closed) = self.seen.closed.get()
+            && self.is_unused()
+            && since <= closed
+        {
+            self.state.keeps.closed(closed - since, None, closed);
+        }
     }
 }
 

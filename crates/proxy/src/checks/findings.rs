@@ -1,6 +1,6 @@
 //! What is remembered of the questions after one target's health, for whoever looks.
 
-use super::{Check, Turned};
+use super::Check;
 use exchange::{CheckFault, LiveCheck, LiveHealth, LiveTurn, Micros};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const TURNS: usize = 16;
 
 #[derive(Default)]
-pub(crate) struct Standing {
+pub(crate) struct Findings {
     /// Requests that the target has answered well.
     answers: AtomicU64,
     /// Its last check was good, leaving out those that are not of the target.
@@ -33,7 +33,7 @@ struct Kept {
 /// The outcome of a check that was good.
 const GOOD: &str = "good";
 
-impl Standing {
+impl Findings {
     /// A request was answered. Only an answer that is what its caller asked for is set against a
     /// check: a target that knows no path at all answers 404 to both.
     pub(crate) fn answered(&self, status: u16, grpc: Option<u32>) {
@@ -50,12 +50,12 @@ impl Standing {
         self.passes.load(Relaxed)
     }
 
-    /// Remembers a check, and what it changed.
-    pub(super) fn note(&self, check: &Check, turned: Option<Turned>, wrong_path: bool) {
-        self.note_at(check, turned, wrong_path, now());
+    /// Remembers a check, and what the target is taken for since.
+    pub(super) fn note(&self, check: &Check, well: bool, wrong_path: bool) {
+        self.note_at(check, well, wrong_path, now());
     }
 
-    fn note_at(&self, check: &Check, turned: Option<Turned>, wrong_path: bool, at: Micros) {
+    fn note_at(&self, check: &Check, well: bool, wrong_path: bool, at: Micros) {
         let fault = check.fault.as_ref();
         if !fault.is_some_and(CheckFault::is_not_of_the_target) {
             self.passes.store(fault.is_none(), Relaxed);
@@ -81,14 +81,14 @@ impl Standing {
         kept.in_a_row = if same { kept.in_a_row + 1 } else { 1 };
         *kept.outcomes.entry(last.fault.unwrap_or(GOOD)).or_default() += 1;
         kept.wrong_path = wrong_path;
-        if let Some(turned) = turned {
-            kept.well = turned == Turned::Well;
+        if kept.well != well {
+            kept.well = well;
             kept.since = at;
             if kept.turns.len() == TURNS {
                 kept.turns.pop_front();
             }
-            let fault = last.fault.filter(|_| !kept.well);
-            kept.turns.push_back(LiveTurn { at, well: kept.well, fault });
+            let fault = last.fault.filter(|_| !well);
+            kept.turns.push_back(LiveTurn { at, well, fault });
         }
         kept.last = last;
     }
@@ -133,17 +133,16 @@ mod tests {
 
     #[test]
     fn the_last_check_and_the_latest_turns_are_kept() {
-        let standing = Standing::default();
-        assert_eq!(standing.live(), None);
-        standing.note_at(&check(None), None, false, 1);
-        assert!(standing.passes());
+        let findings = Findings::default();
+        assert_eq!(findings.live(), None);
+        findings.note_at(&check(None), true, false, 1);
+        assert!(findings.passes());
         let wrong = check(Some(CheckFault::Status(503)));
         for at in 2..40 {
-            let turned = if at % 2 == 0 { Turned::Ill } else { Turned::Well };
-            standing.note_at(&wrong, Some(turned), false, at);
+            findings.note_at(&wrong, at % 2 == 1, false, at);
         }
-        let live = standing.live().unwrap();
-        assert!(!standing.passes());
+        let live = findings.live().unwrap();
+        assert!(!findings.passes());
         assert!(live.well);
         assert_eq!((live.since, live.in_a_row), (39, 38));
         let last = live.last;
@@ -154,20 +153,20 @@ mod tests {
         assert_eq!(live.turns.first(), Some(&first));
         assert_eq!(live.turns.last(), Some(&LiveTurn { at: 39, well: true, fault: None }));
         assert_eq!(live.outcomes, [("good", 1), ("wrong_status", 38)]);
-        standing.forget();
-        assert_eq!(standing.live(), None);
+        findings.forget();
+        assert_eq!(findings.live(), None);
     }
 
     #[test]
     fn only_answers_that_were_asked_for_are_set_against_a_check() {
-        let standing = Standing::default();
+        let findings = Findings::default();
         for (status, grpc) in [(200, None), (304, None), (200, Some(0)), (101, None)] {
-            standing.answered(status, grpc);
+            findings.answered(status, grpc);
         }
-        assert_eq!(standing.answers(), 4);
+        assert_eq!(findings.answers(), 4);
         for (status, grpc) in [(404, None), (500, None), (200, Some(12))] {
-            standing.answered(status, grpc);
+            findings.answered(status, grpc);
         }
-        assert_eq!(standing.answers(), 4);
+        assert_eq!(findings.answers(), 4);
     }
 }
