@@ -1,6 +1,7 @@
 //! What may be asked for on the command line.
 
 use crate::cases::Case;
+use crate::prevent::peers::Peer;
 use crate::proxies::Kind;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Streams(Streams),
     /// Mixed load with faults for a long time, and whether anything grows or is lost
     Soak(Soak),
+    /// Failed requests that clients see while targets misbehave, beside nginx, HAProxy and Envoy
+    Prevent(Prevent),
     /// The responder that the proxies forward to; started by the other commands
     #[command(hide = true)]
     Upstream,
@@ -147,6 +150,40 @@ pub(crate) struct Soak {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Prevent {
+    /// The gateway's binary; by default the `goodgate` beside this program
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gateway: Option<PathBuf>,
+    /// How often each proxy gets its turn in each situation
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) rounds: u32,
+    /// Play only these situations
+    #[arg(long, value_delimiter = ',', value_name = "SITUATION,...")]
+    pub(crate) only: Vec<String>,
+    /// Let only these take part
+    #[arg(long, value_delimiter = ',', value_name = "PROXY,...")]
+    pub(crate) proxies: Vec<Peer>,
+    /// Multiplies how many requests come at a time
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = positive)]
+    pub(crate) scale: f64,
+    /// What the lots are drawn from; each round draws others
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Keep each result in this file, and leave out what is in it already
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume: Option<PathBuf>,
+    /// Write the results to this file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Keep the configuration, the logs and the failed requests of each run in this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) keep: Option<PathBuf>,
+    /// List the situations and what is within reach
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Leash {
     /// The process to end with
     #[arg(long)]
@@ -156,6 +193,9 @@ pub(crate) struct Leash {
     /// Where the moment of the start is written
     #[arg(long)]
     pub(crate) stamp: PathBuf,
+    /// Stay above the program instead of becoming it
+    #[arg(long)]
+    pub(crate) keeps: bool,
     pub(crate) program: PathBuf,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<OsString>,

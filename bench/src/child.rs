@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal as signal_of};
 
 /// How long a child may take to end by itself.
 const GRACE: Duration = Duration::from_secs(3);
@@ -37,6 +38,29 @@ impl Child {
         program: &Path,
         arguments: &[OsString],
     ) -> Result<Child> {
+        Child::spawn(place, name, cores, program, arguments, &[])
+    }
+
+    /// A program that leaves its parent, as daemons do: a process of ours stays above it, and ends
+    /// with all that came of it.
+    pub(crate) fn start_daemon(
+        place: &Workplace,
+        name: &str,
+        cores: &[usize],
+        program: &Path,
+        arguments: &[OsString],
+    ) -> Result<Child> {
+        Child::spawn(place, name, cores, program, arguments, &["--keeps"])
+    }
+
+    fn spawn(
+        place: &Workplace,
+        name: &str,
+        cores: &[usize],
+        program: &Path,
+        arguments: &[OsString],
+        more: &[&str],
+    ) -> Result<Child> {
         let output = place.file(&format!("{name}.stdout"));
         let errors = place.file(&format!("{name}.stderr"));
         let stamp = place.file(&format!("{name}.started"));
@@ -46,6 +70,7 @@ impl Child {
             .args(["--cores", &list(cores)])
             .arg("--stamp")
             .arg(&stamp)
+            .args(more)
             .arg("--")
             .arg(program)
             .args(arguments)
@@ -65,6 +90,22 @@ impl Child {
     /// All that it wrote to standard output so far.
     pub(crate) fn said(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.output)?)
+    }
+
+    /// The files with what it wrote.
+    pub(crate) fn outputs(&self) -> [PathBuf; 2] {
+        [self.output.clone(), self.errors.clone()]
+    }
+
+    /// Ends it and its own children at once.
+    pub(crate) fn kill(mut self) {
+        process::family(self.pid()).into_iter().for_each(|pid| signal(pid, Signal::KILL));
+        // Killed, so this returns at once; it only takes the entry from the process table.
+        let _ = self.inner.wait();
+    }
+
+    pub(crate) fn tell(&self, what: Signal) {
+        signal(self.pid(), what);
     }
 
     /// Time since the program that was wanted began, without what starting through us took.
@@ -131,7 +172,7 @@ fn list(cores: &[usize]) -> String {
     cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn signal(pid: u32, signal: Signal) {
+pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // It may have ended in between, which is what we want.
@@ -147,8 +188,31 @@ pub(crate) fn run_leashed(leash: &Leash) -> Result<Verdict> {
     }
     cores::move_to(&leash.cores)?;
     std::fs::write(&leash.stamp, now().as_nanos().to_string())?;
+    if leash.keeps {
+        return keep(leash);
+    }
     let error = Command::new(&leash.program).args(&leash.arguments).exec();
     Err(error).with_context(|| format!("starting `{}`", leash.program.display()))
+}
+
+/// Stays above a daemon until it is told to end, and ends all that came of it.
+fn keep(leash: &Leash) -> Result<Verdict> {
+    // Whoever loses its parent below us becomes our child.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut told = signal_of(SignalKind::terminate())?;
+        Command::new(&leash.program)
+            .args(&leash.arguments)
+            .spawn()
+            .with_context(|| format!("starting `{}`", leash.program.display()))?;
+        told.recv().await;
+        anyhow::Ok(())
+    })?;
+    let us = std::process::id();
+    let family = process::family(us).into_iter().filter(|it| *it != us);
+    family.for_each(|pid| signal(pid, Signal::KILL));
+    Ok(Verdict::Kept)
 }
 
 /// The one clock that reads the same in parent and child.

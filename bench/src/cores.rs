@@ -29,3 +29,9 @@ pub(crate) fn move_to(cores: &[usize]) -> Result<()> {
     }
     sched_setaffinity(None, &only).with_context(|| format!("moving to the cores {cores:?}"))
 }
+
+/// All that this process may use.
+pub(crate) fn allowed() -> Result<Vec<usize>> {
+    let allowed = sched_getaffinity(None).context("reading which cores may be used")?;
+    Ok((0..CpuSet::MAX_CPU).filter(|it| allowed.is_set(*it)).collect())
+}

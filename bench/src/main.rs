@@ -12,6 +12,7 @@ mod log;
 mod machine;
 mod measure;
 mod output;
+mod prevent;
 mod process;
 mod proxies;
 mod ready;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Some(Command::Idle(it)) => idle::run(&it),
         Some(Command::Streams(it)) => streams::run(&it),
         Some(Command::Soak(it)) => soak::run(&it),
+        Some(Command::Prevent(it)) => prevent::run(&it),
         Some(Command::Upstream) => upstream::run(),
         Some(Command::Leash(it)) => child::run_leashed(&it),
         Some(Command::Janitor(it)) => workplace::clean_up_after(&it),

@@ -124,7 +124,7 @@ impl Plane {
                 why: state.whole_health().why().map(Why::name),
                 leaves: state.leaves(),
                 pending: state.pending(),
-                most: None,
+                most: state.learned_limit(),
                 latency: state.whole_health().latency(now).map(|it| it.0.as_secs_f64()),
                 open: state.open(),
                 idle: state.idle(),

@@ -6,8 +6,10 @@ use crate::upstream::budget::Budget;
 use crate::upstream::gone::Gone;
 use crate::upstream::health::{Health, Showed, Standing, Turned};
 use crate::upstream::idle::Idle;
+use crate::upstream::limit::Limit;
 use crate::upstream::names::Name;
-use config::{Eject, Upstream};
+use crate::upstream::queue::Queue;
+use config::{Concurrency, Eject, Upstream};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -95,6 +97,7 @@ impl Registry {
 pub(crate) struct UpstreamState {
     pub(crate) budget: Budget,
     pub(crate) gone: Arc<Gone>,
+    pub(crate) queue: Arc<Queue>,
     /// When the latencies of its targets were compared last.
     compared: Mutex<Option<Instant>>,
 }
@@ -129,6 +132,11 @@ pub(crate) struct TargetState {
     leaves: AtomicBool,
     /// Requests that it has in hand.
     pending: AtomicUsize,
+    /// Of those, the ones whose answers have not begun.
+    unanswered: AtomicUsize,
+    limit: Mutex<Limit>,
+    /// How many may be unanswered at a time, as far as that was learned.
+    most: AtomicUsize,
     /// The time to the head of its answers as of late, in microseconds: a peak counts at once, and is
     /// forgotten slowly. The bits of an `f32`.
     latency: AtomicU32,
@@ -150,6 +158,9 @@ impl TargetState {
             name: OnceLock::new(),
             leaves: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
+            unanswered: AtomicUsize::new(0),
+            most: AtomicUsize::new(Limit::new().most()),
+            limit: Mutex::new(Limit::new()),
             latency: AtomicU32::new(0),
             health: Mutex::new(Health::new()),
             is_plain: AtomicBool::new(true),
@@ -192,6 +203,48 @@ impl TargetState {
     pub(crate) fn take_in_hand(self: &Arc<TargetState>) -> InHand {
         self.pending.fetch_add(1, Relaxed);
         InHand(self.clone())
+    }
+
+    /// One more request waits for its answer. Made at once with the decision for this target.
+    pub(crate) fn ask(self: &Arc<TargetState>, upstream: &Arc<UpstreamState>) -> Asking {
+        let before = self.unanswered.fetch_add(1, Relaxed);
+        let began = Instant::now();
+        Asking { target: self.clone(), upstream: upstream.clone(), in_hand: before + 1, began }
+    }
+
+    /// How many more requests it takes: as many as it is known to work on at a time, and no more than
+    /// are allowed.
+    pub(crate) fn room(&self, settings: &Concurrency) -> usize {
+        let learned = match settings.adaptive {
+            true => self.most.load(Relaxed).saturating_sub(self.unanswered.load(Relaxed)),
+            false => usize::MAX,
+        };
+        let allowed = settings.requests.map(|most| most.saturating_sub(self.pending()));
+        learned.min(allowed.unwrap_or(usize::MAX))
+    }
+
+    /// How many requests may wait for an answer at a time; `None` where nothing was learned.
+    pub(crate) fn learned_limit(&self) -> Option<usize> {
+        let limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        limit.is_learned().then(|| limit.most())
+    }
+
+    /// A request finds it full.
+    pub(crate) fn is_full(&self, upstream: &UpstreamState) {
+        self.change_limit(upstream, |it, now| it.reached(now));
+    }
+
+    fn change_limit(&self, upstream: &UpstreamState, change: impl FnOnce(&mut Limit, Instant)) {
+        let now = Instant::now();
+        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = limit.most();
+        change(&mut limit, now);
+        let most = limit.most();
+        self.most.store(most, Relaxed);
+        drop(limit);
+        if before < most {
+            upstream.queue.free(most - before, now);
+        }
     }
 
     pub(crate) fn pending(&self) -> usize {
@@ -289,6 +342,34 @@ pub(crate) struct Place(Arc<TargetState>);
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// One request that waits for its answer; dropping it gives its place to who waits for one.
+pub(crate) struct Asking {
+    target: Arc<TargetState>,
+    upstream: Arc<UpstreamState>,
+    /// How many the target had when it began, itself included.
+    in_hand: usize,
+    began: Instant,
+}
+
+impl Asking {
+    /// The head of the answer is there. How long it took.
+    pub(crate) fn answered(self, settings: &Concurrency) -> Duration {
+        let took = self.began.elapsed();
+        if settings.adaptive {
+            let in_hand = self.in_hand;
+            self.target.change_limit(&self.upstream, |it, now| it.ended(in_hand, took, now));
+        }
+        took
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.target.unanswered.fetch_sub(1, Relaxed);
+        self.upstream.queue.free(1, Instant::now());
     }
 }
 

@@ -190,13 +190,27 @@ impl Ready {
                 weight: target.weight,
                 standing: state.standing(*slow_start, now),
                 pending,
-                has_room: concurrency.requests.is_none_or(|most| pending < most),
+                has_room: 0 < state.room(concurrency),
                 latency: state.latency(),
             }
         });
         let candidates: Vec<Candidate<'_>> = candidates.collect();
         let turn = self.turn.fetch_add(1, Relaxed);
         pick(&candidates, balance, Seeker { turn, ..seeker })
+    }
+
+    /// How many requests more its targets take now.
+    pub(crate) fn places(&self) -> usize {
+        let concurrency = &self.settings.concurrency;
+        let rooms = self.states.iter().map(|it| it.room(concurrency));
+        rooms.fold(0, usize::saturating_add)
+    }
+
+    /// A request finds all of them full.
+    pub(crate) fn is_full(&self) {
+        if self.settings.concurrency.adaptive {
+            self.states.iter().for_each(|it| it.is_full(&self.state));
+        }
     }
 
     /// What a request showed of a target. Says whether the target was taken out or came back.

@@ -3,13 +3,15 @@
 use crate::grpc::Call;
 use crate::outbound::{Origin, Outbound};
 use crate::recorder::Recorder;
-use crate::registry::TargetState;
+use crate::registry::{Asking, TargetState};
 use crate::seat::Seat;
 use crate::snapshot::{Ready, Snapshot};
 use crate::upstream::balance::{Pick, Seeker};
 use crate::upstream::gone::{Next, Waiter};
 use crate::upstream::health::{Health, Showed, Turned};
 use crate::upstream::hold::hold;
+use crate::upstream::limit::LOOK;
+use crate::upstream::queue::{self, Outcome};
 use crate::upstream::retry::{self, Again, Came, Means, Tried};
 use crate::upstream::{Answered, Halt, Turn, attempt};
 use config::{Forward, Upstream};
@@ -86,6 +88,7 @@ pub(crate) async fn send<'a>(
         fresh: false,
         waiting: None,
         trial: None,
+        queued: None,
     };
     tries.run(outbound, record).await
 }
@@ -108,6 +111,8 @@ struct Tries<'a, 'p> {
     /// Its place among those that wait for the upstream to come back.
     waiting: Option<Waiter>,
     trial: Option<Trial>,
+    /// When it was first queued.
+    queued: Option<Instant>,
 }
 
 impl<'a> Tries<'a, '_> {
@@ -117,14 +122,14 @@ impl<'a> Tries<'a, '_> {
         record: &mut Recorder,
     ) -> Result<(Turn<'a>, Answered), Halt> {
         loop {
-            let index = self.choose(record).await?;
+            let (index, asking) = self.choose(record).await?;
             let turn = self.turn(index);
             record.begin_attempt(&turn.target().name, turn.state().server());
             if let Some(call) = self.plan.call {
                 call.put_time_left(&mut outbound.headers);
             }
             self.made += 1;
-            let came = self.once(&turn, outbound, record).await;
+            let came = self.once(&turn, asking, outbound, record).await;
             let next = match &came {
                 Ok((answered, took)) => self.after_answer(index, answered, *took, outbound, record),
                 Err(Halt::Stop(Stop::Failed(fault))) => {
@@ -159,12 +164,12 @@ impl<'a> Tries<'a, '_> {
     async fn once(
         &self,
         turn: &Turn<'_>,
+        asking: Asking,
         outbound: &mut Outbound,
         record: &mut Recorder,
     ) -> Result<(Answered, Duration), Halt> {
-        let began = Instant::now();
         let mut answered = attempt(turn, outbound, record).await?;
-        let took = began.elapsed();
+        let took = asking.answered(&self.upstream.settings.concurrency);
         let Some(_) = self.plan.call else {
             // A tunnel has no body, and an upload that goes on needs its connection.
             if answered.head.status != 101 && outbound.pump.is_done() {
@@ -206,23 +211,71 @@ impl<'a> Tries<'a, '_> {
     }
 
     /// The target of the next try, when there is one that can take it.
-    async fn choose(&mut self, record: &mut Recorder) -> Result<usize, Halt> {
+    async fn choose(&mut self, record: &mut Recorder) -> Result<(usize, Asking), Halt> {
         record.enter(Phase::Select);
         self.wait_for_its_return(record).await;
+        let mut place: Option<queue::Turn> = None;
+        loop {
+            let overtakes = place.is_none() && !self.upstream.state.queue.is_empty();
+            let picked = if overtakes { Pick::Full } else { self.pick() };
+            let index = match picked {
+                Pick::Target(index) => index,
+                Pick::Trial(index) => {
+                    let state = &self.upstream.states[index];
+                    state.change_health(|it| it.begin_trial(Instant::now()));
+                    self.trial = Some(Trial(state.clone()));
+                    index
+                }
+                Pick::Full => {
+                    place = Some(self.wait_for_a_place(place, record).await?);
+                    continue;
+                }
+                Pick::Nobody => return Err(Stop::Refused(Refusal::NoTarget).into()),
+            };
+            let asking = self.upstream.states[index].ask(&self.upstream.state);
+            if let Some(place) = place {
+                place.taken();
+            }
+            return Ok((index, asking));
+        }
+    }
+
+    fn pick(&self) -> Pick {
         let random = self.seat.worker.random() as u64;
         let Tries { repeatable, plan: Plan { key, .. }, .. } = *self;
         let seeker = Seeker { repeatable, key: *key, random, turn: 0 };
-        let now = Instant::now();
-        match self.upstream.pick(&self.tried, seeker, now) {
-            Pick::Target(index) => Ok(index),
-            Pick::Trial(index) => {
-                let state = &self.upstream.states[index];
-                state.change_health(|it| it.begin_trial(now));
-                self.trial = Some(Trial(state.clone()));
-                Ok(index)
+        self.upstream.pick(&self.tried, seeker, Instant::now())
+    }
+
+    /// Waits in the queue while all targets have as many requests in hand as they can.
+    async fn wait_for_a_place(
+        &mut self,
+        place: Option<queue::Turn>,
+        record: &mut Recorder,
+    ) -> Result<queue::Turn, Halt> {
+        record.enter_once(Phase::Queue);
+        let Ready { settings, state, .. } = &**self.upstream;
+        let began = *self.queued.get_or_insert_with(Instant::now);
+        let until = self.deadline.min(began + settings.queue.full);
+        let places = || self.upstream.places();
+        let mut waiting = match place {
+            Some(place) => place.wait_again(Instant::now(), places),
+            None => state.queue.join(Instant::now(), &settings.queue, places),
+        };
+        let alarm = self.seat.worker.timer.alarm();
+        loop {
+            let look = until.min(Instant::now() + LOOK);
+            match alarm.until(look, &mut waiting).await {
+                Some(Outcome::Turn(turn)) => {
+                    record.enter(Phase::Select);
+                    return Ok(turn);
+                }
+                Some(Outcome::Refused) => return Err(Stop::Refused(Refusal::Overloaded).into()),
+                None if until <= Instant::now() => {
+                    return Err(Stop::Refused(Refusal::Overloaded).into());
+                }
+                None => self.upstream.is_full(),
             }
-            Pick::Full => Err(Stop::Refused(Refusal::Overloaded).into()),
-            Pick::Nobody => Err(Stop::Refused(Refusal::NoTarget).into()),
         }
     }
 

@@ -568,7 +568,7 @@ impl Mean {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::queue::{Line, Reason};
+    use crate::upstream::queue::Line;
     use std::cmp::Reverse;
     use std::collections::{BinaryHeap, VecDeque};
 
@@ -715,7 +715,7 @@ mod tests {
                 }
                 Event::Arrive(index) => {
                     self.limit.reached(now);
-                    let joined = self.line.join(index, Reason::Full, now, &self.settings);
+                    let joined = self.line.join(index, now, &self.settings);
                     self.requests[index].ticket = Some(joined.ticket);
                     for refused in joined.refused {
                         self.requests[refused].shed = true;

@@ -26,15 +26,6 @@ const STANDING_PART: u32 = 4;
 /// A queue is outrun when so many times as many join as can be served.
 const OUTRUN: f64 = 1.5;
 
-/// What a request waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// All targets have as many requests in hand as they can.
-    Full,
-    /// No target can be reached. The order stays that of arrival, and the queue as long as it may.
-    Gone,
-}
-
 /// The order of a queue: who is next, and who has no chance. It knows nothing of tasks.
 #[derive(Debug)]
 pub(crate) struct Line<T> {
@@ -73,17 +64,9 @@ impl<T> Line<T> {
         self.waiting.len()
     }
 
-    pub(crate) fn join(
-        &mut self,
-        item: T,
-        reason: Reason,
-        now: Instant,
-        settings: &config::Queue,
-    ) -> Joined<T> {
-        match reason {
-            Reason::Gone => self.standing = None,
-            Reason::Full if self.standing.is_none() => self.stand(now),
-            Reason::Full => {}
+    pub(crate) fn join(&mut self, item: T, now: Instant, settings: &config::Queue) -> Joined<T> {
+        if self.standing.is_none() {
+            self.stand(now);
         }
         self.full = settings.full;
         self.pace.count(0, 1, now);
@@ -131,13 +114,6 @@ impl<T> Line<T> {
     /// So many places became free.
     pub(crate) fn freed(&mut self, places: usize, now: Instant) {
         self.pace.count(places.min(self.waiting.len()), 0, now);
-    }
-
-    /// A target is back: what waited for it is a burst from now on.
-    pub(crate) fn back(&mut self, now: Instant) {
-        if !self.waiting.is_empty() {
-            self.stand(now);
-        }
     }
 
     fn stand(&mut self, now: Instant) {
@@ -277,14 +253,13 @@ impl Queue {
     /// all. A place that became free while it was joining would otherwise be free unseen.
     pub(crate) fn join(
         self: &Arc<Queue>,
-        reason: Reason,
         now: Instant,
         settings: &config::Queue,
         places: impl FnOnce() -> usize,
     ) -> Waiting {
         let (caller, outcome) = oneshot::channel();
         let mut line = self.line();
-        let joined = line.join(caller, reason, now, settings);
+        let joined = line.join(caller, now, settings);
         self.mirror(&line);
         drop(line);
         self.waited.fetch_add(1, Relaxed);
@@ -304,12 +279,6 @@ impl Queue {
             self.line().freed(places, now);
             self.call(places, now);
         }
-    }
-
-    /// A target is back that has so many places.
-    pub(crate) fn back(self: &Arc<Queue>, places: usize, now: Instant) {
-        self.line().back(now);
-        self.free(places, now);
     }
 
     fn look_again(self: &Arc<Queue>, now: Instant, places: impl FnOnce() -> usize) {
@@ -430,8 +399,8 @@ mod tests {
         config::Queue { requests, full: Duration::from_secs(1), gone: Duration::from_secs(5) }
     }
 
-    /// What happens to a line, by name: `j5` joins 5, `g5` joins 5 for a target that is gone, `l5`
-    /// leaves, `c` calls one, `cr5` puts 5 back, `b` is a target that is back, and `+150` is 150 ms
+    /// What happens to a line, by name: `j5` joins 5, `l5`
+    /// leaves, `c` calls one, `cr5` puts 5 back, and `+150` is 150 ms
     /// later. Returns who was called, and who was refused as `!5`.
     fn play(requests: usize, script: &str) -> String {
         let mut line: Line<u64> = Line::default();
@@ -440,7 +409,6 @@ mod tests {
         for step in script.split_whitespace() {
             let number = || step.trim_start_matches(char::is_alphabetic).parse().unwrap();
             match step {
-                "b" => line.back(now),
                 "c" => {
                     line.freed(1, now);
                     said.extend(line.call(now).map(|(_, it)| it.to_string()));
@@ -451,8 +419,7 @@ mod tests {
                 _ if step.starts_with('l') => assert!(line.leave(number())),
                 _ if step.starts_with("cr") => line.rejoin(number(), number(), now),
                 _ => {
-                    let reason = if step.starts_with('g') { Reason::Gone } else { Reason::Full };
-                    let joined = line.join(number(), reason, now, &settings(requests));
+                    let joined = line.join(number(), now, &settings(requests));
                     assert_eq!(joined.ticket, number());
                     said.extend(joined.refused.iter().map(|it| format!("!{it}")));
                 }
@@ -517,15 +484,6 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_a_target_that_is_gone_waits_in_order_until_some_time_after_it_is_back() {
-        let gone = many('g', 0, 40);
-        assert_eq!(play(100, &format!("{gone} +3000 g40 c c")), "0 1");
-        assert_eq!(play(100, &format!("{gone} +3000 b c c j40 c")), "0 1 2");
-        assert_eq!(play(40, &format!("{gone} +3000 g40 c")), "!40 0");
-        assert_eq!(play(100, &format!("{gone} +3000 b +200 j40 c")), "40");
-    }
-
-    #[test]
     fn who_comes_back_waits_where_it_was() {
         assert_eq!(play(9, "j0 j1 c j2 cr0 c c c"), "0 0 1 2");
         assert_eq!(play(9, "j0 c cr0 c"), "0 0");
@@ -536,7 +494,7 @@ mod tests {
     }
 
     fn join(queue: &Arc<Queue>, now: Instant) -> Waiting {
-        queue.join(Reason::Full, now, &settings(3), || 0)
+        queue.join(now, &settings(3), || 0)
     }
 
     fn poll(waiting: &mut Waiting) -> Poll<Outcome> {
@@ -635,18 +593,8 @@ mod tests {
     #[test]
     fn a_place_that_became_free_while_joining_is_not_missed() {
         let (queue, now) = queue();
-        let mut waiting = queue.join(Reason::Full, now, &settings(3), || 1);
+        let mut waiting = queue.join(now, &settings(3), || 1);
         turn(&mut waiting).taken();
-    }
-
-    #[test]
-    fn a_target_that_is_back_calls_as_many_as_it_has_places() {
-        let (queue, now) = queue();
-        let gone = || queue.join(Reason::Gone, now, &settings(3), || 0);
-        let mut all = [gone(), gone(), gone()];
-        queue.back(2, now + Duration::from_secs(3));
-        let outcomes = all.each_mut().map(poll);
-        assert_eq!(outcomes.each_ref().map(Poll::is_ready), [true, true, false]);
     }
 
     #[test]
@@ -711,7 +659,7 @@ mod tests {
             let settings = settings(100);
             if !queue.is_empty() || !take(in_hand) {
                 let now = Instant::now();
-                let mut waiting = queue.join(Reason::Full, now, &settings, || free(in_hand));
+                let mut waiting = queue.join(now, &settings, || free(in_hand));
                 if seed.is_multiple_of(5) {
                     // Gives up, whether or not it was called by now.
                     tokio::task::yield_now().await;
