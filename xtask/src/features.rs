@@ -218,6 +218,17 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "targets are asked whether they are well: by HTTP/1.1 and HTTP/2, by TCP, and by the health \
+         service of gRPC",
+        "test_a_python_app_is_asked_for_its_health",
+    ),
+    row(
+        "Preventing",
+        "a health check that asks for the wrong thing is told, and takes no target out",
+        "a_check_that_asks_for_the_wrong_thing_is_told_and_does_not_count",
+    ),
+    row(
+        "Preventing",
         "a name that moves: asked for again before its answer ends, and before an attempt fails",
         "a_name_is_asked_for_again_before_an_attempt_fails",
     ),

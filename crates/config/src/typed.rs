@@ -351,7 +351,7 @@ pub enum HealthBy {
     /// `GET` of a path.
     Http {
         path: Arc<str>,
-        /// What `Host` says; that of the target where absent.
+        /// What `Host` says; where absent that of requests, if it is one name, else that of the target.
         host: Option<Arc<str>>,
         /// The status codes that are good, first and last.
         status: (u16, u16),

@@ -602,9 +602,9 @@ pub(crate) struct Health {
     /// How they are asked. Default: `http` where there is a `path`, `grpc` where there is a `service`,
     /// else `tcp`.
     pub(crate) by: Option<HealthBy>,
-    /// The path that is asked for by `GET`.
+    /// The path that is asked for by `GET`, below that of the target's URL where it has one.
     pub(crate) path: Option<Word<RequestPath>>,
-    /// The `Host` that is sent. Default: that of the target.
+    /// The `Host` that is sent. Default: the upstream's `host` where that is a name, else that of the target.
     pub(crate) host: Option<Word<ServerName>>,
     /// The status codes that are good, such as `"200"` or `"200-299"`.
     pub(crate) status: Word<StatusRange>,

@@ -1,5 +1,6 @@
 //! How a gateway is now, for whoever watches it: values, taken at one moment.
 
+use crate::Micros;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +43,52 @@ pub struct LiveTarget {
     pub idle: usize,
     /// How long it keeps idle connections, in seconds, as far as it is known.
     pub idle_limit: Option<f64>,
+    /// Where it is asked whether it is well.
+    pub health: Option<LiveHealth>,
+}
+
+/// What the questions after a target's health have found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LiveHealth {
+    /// It is taken for well, as it is until it was asked.
+    pub well: bool,
+    /// Since when, in microseconds since 1970.
+    pub since: Micros,
+    pub last: LiveCheck,
+    /// How many answers in a row were as good or as bad as the last one.
+    pub in_a_row: u64,
+    /// It is not taken out for the check, which asks for the wrong thing: requests are answered well
+    /// meanwhile. See `goodgate explain health_check_wrong_path`.
+    pub wrong_path: bool,
+    /// The latest changes of the verdict, oldest first.
+    pub turns: Vec<LiveTurn>,
+    /// How often the questions came out so: `good`, or the word for a fault.
+    pub outcomes: Vec<(&'static str, u64)>,
+}
+
+/// One question after a target's health.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LiveCheck {
+    /// When it was over, in microseconds since 1970.
+    pub at: Micros,
+    /// Until it was decided.
+    pub took: Micros,
+    /// The word for what was wrong, absent where it was good.
+    pub fault: Option<&'static str>,
+    /// The status that was wrong: of HTTP, or of gRPC.
+    pub status: Option<u32>,
+    /// What the system said, where it said anything.
+    pub errno: Option<i32>,
+}
+
+/// A target became well or ill by the questions after its health.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LiveTurn {
+    /// In microseconds since 1970.
+    pub at: Micros,
+    pub well: bool,
+    /// The word for what was wrong with the last question, where it became ill.
+    pub fault: Option<&'static str>,
 }
 
 /// Whether a target gets requests.

@@ -2,6 +2,7 @@
 //! between them. `serve.rs` is the spine; read it first.
 
 mod bounds;
+mod checks;
 mod chunked;
 mod contain;
 mod core;
@@ -137,6 +138,7 @@ impl Plane {
                 open: state.open(),
                 idle: state.idle(),
                 idle_limit: state.keeps.limit().map(|it| it.as_secs_f64()),
+                health: state.findings.live(),
             }
         };
         self.registry.all().into_iter().map(live).collect()

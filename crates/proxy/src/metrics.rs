@@ -371,6 +371,33 @@ impl Gauges {
                 let _ = writeln!(out, "{name}{{{}}} {seconds}", labels_of(target));
             }
         }
+        self.render_health(out);
+    }
+
+    fn render_health(&self, out: &mut String) {
+        let asked = || self.targets.iter().filter_map(|it| Some((it, it.health.as_ref()?)));
+        about(
+            out,
+            "goodgate_health_checks_total",
+            "counter",
+            "Questions after a target's health, by how they came out.",
+        );
+        for (target, health) in asked() {
+            for (outcome, count) in &health.outcomes {
+                let labels = format!("{},outcome=\"{outcome}\"", labels_of(target));
+                let _ = writeln!(out, "goodgate_health_checks_total{{{labels}}} {count}");
+            }
+        }
+        about(
+            out,
+            "goodgate_target_healthy",
+            "gauge",
+            "1 for a target that is well by its health checks, 0 for one that is ill.",
+        );
+        for (target, health) in asked() {
+            let well = u8::from(health.well);
+            let _ = writeln!(out, "goodgate_target_healthy{{{}}} {well}", labels_of(target));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What all cores know of a target together, outside of any configuration: it keeps its counters
 //! when the settings around it change.
 
+use crate::checks::Findings;
 use crate::upstream::budget::Budget;
 use crate::upstream::gone::Gone;
 use crate::upstream::health::{Health, Showed, Standing, Turned};
@@ -66,6 +67,20 @@ impl Registry {
         known.retain(|name, _| upstreams.iter().any(|it| it.name == *name));
     }
 
+    /// Whether this holds for a target of the upstream other than this one.
+    pub(crate) fn any_other(
+        &self,
+        upstream: &str,
+        than: &TargetState,
+        holds: impl Fn(&TargetState) -> bool,
+    ) -> bool {
+        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = targets
+            .iter()
+            .filter(|((name, _), it)| **name == *upstream && it.id != than.id && !it.leaves());
+        others.any(|(_, state)| holds(state))
+    }
+
     /// All states with the names they go by.
     pub(crate) fn all(&self) -> Vec<Named> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +143,8 @@ pub(crate) struct TargetState {
     health: Mutex<Health>,
     /// Nothing is to be said of its health: it need not be looked at.
     is_plain: AtomicBool,
+    /// What came of asking it whether it is well.
+    pub(crate) findings: Findings,
 }
 
 impl TargetState {
@@ -147,6 +164,7 @@ impl TargetState {
             latency: AtomicU32::new(0),
             health: Mutex::new(Health::new()),
             is_plain: AtomicBool::new(true),
+            findings: Findings::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Starts the data plane, changes what it serves by, and stops it without losing what is in flight.
 
 use crate::Plane;
+use crate::checks::Checks;
 use crate::contain::kept_up;
 use crate::core::{Core, Order};
 use crate::crowd::{Crowd, TurnedAway};
@@ -98,6 +99,7 @@ pub struct Gateway {
     writer: LogWriter,
     provider: Arc<CryptoProvider>,
     unclaimed: Vec<SocketAddr>,
+    checks: Checks,
 }
 
 /// The listener of our own pages, and the task that serves there once we are ready.
@@ -206,8 +208,10 @@ impl Gateway {
             writer,
             provider,
             unclaimed: inherited.left(),
+            checks: Checks::new(),
         };
         gateway.start_cores(change, arrivals)?;
+        gateway.ask_targets();
         if let Some(quic) = quic {
             gateway.open_quic(quic)?;
         }
@@ -217,6 +221,10 @@ impl Gateway {
             status.serving = Some(gateway.background.spawn(kept_up(serve)));
         }
         Ok(gateway)
+    }
+
+    fn ask_targets(&mut self) {
+        self.checks.adopt(&self.prepared, &self.plane, self.background.handle());
     }
 
     fn start_cores(
@@ -283,6 +291,7 @@ impl Gateway {
             let _ = order.send(Order::Adopt { snapshot, open, close, done });
         }
         drop(done);
+        self.ask_targets();
         if all_done(&all, self.orders.len()).is_err() {
             self.plane.loud.report(Trouble::CoreLate, 1);
         }

@@ -232,6 +232,7 @@ fn hand_on(
     let mut headers = std::mem::take(&mut answered.head.fields);
     let server = headers.get(header::SERVER).and_then(|it| it.to_str().ok());
     turn.state().answered(server, answered.head.idle_limit);
+    turn.state().findings.answered(status, status::given(&headers));
     record.enter(Phase::ReadBody);
     record.attempt_mut().status = Some(status);
     record.answered(status, Maker::Upstream);

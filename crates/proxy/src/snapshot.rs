@@ -100,6 +100,12 @@ impl Prepared {
         Ok(Prepared { config, acceptor: tls_door, quic: quic_door, tls })
     }
 
+    /// How TLS is spoken to the targets of an upstream, with a number for it and for the files that it
+    /// names.
+    pub(crate) fn tls(&self, upstream: &str) -> Option<(Arc<TlsSettings>, u64)> {
+        self.tls.get(upstream).map(|it| (it.it.clone(), it.of.0))
+    }
+
     /// What is said on the socket for QUIC, where there is one.
     pub(crate) fn quic(&self) -> Option<&quinn::ServerConfig> {
         self.quic.as_ref().map(|it| &it.it)

@@ -6,7 +6,7 @@
 pub(crate) mod balance;
 pub(crate) mod body;
 pub(crate) mod budget;
-mod connect;
+pub(crate) mod connect;
 mod dial;
 pub(crate) mod gone;
 pub(crate) mod health;
@@ -459,7 +459,7 @@ async fn introduce(
     Err(failed(record, fault))
 }
 
-fn send_fault(error: &io::Error) -> SendFault {
+pub(crate) fn send_fault(error: &io::Error) -> SendFault {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => SendFault::Reset,
         io::ErrorKind::BrokenPipe => SendFault::Closed,
@@ -632,16 +632,24 @@ impl Conversation<'_, '_> {
     /// Reading failed.
     fn broke(&mut self, error: &io::Error) -> Halt {
         self.record.attempt_mut().errno = error.raw_os_error();
-        if let Some(rustls::Error::AlertReceived(alert)) = tls::tls_error(error) {
-            return Stop::Failed(Fault::Tls(TlsFault::LateAlert(u8::from(*alert)))).into();
-        }
-        match error.kind() {
-            io::ErrorKind::ConnectionReset => self.ended(HeadFault::Reset),
-            // TLS without its goodbye.
-            io::ErrorKind::UnexpectedEof => self.ended(HeadFault::Closed),
-            _ => Stop::Failed(Fault::Head(HeadFault::Errno)).into(),
+        match read_fault(error) {
+            Fault::Head(fault @ (HeadFault::Reset | HeadFault::Closed)) => self.ended(fault),
+            other => Stop::Failed(other).into(),
         }
     }
+}
+
+/// Why a head could not be read.
+pub(crate) fn read_fault(error: &io::Error) -> Fault {
+    if let Some(rustls::Error::AlertReceived(alert)) = tls::tls_error(error) {
+        return Fault::Tls(TlsFault::LateAlert(u8::from(*alert)));
+    }
+    Fault::Head(match error.kind() {
+        io::ErrorKind::ConnectionReset => HeadFault::Reset,
+        // TLS without its goodbye.
+        io::ErrorKind::UnexpectedEof => HeadFault::Closed,
+        _ => HeadFault::Errno,
+    })
 }
 
 /// The same into an HTTP/2 stream.

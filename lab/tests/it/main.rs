@@ -5,6 +5,7 @@ mod child;
 mod doors;
 mod front;
 mod grpc;
+mod health;
 mod http2;
 mod http2_upstream;
 mod http3;

@@ -42,12 +42,17 @@ impl NotOpened {
 
     /// What was short on our own host, if that is why.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
-        match self.fault {
-            ConnectFault::NoDescriptors => Some(Trouble::NoDescriptors),
-            ConnectFault::NoLocalPort => Some(Trouble::NoPorts),
-            ConnectFault::NoMemory => Some(Trouble::NoSocketMemory),
-            _ => None,
-        }
+        trouble(self.fault)
+    }
+}
+
+/// What is short on our own host where a connection is not opened for that.
+pub(crate) fn trouble(fault: ConnectFault) -> Option<Trouble> {
+    match fault {
+        ConnectFault::NoDescriptors => Some(Trouble::NoDescriptors),
+        ConnectFault::NoLocalPort => Some(Trouble::NoPorts),
+        ConnectFault::NoMemory => Some(Trouble::NoSocketMemory),
+        _ => None,
     }
 }
 
@@ -57,13 +62,24 @@ pub(crate) async fn open(
     until: Instant,
     limit: Limit,
 ) -> Result<Opened, NotOpened> {
-    let opened = match address {
-        Address::Inet(address) => {
-            alarm.until(until, TcpStream::connect(*address)).await.map(|it| it.map(tcp))
-        }
-        Address::Unix(path) => alarm.until(until, unix(path)).await,
-    };
-    match opened {
+    named(alarm.until(until, dial(address)).await, address, limit)
+}
+
+/// Dials for as long as it takes.
+pub(crate) async fn dial(address: &Address) -> io::Result<Opened> {
+    match address {
+        Address::Inet(address) => TcpStream::connect(*address).await.map(tcp),
+        Address::Unix(path) => unix(path).await,
+    }
+}
+
+/// What came of it; `None` where the limit fired.
+pub(crate) fn named(
+    dialled: Option<io::Result<Opened>>,
+    address: &Address,
+    limit: Limit,
+) -> Result<Opened, NotOpened> {
+    match dialled {
         Some(Ok(opened)) => Ok(opened),
         Some(Err(error)) => Err(not_opened(&error, address, limit)),
         None => Err(NotOpened { fault: ConnectFault::TimedOut(limit), errno: None }),
@@ -80,7 +96,7 @@ pub(crate) struct Race(Vec<Runner>);
 struct Runner {
     address: SocketAddr,
     began: Instant,
-    opening: Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>,
+    opening: Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>,
 }
 
 impl Race {

@@ -300,6 +300,11 @@ impl Health {
         self.opposite = 0;
     }
 
+    /// By checks.
+    pub(crate) fn is_ill(&self) -> bool {
+        self.ill
+    }
+
     /// The app says that it will end.
     pub(crate) fn says_it_leaves(&mut self, now: Instant) {
         if self.leaving != Some(Leaving::Ordered) {

@@ -118,11 +118,17 @@ impl Seen {
         FRAME_HEAD + u64::from(u32::from_be_bytes([0, *a, *b, *c])) <= self.received.get()
     }
 
-    /// The first frame is a SETTINGS frame of the connection (RFC 9113 3.4), as far as it came.
-    pub(crate) fn began_well(&self) -> bool {
-        let first = self.first.borrow();
-        let kind = first.get(3..9).unwrap_or(&[4, 0, 0, 0, 0, 0]);
-        first.first().is_none_or(|it| *it == 0) && matches!(kind, [4, _, 0, 0, 0, 0])
+    /// It, as far as it names why there is no head.
+    pub(crate) fn under(&self) -> Under {
+        Under {
+            head_limit: self.head_limit,
+            first: self.first_bytes(),
+            ended: self.ended.get(),
+            errno: self.errno.get(),
+            alert: self.alert.get(),
+            flooded: self.flooded.get(),
+            large_head: self.strained.large_head.get(),
+        }
     }
 
     fn read(&self, new: &[u8]) {
@@ -152,13 +158,75 @@ impl Seen {
     }
 }
 
-/// The transport under h2.
-struct Watched {
-    io: Io,
-    seen: Rc<Seen>,
+/// What was seen under h2, for naming why there is no head.
+#[derive(Default)]
+pub(crate) struct Under {
+    /// `limits.response_head`.
+    pub(crate) head_limit: usize,
+    /// At most [`Attempt::FIRST_BYTES`].
+    pub(crate) first: Vec<u8>,
+    pub(crate) ended: bool,
+    pub(crate) errno: Option<i32>,
+    /// A fatal alert of TLS.
+    pub(crate) alert: Option<u8>,
+    /// The target sent far more of cheap frames than any use has.
+    pub(crate) flooded: bool,
+    /// A head came that is far above the limit.
+    pub(crate) large_head: bool,
 }
 
-impl Watched {
+impl Under {
+    /// The first frame is a SETTINGS frame of the connection (RFC 9113 3.4), as far as it came.
+    pub(crate) fn began_well(&self) -> bool {
+        let kind = self.first.get(3..9).unwrap_or(&[4, 0, 0, 0, 0, 0]);
+        self.first.first().is_none_or(|it| *it == 0) && matches!(kind, [4, _, 0, 0, 0, 0])
+    }
+
+    pub(crate) fn met(&self, errno: Errno) -> bool {
+        self.errno == Some(errno.raw_os_error())
+    }
+
+    pub(crate) fn read(&mut self, new: &[u8]) {
+        self.ended |= new.is_empty();
+        let room = Attempt::FIRST_BYTES - self.first.len();
+        self.first.extend_from_slice(&new[..new.len().min(room)]);
+    }
+
+    pub(crate) fn failed(&mut self, error: &io::Error) {
+        self.errno = self.errno.or(error.raw_os_error());
+        if let Some(TlsError::AlertReceived(alert)) = tls_error(error) {
+            self.alert = Some(u8::from(*alert));
+        }
+        // TLS without its goodbye.
+        self.ended |= error.kind() == io::ErrorKind::UnexpectedEof;
+    }
+}
+
+/// Is told what passes under h2.
+pub(crate) trait Witness: Unpin {
+    /// These bytes were read; none is the end.
+    fn read(&self, new: &[u8]);
+    /// Reading or writing failed.
+    fn failed(&self, error: &io::Error);
+}
+
+impl Witness for Rc<Seen> {
+    fn read(&self, new: &[u8]) {
+        Seen::read(self, new);
+    }
+
+    fn failed(&self, error: &io::Error) {
+        Seen::failed(self, error);
+    }
+}
+
+/// The transport under h2.
+pub(crate) struct Watched<W> {
+    pub(crate) io: Io,
+    pub(crate) seen: W,
+}
+
+impl<W: Witness> Watched<W> {
     fn note<T>(&self, done: &Poll<io::Result<T>>) {
         if let Poll::Ready(Err(error)) = done {
             self.seen.failed(error);
@@ -166,7 +234,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<W: Witness> AsyncRead for Watched<W> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -184,7 +252,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<W: Witness> AsyncWrite for Watched<W> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -331,7 +399,7 @@ pub(crate) async fn open(
 /// Moves a connection's frames until it is over: when the other end closes, when it breaks the
 /// protocol, or when nobody holds it any more; then for `farewell` at the most.
 async fn drive(
-    connection: Connection<Guarded<Watched>, Bytes>,
+    connection: Connection<Guarded<Watched<Rc<Seen>>>, Bytes>,
     seen: Rc<Seen>,
     flood: Rc<Cell<Option<Flood>>>,
     opening: Option<Opening>,
