@@ -243,6 +243,16 @@ pub(crate) const FEATURES: &[Feature] = &[
         "an_address_that_is_silent_is_overtaken_and_then_tried_last",
     ),
     row(
+        "Preventing",
+        "a caller's own deadline holds, shrinks from try to try, and is told to each target",
+        "what_is_left_shrinks_from_try_to_try",
+    ),
+    row(
+        "Preventing",
+        "`goodgate check` warns of limits of time that another one never lets fire",
+        "a_second_try_needs_half_of_the_time",
+    ),
+    row(
         "Explaining",
         "an app that is down: cause, evidence and fix in the answer",
         "test_a_killed_app_is_explained_with_a_fix",

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod child;
+mod deadlines;
 mod doors;
 mod front;
 mod grpc;
