@@ -134,6 +134,10 @@ pub(crate) struct TargetState {
     pending: AtomicUsize,
     /// Of those, the ones whose answers have not begun.
     unanswered: AtomicUsize,
+    /// When an answer began last, or the first of those that it owes was asked for, in microseconds since
+    /// [`TargetState::known_since`].
+    heard: AtomicU64,
+    known_since: Instant,
     limit: Mutex<Limit>,
     /// How many may be unanswered at a time, as far as that was learned.
     most: AtomicUsize,
@@ -159,6 +163,8 @@ impl TargetState {
             leaves: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
             unanswered: AtomicUsize::new(0),
+            heard: AtomicU64::new(0),
+            known_since: Instant::now(),
             most: AtomicUsize::new(Limit::new().most()),
             limit: Mutex::new(Limit::new()),
             latency: AtomicU32::new(0),
@@ -209,7 +215,29 @@ impl TargetState {
     pub(crate) fn ask(self: &Arc<TargetState>, upstream: &Arc<UpstreamState>) -> Asking {
         let before = self.unanswered.fetch_add(1, Relaxed);
         let began = Instant::now();
+        if before == 0 {
+            self.hears(began);
+        }
         Asking { target: self.clone(), upstream: upstream.clone(), in_hand: before + 1, began }
+    }
+
+    fn hears(&self, now: Instant) {
+        let micros = now.saturating_duration_since(self.known_since).as_micros() as u64;
+        self.heard.store(micros, Relaxed);
+    }
+
+    /// It owes answers, and has begun none for much longer than they take.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        /// So many times longer than answers take as of late.
+        const TIMES: f32 = 10.0;
+        const SHORTEST: f32 = 100_000.0;
+        let latency = self.latency();
+        if latency == 0.0 || self.unanswered.load(Relaxed) == 0 {
+            return false;
+        }
+        let now = now.saturating_duration_since(self.known_since).as_micros() as u64;
+        let silence = now.saturating_sub(self.heard.load(Relaxed));
+        (latency * TIMES).max(SHORTEST) < silence as f32
     }
 
     /// How many more requests it takes: as many as it is known to work on at a time, and no more than
@@ -357,7 +385,9 @@ pub(crate) struct Asking {
 impl Asking {
     /// The head of the answer is there. How long it took.
     pub(crate) fn answered(self, settings: &Concurrency) -> Duration {
-        let took = self.began.elapsed();
+        let now = Instant::now();
+        let took = now - self.began;
+        self.target.hears(now);
         if settings.adaptive {
             let in_hand = self.in_hand;
             self.target.change_limit(&self.upstream, |it, now| it.ended(in_hand, took, now));

@@ -416,6 +416,11 @@ impl<'a> Tries<'a, '_> {
                     return None;
                 }
                 self.fresh = true;
+                if self.upstream.state.budget.is_broken() {
+                    self.tried.clear();
+                    let pause = self.after_a_breath();
+                    return (pause + self.shortest_try(index) <= left).then_some(pause);
+                }
                 if let Some(at_once) = self.elsewhere(index) {
                     return Some(at_once);
                 }
@@ -443,6 +448,11 @@ impl<'a> Tries<'a, '_> {
     fn backoff(&self) -> Duration {
         let most = PAUSE.saturating_mul(1 << self.made.saturating_sub(1).min(10));
         most.min(LONGEST_PAUSE).mul_f64(self.chance())
+    }
+
+    /// What is broken is given time.
+    fn after_a_breath(&self) -> Duration {
+        LONGEST_PAUSE.mul_f64(0.5 + self.chance() / 2.0)
     }
 
     /// Between 0 and 1.
