@@ -62,7 +62,7 @@ use crate::loud::Loud;
 use crate::memory::Memory;
 use crate::metrics::{Gauges, Shard};
 use crate::pressure::Pressure;
-use crate::registry::Registry;
+use crate::registry::{Named, Registry};
 use crate::reports::Reports;
 use crate::upstream::health::Why;
 use crate::upstream::names::Names;
@@ -116,22 +116,32 @@ impl Plane {
     /// The targets as they are now.
     pub(crate) fn targets(&self) -> Vec<LiveTarget> {
         let now = Instant::now();
-        let targets =
-            self.registry.all().into_iter().map(|((upstream, target), state)| LiveTarget {
+        let live = |((upstream, target), state): Named| {
+            // One guard: a second one within the same expression would wait for the first.
+            let (standing, why, latency) = {
+                let health = state.whole_health();
+                (
+                    health.state(Duration::ZERO, now),
+                    health.why().map(Why::name),
+                    health.latency(now),
+                )
+            };
+            LiveTarget {
                 upstream,
                 target,
-                state: state.whole_health().state(Duration::ZERO, now),
-                why: state.whole_health().why().map(Why::name),
+                state: standing,
+                why,
                 leaves: state.leaves(),
                 pending: state.pending(),
                 most: state.learned_limit(),
-                latency: state.whole_health().latency(now).map(|it| it.0.as_secs_f64()),
+                latency: latency.map(|it| it.0.as_secs_f64()),
                 open: state.open(),
                 idle: state.idle(),
                 idle_limit: state.keeps.limit().map(|it| it.as_secs_f64()),
                 health: state.findings.live(),
-            });
-        targets.collect()
+            }
+        };
+        self.registry.all().into_iter().map(live).collect()
     }
 
     pub(crate) fn metrics(&self) -> String {
