@@ -224,6 +224,11 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "a target that is ill by its checks gets no request while another is there",
+        "a_target_that_is_ill_gets_no_request_while_another_is_there",
+    ),
+    row(
+        "Preventing",
         "a health check that asks for the wrong thing is told, and takes no target out",
         "a_check_that_asks_for_the_wrong_thing_is_told_and_does_not_count",
     ),
