@@ -134,6 +134,9 @@ pub(crate) struct TargetState {
     pending: AtomicUsize,
     /// Of those, the ones whose answers have not begun.
     unanswered: AtomicUsize,
+    early: Mutex<Early>,
+    /// Until when its connections are not to be relied on, as `heard`.
+    restless_until: AtomicU64,
     /// When an answer began last, or the first of those that it owes was asked for, in microseconds since
     /// [`TargetState::known_since`].
     heard: AtomicU64,
@@ -163,6 +166,8 @@ impl TargetState {
             leaves: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
             unanswered: AtomicUsize::new(0),
+            early: Mutex::default(),
+            restless_until: AtomicU64::new(0),
             heard: AtomicU64::new(0),
             known_since: Instant::now(),
             most: AtomicUsize::new(Limit::new().most()),
@@ -221,9 +226,27 @@ impl TargetState {
         Asking { target: self.clone(), upstream: upstream.clone(), in_hand: before + 1, began }
     }
 
+    fn micros(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.known_since).as_micros() as u64
+    }
+
     fn hears(&self, now: Instant) {
-        let micros = now.saturating_duration_since(self.known_since).as_micros() as u64;
-        self.heard.store(micros, Relaxed);
+        self.heard.store(self.micros(now), Relaxed);
+    }
+
+    /// It closed an idle connection before its time: whoever listens there may be about to leave, and
+    /// where that happens again and again, no idle connection is good for what cannot be repeated.
+    pub(crate) fn closed_early(&self, now: Instant) {
+        let again = self.early.lock().unwrap_or_else(PoisonError::into_inner).again(now);
+        if again {
+            self.restless_until.store(self.micros(now + Early::WITHIN), Relaxed);
+        }
+        self.change_health(|it| it.doubt(now));
+    }
+
+    pub(crate) fn is_restless(&self, now: Instant) -> bool {
+        let until = self.restless_until.load(Relaxed);
+        until != 0 && self.micros(now) < until
     }
 
     /// It owes answers, and has begun none for much longer than they take.
@@ -235,8 +258,7 @@ impl TargetState {
         if latency == 0.0 || self.unanswered.load(Relaxed) == 0 {
             return false;
         }
-        let now = now.saturating_duration_since(self.known_since).as_micros() as u64;
-        let silence = now.saturating_sub(self.heard.load(Relaxed));
+        let silence = self.micros(now).saturating_sub(self.heard.load(Relaxed));
         (latency * TIMES).max(SHORTEST) < silence as f32
     }
 
@@ -364,6 +386,26 @@ impl TargetState {
     }
 }
 
+/// The last times at which idle connections were closed before their time; those that were closed
+/// together are one.
+#[derive(Default)]
+struct Early([Option<Instant>; 3]);
+
+impl Early {
+    /// So many times within so long are no accident.
+    const WITHIN: Duration = Duration::from_secs(5);
+    const TOGETHER: Duration = Duration::from_millis(100);
+
+    /// Whether it happens again and again.
+    fn again(&mut self, now: Instant) -> bool {
+        let Early([first, second, last]) = self;
+        if last.is_none_or(|it| it + Self::TOGETHER <= now) {
+            (*first, *second, *last) = (*second, *last, Some(now));
+        }
+        first.is_some_and(|it| now < it + Self::WITHIN)
+    }
+}
+
 /// One open connection; dropping it counts it out.
 pub(crate) struct Place(Arc<TargetState>);
 
@@ -445,6 +487,21 @@ mod tests {
         let after = join(&registry, &config("\"http://127.0.0.1:2\", \"http://127.0.0.1:3\""));
         assert!(Arc::ptr_eq(&before[1], &after[0]));
         assert_eq!(registry.all().len(), 2);
+    }
+
+    #[test]
+    fn one_restart_is_no_unrest_and_three_are() {
+        let registry = Registry::default();
+        let target = &join(&registry, &config("\"http://127.0.0.1:1\""))[0];
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        for ms in [0, 20, 99, 3_000] {
+            target.closed_early(at(ms));
+        }
+        assert!(!target.is_restless(at(3_001)));
+        target.closed_early(at(4_900));
+        assert!(target.is_restless(at(4_901)));
+        assert!(!target.is_restless(at(9_900)));
     }
 
     #[test]
