@@ -10,7 +10,7 @@ use crate::upstream::balance::{Pick, Seeker};
 use crate::upstream::gone::{Next, Waiter};
 use crate::upstream::health::{Health, Showed, Turned};
 use crate::upstream::hold::hold;
-use crate::upstream::limit::LOOK;
+use crate::upstream::limit::STEP_OF_WAITING;
 use crate::upstream::queue::{self, Outcome};
 use crate::upstream::retry::{self, Again, Came, Means, Tried};
 use crate::upstream::{Answered, Halt, Turn, attempt};
@@ -257,6 +257,7 @@ impl<'a> Tries<'a, '_> {
         let Ready { settings, state, .. } = &**self.upstream;
         let began = *self.queued.get_or_insert_with(Instant::now);
         let until = self.deadline.min(began + settings.queue.full);
+        self.upstream.is_full();
         let places = || self.upstream.places();
         let mut waiting = match place {
             Some(place) => place.wait_again(Instant::now(), places),
@@ -264,7 +265,7 @@ impl<'a> Tries<'a, '_> {
         };
         let alarm = self.seat.worker.timer.alarm();
         loop {
-            let look = until.min(Instant::now() + LOOK);
+            let look = until.min(Instant::now() + STEP_OF_WAITING);
             match alarm.until(look, &mut waiting).await {
                 Some(Outcome::Turn(turn)) => {
                     record.enter(Phase::Select);
