@@ -41,8 +41,8 @@ pub(crate) struct Figures {
     pub(crate) in_hand: u32,
     /// How often targets began a request of this part.
     pub(crate) attempts: u32,
-    /// Of the requests that clients gave up: how many a target began, and how many of those it
-    /// finished for nobody.
+    /// Of the requests that clients gave up: how many a target began, and with how many of those it
+    /// went on for nobody.
     pub(crate) left: u32,
     pub(crate) for_nobody: u32,
     /// Microseconds between the first and the last time that one was due.
@@ -160,7 +160,7 @@ fn figures(calls: &[Call], ledger: &Ledger) -> Figures {
             }
             Seen::Left if entry.begun > 0 => {
                 figures.left += 1;
-                figures.for_nobody += u32::from(entry.done > 0);
+                figures.for_nobody += u32::from(entry.cancelled < entry.begun);
             }
             Seen::Left => {}
             _ => {
@@ -240,18 +240,19 @@ pub(crate) mod tests {
             call(1, Method::Post, Seen::Status(502), 9),
             call(2, Method::Post, Seen::Closed, 9),
             call(3, Method::Get, Seen::Left, 9),
-            call(4, Method::Get, Seen::Answered, 500),
+            call(4, Method::Get, Seen::Answered, 450),
+            call(5, Method::Get, Seen::Left, 9),
         ];
-        for number in [0, 0, 1, 3, 4] {
+        for number in [0, 0, 1, 3, 4, 5] {
             ledger.begin(number);
         }
-        ledger.finish(3);
+        ledger.cancel(5);
         let it = figures(&calls, &ledger);
-        assert_eq!((it.asked, it.answered, it.failed, it.in_hand), (5, 2, 2, 1));
-        assert_eq!((it.attempts, it.left, it.for_nobody), (5, 1, 1));
-        assert_eq!((it.meanwhile, it.lasted, it.took.clone()), (1, 400_000, vec![7, 500]));
-        assert_eq!(it.share(), Some(400.0));
-        assert_eq!(it.goodput(), Some(2.5));
+        assert_eq!((it.asked, it.answered, it.failed, it.in_hand), (6, 2, 2, 1));
+        assert_eq!((it.attempts, it.left, it.for_nobody), (6, 2, 1));
+        assert_eq!((it.meanwhile, it.lasted, it.took.clone()), (1, 500_000, vec![7, 450]));
+        assert_eq!(it.share(), Some(1000.0 / 3.0));
+        assert_eq!(it.goodput(), Some(2.0));
     }
 
     #[test]

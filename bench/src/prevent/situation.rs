@@ -95,7 +95,7 @@ pub(crate) enum Figure {
     Goodput(Part),
     /// How often targets began one request of this part.
     Attempts(Part),
-    /// Of a thousand requests that clients gave up, those whose work was finished for nobody.
+    /// Of a thousand requests that clients gave up, those whose work went on for nobody.
     ForNobody,
 }
 

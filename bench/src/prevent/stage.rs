@@ -60,8 +60,9 @@ pub(super) async fn play(run: &Run<'_>, place: &Workplace) -> Result<Outcome> {
     // Work for clients that left may still be cancelled, or wrongly finished.
     sleep(AFTERMATH).await;
     let outputs = gateway.outputs();
-    gateway.kill();
+    // Before the gateway: by its end it would cancel what it let go on.
     behind.kill(&ledger).await;
+    gateway.kill();
     if let Some(keep) = run.keep {
         let name = format!("{round}-{}-{}", situation.name, program.peer.name());
         store(&keep.join(name), &folder, outputs, &calls, &ledger)?;

@@ -153,7 +153,7 @@ fn name(figure: Figure) -> String {
         Figure::Failed(part) => format!("failed{}", of(part)),
         Figure::Goodput(part) => format!("goodput{} /s", of(part)),
         Figure::Attempts(part) => format!("attempts{}", of(part)),
-        Figure::ForNobody => "done for nobody".to_owned(),
+        Figure::ForNobody => "not cancelled".to_owned(),
     }
 }
 

@@ -70,7 +70,8 @@ backend app
     retries {retries}
     retry-on all-retryable-errors
     option redispatch
-    option httpchk GET {HEALTH}
+    option httpchk
+    http-check send meth GET uri {HEALTH} ver HTTP/1.1 hdr Host {NAME}
     default-server check inter {check}{observed} slowstart {slow_start} maxconn {AT_ONCE}
     {servers}
 "
