@@ -97,7 +97,16 @@ pub(super) fn json(results: &Results<'_>) -> Value {
             "proxies": standings.collect::<Map<String, Value>>(),
         })
     });
+    let sums = peers_but_us(results).filter_map(|peer| {
+        let (ours, theirs) = sums_of(results, peer)?;
+        let value = json!({
+            "goodgate": { "failed": ours.failed, "asked": ours.asked },
+            "peer": { "failed": theirs.failed, "asked": theirs.asked },
+        });
+        Some((peer.name().to_owned(), value))
+    });
     json!({
+        "sums": sums.collect::<Map<String, Value>>(),
         "rounds": results.rounds,
         "versions": results.peers.iter().map(|it| &it.1).collect::<Vec<_>>(),
         "rows": rows.collect::<Vec<_>>(),
@@ -202,21 +211,27 @@ fn notes(situation: &str, peer: Peer, standing: &Standing) -> [String; 9] {
     ]
 }
 
-/// Over the situations that Goodgate and the peer both played.
+fn peers_but_us(results: &Results<'_>) -> impl Iterator<Item = Peer> {
+    results.peers.iter().map(|it| it.0).filter(|it| *it != Peer::Goodgate)
+}
+
+/// Ours and theirs, over the situations that Goodgate and the peer both played.
+fn sums_of(results: &Results<'_>, peer: Peer) -> Option<(Figures, Figures)> {
+    let (mut ours, mut theirs) = (Figures::default(), Figures::default());
+    for row in results.rows.iter().filter(|it| it.situation.counts_in_sum()) {
+        let both = find(&row.standings, Peer::Goodgate).zip(find(&row.standings, peer));
+        if let Some((our, their)) = both {
+            ours.add(&our.whole());
+            theirs.add(&their.whole());
+        }
+    }
+    (ours.asked > 0).then_some((ours, theirs))
+}
+
 fn sums(results: &Results<'_>) -> String {
     let mut text = String::new();
-    for peer in results.peers.iter().map(|it| it.0).filter(|it| *it != Peer::Goodgate) {
-        let (mut ours, mut theirs) = (Figures::default(), Figures::default());
-        for row in results.rows.iter().filter(|it| it.situation.counts_in_sum()) {
-            let both = find(&row.standings, Peer::Goodgate).zip(find(&row.standings, peer));
-            if let Some((our, their)) = both {
-                ours.add(&our.whole());
-                theirs.add(&their.whole());
-            }
-        }
-        if ours.asked == 0 {
-            continue;
-        }
+    for peer in peers_but_us(results) {
+        let Some((ours, theirs)) = sums_of(results, peer) else { continue };
         let fewer = if ours.failed <= theirs.failed { "not more than" } else { "MORE THAN" };
         let (our, their, name) = (ours.failed, theirs.failed, peer.title());
         text.push_str(&format!(
