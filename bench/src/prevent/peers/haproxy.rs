@@ -70,6 +70,7 @@ backend app
     retries {retries}
     retry-on all-retryable-errors
     option redispatch
+    option abortonclose
     option httpchk
     http-check send meth GET uri {HEALTH} ver HTTP/1.1 hdr Host {NAME}
     default-server check inter {check}{observed} slowstart {slow_start} maxconn {AT_ONCE}
