@@ -64,10 +64,14 @@ pub(super) fn brief(outcome: &Outcome) -> String {
         0 => String::new(),
         count => format!(", {count} POSTS RAN TWICE"),
     };
+    let cancelled = match whole.left {
+        0 => String::new(),
+        left => format!(", {} of {left} cancelled", left - whole.for_nobody),
+    };
     let (failed, asked, p99) = (whole.failed, whole.asked, number(whole.p99(), 0));
     let in_hand = whole.in_hand;
     format!(
-        "{failed} of {asked} failed{kinds}, {in_hand} of them POSTs in hand, p99 {p99} ms{twice}"
+        "{failed} of {asked} failed{kinds}, {in_hand} of them POSTs in hand, p99 {p99} ms{cancelled}{twice}"
     )
 }
 
