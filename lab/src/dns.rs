@@ -1,11 +1,16 @@
-//! A name server of a few lines that gives one answer to everybody.
+//! A name server of a few lines: one answer to everybody, or what a test has put into it.
 
 use crate::scene::Set;
 use crate::stage::{self, Task};
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::net::UdpSocket as Bound;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::net::{TcpStream, UdpSocket};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// The name that scenes about names have as their target.
 const NAME: &str = "app.internal";
@@ -44,6 +49,187 @@ pub fn server(at: SocketAddr) -> io::Result<Task> {
     Ok(Task::of(async move { answer_all(&socket, Says::Loopback).await.unwrap_or(()) }))
 }
 
+/// What a name server knows, to be changed while it serves.
+#[derive(Clone, Default)]
+pub struct Zone(Arc<Mutex<Records>>);
+
+#[derive(Default)]
+struct Records {
+    addresses: HashMap<String, Vec<IpAddr>>,
+    services: HashMap<String, Vec<Service>>,
+    /// In seconds.
+    ttl: u32,
+    trouble: Option<Trouble>,
+    delay: Duration,
+    asked: u64,
+}
+
+/// One SRV record (RFC 2782).
+#[derive(Clone)]
+pub struct Service {
+    pub priority: u16,
+    pub weight: u16,
+    pub port: u16,
+    /// Empty for the root.
+    pub host: &'static str,
+}
+
+/// What goes wrong with every question.
+#[derive(Clone, Copy, Debug)]
+pub enum Trouble {
+    Silent,
+    /// This code (RFC 1035 4.1.1).
+    Code(u8),
+}
+
+const A: u16 = 1;
+const AAAA: u16 = 28;
+const SRV: u16 = 33;
+
+impl Zone {
+    /// Answers hold for so many seconds.
+    #[must_use]
+    pub fn new(ttl: u32) -> Zone {
+        let zone = Zone::default();
+        zone.records().ttl = ttl;
+        zone
+    }
+
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A host has these addresses and no others.
+    pub fn host(&self, name: &str, addresses: &[IpAddr]) {
+        self.records().addresses.insert(name.to_owned(), addresses.to_vec());
+    }
+
+    /// A service has these servers and no others.
+    pub fn service(&self, name: &str, servers: &[Service]) {
+        self.records().services.insert(name.to_owned(), servers.to_vec());
+    }
+
+    pub fn trouble(&self, trouble: Option<Trouble>) {
+        self.records().trouble = trouble;
+    }
+
+    /// Each answer takes so long.
+    pub fn delay(&self, delay: Duration) {
+        self.records().delay = delay;
+    }
+
+    /// How many questions have come, of all types.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.records().asked
+    }
+
+    /// A server that answers from it, and where it is.
+    pub fn serve(&self) -> io::Result<(SocketAddr, Task)> {
+        let socket = Bound::bind("127.0.0.1:0")?;
+        socket.set_nonblocking(true)?;
+        let at = socket.local_addr()?;
+        let (socket, zone) = (Arc::new(UdpSocket::from_std(socket)?), self.clone());
+        Ok((at, Task::of(async move { zone.answer_all(&socket).await.unwrap_or(()) })))
+    }
+
+    async fn answer_all(&self, socket: &Arc<UdpSocket>) -> io::Result<()> {
+        let mut question = [0; 512];
+        let mut under_way = JoinSet::new();
+        loop {
+            let (size, from) = socket.recv_from(&mut question).await?;
+            while under_way.try_join_next().is_some() {}
+            let delay = {
+                let mut records = self.records();
+                records.asked += 1;
+                records.delay
+            };
+            if let Some(answer) = self.answer(&question[..size]) {
+                let socket = socket.clone();
+                under_way.spawn(async move {
+                    sleep(delay).await;
+                    socket.send_to(&answer, from).await
+                });
+            }
+        }
+    }
+
+    fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
+        let records = self.records();
+        let (name, kind, asked) = asked(question)?;
+        let hosts = records.addresses.get(&name);
+        let found: Vec<Vec<u8>> = match kind {
+            A | AAAA => {
+                let all = hosts.into_iter().flatten();
+                all.filter_map(|it| match (kind, it) {
+                    (A, IpAddr::V4(it)) => Some(it.octets().to_vec()),
+                    (AAAA, IpAddr::V6(it)) => Some(it.octets().to_vec()),
+                    _ => None,
+                })
+                .collect()
+            }
+            SRV => records.services.get(&name).into_iter().flatten().map(Service::data).collect(),
+            _ => Vec::new(),
+        };
+        let is_known = hosts.is_some() || records.services.contains_key(&name);
+        let (code, found) = match records.trouble {
+            Some(Trouble::Silent) => return None,
+            Some(Trouble::Code(code)) => (code, Vec::new()),
+            None if is_known => (0, found),
+            None => (3, found),
+        };
+        let mut answer = Vec::from(&question[..2]);
+        answer.extend([0x81, 0x80 | code, 0, 1, 0, u8::try_from(found.len()).ok()?, 0, 0, 0, 0]);
+        answer.extend(asked);
+        for data in found {
+            // The name is the question's, class IN.
+            answer.extend([0xc0, 0x0c]);
+            answer.extend(kind.to_be_bytes());
+            answer.extend([0, 1]);
+            answer.extend(records.ttl.to_be_bytes());
+            answer.extend(u16::try_from(data.len()).ok()?.to_be_bytes());
+            answer.extend(data);
+        }
+        Some(answer)
+    }
+}
+
+impl Service {
+    fn data(&self) -> Vec<u8> {
+        let mut data: Vec<u8> = [self.priority, self.weight, self.port]
+            .iter()
+            .flat_map(|it| it.to_be_bytes())
+            .collect();
+        for label in self.host.split('.').filter(|it| !it.is_empty()) {
+            data.push(label.len() as u8);
+            data.extend(label.as_bytes());
+        }
+        data.push(0);
+        data
+    }
+}
+
+/// The name and the type of a question, and its bytes.
+fn asked(question: &[u8]) -> Option<(String, u16, &[u8])> {
+    let asked = question.get(HEADER..)?;
+    let mut labels = Vec::new();
+    let mut at = 0;
+    loop {
+        let length = usize::from(*asked.get(at)?);
+        at += 1;
+        if length == 0 {
+            break;
+        }
+        labels.push(String::from_utf8_lossy(asked.get(at..at + length)?).to_ascii_lowercase());
+        at += length;
+    }
+    let kind = u16::from_be_bytes([*asked.get(at)?, *asked.get(at + 1)?]);
+    Some((labels.join("."), kind, asked.get(..at + 4)?))
+}
+
+/// Bytes before the question (RFC 1035 4.1.1).
+const HEADER: usize = 12;
+
 async fn answer_all(socket: &UdpSocket, says: Says) -> io::Result<()> {
     let mut question = [0; 512];
     loop {
@@ -55,12 +241,9 @@ async fn answer_all(socket: &UdpSocket, says: Says) -> io::Result<()> {
 }
 
 fn answer(question: &[u8], says: Says) -> Option<Vec<u8>> {
-    const HEADER: usize = 12;
-    const A: [u8; 2] = [0, 1];
-    let name = question.get(HEADER..)?.iter().position(|it| *it == 0)? + 1;
-    let asked = question.get(HEADER..HEADER + name + 4)?;
+    let (_, kind, asked) = asked(question)?;
     let (code, found) = match says {
-        Says::Loopback => (0, asked[name..name + 2] == A),
+        Says::Loopback => (0, kind == A),
         Says::Empty => (0, false),
         Says::Code(code) => (code, false),
         Says::Nothing => return None,

@@ -72,6 +72,35 @@ pub fn narrow_listener(queue: i32, receive_buffer: Option<usize>) -> io::Result<
     Ok(socket)
 }
 
+/// A listening socket whose queue is full: the system drops every further SYN.
+pub struct Full {
+    pub address: SocketAddr,
+    _held: Vec<Socket>,
+}
+
+pub fn full_listener(at: SocketAddr) -> io::Result<Full> {
+    /// More than the shortest queue can hold, should the system round it up.
+    const AT_MOST: usize = 64;
+    /// On loopback a connection that is not there by then was dropped.
+    const DROPPED_AFTER: Duration = Duration::from_millis(100);
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    // What was there before may have left connections behind (tcp(7), TIME_WAIT).
+    listener.set_reuse_address(true)?;
+    listener.bind(&at.into())?;
+    listener.listen(1)?;
+    let address = listener.local_addr()?;
+    let mut held = vec![listener];
+    for _ in 0..AT_MOST {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        match socket.connect_timeout(&address, DROPPED_AFTER) {
+            Ok(()) => held.push(socket),
+            Err(_) => break,
+        }
+    }
+    let address = address.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    Ok(Full { address, _held: held })
+}
+
 /// Hands each connection to `talk`, all at the same time.
 pub fn serve<F>(listener: TcpListener, talk: impl Fn(TcpStream) -> F + Send + 'static) -> Task
 where

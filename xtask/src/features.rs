@@ -60,6 +60,11 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Passing on",
+        "to the servers that SRV records list, by priority and weight",
+        "srv_records_say_which_servers_and_ports_and_how_often",
+    ),
+    row(
+        "Passing on",
         "an OCSP answer stapled to its certificate",
         "an_ocsp_answer_is_stapled_to_its_certificate",
     ),
@@ -183,6 +188,21 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "no POST lost to an idle limit that is nobody's default: it is learned from the first closes",
+        "no_post_is_lost_around_an_idle_limit_once_a_connection_was_closed",
+    ),
+    row(
+        "Preventing",
+        "no POST lost to a target that closes after a number of requests, once that is learned",
+        "no_request_is_lost_to_a_target_that_closes_after_forty_once_that_is_learned",
+    ),
+    row(
+        "Preventing",
+        "connections are still used again where workers are recycled all the time",
+        "connections_are_used_again_however_many_were_recycled",
+    ),
+    row(
+        "Preventing",
         "no failed request while the gateway reloads, under load",
         "reloads_lose_no_request",
     ),
@@ -195,6 +215,32 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Preventing",
         "an app that comes back is used again at once",
         "test_a_restarted_app_is_served_again",
+    ),
+    row(
+        "Preventing",
+        "targets are asked whether they are well: by HTTP/1.1 and HTTP/2, by TCP, and by the health \
+         service of gRPC",
+        "test_a_python_app_is_asked_for_its_health",
+    ),
+    row(
+        "Preventing",
+        "a health check that asks for the wrong thing is told, and takes no target out",
+        "a_check_that_asks_for_the_wrong_thing_is_told_and_does_not_count",
+    ),
+    row(
+        "Preventing",
+        "a name that moves: asked for again before its answer ends, and before an attempt fails",
+        "a_name_is_asked_for_again_before_an_attempt_fails",
+    ),
+    row(
+        "Preventing",
+        "an outage of the name servers: the last addresses are kept for `dns.keep_for`",
+        "an_outage_of_the_name_server_loses_nothing",
+    ),
+    row(
+        "Preventing",
+        "a silent address among several: the next one is tried 250 ms later, and first from then on",
+        "an_address_that_is_silent_is_overtaken_and_then_tried_last",
     ),
     row(
         "Explaining",

@@ -3,27 +3,13 @@
 /// Where (`*` is any name or position) and which keys.
 const KEYS: &[(&str, &[&str])] = &[
     ("", &["provider", "model", "prompt", "defaults", "consumer"]),
-    ("upstream.*", &["health", "evidence"]),
-    ("upstream.*.targets.*", &["weight"]),
+    ("upstream.*", &["evidence"]),
     ("route.*", &["limit", "auth", "ai", "cache", "max_duration"]),
     ("route.*.timeout", &["max_duration", "tunnel"]),
-    ("route.*.retry", &["budget", "body"]),
 ];
 
-/// Where and which words.
-const WORDS: &[(&str, &[&str])] =
-    &[("upstream.*.balance", &["least_pending", "peak_ewma", "hash", "random"])];
-
 pub(crate) fn is_later_key(path: &[String], key: &str) -> bool {
-    is_listed(KEYS, path, key)
-}
-
-pub(crate) fn is_later_word(path: &[String], word: &str) -> bool {
-    is_listed(WORDS, path, word)
-}
-
-fn is_listed(table: &[(&str, &[&str])], path: &[String], word: &str) -> bool {
-    table.iter().any(|(place, words)| is_at(place, path) && words.contains(&word))
+    KEYS.iter().any(|(place, keys)| is_at(place, path) && keys.contains(&key))
 }
 
 fn is_at(place: &str, path: &[String]) -> bool {
@@ -44,11 +30,11 @@ mod tests {
     #[test]
     fn a_key_is_later_only_at_its_place() {
         check(&[], "provider", true);
-        check(&["upstream", "app"], "health", true);
-        check(&["upstream", "app", "targets", "0"], "weight", true);
-        check(&["upstream"], "health", false);
-        check(&["route", "app"], "health", false);
+        check(&["upstream", "app"], "evidence", true);
+        check(&["route", "app", "timeout"], "tunnel", true);
+        check(&["upstream"], "evidence", false);
+        check(&["route", "app"], "evidence", false);
         check(&["route", "app", "to", "0"], "weight", false);
-        check(&[], "health", false);
+        check(&[], "evidence", false);
     }
 }

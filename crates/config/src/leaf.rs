@@ -11,12 +11,13 @@ mod path;
 mod url;
 
 pub(crate) use address::{DnsServer, ListenAt, Network, StatusAt, TrustedPeer};
-pub(crate) use amount::{Pause, Positive, Size};
+pub(crate) use amount::{Pause, Percent, Positive, Size, StatusRange};
 pub(crate) use name::{
     ContentType, HostMatched, HostToSend, Method, ServerName, StickyBy, Token, is_token,
 };
 pub(crate) use path::{
-    AccessLogTo, FilePath, FolderPath, PathPattern, Pattern, Prefix, RedirectTo, RewriteTo, Sought,
+    AccessLogTo, FilePath, FolderPath, PathPattern, Pattern, Prefix, RedirectTo, RequestPath,
+    RewriteTo, Sought,
 };
 pub(crate) use url::{Destination, LONGEST_SOCKET_PATH, TargetUrl, To};
 
@@ -141,14 +142,17 @@ pub(crate) const FORMATS: &[Format] = &[
     format::<Network>(),
     format::<PathPattern>(),
     format::<Pause>(),
+    format::<Percent>(),
     format::<Positive>(),
     format::<Prefix>(),
     format::<RedirectTo>(),
+    format::<RequestPath>(),
     format::<RewriteTo>(),
     format::<ServerName>(),
     format::<Size>(),
     format::<Sought>(),
     format::<StatusAt>(),
+    format::<StatusRange>(),
     format::<StickyBy>(),
     format::<TargetUrl>(),
     format::<Token>(),

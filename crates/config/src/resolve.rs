@@ -404,6 +404,6 @@ fn answered(answers: written::Answers) -> Answers {
 }
 
 fn resolved_by(dns: written::Dns) -> Dns {
-    let written::Dns { servers, timeout } = dns;
-    Dns { servers: all(servers), timeout: timeout.means }
+    let written::Dns { servers, timeout, keep_for } = dns;
+    Dns { servers: all(servers), timeout: timeout.means, keep_for: keep_for.means }
 }

@@ -277,12 +277,24 @@ pub struct Dns {
     pub servers: Vec<SocketAddr>,
     /// `dns.timeout`: how long one name may take, over all servers and tries.
     pub timeout: Duration,
+    /// `dns.keep_for`: how long beyond its time the last answer serves while there is no new one.
+    pub keep_for: Duration,
 }
 
 #[derive(Clone, Debug)]
 pub struct Upstream {
     pub name: Arc<str>,
     pub targets: Vec<Arc<Target>>,
+    pub balance: Balance,
+    /// A cookie of ours keeps a caller with one target.
+    pub sticky: bool,
+    /// Targets are asked whether they are well.
+    pub health: Option<Health>,
+    pub eject: Eject,
+    /// How long a target that comes back takes to get its whole part of the requests; zero is at once.
+    pub slow_start: Duration,
+    pub concurrency: Concurrency,
+    pub queue: Queue,
     pub timeout: UpstreamTimeouts,
     pub pool: Pool,
     pub tls: UpstreamTls,
@@ -303,6 +315,87 @@ pub struct Target {
     pub authority: Arc<str>,
     /// A path that is put before the path of each request, without a slash at its end; mostly empty.
     pub base_path: Arc<str>,
+    /// Its part of the requests beside those of the others, at least 1.
+    pub weight: u32,
+}
+
+/// How a target is chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// One after the other, by weight.
+    RoundRobin,
+    /// Of two that are drawn, the one with fewer requests in hand.
+    LeastPending,
+    /// Of two that are drawn, the one that would answer sooner, by its latency and what it has in hand.
+    PeakEwma,
+    /// The same one for the same key, as long as it has room.
+    Hash(Sticky),
+    Random,
+}
+
+/// How a target is asked whether it is well. Named `health.<field>` where they fire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub by: HealthBy,
+    /// From the end of one question to the next, more or less a tenth.
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// Bad answers in a row after which it is taken for ill.
+    pub unhealthy_after: u32,
+    /// Good answers in a row after which it is taken for well.
+    pub healthy_after: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HealthBy {
+    /// `GET` of a path.
+    Http {
+        path: Arc<str>,
+        /// What `Host` says; where absent that of requests, if it is one name, else that of the target.
+        host: Option<Arc<str>>,
+        /// The status codes that are good, first and last.
+        status: (u16, u16),
+    },
+    /// A connection that opens, with TLS where the target has it.
+    Tcp,
+    /// `grpc.health.v1.Health/Check` of this service; the empty one is the whole server.
+    Grpc { service: Arc<str> },
+}
+
+/// When a target is taken out for a while because of how it answers requests. Named `eject.<field>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Eject {
+    /// Failures in a row; 0 is never for that.
+    pub after: u32,
+    /// Failures among the last requests, in percent; 0 is never for that.
+    pub errors: u32,
+    /// How many times slower than the others; 0 is never for that.
+    pub slower: u32,
+    /// How long the first time; each time in a row twice as long.
+    pub first: Duration,
+    pub longest: Duration,
+    /// The most of an upstream's targets that are out at a time, in percent. One is never.
+    pub share: u32,
+}
+
+/// How many requests a target has in hand at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Concurrency {
+    /// The limit is learned from how latency follows the number of requests.
+    pub adaptive: bool,
+    /// `concurrency.requests`: the most, whatever was learned.
+    pub requests: Option<usize>,
+}
+
+/// Where requests wait for a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// `queue.requests`: how many wait at a time for one upstream, over all cores.
+    pub requests: usize,
+    /// `queue.full`: how long while all targets have as many requests in hand as they can.
+    pub full: Duration,
+    /// `queue.gone`: how long while no target can be reached.
+    pub gone: Duration,
 }
 
 /// Which HTTP version is spoken to a target.
@@ -319,7 +412,13 @@ pub enum Protocol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     Inet(SocketAddr),
-    Name { host: Arc<str>, port: u16 },
+    Name {
+        host: Arc<str>,
+        port: u16,
+    },
+    /// The servers that the SRV records of this name list (RFC 2782), such as
+    /// `_http._tcp.app.internal`.
+    Service(Arc<str>),
     Unix(Arc<str>),
 }
 
@@ -434,8 +533,20 @@ pub struct Forward {
     pub grpc_web: bool,
     /// `timeout.total`: until the head of the answer, over all attempts.
     pub total: Duration,
+    pub retry: Retry,
+}
+
+/// How a request is tried again. Named `retry.<field>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
     /// All tries, the first one included.
     pub attempts: u32,
+    /// Tries after the first, in percent of the requests of the upstream.
+    pub budget: u32,
+    /// The most of a request's body that is kept to be sent again.
+    pub body: usize,
+    /// The longest answer that is held back until it is whole.
+    pub answer: usize,
 }
 
 impl Forward {

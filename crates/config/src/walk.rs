@@ -4,7 +4,7 @@
 //! with all that cannot do without it.
 
 use crate::complaint::{Complaint, Complaints};
-use crate::later::{is_later_key, is_later_word};
+use crate::later::is_later_key;
 use crate::leaf::{Format, Wrong, format_named};
 use crate::nearest::nearest;
 use crate::render::shown;
@@ -90,12 +90,6 @@ impl<'a> Walk<'a> {
 
     fn bad_word(&mut self, node: &Node, value: &str, words: &[&str]) {
         let name = self.name();
-        if is_later_word(&self.path, value) {
-            let message = format!("`{}` for `{name}` is not in this version", node.shown());
-            self.complaints
-                .push(Complaint::error("not_in_this_version", message).at(node.span.clone()));
-            return;
-        }
         let message = format!("`{}` is no value of `{name}`", node.shown());
         let mut complaint = Complaint::error("bad_value", message).at(node.span.clone());
         // A value from the environment must not show through a hint.

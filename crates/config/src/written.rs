@@ -5,8 +5,9 @@
 
 use crate::leaf::{
     AccessLogTo, ContentType, Destination, DnsServer, FilePath, FolderPath, HostMatched,
-    HostToSend, ListenAt, Method, Network, PathPattern, Pause, Positive, Prefix, RedirectTo,
-    RewriteTo, ServerName, Size, Sought, StatusAt, StickyBy, TargetUrl, Token, TrustedPeer, Word,
+    HostToSend, ListenAt, Method, Network, PathPattern, Pause, Percent, Positive, Prefix,
+    RedirectTo, RequestPath, RewriteTo, ServerName, Size, Sought, StatusAt, StatusRange, StickyBy,
+    TargetUrl, Token, TrustedPeer, Word,
 };
 use crate::typed::{Cipher, Restart, TlsVersion};
 use schemars::JsonSchema;
@@ -440,11 +441,18 @@ pub(crate) struct Dns {
     pub(crate) servers: Vec<Word<DnsServer>>,
     /// How long one name may take, over all servers and tries.
     pub(crate) timeout: Word<Positive>,
+    /// How long the last addresses of a name are used beyond their time while no server answers. `0s`
+    /// is not at all. An answer that the name does not exist is believed after half a minute of it.
+    pub(crate) keep_for: Word<Pause>,
 }
 
 impl Default for Dns {
     fn default() -> Self {
-        Self { servers: Vec::new(), timeout: Word::default_of("2s") }
+        Self {
+            servers: Vec::new(),
+            timeout: Word::default_of("2s"),
+            keep_for: Word::default_of("5m"),
+        }
     }
 }
 
@@ -453,7 +461,8 @@ impl Default for Dns {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
     /// Where requests go: `http://host:port`, `https://host`, `h2c://host:port` (HTTP/2 without TLS),
-    /// `unix:/run/app.sock`. A path in a URL is put before the path of each request.
+    /// `unix:/run/app.sock`, or `http+srv://_http._tcp.app.internal`, whose servers and ports stand in
+    /// the SRV records of that name (also `https+srv://` and `h2c+srv://`). A path in a URL is put before the path of each request.
     pub(crate) targets: Vec<Target>,
     /// Which HTTP version is spoken to targets. Default: `http1`, but HTTP/2 to `h2c://` targets.
     #[serde(default)]
@@ -461,6 +470,28 @@ pub(crate) struct Upstream {
     /// How a target is chosen.
     #[serde(default)]
     pub(crate) balance: Balance,
+    /// What `balance = "hash"` goes by: `address`, `cookie:NAME` or `header:NAME`. Default: `address`.
+    #[serde(default)]
+    pub(crate) hash: Option<Word<StickyBy>>,
+    /// What keeps a caller with one target as long as it is there.
+    #[serde(default)]
+    pub(crate) sticky: Option<StickyTarget>,
+    /// Ask targets whether they are well, and send nothing to those that are not. Default: not.
+    #[serde(default)]
+    pub(crate) health: Option<Health>,
+    /// When a target is taken out for a while because of how it answers requests. Never are all taken
+    /// out.
+    #[serde(default)]
+    pub(crate) eject: Eject,
+    /// How long a target that comes back takes to get its whole part of the requests; `0s` is at once.
+    #[serde(default = "slow_start")]
+    pub(crate) slow_start: Word<Pause>,
+    /// How many requests a target has in hand at a time.
+    #[serde(default)]
+    pub(crate) concurrency: Concurrency,
+    /// Where requests wait while no target can take them.
+    #[serde(default)]
+    pub(crate) queue: Queue,
     /// How long the steps of an attempt may take.
     #[serde(default)]
     pub(crate) timeout: UpstreamTimeout,
@@ -485,7 +516,14 @@ impl Default for Upstream {
         Self {
             targets: Vec::new(),
             protocol: None,
-            balance: Balance::RoundRobin,
+            balance: Balance::default(),
+            hash: None,
+            sticky: None,
+            health: None,
+            eject: Eject::default(),
+            slow_start: slow_start(),
+            concurrency: Concurrency::default(),
+            queue: Queue::default(),
             timeout: UpstreamTimeout::default(),
             pool: Pool::default(),
             tls: Tls::default(),
@@ -509,6 +547,10 @@ pub(crate) enum Target {
 pub(crate) struct TargetTable {
     /// The URL of the target.
     pub(crate) url: Word<TargetUrl>,
+    /// Its part of the requests beside those of the others.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) weight: u32,
 }
 
 /// Which HTTP version is spoken to targets.
@@ -524,12 +566,157 @@ pub(crate) enum Protocol {
 }
 
 /// How a target is chosen.
-#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Balance {
-    /// One after the other.
-    #[default]
+    /// One after the other, by weight.
     RoundRobin,
+    /// Of two that are drawn, the one with fewer requests in hand.
+    #[default]
+    LeastPending,
+    /// Of two that are drawn, the one that would answer sooner, by its latency and what it has in hand.
+    PeakEwma,
+    /// The same one for the same `hash`, as long as it is there and has no more than a quarter above its
+    /// part in hand.
+    Hash,
+    /// Any, by weight.
+    Random,
+}
+
+/// What keeps a caller with one target.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StickyTarget {
+    /// A cookie that we set.
+    Cookie,
+}
+
+fn slow_start() -> Word<Pause> {
+    Word::default_of("5s")
+}
+
+/// How targets are asked whether they are well.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Health {
+    /// How they are asked. Default: `http` where there is a `path`, `grpc` where there is a `service`,
+    /// else `tcp`.
+    pub(crate) by: Option<HealthBy>,
+    /// The path that is asked for by `GET`, below that of the target's URL where it has one.
+    pub(crate) path: Option<Word<RequestPath>>,
+    /// The `Host` that is sent. Default: the upstream's `host` where that is a name, else that of the target.
+    pub(crate) host: Option<Word<ServerName>>,
+    /// The status codes that are good, such as `"200"` or `"200-299"`.
+    pub(crate) status: Word<StatusRange>,
+    /// The gRPC service that is asked about. Default: the whole server.
+    pub(crate) service: Option<String>,
+    /// How long after one question the next is asked, more or less a tenth by chance.
+    pub(crate) interval: Word<Positive>,
+    /// How long an answer may take.
+    pub(crate) timeout: Word<Positive>,
+    /// After how many bad answers in a row a target gets no more requests.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) unhealthy_after: u32,
+    /// After how many good answers in a row it gets them again.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) healthy_after: u32,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let [interval, timeout] = ["5s", "2s"].map(Word::default_of);
+        Self {
+            by: None,
+            path: None,
+            host: None,
+            status: Word::default_of("200-399"),
+            service: None,
+            interval,
+            timeout,
+            unhealthy_after: 3,
+            healthy_after: 2,
+        }
+    }
+}
+
+/// How a target is asked whether it is well.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HealthBy {
+    /// `GET` of `path`.
+    Http,
+    /// A connection that opens, with TLS where the target has it.
+    Tcp,
+    /// `grpc.health.v1.Health/Check` (the gRPC health checking protocol).
+    Grpc,
+}
+
+/// When a target is taken out for a while because of how it answers requests.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Eject {
+    /// After how many failures in a row; 0 is never for that.
+    #[schemars(range(max = 1_000))]
+    pub(crate) after: u32,
+    /// At which share of failures among its requests of the last ten seconds, of which there are ten at
+    /// least; `0%` is never for that.
+    pub(crate) errors: Word<Percent>,
+    /// How many times slower than the others it is by then; 0 is never for that.
+    #[schemars(range(max = 1_000))]
+    pub(crate) slower: u32,
+    /// How long it is out the first time; each time in a row twice as long.
+    pub(crate) first: Word<Positive>,
+    /// How long it is out at most.
+    pub(crate) longest: Word<Positive>,
+    /// The most of an upstream's targets that are out at a time. One is always left.
+    pub(crate) share: Word<Percent>,
+}
+
+impl Default for Eject {
+    fn default() -> Self {
+        let [first, longest] = ["1s", "60s"].map(Word::default_of);
+        let [errors, share] = ["50%", "67%"].map(Word::default_of);
+        Self { after: 3, errors, slower: 5, first, longest, share }
+    }
+}
+
+/// How many requests a target has in hand at a time.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Concurrency {
+    /// Learn from latency how many requests a target works on at a time, and hold back what would only
+    /// wait there.
+    pub(crate) adaptive: bool,
+    /// The most, whatever was learned. Default: no limit.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) requests: Option<usize>,
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self { adaptive: true, requests: None }
+    }
+}
+
+/// Where requests wait while no target can take them, counted for each upstream over all cores.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Queue {
+    /// How many wait at a time; 0 is none.
+    #[schemars(range(max = 100_000))]
+    pub(crate) requests: usize,
+    /// How long a request waits while all targets have as many in hand as they can work on. Where the
+    /// queue does not get empty, much less.
+    pub(crate) full: Word<Pause>,
+    /// How long a request waits while no target can be reached.
+    pub(crate) gone: Word<Pause>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        let [full, gone] = ["1s", "5s"].map(Word::default_of);
+        Self { requests: 1_000, full, gone }
+    }
 }
 
 /// How long the steps of an attempt may take.
@@ -654,7 +841,7 @@ pub(crate) struct Route {
     /// How long a request may take.
     #[serde(default)]
     pub(crate) timeout: RouteTimeout,
-    /// How often a request is tried.
+    /// How a request is tried again.
     #[serde(default)]
     pub(crate) retry: Retry,
 }
@@ -774,17 +961,26 @@ impl Default for RouteTimeout {
     }
 }
 
-/// How often a request is tried.
+/// How a request is tried again.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Retry {
     /// All tries, the first one included; 1 is no retry.
     #[schemars(range(min = 1, max = 10))]
     pub(crate) attempts: u32,
+    /// The most tries after the first, as a share of an upstream's requests; ten a second are always
+    /// allowed.
+    pub(crate) budget: Word<Percent>,
+    /// The most of a request's body that is kept to be sent again. What is longer is tried once.
+    pub(crate) body: Word<Size>,
+    /// The longest answer that is held back until it is whole, so that one that breaks off can be
+    /// asked for again, or explained. Longer ones, and those of no known length, go on as they come.
+    pub(crate) answer: Word<Size>,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: 3 }
+        let [body, answer] = ["64 KiB", "64 KiB"].map(Word::default_of);
+        Self { attempts: 3, budget: Word::default_of("20%"), body, answer }
     }
 }

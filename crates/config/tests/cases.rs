@@ -168,15 +168,29 @@ fn upstreams() {
     check_upstream("", "2 missing_key");
     check_upstream("targets = 'http://h:1'", "3 wrong_type");
     check_upstream("targets = [{ url = 'http://h:1' }]", "fine");
-    check_upstream("targets = [{ url = 'http://h:1', weight = 2 }]", "3 not_in_this_version");
+    check_upstream("targets = [{ url = 'http://h:1', weight = 2 }]", "fine");
+    check_upstream("targets = [{ url = 'http://h:1', weight = 0 }]", "3 out_of_range");
     check_upstream("targets = [{}]", "3 missing_key");
     check_upstream("targets = ['http://h:1', 'http://h:1/']", "3 same_target");
     check_upstream("targets = ['http://h:1', 'http://h:1/b', 'https://h:1']", "fine");
     check_upstream("targets = ['unix:app.sock', 'unix:/etc/goodgate/app.sock']", "3 same_target");
     check_upstream("targets = []\nbalance = 'round_robin'", "fine");
-    check_upstream("targets = []\nbalance = 'hash'", "4 not_in_this_version");
+    check_upstream("targets = []\nbalance = 'hash'", "fine");
+    check_upstream("targets = []\nbalance = 'hash'\nhash = 'header:X-User'", "fine");
+    check_upstream("targets = []\nbalance = 'hash'\nhash = 'cookie'", "5 bad_value");
+    check_upstream("targets = []\nhash = 'address'", "4 no_effect");
+    check_upstream("targets = []\nsticky = 'cookie'", "fine");
+    check_upstream("targets = []\nsticky = 'address'", "4 bad_value");
+    check_upstream("targets = []\nhealth = { path = '/health' }", "fine");
+    check_upstream("targets = []\nhealth = {}", "fine");
+    check_upstream("targets = []\nhealth = { by = 'http' }", "4 missing_key");
+    check_upstream("targets = []\nhealth = { by = 'tcp', path = '/health' }", "4 no_effect");
+    check_upstream("targets = []\nhealth = { path = '/', service = 'app' }", "4 no_effect");
+    check_upstream("targets = []\nhealth = { service = 'app' }", "fine");
+    check_upstream("targets = []\neject = { after = 0, errors = '0%', slower = 0 }", "fine");
+    check_upstream("targets = []\neject = { share = '101%' }", "4 bad_value");
+    check_upstream("targets = []\nqueue = { requests = 0 }", "fine");
     check_upstream("targets = []\nbalance = 'round-robin'", "4 bad_value");
-    check_upstream("targets = []\nhealth = { path = '/' }", "4 not_in_this_version");
     check_upstream("targets = []\npool = { idle = 0, connections = 1 }", "fine");
     check_upstream("targets = []\npool = { idle = 2, connections = 1 }", "4 ?ladder");
     check_upstream("targets = []\npool.connections = 0", "4 out_of_range");
@@ -291,7 +305,7 @@ fn actions() {
     check_route("match = '/'\nto = 'app'\nredirect = 'x'", "5 two_actions, 5 bad_value");
     check_route("to = 'app'", "2 missing_key");
     check_route("match = '/'\nto = 'app'\nretry = { attempts = 0 }", "5 out_of_range");
-    check_route("match = '/'\nto = 'app'\nretry = { budget = '20%' }", "5 not_in_this_version");
+    check_route("match = '/'\nto = 'app'\nlimit = [{ requests = 5 }]", "5 not_in_this_version");
     check_route("match = '/'\nto = 'app'\nai = true", "5 not_in_this_version");
 }
 
@@ -492,8 +506,14 @@ fn every_setting_arrives() {
         .filter(|it| it.ends_with(',') && !it.starts_with("index") && large.contains(it))
         .collect();
     // A route with `strip_prefix` has no `rewrite`; that stands in the case of routes.
-    let tolerated =
-        ["place: Name {", "tls: false,", "authority: \"h\",", "base_path: \"\",", "rewrite: None,"];
+    let tolerated = [
+        "place: Name {",
+        "tls: false,",
+        "authority: \"h\",",
+        "base_path: \"\",",
+        "rewrite: None,",
+        "weight: 1,",
+    ];
     let same: Vec<&String> = same.iter().filter(|it| !tolerated.contains(&it.as_str())).collect();
     assert!(same.is_empty(), "{same:#?}");
 }

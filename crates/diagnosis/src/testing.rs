@@ -683,6 +683,7 @@ fn refusal(how: &str) -> Refusal {
         "no_descriptors" => Refusal::NoDescriptors,
         "memory_full" => Refusal::MemoryFull,
         "connection_limit" => Refusal::ConnectionLimit,
+        "overloaded" => Refusal::Overloaded,
         "loop" => Refusal::Loop,
         "draining" => Refusal::Draining,
         "bug" => Refusal::Bug,

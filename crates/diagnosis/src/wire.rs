@@ -27,6 +27,7 @@ fn refused(refusal: Refusal) -> &'static str {
         Refusal::UriTooLong | Refusal::HeadTooLarge => "client_header_too_large",
         Refusal::HeadTimeout | Refusal::BodyTimeout | Refusal::BodySlow => "client_slow",
         Refusal::ConnectionLimit => "upstream_connection_limit",
+        Refusal::Overloaded => "gateway_queue_timeout",
         Refusal::Crowded => "proxy_connection_table_full",
         Refusal::CrowdedAddress => "rate_limited",
         Refusal::NoDescriptors => "gateway_fd_exhausted",

@@ -39,8 +39,12 @@ pub struct Attempt {
     pub address: Option<Address>,
     pub connection: Option<Connection>,
     pub http2: Http2,
-    /// Addresses that were tried before this one in the same attempt, with the error number of each.
+    /// The other addresses of the name that were tried in the same attempt and did not open, with the
+    /// error number of each; 0 where nothing had come of it when another one opened or time was up.
     pub tried: Vec<(Address, i32)>,
+    /// How the addresses of the name were come by, where that was out of the ordinary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Naming>,
     pub phases: Phases,
     /// Where it is, or where it ended.
     pub phase: Phase,
@@ -77,6 +81,7 @@ impl Attempt {
             connection: None,
             http2: Http2::No,
             tried: Vec::new(),
+            names: None,
             phases: Phases::default(),
             phase: Phase::Select,
             sent: 0,
@@ -108,6 +113,27 @@ impl Attempt {
     #[must_use]
     pub fn reused(&self) -> bool {
         self.connection.as_ref().is_some_and(|it| it.ordinal > 1)
+    }
+}
+
+/// How a name became addresses, where that was out of the ordinary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Naming {
+    /// By an answer beyond its time, because there was no new one.
+    Kept,
+    /// None of the addresses that were known opened; the name was asked for again, and had others.
+    AskedAgain,
+}
+
+impl Naming {
+    /// A word for logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Naming::Kept => "kept",
+            Naming::AskedAgain => "asked_again",
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! that the caller measured.
 
 mod attempt;
+mod check;
 mod child;
 mod fault;
 mod ids;
@@ -12,14 +13,15 @@ mod phase;
 mod record;
 mod refusal;
 
-pub use attempt::{Address, Attempt, Connection, Http2, TlsFacts};
+pub use attempt::{Address, Attempt, Connection, Http2, Naming, TlsFacts};
+pub use check::CheckFault;
 pub use child::{Act, Deed, Ending, Heard, Quote, Said, Step};
 pub use fault::{
     BodyFault, Certificate, CertificateFault, ConnectFault, DnsFault, Fault, HeadFault, Limit,
     REFUSED_STREAM, SendFault, TlsFault,
 };
 pub use ids::{ExchangeId, TraceParent};
-pub use live::{Live, LiveTarget};
+pub use live::{Live, LiveCheck, LiveHealth, LiveState, LiveTarget, LiveTurn};
 pub use phase::{Micros, Phase, Phases};
-pub use record::{Answer, Client, End, Exchange, Maker, Request, Stop};
+pub use record::{Answer, By, Client, End, Exchange, Maker, Prevented, Request, Stop};
 pub use refusal::{Malformed, Refusal};

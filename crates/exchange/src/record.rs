@@ -31,6 +31,8 @@ pub struct Exchange {
     pub cause: Option<&'static str>,
     /// Whose side that cause lies on, a word of the report's `side`.
     pub side: Option<&'static str>,
+    /// Failures that the caller did not see.
+    pub prevented: Vec<Prevented>,
     /// What the app had to do with it, where it is one that the gateway started.
     pub heard: Option<Box<Heard>>,
 }
@@ -55,6 +57,7 @@ impl Exchange {
             stop: None,
             cause: None,
             side: None,
+            prevented: Vec::new(),
             heard: None,
         }
     }
@@ -166,4 +169,32 @@ pub enum Stop {
     Refused(Refusal),
     /// Every attempt failed; this is how the last one did.
     Failed(Fault),
+}
+
+/// A failure that the caller did not see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Prevented {
+    /// The cause that it would have had.
+    pub cause: &'static str,
+    pub by: By,
+}
+
+/// What kept a failure from the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// Another try.
+    Retry,
+    /// The request waited until a target was back.
+    Wait,
+}
+
+impl By {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            By::Retry => "retry",
+            By::Wait => "wait",
+        }
+    }
 }

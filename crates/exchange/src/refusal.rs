@@ -28,6 +28,9 @@ pub enum Refusal {
     BodySlow,
     /// Every target has as many connections as `pool.connections` allows.
     ConnectionLimit,
+    /// Every target has as many requests in hand as it can work on, and no place in the queue came free
+    /// within `queue.full`, or there were `queue.requests` before it.
+    Overloaded,
     /// As many connections of clients as `limits.connections` allows are open.
     Crowded,
     /// As many connections as `limits.connections_per_address` allows come from this address.
@@ -116,6 +119,7 @@ impl Refusal {
             Refusal::BodyTimeout => "body_timeout",
             Refusal::BodySlow => "body_slow",
             Refusal::ConnectionLimit => "connection_limit",
+            Refusal::Overloaded => "overloaded",
             Refusal::Crowded => "crowded",
             Refusal::CrowdedAddress => "crowded_address",
             Refusal::NoDescriptors => "no_descriptors",

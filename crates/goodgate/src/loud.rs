@@ -80,6 +80,16 @@ fn about(trouble: Trouble) -> (&'static str, String) {
             "a core is late to go over to the new configuration",
             "see `goodgate status`, and what else uses the CPU",
         ),
+        Trouble::HealthCheckWrongPath => (
+            "a health check asks for the wrong thing: the target refuses it (4xx, or a redirect) and \
+             answers requests well; it stays in use",
+            "see which by `goodgate status --format json`, what to do by `goodgate explain \
+             health_check_wrong_path`, and change `health`",
+        ),
+        Trouble::NamesKept => (
+            "a name of a target is not resolved any more, its last addresses are used",
+            "ask the name server with `dig`; after `dns.keep_for` they are used no longer",
+        ),
         Trouble::LogFailed => (
             "the access log cannot be written, lines are lost",
             "see whether its file or its reader is still there; requests are served meanwhile",

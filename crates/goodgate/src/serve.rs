@@ -288,6 +288,6 @@ pub(crate) fn dialled(target: &config::Target) -> Option<SocketAddr> {
         config::Place::Name { host, port } if &**host == "localhost" => {
             Some(SocketAddr::from(([127, 0, 0, 1], *port)))
         }
-        config::Place::Name { .. } | config::Place::Unix(_) => None,
+        config::Place::Name { .. } | config::Place::Service(_) | config::Place::Unix(_) => None,
     }
 }

@@ -155,9 +155,10 @@ impl Core {
         let shard = plane.shards[here].clone();
         let worker = Worker::new(plane, snapshot, shard);
         runtime.block_on(async {
-            let (timer, house) = (worker.timer.clone(), worker.clone());
+            let (timer, house, pool) = (worker.timer.clone(), worker.clone(), worker.clone());
             spawn_local(kept_up(move || timer.clone().run()));
             spawn_local(kept_up(move || house.clone().keep_house()));
+            spawn_local(kept_up(move || pool.clone().watch_idle()));
             spawn_local(take_over(worker.clone(), guests));
             let mut open = Vec::new();
             let _ = ready.send(open_all(&mut open, &worker, doors, here));

@@ -2,6 +2,7 @@
 //! between them. `serve.rs` is the spine; read it first.
 
 mod bounds;
+mod checks;
 mod chunked;
 mod contain;
 mod core;
@@ -35,6 +36,7 @@ mod snapshot;
 mod status;
 mod stream_io;
 mod timer;
+mod tries;
 mod tunnel;
 mod upstream;
 mod websocket;
@@ -60,14 +62,16 @@ use crate::loud::Loud;
 use crate::memory::Memory;
 use crate::metrics::{Gauges, Shard};
 use crate::pressure::Pressure;
-use crate::registry::Registry;
+use crate::registry::{Named, Registry};
 use crate::reports::Reports;
-use crate::upstream::resolve::Names;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use crate::upstream::health::Why;
+use crate::upstream::names::Names;
+use arc_swap::ArcSwapOption;
 use exchange::LiveTarget;
 use http::header::{HeaderValue, InvalidHeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// What all cores share.
 pub(crate) struct Plane {
@@ -77,7 +81,7 @@ pub(crate) struct Plane {
     pub(crate) via: String,
     pub(crate) via_field: HeaderValue,
     pub(crate) registry: Registry,
-    pub(crate) names: ArcSwap<Names>,
+    pub(crate) names: Names,
     pub(crate) reports: Reports,
     /// Where the gateway started an app itself.
     pub(crate) hearing: Option<Hearing>,
@@ -111,16 +115,33 @@ impl Plane {
 
     /// The targets as they are now.
     pub(crate) fn targets(&self) -> Vec<LiveTarget> {
-        let targets =
-            self.registry.all().into_iter().map(|((upstream, target), state)| LiveTarget {
+        let now = Instant::now();
+        let live = |((upstream, target), state): Named| {
+            // One guard: a second one within the same expression would wait for the first.
+            let (standing, why, latency) = {
+                let health = state.whole_health();
+                (
+                    health.state(Duration::ZERO, now),
+                    health.why().map(Why::name),
+                    health.latency(now),
+                )
+            };
+            LiveTarget {
                 upstream,
                 target,
+                state: standing,
+                why,
                 leaves: state.leaves(),
+                pending: state.pending(),
+                most: state.learned_limit(),
+                latency: latency.map(|it| it.0.as_secs_f64()),
                 open: state.open(),
                 idle: state.idle(),
-                idle_limit: state.idle_limit().map(|it| it.as_secs_f64()),
-            });
-        targets.collect()
+                idle_limit: state.keeps.limit().map(|it| it.as_secs_f64()),
+                health: state.findings.live(),
+            }
+        };
+        self.registry.all().into_iter().map(live).collect()
     }
 
     pub(crate) fn metrics(&self) -> String {

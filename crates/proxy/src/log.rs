@@ -360,6 +360,9 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
         if attempt.http2 == Http2::Spoken {
             text(out, "upstream_version", "HTTP/2");
         }
+        if let Some(it) = attempt.names {
+            text(out, "names", it.name());
+        }
         let reused = if attempt.reused() { b",\"reused\":true".as_slice() } else { b"" };
         out.extend_from_slice(reused);
     }
@@ -374,6 +377,17 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
     }
     if let Some(it) = &request.caller_id {
         text(out, "caller_id", it);
+    }
+    if !exchange.prevented.is_empty() {
+        out.extend_from_slice(b",\"prevented\":[");
+        for (at, it) in exchange.prevented.iter().enumerate() {
+            out.extend_from_slice(if at == 0 { b"{\"by\":\"" } else { b",{\"by\":\"" });
+            out.extend_from_slice(it.by.name().as_bytes());
+            out.push(b'"');
+            text(out, "cause", it.cause);
+            out.push(b'}');
+        }
+        out.push(b']');
     }
     text(out, "end", end_word(exchange.end));
     number(out, "attempts", exchange.attempts.len() as u64);

@@ -36,10 +36,14 @@ pub enum Trouble {
     LogFailed,
     /// A core has not gone over to another configuration in time.
     CoreLate,
+    /// Checks of a target's health ask for the wrong thing.
+    HealthCheckWrongPath,
+    /// A name server fails, and addresses are used beyond their time.
+    NamesKept,
 }
 
 impl Trouble {
-    pub(crate) const ALL: [Trouble; 10] = [
+    pub(crate) const ALL: [Trouble; 12] = [
         Trouble::NoDescriptors,
         Trouble::NoPorts,
         Trouble::NoSocketMemory,
@@ -50,6 +54,8 @@ impl Trouble {
         Trouble::LogSlow,
         Trouble::LogFailed,
         Trouble::CoreLate,
+        Trouble::HealthCheckWrongPath,
+        Trouble::NamesKept,
     ];
 
     /// A word for metrics.
@@ -65,6 +71,8 @@ impl Trouble {
             Trouble::LogSlow => "log_slow",
             Trouble::LogFailed => "log_failed",
             Trouble::CoreLate => "core_late",
+            Trouble::HealthCheckWrongPath => "health_check_wrong_path",
+            Trouble::NamesKept => "names_kept",
         }
     }
 

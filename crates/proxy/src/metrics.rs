@@ -2,7 +2,7 @@
 //! disagree. Each core keeps its own; they are added up when they are read.
 
 use crate::refuse::answer_row;
-use exchange::{End, Exchange, LiveTarget, Maker, Phase};
+use exchange::{By, End, Exchange, LiveTarget, Maker, Phase, Prevented};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,7 @@ pub(crate) struct Shard(Mutex<Numbers>);
 struct Numbers {
     requests: HashMap<Series, Histogram>,
     failures: HashMap<Failure, u64>,
+    prevented: HashMap<Absorbed, u64>,
     calls: HashMap<Calls, u64>,
     phases: [Histogram; Phase::ALL.len()],
     attempts: u64,
@@ -45,6 +46,14 @@ struct Failure {
     upstream: Option<Arc<str>>,
     cause: &'static str,
     side: &'static str,
+}
+
+/// Failures that callers did not see.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Absorbed {
+    route: Option<Arc<str>>,
+    cause: &'static str,
+    by: By,
 }
 
 /// gRPC calls of one outcome.
@@ -91,6 +100,10 @@ impl Shard {
         if let (true, Some(cause), Some(side)) = (counts(exchange), exchange.cause, exchange.side) {
             let (route, upstream) = (exchange.route.clone(), exchange.upstream.clone());
             *numbers.failures.entry(Failure { route, upstream, cause, side }).or_default() += 1;
+        }
+        for Prevented { cause, by } in exchange.prevented.iter().copied() {
+            let absorbed = Absorbed { route: exchange.route.clone(), cause, by };
+            *numbers.prevented.entry(absorbed).or_default() += 1;
         }
         if let Some(code) = exchange.answer.as_ref().and_then(|it| it.grpc_status) {
             let code = Some(code).filter(|it| *it <= LAST_CODE);
@@ -183,6 +196,9 @@ impl Numbers {
         for (failure, count) in &other.failures {
             *self.failures.entry(failure.clone()).or_default() += count;
         }
+        for (absorbed, count) in &other.prevented {
+            *self.prevented.entry(absorbed.clone()).or_default() += count;
+        }
         for (calls, count) in &other.calls {
             *self.calls.entry(calls.clone()).or_default() += count;
         }
@@ -237,6 +253,19 @@ impl Numbers {
             label(&mut labels, "route", failure.route.as_deref());
             label(&mut labels, "upstream", failure.upstream.as_deref());
             let _ = writeln!(out, "goodgate_failures_total{{{labels}}} {count}");
+        }
+        about(
+            out,
+            "goodgate_prevented_failures_total",
+            "counter",
+            "Failures that callers did not see, by their cause and by what prevented them.",
+        );
+        let mut prevented: Vec<_> = self.prevented.iter().collect();
+        prevented.sort();
+        for (absorbed, count) in prevented {
+            let mut labels = format!("cause=\"{}\",by=\"{}\"", absorbed.cause, absorbed.by.name());
+            label(&mut labels, "route", absorbed.route.as_deref());
+            let _ = writeln!(out, "goodgate_prevented_failures_total{{{labels}}} {count}");
         }
         about(out, "goodgate_grpc_calls_total", "counter", "gRPC calls, by their status.");
         let mut calls: Vec<_> = self.calls.iter().collect();
@@ -341,6 +370,33 @@ impl Gauges {
                 let name = "goodgate_upstream_idle_learned_seconds";
                 let _ = writeln!(out, "{name}{{{}}} {seconds}", labels_of(target));
             }
+        }
+        self.render_health(out);
+    }
+
+    fn render_health(&self, out: &mut String) {
+        let asked = || self.targets.iter().filter_map(|it| Some((it, it.health.as_ref()?)));
+        about(
+            out,
+            "goodgate_health_checks_total",
+            "counter",
+            "Questions after a target's health, by how they came out.",
+        );
+        for (target, health) in asked() {
+            for (outcome, count) in &health.outcomes {
+                let labels = format!("{},outcome=\"{outcome}\"", labels_of(target));
+                let _ = writeln!(out, "goodgate_health_checks_total{{{labels}}} {count}");
+            }
+        }
+        about(
+            out,
+            "goodgate_target_healthy",
+            "gauge",
+            "1 for a target that is well by its health checks, 0 for one that is ill.",
+        );
+        for (target, health) in asked() {
+            let well = u8::from(health.well);
+            let _ = writeln!(out, "goodgate_target_healthy{{{}}} {well}", labels_of(target));
         }
     }
 }

@@ -187,8 +187,10 @@ pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
 
 /// A name that means the same everywhere: not an address, not a single label, not `.internal`.
 fn is_public(target: &Target) -> bool {
-    let Place::Name { host, .. } = &target.place else {
-        return false;
+    let host = match &target.place {
+        Place::Name { host, .. } => host,
+        Place::Service(_) => &target.authority,
+        Place::Inet(_) | Place::Unix(_) => return false,
     };
     let host = host.trim_end_matches('.');
     let private = [".internal", ".local", ".localhost", ".lan", ".home.arpa", ".test"];
@@ -329,12 +331,11 @@ pub(crate) struct Pump {
     pub(crate) sent: u64,
     unflushed: bool,
     kept: Kept,
+    /// What was sent may be sent again.
+    repeatable: bool,
     /// The piece that waits for the window of an HTTP/2 stream.
     left: Option<Piece>,
 }
-
-/// The most that is kept of a body for the case that the upstream did not process it.
-const REPEATABLE: usize = 64 * 1024;
 
 /// A part of a body, in the order of its arrival; the end comes last.
 #[derive(Clone)]
@@ -349,6 +350,8 @@ enum Piece {
 struct Kept {
     pieces: Vec<Piece>,
     bytes: usize,
+    /// The most that is kept.
+    most: usize,
     /// The next piece to be sent again; behind the last one, the client is asked.
     next: usize,
     /// Not everything is there any more.
@@ -360,7 +363,7 @@ impl Kept {
         if let Piece::Data(data) = piece {
             self.bytes += data.len();
         }
-        if self.lost || REPEATABLE < self.bytes {
+        if self.lost || self.most < self.bytes {
             return self.lose();
         }
         self.pieces.push(piece.clone());
@@ -431,8 +434,15 @@ impl Pump {
             sent: 0,
             unflushed: false,
             kept: Kept::default(),
+            repeatable: false,
             left: None,
         }
+    }
+
+    /// How much of the body is kept for another try, and whether it is after it has been sent.
+    pub(crate) fn keep(&mut self, most: usize, repeatable: bool) {
+        self.kept.most = most;
+        self.repeatable = repeatable;
     }
 
     /// Puts a head before whatever of the body is already here. Only while nothing is sent that an
@@ -497,7 +507,7 @@ impl Pump {
             if self.is_given() {
                 return Ok(Pumped::All);
             }
-            if 0 < self.sent && self.kept.is_through() {
+            if 0 < self.sent && self.kept.is_through() && !self.repeatable {
                 self.kept.lose();
             }
             if self.waits || self.poll_body(cx)?.is_pending() {

@@ -15,8 +15,8 @@ use config::{Config, Route, Upstream};
 use diagnosis::answer::{Audience, Form, body};
 use diagnosis::{Case, Look, first_look};
 use exchange::{
-    Answer, Attempt, BodyFault, Client, End, Exchange, ExchangeId, Fault, Maker, Phase, Refusal,
-    Request, Stop, TraceParent,
+    Answer, Attempt, BodyFault, By, Client, End, Exchange, ExchangeId, Fault, Maker, Phase,
+    Prevented, Refusal, Request, Stop, TraceParent,
 };
 use http::header::{self, HeaderMap, HeaderValue};
 use std::net::SocketAddr;
@@ -30,6 +30,9 @@ const SPEAKS_FOR: [&str; 6] =
 
 /// How much earlier than our clock a caller's may be when it gives up a call at its deadline.
 const LEEWAY: Duration = Duration::from_millis(50);
+
+/// Of what has no case, which is nothing that fails.
+const UNKNOWN: &str = "unknown";
 
 /// The cause of what breaks down while causes are looked for.
 const BUG: &str = "gateway_bug";
@@ -258,6 +261,49 @@ impl Recorder {
         attempt.fault = Some(fault);
     }
 
+    /// The last attempt failed, by this or by the status of its answer, and another one follows. The
+    /// cause that it has.
+    pub(crate) fn absorbed(&mut self, fault: Option<&Fault>) -> &'static str {
+        let exchange = self.exchange();
+        // Looked at as if it were the end.
+        let mut ended = exchange.clone();
+        ended.attempts = exchange.attempts.last().cloned().into_iter().collect();
+        ended.stop = fault.map(|it| Stop::Failed(it.clone()));
+        let status = exchange.last_attempt().and_then(|it| it.status).filter(|_| fault.is_none());
+        ended.answer = status.map(|status| Answer {
+            status,
+            grpc_status: None,
+            made_by: Maker::Upstream,
+            body_bytes: 0,
+        });
+        let cause = Case::of(&ended).map_or(UNKNOWN, |it| first_look(&it).cause().id);
+        exchange.prevented.push(Prevented { cause, by: By::Retry });
+        cause
+    }
+
+    /// It waited until the upstream was back, which was gone for this reason.
+    pub(crate) fn absorbed_wait(&mut self, cause: Option<&'static str>) {
+        let prevented = Prevented { cause: cause.unwrap_or(UNKNOWN), by: By::Wait };
+        self.exchange().prevented.push(prevented);
+    }
+
+    /// The last attempt found what the one before it had found, and the request waits: one of them
+    /// stands for both.
+    pub(crate) fn waits_on(&mut self) {
+        let exchange = self.exchange();
+        if let Some(it) = exchange.prevented.last_mut() {
+            it.by = By::Wait;
+        }
+        let [.., before, last] = &mut exchange.attempts[..] else {
+            return;
+        };
+        if before.target == last.target && before.fault == last.fault {
+            before.phases.absorb(&last.phases);
+            exchange.attempts.pop();
+            exchange.prevented.pop();
+        }
+    }
+
     pub(crate) fn body_taken(&mut self, bytes: u64) {
         if let Some(exchange) = &mut self.exchange {
             exchange.request.body_bytes = bytes;
@@ -424,6 +470,12 @@ impl Recorder {
             return;
         };
         exchange.end = end;
+        if exchange.failed()
+            || end != End::Complete
+            || !exchange.answer.as_ref().is_some_and(is_good)
+        {
+            exchange.prevented.clear();
+        }
         exchange.took = (now - self.began).as_micros() as u64;
         // What was answered well has no case, and costs nothing here. What breaks down here must not
         // do so while another panic unwinds.
@@ -456,6 +508,11 @@ impl Recorder {
             hearing.ended(&self.seat.worker.plane, &exchange, self.audience);
         }
     }
+}
+
+/// An answer that its caller takes for none of a failure.
+fn is_good(answer: &Answer) -> bool {
+    answer.status < 500 && answer.status != 429
 }
 
 impl Drop for Recorder {

@@ -74,7 +74,9 @@ fn refused(refusal: Refusal) -> Row {
         Refusal::HeadTimeout | Refusal::BodyTimeout | Refusal::BodySlow => {
             row(408, "http_request_error").grpc(status::CANCELLED)
         }
-        Refusal::ConnectionLimit | Refusal::Crowded => row(503, "connection_limit_reached"),
+        Refusal::ConnectionLimit | Refusal::Overloaded | Refusal::Crowded => {
+            row(503, "connection_limit_reached")
+        }
         Refusal::CrowdedAddress => {
             row(429, "connection_limit_reached").grpc(status::RESOURCE_EXHAUSTED)
         }
@@ -207,6 +209,7 @@ fn retry_after(stop: &Stop) -> Option<u64> {
     match stop {
         Stop::Refused(
             Refusal::ConnectionLimit
+            | Refusal::Overloaded
             | Refusal::Crowded
             | Refusal::CrowdedAddress
             | Refusal::NoDescriptors
@@ -525,6 +528,7 @@ mod tests {
             Refusal::BodyTimeout,
             Refusal::BodySlow,
             Refusal::ConnectionLimit,
+            Refusal::Overloaded,
             Refusal::Crowded,
             Refusal::CrowdedAddress,
             Refusal::NoDescriptors,

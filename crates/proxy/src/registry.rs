@@ -1,18 +1,27 @@
 //! What all cores know of a target together, outside of any configuration: it keeps its counters
 //! when the settings around it change.
 
-use config::Upstream;
+use crate::checks::Findings;
+use crate::upstream::budget::Budget;
+use crate::upstream::gone::Gone;
+use crate::upstream::health::{Health, Showed, Standing, Turned};
+use crate::upstream::idle::Idle;
+use crate::upstream::limit::Limit;
+use crate::upstream::names::Name;
+use crate::upstream::queue::Queue;
+use config::{Concurrency, Eject, Upstream};
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The name of an upstream, and of a target in it.
 type Names = (Arc<str>, Arc<str>);
 
-/// The targets that have ever been configured, by upstream and name.
+/// The targets that have ever been configured, by upstream and name, and the upstreams.
 #[derive(Default)]
 pub(crate) struct Registry {
+    upstreams: Mutex<HashMap<Arc<str>, Arc<UpstreamState>>>,
     targets: Mutex<HashMap<Names, Arc<TargetState>>>,
     next: AtomicU64,
 }
@@ -27,6 +36,20 @@ impl Registry {
         targets.entry((upstream.clone(), name.clone())).or_insert_with(made).clone()
     }
 
+    pub(crate) fn upstream(&self, name: &Arc<str>) -> Arc<UpstreamState> {
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        upstreams.entry(name.clone()).or_default().clone()
+    }
+
+    /// All upstreams by their names.
+    pub(crate) fn upstreams(&self) -> Vec<(Arc<str>, Arc<UpstreamState>)> {
+        let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> =
+            upstreams.iter().map(|(name, it)| (name.clone(), it.clone())).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
     /// Lets go of the targets that are not in these upstreams, each when its last connection has
     /// ended: until then it is still counted.
     pub(crate) fn keep(&self, upstreams: &[Arc<Upstream>]) {
@@ -39,6 +62,23 @@ impl Registry {
             state.leaves.store(!named.contains(&(&**upstream, &**name)), Relaxed);
         }
         targets.retain(|_, state| !state.has_left());
+        drop(targets);
+        let mut known = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|name, _| upstreams.iter().any(|it| it.name == *name));
+    }
+
+    /// Whether this holds for a target of the upstream other than this one.
+    pub(crate) fn any_other(
+        &self,
+        upstream: &str,
+        than: &TargetState,
+        holds: impl Fn(&TargetState) -> bool,
+    ) -> bool {
+        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = targets
+            .iter()
+            .filter(|((name, _), it)| **name == *upstream && it.id != than.id && !it.leaves());
+        others.any(|(_, state)| holds(state))
     }
 
     /// All states with the names they go by.
@@ -52,6 +92,28 @@ impl Registry {
     }
 }
 
+/// What is known of one upstream, over all cores.
+#[derive(Default)]
+pub(crate) struct UpstreamState {
+    pub(crate) budget: Budget,
+    pub(crate) gone: Arc<Gone>,
+    pub(crate) queue: Arc<Queue>,
+    /// When the latencies of its targets were compared last.
+    compared: Mutex<Option<Instant>>,
+}
+
+impl UpstreamState {
+    /// Latencies are compared once a second.
+    pub(crate) fn may_compare(&self) -> bool {
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = compared.is_none_or(|it| Duration::from_secs(1) <= it.elapsed());
+        if due {
+            *compared = Some(Instant::now());
+        }
+        due
+    }
+}
+
 /// What is known of one target, over all cores.
 pub(crate) struct TargetState {
     /// Stands for the target in the keys of pools.
@@ -60,12 +122,29 @@ pub(crate) struct TargetState {
     open: AtomicUsize,
     /// Of those, the ones that wait in a pool.
     idle: AtomicUsize,
-    /// How long the target keeps idle connections, in microseconds; 0 while it is not known.
-    idle_limit: AtomicU64,
+    /// How long it keeps idle connections.
+    pub(crate) keeps: Idle,
     /// The `Server` field of its last answer.
     server: Mutex<Option<Arc<str>>>,
+    /// What is known of its name, where it is one, from its first connection on.
+    pub(crate) name: OnceLock<Arc<Name>>,
     /// It is configured no longer.
     leaves: AtomicBool,
+    /// Requests that it has in hand.
+    pending: AtomicUsize,
+    /// Of those, the ones whose answers have not begun.
+    unanswered: AtomicUsize,
+    limit: Mutex<Limit>,
+    /// How many may be unanswered at a time, as far as that was learned.
+    most: AtomicUsize,
+    /// The time to the head of its answers as of late, in microseconds: a peak counts at once, and is
+    /// forgotten slowly. The bits of an `f32`.
+    latency: AtomicU32,
+    health: Mutex<Health>,
+    /// Nothing is to be said of its health: it need not be looked at.
+    is_plain: AtomicBool,
+    /// What came of asking it whether it is well.
+    pub(crate) findings: Findings,
 }
 
 impl TargetState {
@@ -74,9 +153,18 @@ impl TargetState {
             id,
             open: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
-            idle_limit: AtomicU64::new(0),
+            keeps: Idle::default(),
             server: Mutex::default(),
+            name: OnceLock::new(),
             leaves: AtomicBool::new(false),
+            pending: AtomicUsize::new(0),
+            unanswered: AtomicUsize::new(0),
+            most: AtomicUsize::new(Limit::new().most()),
+            limit: Mutex::new(Limit::new()),
+            latency: AtomicU32::new(0),
+            health: Mutex::new(Health::new()),
+            is_plain: AtomicBool::new(true),
+            findings: Findings::default(),
         }
     }
 
@@ -111,41 +199,141 @@ impl TargetState {
         (before < limit).then_some(resting)
     }
 
-    pub(crate) fn idle_limit(&self) -> Option<Duration> {
-        Some(self.idle_limit.load(Relaxed)).filter(|it| *it != 0).map(Duration::from_micros)
+    /// One more request in hand.
+    pub(crate) fn take_in_hand(self: &Arc<TargetState>) -> InHand {
+        self.pending.fetch_add(1, Relaxed);
+        InHand(self.clone())
+    }
+
+    /// One more request waits for its answer. Made at once with the decision for this target.
+    pub(crate) fn ask(self: &Arc<TargetState>, upstream: &Arc<UpstreamState>) -> Asking {
+        let before = self.unanswered.fetch_add(1, Relaxed);
+        let began = Instant::now();
+        Asking { target: self.clone(), upstream: upstream.clone(), in_hand: before + 1, began }
+    }
+
+    /// How many more requests it takes: as many as it is known to work on at a time, and no more than
+    /// are allowed.
+    pub(crate) fn room(&self, settings: &Concurrency) -> usize {
+        let learned = match settings.adaptive {
+            true => self.most.load(Relaxed).saturating_sub(self.unanswered.load(Relaxed)),
+            false => usize::MAX,
+        };
+        let allowed = settings.requests.map(|most| most.saturating_sub(self.pending()));
+        learned.min(allowed.unwrap_or(usize::MAX))
+    }
+
+    /// How many requests may wait for an answer at a time; `None` where nothing was learned.
+    pub(crate) fn learned_limit(&self) -> Option<usize> {
+        let limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        limit.is_learned().then(|| limit.most())
+    }
+
+    /// A request finds it full.
+    pub(crate) fn is_full(&self, upstream: &UpstreamState) {
+        self.change_limit(upstream, |it, now| it.reached(now));
+    }
+
+    fn change_limit(&self, upstream: &UpstreamState, change: impl FnOnce(&mut Limit, Instant)) {
+        let now = Instant::now();
+        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = limit.most();
+        change(&mut limit, now);
+        let most = limit.most();
+        self.most.store(most, Relaxed);
+        drop(limit);
+        if before < most {
+            upstream.queue.free(most - before, now);
+        }
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.load(Relaxed)
+    }
+
+    /// In microseconds; 0 while nothing is known.
+    pub(crate) fn latency(&self) -> f32 {
+        f32::from_bits(self.latency.load(Relaxed))
+    }
+
+    /// What of its health concerns this moment; `None` where nothing does.
+    pub(crate) fn health(&self) -> Option<MutexGuard<'_, Health>> {
+        (!self.is_plain.load(Relaxed)).then(|| self.whole_health())
+    }
+
+    pub(crate) fn whole_health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is known of its health.
+    pub(crate) fn change_health<T>(&self, change: impl FnOnce(&mut Health) -> T) -> T {
+        let mut health = self.whole_health();
+        let out = change(&mut health);
+        // Looked at anew when the next request wants to know.
+        self.is_plain.store(false, Relaxed);
+        out
+    }
+
+    /// What it may get now.
+    pub(crate) fn standing(&self, slow_start: Duration, now: Instant) -> Standing {
+        let Some(health) = self.health() else {
+            return Standing::Well(1.0);
+        };
+        if health.is_plain(slow_start, now) {
+            self.is_plain.store(true, Relaxed);
+        }
+        health.standing(slow_start, now)
+    }
+
+    /// Takes in what a request showed.
+    pub(crate) fn saw(
+        &self,
+        showed: Showed,
+        settings: &Eject,
+        may_eject: impl FnOnce() -> bool,
+    ) -> Option<Turned> {
+        let now = Instant::now();
+        if let Showed::Well(took) = showed {
+            self.took(took);
+        }
+        let mut health = self.whole_health();
+        let turned = health.saw(showed, settings, now, may_eject);
+        if showed == Showed::Ill || turned.is_some() {
+            self.is_plain.store(false, Relaxed);
+        }
+        turned
+    }
+
+    fn took(&self, took: Duration) {
+        /// Of a new value so much is taken over where it is lower.
+        const DECAY: f32 = 0.1;
+        let (new, old) = (took.as_micros() as f32, self.latency());
+        let next = if old < new { new } else { old + DECAY * (new - old) };
+        self.latency.store(next.to_bits(), Relaxed);
+    }
+
+    /// It cut an answer lately.
+    pub(crate) fn cuts(&self) -> bool {
+        self.health().is_some_and(|it| it.cuts(Instant::now()))
     }
 
     pub(crate) fn server(&self) -> Option<Arc<str>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Learns from an answer: what `Keep-Alive` promises, else what servers of that name do when
-    /// nobody configured them otherwise.
+    /// Learns from an answer: what `Keep-Alive` promises, and what the server is.
     pub(crate) fn answered(&self, server: Option<&str>, promised: Option<Duration>) {
         if let Some(name) = server {
             let mut known = self.server.lock().unwrap_or_else(PoisonError::into_inner);
             if known.as_deref() != Some(name) {
                 *known = Some(name.into());
+                self.keeps.server(name);
             }
         }
-        let by_name = || server.and_then(usual_idle_limit);
-        if let Some(limit) = promised.or_else(by_name) {
-            let micros = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX).max(1);
-            if self.idle_limit.load(Relaxed) != micros {
-                self.idle_limit.store(micros, Relaxed);
-            }
+        if let Some(promise) = promised {
+            self.keeps.promised(promise);
         }
     }
-}
-
-/// How long servers keep idle connections by default, by the first word of their `Server` field.
-fn usual_idle_limit(server: &str) -> Option<Duration> {
-    let seconds = match server.split(['/', ' ']).next()? {
-        "gunicorn" => 2,
-        "uvicorn" | "hypercorn-h11" => 5,
-        _ => return None,
-    };
-    Some(Duration::from_secs(seconds))
 }
 
 /// One open connection; dropping it counts it out.
@@ -154,6 +342,43 @@ pub(crate) struct Place(Arc<TargetState>);
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// One request that waits for its answer; dropping it gives its place to who waits for one.
+pub(crate) struct Asking {
+    target: Arc<TargetState>,
+    upstream: Arc<UpstreamState>,
+    /// How many the target had when it began, itself included.
+    in_hand: usize,
+    began: Instant,
+}
+
+impl Asking {
+    /// The head of the answer is there. How long it took.
+    pub(crate) fn answered(self, settings: &Concurrency) -> Duration {
+        let took = self.began.elapsed();
+        if settings.adaptive {
+            let in_hand = self.in_hand;
+            self.target.change_limit(&self.upstream, |it, now| it.ended(in_hand, took, now));
+        }
+        took
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.target.unanswered.fetch_sub(1, Relaxed);
+        self.upstream.queue.free(1, Instant::now());
+    }
+}
+
+/// One request that a target has in hand; dropping it counts it out.
+pub(crate) struct InHand(Arc<TargetState>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.pending.fetch_sub(1, Relaxed);
     }
 }
 

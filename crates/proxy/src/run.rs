@@ -1,6 +1,7 @@
 //! Starts the data plane, changes what it serves by, and stops it without losing what is in flight.
 
 use crate::Plane;
+use crate::checks::Checks;
 use crate::contain::kept_up;
 use crate::core::{Core, Order};
 use crate::crowd::{Crowd, TurnedAway};
@@ -17,9 +18,9 @@ use crate::pressure::Pressure;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::snapshot::{Prepared, Snapshot};
-use crate::upstream::resolve::Names;
+use crate::upstream::names::Names;
 use crate::witness::Witness;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use config::Config;
 use exchange::Live;
 use http::header::HeaderValue;
@@ -98,6 +99,7 @@ pub struct Gateway {
     writer: LogWriter,
     provider: Arc<CryptoProvider>,
     unclaimed: Vec<SocketAddr>,
+    checks: Checks,
 }
 
 /// The listener of our own pages, and the task that serves there once we are ready.
@@ -166,7 +168,7 @@ impl Gateway {
             via,
             via_field,
             registry: Registry::default(),
-            names: ArcSwap::from_pointee(Names::new(&config.dns, background.handle().clone())),
+            names: Names::new(&config.dns, background.handle().clone(), loud.clone()),
             reports: Reports::default(),
             hearing: options.witness.map(|it| Hearing::new(it, background.handle().clone())),
             log,
@@ -206,8 +208,10 @@ impl Gateway {
             writer,
             provider,
             unclaimed: inherited.left(),
+            checks: Checks::new(),
         };
         gateway.start_cores(change, arrivals)?;
+        gateway.ask_targets();
         if let Some(quic) = quic {
             gateway.open_quic(quic)?;
         }
@@ -217,6 +221,10 @@ impl Gateway {
             status.serving = Some(gateway.background.spawn(kept_up(serve)));
         }
         Ok(gateway)
+    }
+
+    fn ask_targets(&mut self) {
+        self.checks.adopt(&self.prepared, &self.plane, self.background.handle());
     }
 
     fn start_cores(
@@ -270,8 +278,7 @@ impl Gateway {
         self.prepared = Arc::new(prepared);
         self.doors = change.into_doors();
         if before.dns != config.dns {
-            let names = Names::new(&config.dns, self.background.handle().clone());
-            self.plane.names.store(Arc::new(names));
+            self.plane.names.adopt(&config.dns);
         }
         self.plane.crowd.adopt(&config.limits);
         self.plane.memory.adopt(&config.limits);
@@ -284,6 +291,7 @@ impl Gateway {
             let _ = order.send(Order::Adopt { snapshot, open, close, done });
         }
         drop(done);
+        self.ask_targets();
         if all_done(&all, self.orders.len()).is_err() {
             self.plane.loud.report(Trouble::CoreLate, 1);
         }

@@ -5,30 +5,29 @@ use crate::front::{CutHead, HeadNote};
 use crate::grpc::body::CallBody;
 use crate::grpc::{Call, status};
 use crate::inbound::Inbound;
-use crate::outbound::{Origin, Outbound};
+use crate::outbound::Outbound;
 use crate::recorder::Recorder;
 use crate::refuse::{self, Asked};
 use crate::reply::{AnswerBody, Reply, fixed};
 use crate::seat::Seat;
-use crate::share::divide;
-use crate::snapshot::{Ready, Snapshot};
+use crate::share::{divide, key};
+use crate::snapshot::Snapshot;
+use crate::tries::{Plan, send};
 use crate::tunnel::Tunnel;
 use crate::upstream::body::UpstreamBody;
-use crate::upstream::{Answered, Halt, Turn, attempt};
+use crate::upstream::{Answered, Halt, Turn};
 use bytes::Bytes;
 use config::{Action, Choice, Forward, PathFault, Route};
 use diagnosis::answer::Form;
 use diagnosis::manual;
-use exchange::{
-    ExchangeId, Fault, Limit, Maker, Malformed, Phase, Refusal, SendFault, Stop, TraceParent,
-};
+use exchange::{ExchangeId, Maker, Malformed, Phase, Refusal, Stop};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A request whose record has begun. Made as soon as hyper hands the request over: the client may
 /// leave before the first step of [`serve`].
@@ -155,7 +154,9 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
             if let Some(call) = call {
                 record.is_call(call.deadline());
             }
-            let plan = Plan { snapshot: &snapshot, upstream, forward, call };
+            let key =
+                upstream.and_then(|it| key(&it.settings.balance, &outbound.headers, &mut record));
+            let plan = Plan { snapshot: &snapshot, upstream, forward, call, key };
             match send(&plan, &mut outbound, &mut record, version).await {
                 Ok((turn, mut answered)) => {
                     if let Some(cookie) = divided.cookie {
@@ -180,114 +181,6 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
                 }
             }
         }
-    }
-}
-
-/// Where a request goes, and what it is.
-struct Plan<'a> {
-    snapshot: &'a Snapshot,
-    upstream: Option<&'a Arc<Ready>>,
-    forward: &'a Forward,
-    call: Option<&'a Call>,
-}
-
-/// Longer than any gateway runs.
-const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
-
-impl Plan<'_> {
-    /// When the whole must have come to an answer. The time of a gRPC call is its caller's to limit:
-    /// until its end, and not at all where the caller says nothing.
-    fn deadline(&self) -> (Instant, Limit) {
-        let value = u64::try_from(self.forward.total.as_micros()).unwrap_or(u64::MAX);
-        let total = Limit { name: "timeout.total", value };
-        match self.call.map(Call::deadline) {
-            None => (Instant::now() + self.forward.total, total),
-            Some(Some(it)) => (it.at, it.limit),
-            Some(None) => (Instant::now() + NEVER, total),
-        }
-    }
-}
-
-/// Attempts until one answers or none may follow.
-async fn send<'a>(
-    plan: &Plan<'a>,
-    outbound: &mut Outbound,
-    record: &mut Recorder,
-    version: Version,
-) -> Result<(Turn<'a>, Answered), Halt> {
-    let seat = record.seat().clone();
-    let received = outbound.headers.get("traceparent").and_then(|it| it.to_str().ok());
-    let trace = record.continue_trace(received.and_then(TraceParent::parse));
-    let id = record.exchange().id;
-    let Plan { snapshot, upstream, forward, call } = *plan;
-    let (deadline, total) = plan.deadline();
-    let Some(upstream) = upstream else {
-        return Err(Stop::Refused(Refusal::NoTarget).into());
-    };
-    let mut tried = Vec::new();
-    for ordinal in 1.. {
-        record.enter(Phase::Select);
-        let Some(index) = upstream.next_target(&tried) else {
-            return Err(Stop::Refused(Refusal::NoTarget).into());
-        };
-        let limits = &snapshot.config.limits;
-        let origin = Origin { id, trace, version };
-        let host = forward.host.as_ref().unwrap_or(&upstream.settings.host);
-        let seat = seat.clone();
-        let turn = Turn { seat, limits, upstream, index, deadline, total, call, host, origin };
-        record.begin_attempt(&turn.target().name, turn.state().server());
-        if let Some(call) = call {
-            call.put_time_left(&mut outbound.headers);
-        }
-        let halt = match attempt(&turn, outbound, record).await {
-            Ok(answered) => match call.and_then(|_| Call::mismatch(&answered.head)) {
-                None => return Ok((turn, answered)),
-                Some(fault) => {
-                    record.attempt_mut().status = Some(answered.head.status);
-                    record.failed(Fault::Head(fault.clone()));
-                    Stop::Failed(Fault::Head(fault)).into()
-                }
-            },
-            Err(halt) => halt,
-        };
-        let Halt::Stop(stop) = &halt else {
-            return Err(halt);
-        };
-        match again(stop, outbound) {
-            Again::Elsewhere => tried.push(index),
-            Again::SameTarget => {}
-            Again::No => return Err(halt),
-        }
-        let left = ordinal < forward.attempts && Instant::now() < deadline;
-        if !left || upstream.states.len() <= tried.len() {
-            return Err(halt);
-        }
-        // What one attempt sent says nothing of the next, which may not come so far.
-        outbound.pump.rewind();
-    }
-    Err(Stop::Refused(Refusal::NoTarget).into())
-}
-
-enum Again {
-    /// No byte left us; another target may be in better health.
-    Elsewhere,
-    /// A pooled connection was dead before the first byte went into it, or took no more requests.
-    SameTarget,
-    No,
-}
-
-/// Only what has not left us may be sent again, and what the target says that it did not process.
-fn again(stop: &Stop, outbound: &Outbound) -> Again {
-    if !outbound.pump.can_rewind() {
-        return Again::No;
-    }
-    match stop {
-        Stop::Failed(fault) if fault.unprocessed() => Again::SameTarget,
-        _ if 0 < outbound.pump.sent => Again::No,
-        Stop::Failed(Fault::Resolve(_) | Fault::Connect(_) | Fault::Tls(_)) => Again::Elsewhere,
-        Stop::Failed(Fault::Send(SendFault::Reset | SendFault::Closed)) => Again::SameTarget,
-        Stop::Refused(Refusal::ConnectionLimit) => Again::Elsewhere,
-        _ => Again::No,
     }
 }
 
@@ -339,6 +232,7 @@ fn hand_on(
     let mut headers = std::mem::take(&mut answered.head.fields);
     let server = headers.get(header::SERVER).and_then(|it| it.to_str().ok());
     turn.state().answered(server, answered.head.idle_limit);
+    turn.state().findings.answered(status, status::given(&headers));
     record.enter(Phase::ReadBody);
     record.attempt_mut().status = Some(status);
     record.answered(status, Maker::Upstream);

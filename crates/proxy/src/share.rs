@@ -1,7 +1,7 @@
 //! Which of a route's upstreams gets a request, where the route divides them.
 
 use crate::recorder::Recorder;
-use config::{Forward, Route, Sticky, cookies};
+use config::{Balance, Forward, Route, Sticky, cookies};
 use http::header::{HeaderMap, HeaderValue};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -50,6 +50,21 @@ pub(crate) fn divide(
                 }
             }
         }
+    }
+}
+
+/// What a request has in common with those that should get the same target.
+pub(crate) fn key(balance: &Balance, headers: &HeaderMap, record: &mut Recorder) -> Option<u64> {
+    let Balance::Hash(by) = balance else {
+        return None;
+    };
+    match by {
+        Sticky::Address => Some(point(&record.exchange().client.ip)),
+        Sticky::Header(name) => headers.get(&**name).map(|it| point(it.as_bytes())),
+        Sticky::Cookie(name) => {
+            cookies(headers).find(|it| *it.0 == **name).map(|it| point(it.1.as_bytes()))
+        }
+        Sticky::OwnCookie => None,
     }
 }
 

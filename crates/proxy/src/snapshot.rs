@@ -5,7 +5,9 @@ use crate::StartError;
 use crate::doors::{Doors, PlaceId};
 use crate::listen::http3::quic;
 use crate::listen::tls::acceptor;
-use crate::registry::{Registry, TargetState};
+use crate::registry::{Registry, TargetState, UpstreamState};
+use crate::upstream::balance::{Candidate, Pick, Seeker, pick};
+use crate::upstream::health::{ENOUGH, Showed, Turned, UNFELT, Why, is_outlier};
 use crate::upstream::pool::PoolKey;
 use crate::upstream::tls::{TlsSettings, settings};
 use config::{Action, Config, Protocol, Target, Upstream};
@@ -17,6 +19,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 /// A configuration with everything that it names: what can fail with it has been done.
@@ -97,6 +100,12 @@ impl Prepared {
         Ok(Prepared { config, acceptor: tls_door, quic: quic_door, tls })
     }
 
+    /// How TLS is spoken to the targets of an upstream, with a number for it and for the files that it
+    /// names.
+    pub(crate) fn tls(&self, upstream: &str) -> Option<(Arc<TlsSettings>, u64)> {
+        self.tls.get(upstream).map(|it| (it.it.clone(), it.of.0))
+    }
+
     /// What is said on the socket for QUIC, where there is one.
     pub(crate) fn quic(&self) -> Option<&quinn::ServerConfig> {
         self.quic.as_ref().map(|it| &it.it)
@@ -139,6 +148,7 @@ pub(crate) struct Snapshot {
 /// An upstream, ready to be sent to.
 pub(crate) struct Ready {
     pub(crate) settings: Arc<Upstream>,
+    pub(crate) state: Arc<UpstreamState>,
     pub(crate) states: Vec<Arc<TargetState>>,
     pub(crate) tls: Option<Arc<TlsSettings>>,
     keys: Vec<PoolKey>,
@@ -159,23 +169,93 @@ impl Ready {
         };
         let keys = upstream.targets.iter().zip(&states).map(key).collect();
         let (settings, tls) = (upstream.clone(), tls.map(|it| it.it.clone()));
-        Ready { settings, states, tls, keys, turn: AtomicUsize::new(0) }
+        let of_all = registry.upstream(&upstream.name);
+        Ready { settings, state: of_all, states, tls, keys, turn: AtomicUsize::new(0) }
     }
 
     pub(crate) fn pool_key(&self, index: usize) -> PoolKey {
         self.keys[index]
     }
 
-    /// Round robin: the target whose turn it is, passing over those in `tried`.
-    pub(crate) fn next_target(&self, tried: &[usize]) -> Option<usize> {
-        let count = self.states.len();
-        if count == 1 {
-            return tried.is_empty().then_some(0);
+    /// One of the targets that have not been tried, for a request of this kind.
+    pub(crate) fn pick(&self, tried: &[usize], seeker: Seeker, now: Instant) -> Pick {
+        let Upstream { targets, slow_start, concurrency, balance, .. } = &*self.settings;
+        let candidates = self.states.iter().zip(targets).enumerate();
+        let candidates = candidates.filter(|(index, _)| !tried.contains(index));
+        let candidates = candidates.map(|(index, (state, target))| {
+            let pending = state.pending();
+            Candidate {
+                index,
+                name: &target.name,
+                weight: target.weight,
+                standing: state.standing(*slow_start, now),
+                pending,
+                has_room: 0 < state.room(concurrency),
+                latency: state.latency(),
+            }
+        });
+        let candidates: Vec<Candidate<'_>> = candidates.collect();
+        let turn = self.turn.fetch_add(1, Relaxed);
+        pick(&candidates, balance, Seeker { turn, ..seeker })
+    }
+
+    /// How many requests more its targets take now.
+    pub(crate) fn places(&self) -> usize {
+        let concurrency = &self.settings.concurrency;
+        let rooms = self.states.iter().map(|it| it.room(concurrency));
+        rooms.fold(0, usize::saturating_add)
+    }
+
+    /// A request finds all of them full.
+    pub(crate) fn is_full(&self) {
+        if self.settings.concurrency.adaptive {
+            self.states.iter().for_each(|it| it.is_full(&self.state));
         }
-        (0..count)
-            .map(|_| self.turn.fetch_add(1, Relaxed) % count)
-            .find(|it| !tried.contains(it))
-            .or_else(|| (0..count).find(|it| !tried.contains(it)))
+    }
+
+    /// What a request showed of a target. Says whether the target was taken out or came back.
+    pub(crate) fn saw(&self, index: usize, showed: Showed) -> Option<Turned> {
+        self.state.budget.tried(showed == Showed::Ill);
+        if let Showed::Well(_) = showed {
+            self.state.gone.found();
+        }
+        let turned = self.states[index].saw(showed, &self.settings.eject, || self.may_eject(index));
+        turned.or_else(|| self.is_outlier(index, showed).then(|| self.eject_for_latency(index)))
+    }
+
+    /// It is much slower than the others. Looked at now and then, after an answer that was slow.
+    fn is_outlier(&self, index: usize, showed: Showed) -> bool {
+        let slower = self.settings.eject.slower;
+        let slow = matches!(showed, Showed::Well(took) if UNFELT <= took);
+        if slower == 0 || !slow || self.states.len() < 2 || !self.state.may_compare() {
+            return false;
+        }
+        let now = Instant::now();
+        let latency = |state: &Arc<TargetState>| {
+            let found = state.whole_health().latency(now);
+            found.filter(|it| ENOUGH <= it.1).map(|it| it.0)
+        };
+        let Some(own) = latency(&self.states[index]) else {
+            return false;
+        };
+        let others = self.states.iter().enumerate().filter(|(it, _)| *it != index);
+        let mut others: Vec<_> = others.filter_map(|(_, it)| latency(it)).collect();
+        let is_out = self.states[index].whole_health().is_out();
+        !is_out && is_outlier(own, &mut others, slower) && self.may_eject(index)
+    }
+
+    fn eject_for_latency(&self, index: usize) -> Turned {
+        let (eject, now) = (&self.settings.eject, Instant::now());
+        self.states[index].change_health(|it| it.take_out(Why::Slow, eject, now))
+    }
+
+    /// One more may be taken out: the share that may be is not reached, and somebody stays.
+    fn may_eject(&self, index: usize) -> bool {
+        let others = self.states.iter().enumerate().filter(|(it, _)| *it != index);
+        let out = others.filter(|(_, it)| it.health().is_some_and(|it| it.is_out())).count();
+        let all = self.states.len();
+        let most = all * self.settings.eject.share as usize / 100;
+        out + 1 < all && out < most.max(1)
     }
 }
 
@@ -225,6 +305,10 @@ impl Snapshot {
     /// Where a share of a forwarding route sends to.
     pub(crate) fn upstream(&self, route: usize, share: usize) -> Option<&Arc<Ready>> {
         self.upstreams.get(route)?.get(share)
+    }
+
+    pub(crate) fn each_upstream(&self, look: impl FnMut(&Arc<Ready>)) {
+        self.upstreams.iter().flatten().for_each(look);
     }
 
     /// Requests of this snapshot may use connections of that kind.

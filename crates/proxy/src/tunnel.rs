@@ -48,7 +48,7 @@ impl Far {
     fn new(from: From) -> Far {
         match from {
             From::Wire(wire) => Far::Wire(Box::new(wire)),
-            From::Stream(Stream { recv, send, lease }) => {
+            From::Stream(Stream { recv, send, lease, .. }) => {
                 Far::Stream { io: Box::new(StreamIo::new(send, recv)), _lease: lease }
             }
         }

@@ -3,13 +3,24 @@
 //! Everything that is learned on the way goes into the attempt, whose phase is always true: the
 //! client may leave at any moment, and the record then says where.
 
+pub(crate) mod balance;
 pub(crate) mod body;
-mod connect;
+pub(crate) mod budget;
+pub(crate) mod connect;
+mod dial;
+pub(crate) mod gone;
+pub(crate) mod health;
+pub(crate) mod hold;
 pub(crate) mod http2;
+pub(crate) mod idle;
+pub(crate) mod limit;
 pub(crate) mod multiplex;
+pub(crate) mod names;
 mod patience;
 pub(crate) mod pool;
+pub(crate) mod queue;
 pub(crate) mod resolve;
+pub(crate) mod retry;
 mod tap;
 pub(crate) mod tls;
 mod verify;
@@ -19,21 +30,21 @@ use crate::front::Link;
 use crate::grpc::Call;
 use crate::head::{Head, answer_head};
 use crate::listen::proxied;
-use crate::loud::Trouble;
 use crate::outbound::{Origin, Outbound, Pump, PumpFault, Pumped};
 use crate::recorder::Recorder;
-use crate::registry::TargetState;
+use crate::registry::{InHand, TargetState};
 use crate::seat::Seat;
 use crate::snapshot::Ready;
 use crate::timer::Alarm;
 use crate::tunnel::{self, Upgrade};
 use bytes::{Buf, Bytes, BytesMut};
-use config::{HostSent, Limits, Place, Target};
-use connect::{NotOpened, Opened};
+use config::{HostSent, Limits, Target};
+use connect::Opened;
+use dial::Dialled;
 use exchange::{
-    Address, Attempt, ConnectFault, Connection, DnsFault, Fault, HeadFault, Http2, Limit, Phase,
-    Refusal, SendFault, Stop, TlsFault,
+    Attempt, Connection, Fault, HeadFault, Http2, Limit, Phase, Refusal, SendFault, Stop, TlsFault,
 };
+use http::Method;
 use http2::Stream;
 use multiplex::{Lease, Line, Opening, Share};
 use patience::{Patience, Rang, Waiting};
@@ -78,6 +89,10 @@ pub(crate) struct Turn<'a> {
     pub(crate) call: Option<&'a Call>,
     pub(crate) host: &'a HostSent,
     pub(crate) origin: Origin,
+    /// On a new connection: the one before had died.
+    pub(crate) fresh: bool,
+    /// The request does no harm when it is carried out twice.
+    pub(crate) repeatable: bool,
 }
 
 impl Turn<'_> {
@@ -150,6 +165,8 @@ pub(crate) struct Answered {
     pub(crate) from: From,
     /// The alarm of the attempt, for the body to go on with.
     pub(crate) alarm: Alarm,
+    /// The target works on it until its body has ended.
+    pub(crate) in_hand: InHand,
 }
 
 /// Where the body comes from.
@@ -167,6 +184,9 @@ enum Way {
 /// How long a request waits for an HTTP/2 connection that another one opens.
 const OPENED_BY_ANOTHER: Duration = Duration::from_secs(1);
 
+/// A close that crosses a request on its way is seen sooner than this.
+const RACE: Duration = Duration::from_millis(500);
+
 /// One attempt. What went wrong is also in the record's last attempt.
 pub(crate) async fn attempt(
     turn: &Turn<'_>,
@@ -176,7 +196,9 @@ pub(crate) async fn attempt(
     let alarm = turn.seat.worker.timer.alarm();
     let offer = Offer::to(turn.target(), outbound.upgrade.is_some());
     record.attempt_mut().http2 = if offer == Offer::Http1 { Http2::No } else { Http2::Asked };
-    let kept = if offer == Offer::Http2 { None } else { reused(turn, record) };
+    let asked = Instant::now();
+    let in_hand = turn.state().take_in_hand();
+    let kept = if offer == Offer::Http2 || turn.fresh { None } else { reused(turn, record) };
     let way = match (kept, offer) {
         (Some(wire), _) => Way::Wire(wire),
         // Opening is rare and its state large: on the heap it does not weigh on every request.
@@ -207,10 +229,11 @@ pub(crate) async fn attempt(
     match outcome {
         Ok((head, from)) => {
             alarm.clear();
-            Ok(Answered { head, from, alarm })
+            Ok(Answered { head, from, alarm, in_hand })
         }
         Err(halt) => {
             if let Halt::Stop(Stop::Failed(fault)) = &halt {
+                learn(turn, fault, asked, record);
                 record.failed(fault.clone());
             }
             Err(halt)
@@ -233,7 +256,7 @@ async fn by_wire(
     record.enter(Phase::SendHead);
     let answer = Conversation {
         patience: Patience::new(turn, alarm),
-        bodyless: outbound.method == http::Method::HEAD,
+        bodyless: outbound.method == Method::HEAD,
         upgrade: outbound.upgrade.clone(),
         pump: &mut outbound.pump,
         record,
@@ -270,13 +293,10 @@ async fn shared(
 }
 
 /// A connection from the pool, where one may serve this request.
-///
-/// How long one may be idle is strict enough for requests that may not be repeated, so there is
-/// no second rule for those that may.
 fn reused(turn: &Turn<'_>, record: &mut Recorder) -> Option<Wire> {
     let worker = &turn.seat.worker;
     let key = turn.upstream.pool_key(turn.index);
-    let (wire, idle) = worker.pool.take(key, Instant::now())?;
+    let (wire, idle) = worker.pool.take(key, turn.repeatable, Instant::now())?;
     let attempt = record.attempt_mut();
     attempt.address = Some(wire.address.clone());
     attempt.after_bodyless = wire.after_bodyless;
@@ -287,6 +307,25 @@ fn reused(turn: &Turn<'_>, record: &mut Recorder) -> Option<Wire> {
         tls: wire.tls.clone(),
     });
     Some(wire)
+}
+
+/// A target that closes a connection as it is used again shows how long it keeps them. One that had
+/// the request for longer did something else.
+fn learn(turn: &Turn<'_>, fault: &Fault, asked: Instant, record: &mut Recorder) {
+    let attempt = record.attempt_mut();
+    let ended = matches!(
+        fault,
+        Fault::Head(HeadFault::Closed | HeadFault::Reset)
+            | Fault::Send(SendFault::Closed | SendFault::Reset)
+    );
+    let now = Instant::now();
+    let Some(connection) = attempt.connection.as_ref().filter(|it| 1 < it.ordinal) else {
+        return;
+    };
+    if ended && attempt.received == 0 && now - asked < RACE {
+        let age = Duration::from_micros(connection.idle_for);
+        turn.state().keeps.closed(age, Some(connection.ordinal - 1), now);
+    }
 }
 
 /// A new connection, ready for its first request.
@@ -302,9 +341,8 @@ async fn fresh(
         let lease = if offer == Offer::Http1 { None } else { turn.lease(Share::All) };
         return lease.map(Way::Lease).ok_or(Stop::Refused(Refusal::ConnectionLimit).into());
     };
-    let addresses = addresses(turn, alarm, record).await?;
-    record.enter(Phase::Connect);
-    let (address, opened) = open_one(turn, alarm, &addresses, record).await?;
+    let Dialled { address, opened, member } = dial::dial(turn, alarm, record).await?;
+    turn.upstream.state.gone.reached();
     let local_port = match &opened {
         Opened::Tcp(tap) => tap.socket().local_addr().ok().map(|it| it.port()),
         Opened::Unix(_) => None,
@@ -339,7 +377,7 @@ async fn fresh(
         (Opened::Unix(stream), _) => (Io::Unix(stream), None),
     };
     if http2 {
-        let line = Line { io, address, tls, local_port, place };
+        let line = Line { io, address, member, tls, local_port, place };
         let opened = multiplexed(turn, alarm, line, opening, record).await?;
         return Ok(Way::Lease(opened));
     }
@@ -352,6 +390,7 @@ async fn fresh(
         io,
         held: BytesMut::new(),
         address,
+        member,
         tls,
         local_port,
         ordinal: 0,
@@ -420,7 +459,7 @@ async fn introduce(
     Err(failed(record, fault))
 }
 
-fn send_fault(error: &io::Error) -> SendFault {
+pub(crate) fn send_fault(error: &io::Error) -> SendFault {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => SendFault::Reset,
         io::ErrorKind::BrokenPipe => SendFault::Closed,
@@ -431,110 +470,6 @@ fn send_fault(error: &io::Error) -> SendFault {
 fn failed(record: &mut Recorder, fault: Fault) -> Halt {
     record.failed(fault.clone());
     Stop::Failed(fault).into()
-}
-
-/// Where the target may be dialled.
-async fn addresses(
-    turn: &Turn<'_>,
-    alarm: &Alarm,
-    record: &mut Recorder,
-) -> Result<Vec<Address>, Halt> {
-    let (host, port) = match &turn.target().place {
-        Place::Inet(address) => return Ok(vec![Address::Inet(*address)]),
-        Place::Unix(path) => return Ok(vec![Address::Unix(path.clone())]),
-        Place::Name { host, port } => (host, *port),
-    };
-    record.enter(Phase::Resolve);
-    let names = turn.seat.worker.plane.names.load_full();
-    let found = match names.known(host) {
-        Some(found) => Ok(found),
-        None => {
-            let (until, limit) = turn.limit("dns.timeout", names.timeout());
-            match alarm.until(until, names.ask(host.clone())).await {
-                Some(Ok(found)) => Ok(found),
-                Some(Err(DnsFault::TimedOut(_))) => {
-                    Err(Fault::Resolve(DnsFault::TimedOut(names.limit())))
-                }
-                Some(Err(fault)) => Err(Fault::Resolve(fault)),
-                None => Err(turn.fired(limit, |it| Fault::Resolve(DnsFault::TimedOut(it)))),
-            }
-        }
-    };
-    match found {
-        Ok(found) => Ok(found.iter().map(|ip| Address::Inet(SocketAddr::new(*ip, port))).collect()),
-        Err(fault) => Err(failed(record, fault)),
-    }
-}
-
-/// The first address that opens. All of them share `timeout.connect`.
-async fn open_one(
-    turn: &Turn<'_>,
-    alarm: &Alarm,
-    addresses: &[Address],
-    record: &mut Recorder,
-) -> Result<(Address, Opened), Halt> {
-    let (until, limit) = turn.limit("timeout.connect", turn.upstream.settings.timeout.connect);
-    let mut last = ConnectFault::Errno;
-    for (at, address) in addresses.iter().enumerate() {
-        record.attempt_mut().address = Some(address.clone());
-        let mut opened = connect::open(address, alarm, until, limit).await;
-        if let Err(not) = &opened
-            && make_room(turn, alarm, not).await
-        {
-            opened = connect::open(address, alarm, until, limit).await;
-        }
-        match opened {
-            Ok(opened) => {
-                // That of an address that did not open says nothing of this one.
-                record.attempt_mut().errno = None;
-                return Ok((address.clone(), opened));
-            }
-            Err(not) => {
-                let attempt = record.attempt_mut();
-                attempt.errno = not.errno;
-                last = not.fault;
-                if at + 1 < addresses.len() {
-                    attempt.tried.push((address.clone(), not.errno.unwrap_or(0)));
-                }
-            }
-        }
-        if until <= Instant::now() {
-            break;
-        }
-    }
-    record.attempt_mut().tell_first_of_equals();
-    let fault = match last {
-        ConnectFault::TimedOut(limit) => {
-            turn.fired(limit, |it| Fault::Connect(ConnectFault::TimedOut(it)))
-        }
-        other => Fault::Connect(other),
-    };
-    Err(failed(record, fault))
-}
-
-/// How long the other cores have to give up what they do not need.
-const GIVE_UP: Duration = Duration::from_millis(50);
-
-/// Something of our own host was short: it is told, and what nobody needs is given up. Whether it is
-/// worth another try.
-async fn make_room(turn: &Turn<'_>, alarm: &Alarm, not: &NotOpened) -> bool {
-    let Some(trouble) = not.trouble() else {
-        return false;
-    };
-    let worker = &turn.seat.worker;
-    match trouble {
-        // All of them lead to this target; those that are idle were tried first.
-        Trouble::NoPorts => {
-            worker.plane.loud.report(trouble, 1);
-            false
-        }
-        _ if 0 < worker.short_of(trouble) => true,
-        _ => {
-            let other_cores = std::future::pending::<()>();
-            alarm.until(turn.deadline.min(Instant::now() + GIVE_UP), other_cores).await;
-            true
-        }
-    }
 }
 
 /// A request on its way out and the head of its answer on its way in, both at once: an answer may
@@ -697,16 +632,24 @@ impl Conversation<'_, '_> {
     /// Reading failed.
     fn broke(&mut self, error: &io::Error) -> Halt {
         self.record.attempt_mut().errno = error.raw_os_error();
-        if let Some(rustls::Error::AlertReceived(alert)) = tls::tls_error(error) {
-            return Stop::Failed(Fault::Tls(TlsFault::LateAlert(u8::from(*alert)))).into();
-        }
-        match error.kind() {
-            io::ErrorKind::ConnectionReset => self.ended(HeadFault::Reset),
-            // TLS without its goodbye.
-            io::ErrorKind::UnexpectedEof => self.ended(HeadFault::Closed),
-            _ => Stop::Failed(Fault::Head(HeadFault::Errno)).into(),
+        match read_fault(error) {
+            Fault::Head(fault @ (HeadFault::Reset | HeadFault::Closed)) => self.ended(fault),
+            other => Stop::Failed(other).into(),
         }
     }
+}
+
+/// Why a head could not be read.
+pub(crate) fn read_fault(error: &io::Error) -> Fault {
+    if let Some(rustls::Error::AlertReceived(alert)) = tls::tls_error(error) {
+        return Fault::Tls(TlsFault::LateAlert(u8::from(*alert)));
+    }
+    Fault::Head(match error.kind() {
+        io::ErrorKind::ConnectionReset => HeadFault::Reset,
+        // TLS without its goodbye.
+        io::ErrorKind::UnexpectedEof => HeadFault::Closed,
+        _ => HeadFault::Errno,
+    })
 }
 
 /// The same into an HTTP/2 stream.

@@ -148,11 +148,17 @@ impl Worker {
         }
     }
 
+    /// Runs beside the connections: targets close idle ones, and are learned from.
+    pub(crate) async fn watch_idle(self: Rc<Worker>) {
+        self.pool.watch(|| !self.is_draining()).await;
+    }
+
     /// Lets go of connections to targets that have no use any more.
     fn sweep(&self) {
         let (now, snapshot) = (Instant::now(), self.snapshot());
-        self.pool.sweep(now, |it| snapshot.uses(it));
+        self.pool.sweep(|it| snapshot.uses(it));
         self.lines.sweep(now, |it| snapshot.uses(it));
+        snapshot.each_upstream(|it| it.state.budget.tick(now));
     }
 
     /// From now on answers close their connections, and idle ones may stay only a little; or no

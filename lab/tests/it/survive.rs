@@ -105,6 +105,6 @@ fn processor(world: &World) -> f64 {
     ticks / 100.0
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

@@ -15,6 +15,14 @@ pub(crate) struct Pause;
 #[derive(Debug)]
 pub(crate) struct Size;
 
+/// A whole number of percent, from 0 to 100.
+#[derive(Debug)]
+pub(crate) struct Percent;
+
+/// One status code, or two with `-` between.
+#[derive(Debug)]
+pub(crate) struct StatusRange;
+
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const LARGEST: u128 = 1 << 30;
 
@@ -93,6 +101,44 @@ impl Leaf for Size {
     }
 }
 
+impl Leaf for Percent {
+    type Value = u32;
+    const FORMAT: &str = "goodgate-percent";
+    const WHAT: &str = "a share such as `\"20%\"`";
+
+    fn read(text: &str) -> Result<u32, Wrong> {
+        let number = text.strip_suffix('%').map(str::trim_end);
+        let number = number.filter(|it| it.bytes().all(|it| it.is_ascii_digit()));
+        match number.and_then(|it| it.parse().ok()) {
+            Some(percent @ 0..=100) => Ok(percent),
+            Some(_) => Err(Wrong::new("is more than 100 %")),
+            None => Err(Wrong::new("is not a share")
+                .help("a whole number from 0 to 100 and `%`, such as `\"20%\"`")),
+        }
+    }
+}
+
+impl Leaf for StatusRange {
+    type Value = (u16, u16);
+    const FORMAT: &str = "goodgate-status-range";
+    const WHAT: &str = "a status code or a range such as `\"200-399\"`";
+    const NUMBER: bool = true;
+
+    fn read(text: &str) -> Result<(u16, u16), Wrong> {
+        let code = |it: &str| {
+            let is_code = it.len() == 3 && it.bytes().all(|it| it.is_ascii_digit());
+            it.parse().ok().filter(|it| is_code && (100..600).contains(it))
+        };
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        match (code(first.trim()), code(last.trim())) {
+            (Some(first), Some(last)) if first <= last => Ok((first, last)),
+            (Some(_), Some(_)) => Err(Wrong::new("ends before it begins")),
+            _ => Err(Wrong::new("is not a status code or a range of them")
+                .help("such as `\"200\"` or `\"200-399\"`")),
+        }
+    }
+}
+
 /// A number with a fraction or without, then a unit. Exact, for the ladder compares what was
 /// written.
 fn amount(text: &str, units: &[(&str, u128)]) -> Option<u128> {
@@ -122,6 +168,25 @@ fn amount(text: &str, units: &[(&str, u128)]) -> Option<u128> {
 mod tests {
     use super::super::testing::check;
     use super::*;
+
+    #[test]
+    fn shares() {
+        check::<Percent>("20%", "20");
+        check::<Percent>("0 %", "0");
+        check::<Percent>("100%", "100");
+        for wrong in ["101%", "20", "%", "-1%", "2.5%", "99999999999%", ""] {
+            check::<Percent>(wrong, "bad_value");
+        }
+    }
+
+    #[test]
+    fn status_codes() {
+        check::<StatusRange>("200", "(200, 200)");
+        check::<StatusRange>("200-399", "(200, 399)");
+        for wrong in ["399-200", "20", "600", "200-", "-", "2xx", "+200", ""] {
+            check::<StatusRange>(wrong, "bad_value");
+        }
+    }
 
     #[test]
     fn durations() {

@@ -15,6 +15,10 @@ pub(crate) struct PathPattern;
 #[derive(Debug)]
 pub(crate) struct RewriteTo;
 
+/// The path of a request of ours, with a query or without.
+#[derive(Debug)]
+pub(crate) struct RequestPath;
+
 /// What the value of a header, a query or a cookie must be.
 #[derive(Debug)]
 pub(crate) struct Sought;
@@ -117,6 +121,23 @@ pub(super) fn expression(text: &str) -> Result<Expression, Wrong> {
         Wrong::new(format!("is not a regular expression: {why}"))
             .help("its syntax: https://docs.rs/regex/latest/regex/#syntax")
     })
+}
+
+impl Leaf for RequestPath {
+    type Value = String;
+    const FORMAT: &str = "goodgate-request-path";
+    const WHAT: &str = "a path such as `\"/health\"`";
+
+    fn read(text: &str) -> Result<String, Wrong> {
+        if !text.starts_with('/') {
+            return Err(Wrong::new("does not begin with `/`"));
+        }
+        if !text.bytes().all(|it| it.is_ascii_graphic() && it != b'#') {
+            return Err(Wrong::new("holds what a request line cannot")
+                .help("escape it, such as `%20` for a space"));
+        }
+        Ok(text.to_owned())
+    }
 }
 
 impl Leaf for RewriteTo {

@@ -44,6 +44,9 @@ impl Leaf for TargetUrl {
             "http" => inet(text, rest, false, Protocol::Http1),
             "https" => inet(text, rest, true, Protocol::Http1),
             "h2c" => inet(text, rest, false, Protocol::Http2),
+            "http+srv" => service(text, rest, false, Protocol::Http1),
+            "https+srv" => service(text, rest, true, Protocol::Http1),
+            "h2c+srv" => service(text, rest, false, Protocol::Http2),
             _ => Err(unknown_scheme()),
         }
     }
@@ -51,10 +54,11 @@ impl Leaf for TargetUrl {
 
 fn unknown_scheme() -> Wrong {
     Wrong::new("has a scheme that cannot be spoken")
-        .help("one of `http://`, `https://`, `h2c://`, `unix:`")
+        .help("one of `http://`, `https://`, `h2c://`, `unix:`, or `http+srv://` and its like for SRV records")
 }
 
-fn inet(text: &str, rest: &str, tls: bool, protocol: Protocol) -> Result<Target, Wrong> {
+/// The authority and the path of a URL.
+fn parts(rest: &str) -> Result<(&str, &str), Wrong> {
     if rest.contains(['?', '#']) {
         return Err(Wrong::new("has a query or a fragment, which a target cannot have"));
     }
@@ -65,6 +69,11 @@ fn inet(text: &str, rest: &str, tls: bool, protocol: Protocol) -> Result<Target,
     if authority.is_empty() {
         return Err(Wrong::new("has no host"));
     }
+    Ok((authority, path))
+}
+
+fn inet(text: &str, rest: &str, tls: bool, protocol: Protocol) -> Result<Target, Wrong> {
+    let (authority, path) = parts(rest)?;
     let (name, port) = split_port(authority)?;
     let name = host(name)?;
     let usual = if tls { 443 } else { 80 };
@@ -77,6 +86,36 @@ fn inet(text: &str, rest: &str, tls: bool, protocol: Protocol) -> Result<Target,
         protocol,
         authority: authority.into(),
         base_path: base_path(path)?,
+        weight: 1,
+    })
+}
+
+/// A name whose SRV records say where to dial.
+fn service(text: &str, rest: &str, tls: bool, protocol: Protocol) -> Result<Target, Wrong> {
+    let (authority, path) = parts(rest)?;
+    let (name, port) = split_port(authority)?;
+    if port.is_some() {
+        return Err(Wrong::new("has a port, which stands in the SRV records").help("leave it away"));
+    }
+    let name = host(name)?;
+    if matches!(place(&name, 0), Place::Inet(_)) {
+        return Err(Wrong::new("has an address where SRV records have a name")
+            .help("such as `\"http+srv://_http._tcp.app.internal\"`"));
+    }
+    // What the service is called is no part of the host's name, which a certificate has to name: that
+    // of the server comes from DNS, which anybody may have written (RFC 6125 6.2.1).
+    let mut domain = name.as_str();
+    while let Some((_, rest)) = domain.strip_prefix('_').and_then(|it| it.split_once('.')) {
+        domain = rest;
+    }
+    Ok(Target {
+        name: text.into(),
+        authority: domain.into(),
+        place: Place::Service(name.as_str().into()),
+        tls,
+        protocol,
+        base_path: base_path(path)?,
+        weight: 1,
     })
 }
 
@@ -125,6 +164,7 @@ fn unix(text: &str, path: &str) -> Result<Target, Wrong> {
         protocol: Protocol::Http1,
         authority: "localhost".into(),
         base_path: "".into(),
+        weight: 1,
     })
 }
 
@@ -152,6 +192,7 @@ mod tests {
                 let place = match place {
                     Place::Inet(it) => format!("inet {it}"),
                     Place::Name { host, port } => format!("name {host} {port}"),
+                    Place::Service(it) => format!("service {it}"),
                     Place::Unix(it) => format!("unix {it}"),
                 };
                 let h2 = if protocol == Protocol::Http2 { "h2 " } else { "" };
@@ -175,6 +216,14 @@ mod tests {
         check("http://h:1/base", "name h 1 as h:1/base");
         check("http://h:1/base/", "name h 1 as h:1/base");
         check("http://my_app:1", "name my_app 1 as my_app:1");
+        let of_app = "service _http._tcp.app.internal as app.internal";
+        check("http+srv://_http._tcp.App.internal", of_app);
+        check("http+srv://_http._tcp.app.internal./", of_app);
+        check("https+srv://_web._tcp.app/base", "tls service _web._tcp.app as app/base");
+        check(
+            "h2c+srv://web.service.consul",
+            "h2 service web.service.consul as web.service.consul",
+        );
         check("unix:/run/app.sock", "unix /run/app.sock as localhost");
         check("unix:///run/app.sock", "unix /run/app.sock as localhost");
         check("unix:app.sock", "unix app.sock as localhost");
@@ -200,6 +249,11 @@ mod tests {
             "http://10.0.0.300",
             "http://a b",
             "http://h/a b",
+            "http+srv://_http._tcp.app:80",
+            "http+srv://127.0.0.1",
+            "http+srv://[::1]",
+            "http+srv://",
+            "srv://_http._tcp.app",
             "unix:",
             "unix:/run/",
             "unix://host/x",

@@ -9,7 +9,7 @@ use crate::path::{PathFault, PathRules, normal_path};
 use crate::render::shown;
 use crate::routes::{Choice, Routes};
 use crate::tree::Node;
-use crate::typed::{Action, Forward, Route, Share, Sticky, Upstream};
+use crate::typed::{Action, Forward, Retry, Route, Share, Sticky, Upstream};
 use crate::written::{self, Goal, OneOrMany};
 use http::HeaderMap;
 use std::collections::{BTreeMap, HashMap};
@@ -93,7 +93,7 @@ impl Resolve<'_> {
             merge_slashes,
             grpc_web,
             timeout: written::RouteTimeout { total },
-            retry: written::Retry { attempts },
+            retry: written::Retry { attempts, budget, body, answer: held_back },
         } = written;
         let rules = PathRules { merge_slashes, raw: raw_path };
         let written::MatchTable { host: matched_host, path, methods, headers, query, cookies } =
@@ -131,7 +131,12 @@ impl Resolve<'_> {
                     host: host.map(|it| it.means),
                     grpc_web,
                     total: total.means,
-                    attempts,
+                    retry: Retry {
+                        attempts,
+                        budget: budget.means,
+                        body: body.means,
+                        answer: held_back.means,
+                    },
                 })
             })
         } else {

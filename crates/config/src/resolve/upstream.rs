@@ -2,9 +2,10 @@
 
 use super::Resolve;
 use crate::complaint::Complaint;
-use crate::leaf::LONGEST_SOCKET_PATH;
+use crate::leaf::{LONGEST_SOCKET_PATH, StickyBy, Word};
 use crate::typed::{
-    HostSent, Place, Pool, Protocol, Target, Upstream, UpstreamTimeouts, UpstreamTls,
+    Balance, Concurrency, Eject, Health, HealthBy, HostSent, Place, Pool, Protocol, Queue, Sticky,
+    Target, Upstream, UpstreamTimeouts, UpstreamTls,
 };
 use crate::written;
 use std::collections::{BTreeMap, HashSet};
@@ -31,8 +32,10 @@ impl Resolve<'_> {
             let spans = node.at(&["targets"]).items();
             let place = |index: usize| spans.get(index).unwrap_or(node).span.clone();
             let targets = it.targets.into_iter().map(|it| match it {
-                written::Target::Url(url)
-                | written::Target::Table(written::TargetTable { url }) => url.means,
+                written::Target::Url(url) => url.means,
+                written::Target::Table(written::TargetTable { url, weight }) => {
+                    Target { weight, ..url.means }
+                }
             });
             let targets = targets.enumerate().map(|(at, it)| (it, place(at))).collect();
             let targets = self.spoken_to(name, it.protocol, targets);
@@ -55,7 +58,14 @@ impl Resolve<'_> {
         let written::Upstream {
             targets: _,
             protocol: _,
-            balance: written::Balance::RoundRobin,
+            balance,
+            hash,
+            sticky,
+            health,
+            eject,
+            slow_start,
+            concurrency: written::Concurrency { adaptive, requests },
+            queue,
             timeout,
             pool,
             tls,
@@ -64,10 +74,18 @@ impl Resolve<'_> {
         } = written;
         let written::UpstreamTimeout { connect, tls: handshake, send, first_byte, idle, tunnel } =
             timeout;
+        let written::Queue { requests: waiting, full, gone } = queue;
         let written::Pool { idle: idle_connections, connections, streams, idle_for } = pool;
         Upstream {
             name: name.into(),
             targets,
+            balance: self.balance(name, balance, hash),
+            sticky: sticky == Some(written::StickyTarget::Cookie),
+            health: health.and_then(|it| self.health(name, it)),
+            eject: eject_by(eject),
+            slow_start: slow_start.means,
+            concurrency: Concurrency { adaptive, requests },
+            queue: Queue { requests: waiting, full: full.means, gone: gone.means },
             timeout: UpstreamTimeouts {
                 connect: connect.means,
                 tls: handshake.means,
@@ -86,6 +104,87 @@ impl Resolve<'_> {
             proxy_protocol,
             host: host.map_or(HostSent::Auto, |it| it.means),
         }
+    }
+
+    fn balance(
+        &mut self,
+        name: &str,
+        balance: written::Balance,
+        hash: Option<Word<StickyBy>>,
+    ) -> Balance {
+        match balance {
+            written::Balance::Hash => {
+                let by = hash.map_or(Sticky::Address, |it| it.means);
+                if by == Sticky::OwnCookie {
+                    let complaint =
+                        Complaint::error("bad_value", "a hash goes by what callers send")
+                            .help("write `sticky = \"cookie\"` instead, or `cookie:NAME`");
+                    self.complain(&["upstream", name, "hash"], complaint);
+                }
+                return Balance::Hash(by);
+            }
+            _ if hash.is_some() => {
+                let message = "`hash` has no effect without `balance = \"hash\"`";
+                self.error("no_effect", &["upstream", name, "hash"], message);
+            }
+            _ => {}
+        }
+        match balance {
+            written::Balance::RoundRobin => Balance::RoundRobin,
+            written::Balance::LeastPending => Balance::LeastPending,
+            written::Balance::PeakEwma => Balance::PeakEwma,
+            written::Balance::Hash => Balance::Hash(Sticky::Address),
+            written::Balance::Random => Balance::Random,
+        }
+    }
+
+    fn health(&mut self, name: &str, health: written::Health) -> Option<Health> {
+        let written::Health {
+            by,
+            path,
+            host,
+            status,
+            service,
+            interval,
+            timeout,
+            unhealthy_after,
+            healthy_after,
+        } = health;
+        let by = by.unwrap_or(match (&path, &service) {
+            (Some(_), _) => written::HealthBy::Http,
+            (None, Some(_)) => written::HealthBy::Grpc,
+            (None, None) => written::HealthBy::Tcp,
+        });
+        let (word, of_its_own): (&str, &[&str]) = match by {
+            written::HealthBy::Http => ("http", &["path", "host", "status"]),
+            written::HealthBy::Tcp => ("tcp", &[]),
+            written::HealthBy::Grpc => ("grpc", &["service"]),
+        };
+        for key in ["path", "host", "status", "service"] {
+            let place = ["upstream", name, "health", key];
+            if self.tree.has(&place) && !of_its_own.contains(&key) {
+                let message = format!("`{key}` has no effect where targets are asked by {word}");
+                self.error("no_effect", &place, &message);
+            }
+        }
+        let by = match by {
+            written::HealthBy::Http => {
+                let Some(path) = path else {
+                    let complaint = Complaint::error("missing_key", "no path is asked for");
+                    let place = ["upstream", name, "health"];
+                    self.complain(&place, complaint.help("add `path`, such as `\"/health\"`"));
+                    return None;
+                };
+                let (path, host) = (path.means.into(), host.map(|it| it.means.into()));
+                HealthBy::Http { path, host, status: status.means }
+            }
+            written::HealthBy::Tcp => HealthBy::Tcp,
+            written::HealthBy::Grpc => {
+                HealthBy::Grpc { service: service.unwrap_or_default().into() }
+            }
+        };
+        let (interval, timeout) = (interval.means, timeout.means);
+        Some(Health { by, interval, timeout, unhealthy_after, healthy_after })
     }
 
     fn tls(&mut self, name: &str, tls: written::Tls) -> UpstreamTls {
@@ -152,7 +251,8 @@ impl Resolve<'_> {
                 };
                 target.place = Place::Unix(path.into());
             }
-            let Target { name: _, place, tls, protocol: _, authority: _, base_path } = &target;
+            let Target { name: _, place, tls, protocol: _, authority: _, base_path, weight: _ } =
+                &target;
             if !seen.insert((format!("{place:?}"), *tls, base_path.clone())) {
                 let complaint = Complaint::error("same_target", "this target is listed twice");
                 self.complaints.push(complaint.at(span));
@@ -161,5 +261,17 @@ impl Resolve<'_> {
             good.push(Arc::new(target));
         }
         good
+    }
+}
+
+fn eject_by(eject: written::Eject) -> Eject {
+    let written::Eject { after, errors, slower, first, longest, share } = eject;
+    Eject {
+        after,
+        errors: errors.means,
+        slower,
+        first: first.means,
+        longest: longest.means,
+        share: share.means,
     }
 }

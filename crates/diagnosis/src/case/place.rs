@@ -31,7 +31,7 @@ impl<'a> Place<'a> {
                 None => (authority, None),
             },
         };
-        let https = scheme == "https";
+        let https = scheme == "https" || scheme == "https+srv";
         let usual = if https { 443 } else { 80 };
         let port = port.map_or(Some(usual), |it| it.parse().ok())?;
         Some(Place { https, host, port })
@@ -57,6 +57,18 @@ impl<'a> Case<'a> {
     /// The host of the target, where it is a name.
     pub(crate) fn name(&self) -> Option<&'a str> {
         self.place()?.name()
+    }
+
+    /// The servers stand in SRV records of the name.
+    pub(crate) fn is_service(&self) -> bool {
+        let scheme = self.attempt().and_then(|it| it.target.split_once("://"));
+        scheme.is_some_and(|(scheme, _)| scheme.ends_with("+srv"))
+    }
+
+    /// What `dig` is to ask for.
+    pub(crate) fn question(&self) -> String {
+        let kind = if self.is_service() { " SRV" } else { "" };
+        format!("{}{kind}", self.host())
     }
 
     /// The name, where it has one label only, so that a search list decides what it means.

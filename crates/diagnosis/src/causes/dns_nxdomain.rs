@@ -60,6 +60,11 @@ fn look(case: &Case) -> Option<Finding> {
             format!("the name {} does not exist in DNS: the answer was NXDOMAIN", case.host()),
             "a name server was reached, and it knows no such name",
         )),
+        DnsFault::NoAddress if case.is_service() => Some(Finding::new(
+            0.85,
+            format!("the name {} exists in DNS, but lists no server with an address", case.host()),
+            "the answer was free of errors and held no SRV record of a server that has an address",
+        )),
         DnsFault::NoAddress => Some(Finding::new(
             0.85,
             format!("the name {} exists in DNS, but has no address", case.host()),
@@ -72,7 +77,10 @@ fn look(case: &Case) -> Option<Finding> {
 fn fix(case: &Case) -> Vec<Fix> {
     let host = case.host();
     vec![
-        Fix::run("Ask on the gateway's host what its name server says", format!("dig {host}")),
+        Fix::run(
+            "Ask on the gateway's host what its name server says",
+            format!("dig {}", case.question()),
+        ),
         Fix::new(format!(
             "Correct {host} in {}, or create its record; a container's or a cluster's name is \
              known only inside that network",
@@ -218,6 +226,15 @@ mod tests {
         check(
             "resolve: no_address | target=http://app.internal:8000 unresolved",
             "dns_nxdomain: the name app.internal exists in DNS, but has no address",
+        );
+    }
+
+    #[test]
+    fn a_service_without_a_server() {
+        check(
+            "resolve: no_address | target=http+srv://_http._tcp.app.internal unresolved",
+            "dns_nxdomain: the name _http._tcp.app.internal exists in DNS, but lists no server with \
+             an address",
         );
     }
 

@@ -41,7 +41,7 @@ fn look(case: &Case) -> Option<Finding> {
     let (first, errno) = attempt.tried.first()?;
     let confidence = match case.fault()? {
         // All of them failed in the same way: that is the service, not one address.
-        Fault::Connect(_) if attempt.errno == Some(*errno) => return None,
+        Fault::Connect(_) if attempt.errno.unwrap_or(0) == *errno => return None,
         Fault::Connect(_) => 0.1,
         Fault::Deadline(_) => 0.3,
         _ => return None,

@@ -50,7 +50,7 @@ fn look(case: &Case) -> Option<Finding> {
 
 fn fix(case: &Case) -> Vec<Fix> {
     vec![
-        Fix::run("Ask it from the gateway's host", format!("dig {}", case.host())),
+        Fix::run("Ask it from the gateway's host", format!("dig {}", case.question())),
         Fix::new(
             "Allow the gateway's network in the name server's access list (`allow-query` and \
              `allow-recursion` in BIND)",

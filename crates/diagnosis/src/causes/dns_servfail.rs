@@ -63,12 +63,12 @@ fn look(case: &Case) -> Option<Finding> {
 }
 
 fn fix(case: &Case) -> Vec<Fix> {
-    let host = case.host();
+    let question = case.question();
     vec![
-        Fix::run("See whether another name server can answer", format!("dig {host} @SERVER")),
+        Fix::run("See whether another name server can answer", format!("dig {question} @SERVER")),
         Fix::run(
             "See whether the signatures of the zone are at fault: this asks without validation",
-            format!("dig +cd {host}"),
+            format!("dig +cd {question}"),
         ),
         Fix::new("Give the gateway a second, independent name server in `dns.servers`"),
     ]

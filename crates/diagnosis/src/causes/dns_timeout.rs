@@ -71,10 +71,12 @@ fn look(case: &Case) -> Option<Finding> {
 }
 
 fn fix(case: &Case) -> Vec<Fix> {
-    let host = case.host();
     vec![
         Fix::run("See which name servers this host asks", "cat /etc/resolv.conf"),
-        Fix::run("Ask over TCP: if this works, UDP packets get lost", format!("dig +tcp {host}")),
+        Fix::run(
+            "Ask over TCP: if this works, UDP packets get lost",
+            format!("dig +tcp {}", case.question()),
+        ),
         Fix::new("Name a second server in `dns.servers`, so that one silent server is no outage"),
     ]
 }

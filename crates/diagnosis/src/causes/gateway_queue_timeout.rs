@@ -8,7 +8,8 @@
 //!
 //! ## Why it happens
 //! Each server has a place for so many requests (`maxconn` in HAProxy, `max=` in Apache,
-//! `max_pending_requests` in Envoy), and the rest waits before the gateway. When answers become
+//! `max_pending_requests` in Envoy; Goodgate learns from latency how many a target works on at once), and
+//! the rest waits before the gateway. When answers become
 //! slower, the same traffic needs more places, the queue grows, and whoever waits longest is sent
 //! away.
 //!
@@ -23,13 +24,14 @@
 //! shortage: callers wait longer for the same 503.
 
 use crate::case::Case;
-use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::text::Text;
 use crate::wording;
 use evidence::{Sign, Stack};
+use exchange::{Phase, Refusal};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gateway_queue_timeout",
@@ -38,10 +40,27 @@ pub(super) static CAUSE: Cause = Cause {
     side: Side::Gateway,
     retry: RetryClass::R0,
     passing: true,
-    look: silent,
+    look,
     fix,
     text: Text { behind: &[(Sign::QueueTimedOut, 0.84)], says, cure, ..Text::NONE },
 };
+
+fn look(case: &Case) -> Option<Finding> {
+    let Refusal::Overloaded = case.refusal()? else {
+        return None;
+    };
+    let upstream = case.exchange.upstream.as_deref().unwrap_or("this route");
+    let waited = case.exchange.phases.get(Phase::Queue);
+    let because = match waited {
+        Some(micros) => format!("the request waited {} ms for a free place", micros / 1_000),
+        None => "the queue was too long for this request to be served in time".to_owned(),
+    };
+    Some(Finding::new(
+        0.9,
+        format!("every target of {upstream} has as many requests in hand as it works on at once"),
+        because,
+    ))
+}
 
 fn fix(_: &Case) -> Vec<Fix> {
     vec![
@@ -103,7 +122,15 @@ fn cure(dossier: &Dossier) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::check_text;
+    use crate::testing::{check, check_text};
+
+    #[test]
+    fn no_target_of_ours_had_a_place() {
+        check(
+            "refused: overloaded",
+            "gateway_queue_timeout: every target of orders has as many requests in hand as it works on at once",
+        );
+    }
 
     #[test]
     fn the_queue_of_haproxy_was_too_long() {

@@ -6,7 +6,8 @@
 //! b/s1 failed, reason: Layer7 wrong status, code: 404, info: "Not Found", check duration: 1ms,
 //! status: 0/2 DOWN.`; kubelet `Readiness probe failed: HTTP probe failed with statuscode: 404`;
 //! Traefik `Health check failed.` with `received error status code: 404`; Caddy `unexpected status
-//! code`; an AWS balancer `Target.ResponseCodeMismatch`.
+//! code`; an AWS balancer `Target.ResponseCodeMismatch`. Goodgate says `a health check asks for the
+//! wrong thing`, and keeps the target in use.
 //!
 //! ## Why it happens
 //! The path of the check does not exist (any more), needs a login (401, 403), is redirected (301,
@@ -21,6 +22,15 @@
 //! Give the app a small path that needs no login and answers 200, and let the check ask for that
 //! with a Host that the app takes. Do not accept every status instead: a check that takes 500 for
 //! health sees nothing.
+//!
+//! ## With Goodgate
+//! A check that gets 3xx or 4xx (but for 408 and 429) or, of gRPC, UNIMPLEMENTED, NOT_FOUND,
+//! PERMISSION_DENIED or UNAUTHENTICATED asks for the wrong thing where, since it began to fail, the same
+//! target has answered ten requests below 400, and no other target of the upstream passes the check. After
+//! `unhealthy_after` such checks it is said on standard error, in `goodgate status --format json`
+//! (`wrong_path`) and in the metrics (`goodgate_troubles_total`), and the target stays in use, or comes
+//! back into it. Where another target passes, the check is right: a target is often taken out on purpose by
+//! removing what its check asks for. 5xx, silence and refused connections always count.
 
 use super::k8s_readiness_failing::{Probe, probe};
 use crate::advice::{self, Hop};

@@ -16,8 +16,10 @@
 //!
 //! ## Fix
 //! Let the app server keep idle connections for longer than whoever stands before it
-//! (`gunicorn --keep-alive 75`, `uvicorn --timeout-keep-alive 75`), or set `pool.idle_for` of the
-//! upstream below the server's limit. A longer read timeout changes nothing.
+//! (`gunicorn --keep-alive 75`, `uvicorn --timeout-keep-alive 75`). Goodgate learns the server's
+//! limit from when it closes, and shows it in `goodgate_upstream_idle_learned_seconds`, unless
+//! `pool.idle_for` of the upstream says otherwise: leave that out, or set it below the server's
+//! limit. A longer read timeout changes nothing.
 
 use crate::case::{Case, words};
 use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
@@ -91,7 +93,10 @@ fn fix(_: &Case) -> Vec<Fix> {
             "Raise the app server's keep-alive above the gateway's: `gunicorn --keep-alive 75`, \
              `uvicorn --timeout-keep-alive 75`",
         ),
-        Fix::new("Or set `pool.idle_for` of this upstream below the app server's limit"),
+        Fix::new(
+            "Or leave `pool.idle_for` of this upstream out, so that the app server's limit is \
+             learned from when it closes; where it is set, it must be below that limit",
+        ),
     ]
 }
 

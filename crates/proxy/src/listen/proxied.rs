@@ -107,6 +107,11 @@ pub(crate) fn header(caller: SocketAddr, own: Option<SocketAddr>) -> Vec<u8> {
     bytes
 }
 
+/// The same for a connection of our own (`LOCAL`).
+pub(crate) fn local() -> Vec<u8> {
+    [&SIGNATURE[..], &[0x20, 0, 0, 0]].concat()
+}
+
 fn mapped(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(it) => it.to_ipv6_mapped(),
@@ -180,6 +185,7 @@ mod tests {
             let header = header(from.parse().unwrap(), Some(to.parse().unwrap()));
             check(&header, &format!("{from} ")).await;
         }
+        check(&local(), "itself ").await;
         check(&header("192.0.2.1:80".parse().unwrap(), None), "192.0.2.1:80 ").await;
         let v4_over_v6 = header("[::ffff:192.0.2.1]:80".parse().unwrap(), None);
         check(&v4_over_v6, "192.0.2.1:80 ").await;

@@ -1,5 +1,6 @@
 //! The body of an upstream's answer on its way to the client, and the end of the record with it.
 
+use super::health::Showed;
 use super::http2::{self, Stream};
 use super::multiplex::Lease;
 use super::wire::{Io, Wire, poll_more};
@@ -10,7 +11,7 @@ use crate::front::Link;
 use crate::head::AnswerFraming;
 use crate::outbound::Pump;
 use crate::recorder::Recorder;
-use crate::registry::TargetState;
+use crate::registry::{InHand, TargetState};
 use crate::snapshot::Ready;
 use crate::timer::Alarm;
 use bytes::{Buf, Bytes, BytesMut};
@@ -19,12 +20,13 @@ use exchange::{BodyFault, Fault, Limit};
 use h2::{Reason, RecvStream};
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::ReadHalf;
 
 /// Who sends less at a time is not asked for much.
@@ -46,6 +48,7 @@ pub(crate) struct UpstreamBody {
     source: Option<Source>,
     reading: Reading,
     alarm: Alarm,
+    in_hand: Option<InHand>,
     /// The longest gap between two bytes.
     gap: Limit,
     upstream: Arc<Ready>,
@@ -69,6 +72,8 @@ enum Source {
     Stream {
         recv: RecvStream,
         lease: Lease,
+        /// What was taken of it before.
+        held: VecDeque<Bytes>,
         _upload: Option<Pumping>,
     },
 }
@@ -104,7 +109,7 @@ impl UpstreamBody {
         record: Recorder,
         trailer_limit: usize,
     ) -> UpstreamBody {
-        let Answered { head, from, alarm } = answered;
+        let Answered { head, from, alarm, in_hand } = answered;
         let whole = pump.is_done();
         let may_share = pump.may_share && !turn.upstream.settings.proxy_protocol;
         let link = turn.seat.link.clone();
@@ -119,14 +124,14 @@ impl UpstreamBody {
                 wire.after_bodyless = matches!(reading, Reading::Done);
                 (of_wire(wire, pump, link), reading)
             }
-            From::Stream(Stream { recv, send, lease }) => {
+            From::Stream(Stream { recv, send, lease, held }) => {
                 let reading = match head.body {
                     AnswerFraming::None => Reading::Done,
                     AnswerFraming::Length(length) => Reading::Stream(Some(length)),
                     AnswerFraming::Chunked | AnswerFraming::Close => Reading::Stream(None),
                 };
                 let upload = (!whole).then(|| Pumping(stream_on(pump, send, link)));
-                (Source::Stream { recv, lease, _upload: upload }, reading)
+                (Source::Stream { recv, lease, held, _upload: upload }, reading)
             }
         };
         let declared =
@@ -136,6 +141,7 @@ impl UpstreamBody {
             source: Some(source),
             reading,
             alarm,
+            in_hand: Some(in_hand),
             gap: turn.gap(),
             upstream: turn.upstream.clone(),
             index: turn.index,
@@ -229,9 +235,18 @@ impl UpstreamBody {
 
     /// The next piece of an HTTP/2 stream.
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let Some(Source::Stream { recv, lease, .. }) = &mut self.source else {
+        let Some(Source::Stream { recv, lease, held, .. }) = &mut self.source else {
             return Poll::Ready(None);
         };
+        if let (Reading::Stream(left), Some(data)) = (&mut self.reading, held.pop_front()) {
+            *left = left.map(|it| it.saturating_sub(data.len() as u64));
+            let over = held.is_empty() && recv.is_end_stream();
+            self.record.body_sent(data.len());
+            if over {
+                self.complete();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
         let (left, read) = match self.reading {
             Reading::Stream(left) => (left, recv.poll_data(cx)),
             _ => (None, Poll::Ready(None)),
@@ -352,6 +367,7 @@ impl UpstreamBody {
     /// Everything is read: the record ends, and the connection goes back where it may.
     fn complete(&mut self) {
         self.reading = Reading::Done;
+        self.in_hand = None;
         self.record.open_ended(false);
         let worker = self.record.worker();
         if let Some(Source::Whole(wire)) = self.source.take() {
@@ -361,7 +377,7 @@ impl UpstreamBody {
                 self.record.attempt_mut().fault = Some(Fault::Body(BodyFault::Surplus));
             } else if self.keep && !at_limit(state, pool) {
                 let key = self.upstream.pool_key(self.index);
-                worker.pool.put(key, wire, state, pool.idle, pool.idle_for);
+                worker.pool.put(key, wire, state, pool);
             }
         }
         self.record.complete();
@@ -386,6 +402,7 @@ impl UpstreamBody {
     /// Ends it before its end, for a reason of ours.
     pub(crate) fn stop(&mut self, fault: Fault) {
         self.source = None;
+        self.in_hand = None;
         self.reading = Reading::Done;
         self.record.cut(fault);
     }
@@ -402,6 +419,8 @@ impl UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.record.attempt_mut().errno = errno;
+        self.upstream.states[self.index].change_health(|it| it.cut(Instant::now()));
+        self.upstream.saw(self.index, Showed::Ill);
         self.stop(Fault::Body(fault));
         // hyper throws away what it has not written when a body fails; it writes when one waits.
         self.cutting = true;
@@ -493,7 +512,7 @@ impl Gathered {
     }
 }
 
-fn broke(error: &io::Error) -> BodyFault {
+pub(super) fn broke(error: &io::Error) -> BodyFault {
     match error.kind() {
         io::ErrorKind::ConnectionReset => BodyFault::Reset,
         io::ErrorKind::UnexpectedEof => BodyFault::Tls,

@@ -1,6 +1,6 @@
 //! One request on an HTTP/2 connection to a target, to the head of its answer.
 
-use super::multiplex::{Lease, Multiplexed, Seen};
+use super::multiplex::{Lease, Multiplexed, Seen, Under};
 use super::patience::{Patience, Rang, Waiting};
 use super::{Halt, Turn};
 use crate::grpc::DEADLINE;
@@ -18,6 +18,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response};
 use rustix::io::Errno;
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -28,6 +29,14 @@ pub(crate) struct Stream {
     pub(crate) recv: RecvStream,
     pub(crate) send: SendStream<Bytes>,
     pub(crate) lease: Lease,
+    /// Data that was held back.
+    pub(crate) held: VecDeque<Bytes>,
+}
+
+impl Stream {
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held.iter().map(Bytes::len).sum()
+    }
 }
 
 /// Sends the request and reads the head of its answer.
@@ -80,7 +89,7 @@ pub(crate) async fn converse(
         let accept = upgrade.accept_for(&outbound.headers);
         head.fields.extend(accept.map(|it| (header::SEC_WEBSOCKET_ACCEPT, it)));
     }
-    Ok((head, Stream { recv, send, lease }))
+    Ok((head, Stream { recv, send, lease, held: VecDeque::new() }))
 }
 
 /// Waits for the first frame of the target, which says whether it takes extended CONNECT.
@@ -224,7 +233,7 @@ impl Conversation<'_, '_> {
 }
 
 /// A head of HTTP/2, read as one of HTTP/1 is: what belongs to a connection is h2's to refuse.
-fn head(
+pub(crate) fn head(
     status: u16,
     mut fields: HeaderMap,
     over: bool,
@@ -258,14 +267,15 @@ fn failed(error: &h2::Error, connection: &Multiplexed, record: &mut Recorder) ->
     if seen.has_spoken() {
         attempt.http2 = Http2::Spoken;
     }
-    let fault = head_fault(error, seen);
+    let fault = head_fault(error, &seen.under());
     if matches!(fault, Fault::Head(HeadFault::NotHttp | HeadFault::AnsweredHttp1)) {
         attempt.first_bytes = seen.first_bytes();
     }
     Stop::Failed(fault).into()
 }
 
-fn head_fault(error: &h2::Error, seen: &Seen) -> Fault {
+/// Why there is no head, by h2 and by what was seen under it.
+pub(crate) fn head_fault(error: &h2::Error, seen: &Under) -> Fault {
     let code = error.reason().map_or(0, u32::from);
     if error.is_remote() && error.is_go_away() {
         return Fault::Head(HeadFault::GoAway(code));
@@ -273,14 +283,13 @@ fn head_fault(error: &h2::Error, seen: &Seen) -> Fault {
     if error.is_remote() && error.is_reset() {
         return Fault::Head(HeadFault::StreamReset(code));
     }
-    if seen.flooded.get() {
+    if seen.flooded {
         return Fault::Head(HeadFault::Http2(Reason::ENHANCE_YOUR_CALM.into()));
     }
-    if let Some(alert) = seen.alert.get() {
+    if let Some(alert) = seen.alert {
         return Fault::Tls(TlsFault::LateAlert(alert));
     }
-    let first = seen.first_bytes();
-    if first.starts_with(b"HTTP/") {
+    if seen.first.starts_with(b"HTTP/") {
         return Fault::Head(HeadFault::AnsweredHttp1);
     }
     if !seen.began_well() {
@@ -288,7 +297,7 @@ fn head_fault(error: &h2::Error, seen: &Seen) -> Fault {
     }
     match error.reason() {
         // h2 reads no further than some way above the limit.
-        Some(_) if seen.strained.large_head.get() => Fault::Head(HeadFault::TooBig {
+        Some(_) if seen.large_head => Fault::Head(HeadFault::TooBig {
             limit: Limit { name: "limits.response_head", value: seen.head_limit as u64 },
             largest_field: None,
             largest_bytes: 0,
@@ -296,9 +305,9 @@ fn head_fault(error: &h2::Error, seen: &Seen) -> Fault {
         // One stream's head broke the rules of RFC 9113 8.2 and 8.3.
         Some(_) if error.is_reset() => Fault::Head(HeadFault::FieldLine),
         Some(reason) => Fault::Head(HeadFault::Http2(reason.into())),
-        None if first.is_empty() && seen.met(Errno::PIPE) => Fault::Send(SendFault::Closed),
+        None if seen.first.is_empty() && seen.met(Errno::PIPE) => Fault::Send(SendFault::Closed),
         None if seen.met(Errno::CONNRESET) => Fault::Head(HeadFault::Reset),
-        None if seen.ended.get() => Fault::Head(HeadFault::Closed),
+        None if seen.ended => Fault::Head(HeadFault::Closed),
         None => Fault::Head(HeadFault::Errno),
     }
 }

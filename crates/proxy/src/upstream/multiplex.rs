@@ -4,6 +4,7 @@
 //! it, streams in flight are counted against the limits of both sides, because beyond the peer's
 //! limit requests would wait where nobody sees them.
 
+use super::names::Member;
 use super::pool::{PoolKey, usable_for};
 use super::tls::tls_error;
 use super::wire::Io;
@@ -62,6 +63,8 @@ pub(crate) struct Seen {
     /// At most [`Attempt::FIRST_BYTES`].
     first: RefCell<Vec<u8>>,
     pub(crate) ended: Cell<bool>,
+    /// When the other side closed.
+    closed: Cell<Option<Instant>>,
     pub(crate) errno: Cell<Option<i32>>,
     /// A fatal alert of TLS.
     pub(crate) alert: Cell<Option<u8>>,
@@ -85,6 +88,7 @@ impl Seen {
             head_limit,
             first: RefCell::default(),
             ended: Cell::new(false),
+            closed: Cell::new(None),
             errno: Cell::new(None),
             alert: Cell::new(None),
             last_read: Cell::new(None),
@@ -114,16 +118,23 @@ impl Seen {
         FRAME_HEAD + u64::from(u32::from_be_bytes([0, *a, *b, *c])) <= self.received.get()
     }
 
-    /// The first frame is a SETTINGS frame of the connection (RFC 9113 3.4), as far as it came.
-    pub(crate) fn began_well(&self) -> bool {
-        let first = self.first.borrow();
-        let kind = first.get(3..9).unwrap_or(&[4, 0, 0, 0, 0, 0]);
-        first.first().is_none_or(|it| *it == 0) && matches!(kind, [4, _, 0, 0, 0, 0])
+    /// It, as far as it names why there is no head.
+    pub(crate) fn under(&self) -> Under {
+        Under {
+            head_limit: self.head_limit,
+            first: self.first_bytes(),
+            ended: self.ended.get(),
+            errno: self.errno.get(),
+            alert: self.alert.get(),
+            flooded: self.flooded.get(),
+            large_head: self.strained.large_head.get(),
+        }
     }
 
     fn read(&self, new: &[u8]) {
         if new.is_empty() {
             self.ended.set(true);
+            self.closed.set(self.closed.get().or_else(|| Some(Instant::now())));
             return;
         }
         self.last_read.set(Some(Instant::now()));
@@ -147,13 +158,75 @@ impl Seen {
     }
 }
 
-/// The transport under h2.
-struct Watched {
-    io: Io,
-    seen: Rc<Seen>,
+/// What was seen under h2, for naming why there is no head.
+#[derive(Default)]
+pub(crate) struct Under {
+    /// `limits.response_head`.
+    pub(crate) head_limit: usize,
+    /// At most [`Attempt::FIRST_BYTES`].
+    pub(crate) first: Vec<u8>,
+    pub(crate) ended: bool,
+    pub(crate) errno: Option<i32>,
+    /// A fatal alert of TLS.
+    pub(crate) alert: Option<u8>,
+    /// The target sent far more of cheap frames than any use has.
+    pub(crate) flooded: bool,
+    /// A head came that is far above the limit.
+    pub(crate) large_head: bool,
 }
 
-impl Watched {
+impl Under {
+    /// The first frame is a SETTINGS frame of the connection (RFC 9113 3.4), as far as it came.
+    pub(crate) fn began_well(&self) -> bool {
+        let kind = self.first.get(3..9).unwrap_or(&[4, 0, 0, 0, 0, 0]);
+        self.first.first().is_none_or(|it| *it == 0) && matches!(kind, [4, _, 0, 0, 0, 0])
+    }
+
+    pub(crate) fn met(&self, errno: Errno) -> bool {
+        self.errno == Some(errno.raw_os_error())
+    }
+
+    pub(crate) fn read(&mut self, new: &[u8]) {
+        self.ended |= new.is_empty();
+        let room = Attempt::FIRST_BYTES - self.first.len();
+        self.first.extend_from_slice(&new[..new.len().min(room)]);
+    }
+
+    pub(crate) fn failed(&mut self, error: &io::Error) {
+        self.errno = self.errno.or(error.raw_os_error());
+        if let Some(TlsError::AlertReceived(alert)) = tls_error(error) {
+            self.alert = Some(u8::from(*alert));
+        }
+        // TLS without its goodbye.
+        self.ended |= error.kind() == io::ErrorKind::UnexpectedEof;
+    }
+}
+
+/// Is told what passes under h2.
+pub(crate) trait Witness: Unpin {
+    /// These bytes were read; none is the end.
+    fn read(&self, new: &[u8]);
+    /// Reading or writing failed.
+    fn failed(&self, error: &io::Error);
+}
+
+impl Witness for Rc<Seen> {
+    fn read(&self, new: &[u8]) {
+        Seen::read(self, new);
+    }
+
+    fn failed(&self, error: &io::Error) {
+        Seen::failed(self, error);
+    }
+}
+
+/// The transport under h2.
+pub(crate) struct Watched<W> {
+    pub(crate) io: Io,
+    pub(crate) seen: W,
+}
+
+impl<W: Witness> Watched<W> {
     fn note<T>(&self, done: &Poll<io::Result<T>>) {
         if let Poll::Ready(Err(error)) = done {
             self.seen.failed(error);
@@ -161,7 +234,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<W: Witness> AsyncRead for Watched<W> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -179,7 +252,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<W: Witness> AsyncWrite for Watched<W> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -222,6 +295,8 @@ impl AsyncWrite for Watched {
 pub(crate) struct Line {
     pub(crate) io: Io,
     pub(crate) address: Address,
+    /// Where the target is a name.
+    pub(crate) member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     pub(crate) place: Place,
@@ -232,6 +307,7 @@ pub(crate) struct Multiplexed {
     send: SendRequest<Bytes>,
     pub(crate) seen: Rc<Seen>,
     pub(crate) address: Address,
+    member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     state: Arc<TargetState>,
@@ -276,7 +352,7 @@ pub(crate) async fn open(
     limits: &Limits,
     opening: Option<Opening>,
 ) -> Result<Rc<Multiplexed>, io::Error> {
-    let Line { io, address, tls, local_port, place } = line;
+    let Line { io, address, member, tls, local_port, place } = line;
     let seen = Seen::new(limits.response_head);
     let flood = Rc::new(Cell::new(None));
     let watched = Watched { io, seen: seen.clone() };
@@ -304,6 +380,7 @@ pub(crate) async fn open(
         send,
         seen,
         address,
+        member,
         tls,
         local_port,
         state: state.clone(),
@@ -322,7 +399,7 @@ pub(crate) async fn open(
 /// Moves a connection's frames until it is over: when the other end closes, when it breaks the
 /// protocol, or when nobody holds it any more; then for `farewell` at the most.
 async fn drive(
-    connection: Connection<Guarded<Watched>, Bytes>,
+    connection: Connection<Guarded<Watched<Rc<Seen>>>, Bytes>,
     seen: Rc<Seen>,
     flood: Rc<Cell<Option<Flood>>>,
     opening: Option<Opening>,
@@ -395,10 +472,14 @@ impl Multiplexed {
         self.resting.take();
         self.requests.set(self.requests.get() + 1);
         self.seen.asked.set(self.seen.asked.get().or_else(|| Some(Instant::now())));
+        if let Some(member) = &self.member {
+            member.note_use(Instant::now());
+        }
         let idle_for = match self.open.get() {
             1 if 1 < self.requests.get() => self.idle_since.get().elapsed(),
             _ => Duration::ZERO,
         };
+        self.state.keeps.survived(idle_for);
         Lease { connection: self.clone(), ordinal: self.requests.get(), idle_for }
     }
 
@@ -410,14 +491,15 @@ impl Multiplexed {
     /// It may not be given another request.
     fn is_over(&self, now: Instant) -> bool {
         let idle = self.is_unused();
-        let too_old =
-            || self.idle_since.get() + usable_for(&self.state, self.rules.idle_for) <= now;
+        let usable = || usable_for(&self.state, self.rules.idle_for, false);
+        let too_old = || self.idle_since.get() + usable() <= now;
         self.retired.get()
             || self.seen.broken.get()
             || self.seen.ended.get()
             || MOST_REQUESTS <= self.requests.get()
             || MOST_EMPTIES <= self.seen.strained.empties.get()
             || (idle && too_old())
+            || !self.member.as_ref().is_none_or(|it| it.is_current())
     }
 
     /// The other side said GOAWAY, or h2 gave up.
@@ -426,6 +508,19 @@ impl Multiplexed {
         let refuses = matches!(self.send.clone().poll_ready(&mut cx), Poll::Ready(Err(_)));
         self.retired.set(self.retired.get() || refuses);
         refuses
+    }
+}
+
+impl Drop for Multiplexed {
+    /// An end while nobody used it shows how long the target keeps such connections.
+    fn drop(&mut self) {
+        let since = self.idle_since.get();
+        if let Some(closed) = self.seen.closed.get()
+            && self.is_unused()
+            && since <= closed
+        {
+            self.state.keeps.closed(closed - since, None, closed);
+        }
     }
 }
 

@@ -3,13 +3,16 @@
 //! Our own codec instead of hyper's client: every phase and byte must be seen, and a request that
 //! is polled in one task needs no second one to be woken for each message.
 
+use super::names::Member;
 use super::tap::Tap;
 use bytes::{Bytes, BytesMut};
 use exchange::{Address, TlsFacts};
+use socket2::SockRef;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio_rustls::client::TlsStream;
@@ -30,6 +33,8 @@ pub(crate) struct Wire {
     /// Read and not yet used.
     pub(crate) held: BytesMut,
     pub(crate) address: Address,
+    /// Where the target is a name.
+    pub(crate) member: Option<Box<Member>>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) local_port: Option<u16>,
     /// Requests that it has been given.
@@ -47,13 +52,29 @@ const LARGE: usize = 64 * 1024;
 const SLICES: usize = 16;
 
 impl Wire {
-    /// Nothing has come and the other end has not closed: the connection may be used again. Costs
-    /// no system call unless something did happen.
-    pub(crate) fn is_quiet(&mut self) -> bool {
+    /// Nothing has come and the other end has not closed, as far as the runtime was told: the
+    /// connection may be used again. Costs no system call unless something did happen. Who asks is
+    /// woken when it does.
+    pub(crate) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
         let mut byte = [0];
         let mut buf = ReadBuf::new(&mut byte);
-        let mut cx = Context::from_waker(Waker::noop());
-        Pin::new(&mut self.io).poll_read(&mut cx, &mut buf).is_pending()
+        Pin::new(&mut self.io).poll_read(cx, &mut buf).is_pending()
+    }
+
+    /// The same, asked of the kernel, which knows what the runtime will hear of next.
+    pub(crate) fn is_silent(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = match &self.io {
+            Io::Tcp(tap) => SockRef::from(tap.socket()).peek(&mut byte),
+            Io::Unix(stream) => SockRef::from(stream).peek(&mut byte),
+            Io::Tls(stream) => SockRef::from(stream.get_ref().0.socket()).peek(&mut byte),
+        };
+        peeked.is_err_and(|it| it.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// The target still has the address.
+    pub(crate) fn is_current(&self) -> bool {
+        self.member.as_ref().is_none_or(|it| it.is_current())
     }
 
     /// Gives back what an idle connection does not need.
