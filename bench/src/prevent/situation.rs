@@ -100,6 +100,12 @@ pub(crate) enum Figure {
 }
 
 impl Situation {
+    /// Whether targets die with what they have in hand. How many POSTs that are is a lot that all
+    /// proxies of a round draw alike, and nobody can save them.
+    pub(crate) fn kills(&self) -> bool {
+        self.script.iter().any(|it| matches!(it.1, Step::Kill(_) | Step::KillWorker(_)))
+    }
+
     /// Whether its failures count in the sum.
     pub(crate) fn counts_in_sum(&self) -> bool {
         self.reach.failed.is_some()
