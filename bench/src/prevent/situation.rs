@@ -1,6 +1,7 @@
 //! What a situation is: targets, what happens to them and when, the load, and what is within reach.
 
 use super::apps::Python;
+use super::fingerprint;
 use super::names::Says;
 use super::schedule::{Load, Part};
 use super::target::Manner;
@@ -100,6 +101,12 @@ pub(crate) enum Figure {
 }
 
 impl Situation {
+    /// Another one where targets, load or script are others: results of before do not stand for it.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let Situation { servers, load, script, .. } = self;
+        fingerprint::of(format!("{servers:?} {load:?} {script:?}").into_bytes())
+    }
+
     /// Whether targets die with what they have in hand. How many POSTs that are is a lot that all
     /// proxies of a round draw alike, and nobody can save them.
     pub(crate) fn kills(&self) -> bool {

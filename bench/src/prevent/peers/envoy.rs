@@ -59,6 +59,10 @@ pub(super) fn start(front: &Front, restartable: bool) -> Result<Vec<OsString>> {
     Ok(arguments)
 }
 
+pub(super) fn configuration(front: &Front) -> String {
+    format!("{} {}", listener(front), cluster(front))
+}
+
 /// The next process of a hot restart.
 pub(super) fn takeover(front: &Front) -> Vec<OsString> {
     let file = front.folder.join(BOOTSTRAP);

@@ -15,7 +15,7 @@ use std::path::Path;
 const FILE: &str = "goodgate.toml";
 
 /// Beside what all peers have, its own defaults.
-fn configuration(front: &Front) -> String {
+pub(super) fn configuration(front: &Front) -> String {
     let Front { listen, admin, places, http2, folder, .. } = front;
     let folder = folder.display();
     let [connect, first_byte, check, ejected, slow_start] =

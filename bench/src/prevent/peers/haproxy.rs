@@ -14,7 +14,7 @@ use std::ffi::OsString;
 const FILE: &str = "haproxy.cfg";
 const SOCKET: &str = "haproxy.sock";
 
-fn configuration(front: &Front) -> String {
+pub(super) fn configuration(front: &Front) -> String {
     let Front { listen, places, http2, folder, .. } = front;
     let [connect, read, check, slow_start] =
         [CONNECT, front.read(), CHECK, SLOW_START].map(milliseconds);
