@@ -30,6 +30,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) call: Option<&'a Call>,
     /// What it has in common with requests that should get the same target.
     pub(crate) key: Option<u64>,
+    /// The place of the target that its caller is kept with.
+    pub(crate) kept: Option<usize>,
 }
 
 /// Longer than any gateway runs.
@@ -242,8 +244,8 @@ impl<'a> Tries<'a, '_> {
 
     fn pick(&self) -> Pick {
         let random = self.seat.worker.random() as u64;
-        let Tries { repeatable, plan: Plan { key, .. }, .. } = *self;
-        let seeker = Seeker { repeatable, key: *key, random, turn: 0 };
+        let Tries { repeatable, plan: Plan { key, kept, .. }, .. } = *self;
+        let seeker = Seeker { repeatable, key: *key, kept: *kept, random, turn: 0 };
         self.upstream.pick(&self.tried, seeker, Instant::now())
     }
 
