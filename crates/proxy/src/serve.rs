@@ -11,7 +11,7 @@ use crate::recorder::Recorder;
 use crate::refuse::{self, Asked};
 use crate::reply::{AnswerBody, Reply, fixed};
 use crate::seat::Seat;
-use crate::share::{divide, key};
+use crate::share::{divide, keep, kept, key};
 use crate::snapshot::Snapshot;
 use crate::tries::{Plan, send};
 use crate::tunnel::Tunnel;
@@ -136,7 +136,8 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
         }
         Action::Forward(forward) => {
             let target = upstream_target(&route, forward, &path, parts.uri.query());
-            let divided = divide(&route, forward, &parts.headers, &mut record);
+            let secure = is_secure(&seat, &parts.headers);
+            let divided = divide(&route, forward, &parts.headers, secure, &mut record);
             record.sent_to(&forward.shares[divided.share].upstream);
             let upstream = snapshot.upstream(route.index, divided.share);
             let (method, mut headers) = (parts.method, parts.headers);
@@ -159,10 +160,12 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
             }
             let key =
                 upstream.and_then(|it| key(&it.settings.balance, &outbound.headers, &mut record));
-            let plan = Plan { snapshot: &snapshot, upstream, forward, call, callers, key };
+            let kept = upstream.and_then(|it| kept(it, &outbound.headers));
+            let plan = Plan { snapshot: &snapshot, upstream, forward, call, callers, key, kept };
             match send(&plan, &mut outbound, &mut record, version).await {
                 Ok((turn, mut answered)) => {
-                    if let Some(cookie) = divided.cookie {
+                    let keeps = keep(turn.upstream, turn.index, kept, secure);
+                    for cookie in [divided.cookie, keeps].into_iter().flatten() {
                         answered.head.fields.append(header::SET_COOKIE, cookie);
                     }
                     match answered.head.status {

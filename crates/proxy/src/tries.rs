@@ -11,7 +11,7 @@ use crate::upstream::balance::{Pick, Seeker};
 use crate::upstream::gone::{Next, Waiter};
 use crate::upstream::health::{Health, Showed, Turned};
 use crate::upstream::hold::hold;
-use crate::upstream::limit::LOOK;
+use crate::upstream::limit::STEP_OF_WAITING;
 use crate::upstream::queue::{self, Outcome};
 use crate::upstream::retry::{self, Again, Came, Means, Tried};
 use crate::upstream::{Answered, Halt, Turn, attempt};
@@ -33,6 +33,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) callers: Option<Deadline>,
     /// What it has in common with requests that should get the same target.
     pub(crate) key: Option<u64>,
+    /// The place of the target that its caller is kept with.
+    pub(crate) kept: Option<usize>,
 }
 
 /// Longer than any gateway runs.
@@ -261,8 +263,8 @@ impl<'a> Tries<'a, '_> {
 
     fn pick(&self) -> Pick {
         let random = self.seat.worker.random() as u64;
-        let Tries { repeatable, plan: Plan { key, .. }, .. } = *self;
-        let seeker = Seeker { repeatable, key: *key, random, turn: 0 };
+        let Tries { repeatable, plan: Plan { key, kept, .. }, .. } = *self;
+        let seeker = Seeker { repeatable, key: *key, kept: *kept, random, turn: 0 };
         self.upstream.pick(&self.tried, seeker, Instant::now())
     }
 
@@ -276,6 +278,7 @@ impl<'a> Tries<'a, '_> {
         let Ready { settings, state, .. } = &**self.upstream;
         let began = *self.queued.get_or_insert_with(Instant::now);
         let until = self.deadline.min(began + settings.queue.full);
+        self.upstream.is_full();
         let places = || self.upstream.places();
         let mut waiting = match place {
             Some(place) => place.wait_again(Instant::now(), places),
@@ -283,7 +286,7 @@ impl<'a> Tries<'a, '_> {
         };
         let alarm = self.seat.worker.timer.alarm();
         loop {
-            let look = until.min(Instant::now() + LOOK);
+            let look = until.min(Instant::now() + STEP_OF_WAITING);
             match alarm.until(look, &mut waiting).await {
                 Some(Outcome::Turn(turn)) => {
                     record.enter(Phase::Select);
@@ -435,6 +438,11 @@ impl<'a> Tries<'a, '_> {
                     return None;
                 }
                 self.fresh = true;
+                if self.upstream.state.budget.is_broken() {
+                    self.tried.clear();
+                    let pause = self.after_a_breath();
+                    return (pause + self.shortest_try(index) <= left).then_some(pause);
+                }
                 if let Some(at_once) = self.elsewhere(index) {
                     return Some(at_once);
                 }
@@ -462,6 +470,11 @@ impl<'a> Tries<'a, '_> {
     fn backoff(&self) -> Duration {
         let most = PAUSE.saturating_mul(1 << self.made.saturating_sub(1).min(10));
         most.min(LONGEST_PAUSE).mul_f64(self.chance())
+    }
+
+    /// What is broken is given time.
+    fn after_a_breath(&self) -> Duration {
+        LONGEST_PAUSE.mul_f64(0.5 + self.chance() / 2.0)
     }
 
     /// Between 0 and 1.

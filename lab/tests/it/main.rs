@@ -1,5 +1,6 @@
 //! End to end: a real goodgate on real sockets.
 
+mod balance;
 mod bodies;
 mod child;
 mod deadlines;
