@@ -2,6 +2,7 @@
 
 mod bodies;
 mod child;
+mod deploys;
 mod doors;
 mod front;
 mod grpc;
