@@ -33,6 +33,8 @@ pub struct Exchange {
     pub side: Option<&'static str>,
     /// Failures that the caller did not see.
     pub prevented: Vec<Prevented>,
+    /// Why it was not tried again, where that would have been right.
+    pub unrepeated: Option<Unrepeated>,
     /// What the app had to do with it, where it is one that the gateway started.
     pub heard: Option<Box<Heard>>,
 }
@@ -58,6 +60,7 @@ impl Exchange {
             cause: None,
             side: None,
             prevented: Vec::new(),
+            unrepeated: None,
             heard: None,
         }
     }
@@ -177,6 +180,35 @@ pub struct Prevented {
     /// The cause that it would have had.
     pub cause: &'static str,
     pub by: By,
+}
+
+/// Why a request that might have been tried again was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unrepeated {
+    /// Its body is larger than `retry.body`, or than there was memory for.
+    Body,
+    /// The upstream's `retry.budget` is used up.
+    Budget,
+    /// There were `retry.attempts`.
+    Attempts,
+    /// Not enough time was left.
+    Time,
+}
+
+impl Unrepeated {
+    pub const ALL: [Unrepeated; 4] =
+        [Unrepeated::Body, Unrepeated::Budget, Unrepeated::Attempts, Unrepeated::Time];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Unrepeated::Body => "body",
+            Unrepeated::Budget => "budget",
+            Unrepeated::Attempts => "attempts",
+            Unrepeated::Time => "time",
+        }
+    }
 }
 
 /// What kept a failure from the caller.

@@ -378,6 +378,9 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
     if let Some(it) = &request.caller_id {
         text(out, "caller_id", it);
     }
+    if let Some(it) = exchange.unrepeated {
+        text(out, "not_repeated", it.name());
+    }
     if !exchange.prevented.is_empty() {
         out.extend_from_slice(b",\"prevented\":[");
         for (at, it) in exchange.prevented.iter().enumerate() {

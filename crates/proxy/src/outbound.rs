@@ -15,6 +15,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Authority;
 use http::{Method, Request, Uri, Version};
 use http_body::Body;
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -362,6 +363,9 @@ pub(crate) struct Pump {
     left: Option<Piece>,
 }
 
+/// The most that is kept on one core, of the bodies of all requests.
+const KEPT_ON_A_CORE: usize = 32 * 1024 * 1024;
+
 /// A part of a body, in the order of its arrival; the end comes last.
 #[derive(Clone)]
 enum Piece {
@@ -377,6 +381,8 @@ struct Kept {
     bytes: usize,
     /// The most that is kept.
     most: usize,
+    /// What is kept on this core, of all requests.
+    all: Rc<Cell<usize>>,
     /// The next piece to be sent again; behind the last one, the client is asked.
     next: usize,
     /// Not everything is there any more.
@@ -385,10 +391,14 @@ struct Kept {
 
 impl Kept {
     fn keep(&mut self, piece: &Piece) {
+        if self.lost {
+            return;
+        }
         if let Piece::Data(data) = piece {
             self.bytes += data.len();
+            self.all.set(self.all.get() + data.len());
         }
-        if self.lost || self.most < self.bytes {
+        if self.most < self.bytes || KEPT_ON_A_CORE < self.all.get() {
             return self.lose();
         }
         self.pieces.push(piece.clone());
@@ -416,6 +426,17 @@ impl Kept {
     fn lose(&mut self) {
         self.lost = true;
         self.pieces = Vec::new();
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        self.all.set(self.all.get().saturating_sub(std::mem::take(&mut self.bytes)));
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 
@@ -465,7 +486,9 @@ impl Pump {
     }
 
     /// How much of the body is kept for another try, and whether it is after it has been sent.
-    pub(crate) fn keep(&mut self, most: usize, repeatable: bool) {
+    pub(crate) fn keep(&mut self, most: usize, repeatable: bool, all: Rc<Cell<usize>>) {
+        self.kept.give_back();
+        self.kept.all = all;
         self.kept.most = most;
         self.repeatable = repeatable;
     }

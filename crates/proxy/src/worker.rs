@@ -16,7 +16,7 @@ use exchange::{Exchange, ExchangeId, Refusal};
 use http::HeaderValue;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,6 +37,8 @@ pub(crate) struct Worker {
     pub(crate) lines: Lines,
     /// What the clients of this core may take.
     pub(crate) bounds: Rc<Bounds>,
+    /// Bytes of requests' bodies that are kept to be sent again.
+    pub(crate) kept: Rc<Cell<usize>>,
     snapshot: RefCell<Rc<Snapshot>>,
     log: RefCell<LogBuffer>,
     shard: Arc<Shard>,
@@ -53,6 +55,7 @@ impl Worker {
             pool: Pool::default(),
             lines: Lines::default(),
             bounds: Rc::new(Bounds::new(&snapshot.config)),
+            kept: Rc::default(),
             snapshot: RefCell::new(Rc::new(snapshot)),
             log: RefCell::new(plane.log.buffer()),
             shard,
