@@ -123,7 +123,7 @@ fn is_stale(answer: &Answer, path: &str) {
 
 #[track_caller]
 fn is_fresh(answer: &Answer) {
-    assert_eq!(answer.status, Some(200), "{}", answer.words());
+    assert_eq!(answer.status, Some(200), "{} {}", answer.head, answer.text());
     assert_eq!(answer.field("cache-status"), None, "{}", answer.head);
 }
 
@@ -471,7 +471,8 @@ async fn a_route_that_leads_elsewhere_has_other_answers() {
 #[tokio::test]
 async fn cores_keep_together() {
     let mut target = Target::new();
-    let mut gateway = start(&config(&target, STALE)).await;
+    let without_limit = "concurrency = { adaptive = false }\n";
+    let mut gateway = start(&config_with(&target, without_limit, STALE)).await;
     let status = gateway.take_over(2, SOON).await.unwrap_or_else(|error| panic!("{error}"));
     assert!(status.success());
     let burst = async |fresh: bool| {
