@@ -251,6 +251,11 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "a target that is ill by its checks gets no request while another is there",
+        "a_target_that_is_ill_gets_no_request_while_another_is_there",
+    ),
+    row(
+        "Preventing",
         "a health check that asks for the wrong thing is told, and takes no target out",
         "a_check_that_asks_for_the_wrong_thing_is_told_and_does_not_count",
     ),
@@ -268,6 +273,16 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Preventing",
         "a silent address among several: the next one is tried 250 ms later, and first from then on",
         "an_address_that_is_silent_is_overtaken_and_then_tried_last",
+    ),
+    row(
+        "Preventing",
+        "a caller's own deadline holds, shrinks from try to try, and is told to each target",
+        "what_is_left_shrinks_from_try_to_try",
+    ),
+    row(
+        "Preventing",
+        "`goodgate check` warns of limits of time that another one never lets fire",
+        "a_second_try_needs_half_of_the_time",
     ),
     row(
         "Explaining",

@@ -1,6 +1,7 @@
 //! Serves one request, from its head to its record. Read this file first.
 
 use crate::contain::{Serving, trip};
+use crate::deadline;
 use crate::front::{CutHead, HeadNote};
 use crate::grpc::body::CallBody;
 use crate::grpc::{Call, status};
@@ -157,13 +158,15 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
             let asking = Asking::of(shelf, forward.stale, &method, &place, &headers);
             let mut outbound = Outbound::new(method, target, headers, authority, version, body);
             record.asked_for(outbound.upgrade.as_ref());
-            if let Some(call) = call {
-                record.is_call(call.deadline());
+            let callers = deadline::of(&outbound.headers, Instant::now());
+            match call {
+                Some(call) => record.is_call(call.deadline()),
+                None => record.waited_for(callers),
             }
             let key =
                 upstream.and_then(|it| key(&it.settings.balance, &outbound.headers, &mut record));
             let kept = upstream.and_then(|it| kept(it, &outbound.headers));
-            let plan = Plan { snapshot: &snapshot, upstream, forward, call, key, kept };
+            let plan = Plan { snapshot: &snapshot, upstream, forward, call, callers, key, kept };
             let came = send(&plan, &mut outbound, &mut record, version).await;
             if let Some(asking) = &asking
                 && let Some(given) = asking.instead(&came, &outbound)

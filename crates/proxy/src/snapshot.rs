@@ -200,6 +200,7 @@ impl Ready {
                 pending,
                 has_room: 0 < state.room(concurrency),
                 latency: state.latency(),
+                is_silent: state.is_silent(now),
             }
         });
         let candidates: Vec<Candidate<'_>> = candidates.collect();

@@ -3,6 +3,7 @@
 mod balance;
 mod bodies;
 mod child;
+mod deadlines;
 mod doors;
 mod front;
 mod grpc;

@@ -1,7 +1,7 @@
 //! Which of an upstream's targets gets a request. Pure: what is known of the targets, and chance, are
 //! arguments.
 //!
-//! First, who may: those that are well before those that have just failed, those before the ones that
+//! First, who may: those that are well before those that have just failed or fell silent, those before the ones that
 //! are out, and last those that are to be left alone; whoever has as many requests in hand as it can work
 //! on is passed over. There is always somebody, unless all are full: the last target is never out. Then,
 //! of those, by the balance that is configured.
@@ -24,6 +24,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) has_room: bool,
     /// Its latency in microseconds, as of late; 0 while it is not known.
     pub(crate) latency: f32,
+    /// It owes answers and gives none, which it usually does by now.
+    pub(crate) is_silent: bool,
 }
 
 impl Candidate<'_> {
@@ -36,8 +38,8 @@ impl Candidate<'_> {
     /// 0 is best. What can be repeated goes to a target that has just failed: it finds out.
     fn rank(&self, repeatable: bool) -> u8 {
         match self.standing {
-            Standing::Well(_) => 0,
-            Standing::Suspect => u8::from(!repeatable),
+            Standing::Well(_) => u8::from(self.is_silent),
+            Standing::Suspect => u8::from(!repeatable || self.is_silent),
             Standing::Due { .. } | Standing::Out => 2,
             Standing::Leaves => 3,
         }
@@ -232,7 +234,8 @@ mod tests {
         const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
         let standing = Standing::Well(1.0);
         let name = NAMES[index];
-        Candidate { index, name, weight: 1, standing, pending, has_room: true, latency: 5_000.0 }
+        let (has_room, latency, is_silent) = (true, 5_000.0, false);
+        Candidate { index, name, weight: 1, standing, pending, has_room, latency, is_silent }
     }
 
     fn stands(index: usize, standing: Standing) -> Candidate<'static> {
@@ -394,6 +397,15 @@ mod tests {
         assert!(
             (0..200).any(|it| pick(&all, &Balance::LeastPending, seeker(it)) == Pick::Target(0))
         );
+    }
+
+    #[test]
+    fn who_has_fallen_silent_gets_nothing_while_another_answers() {
+        let silent = |index| Candidate { is_silent: true, ..one(index, 1) };
+        let all = [silent(0), one(1, 9), one(2, 9)];
+        assert_eq!(spread(&all, &Balance::LeastPending, 300)[0], 0);
+        let got = spread(&[silent(0), silent(1)], &Balance::LeastPending, 300);
+        assert!(got.iter().all(|it| 0 < *it), "{got:?}");
     }
 
     #[test]
