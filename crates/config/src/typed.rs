@@ -536,6 +536,19 @@ pub struct Forward {
     /// `timeout.total`: until the head of the answer, over all attempts.
     pub total: Duration,
     pub retry: Retry,
+    /// Answers are kept for when the upstream fails.
+    pub stale: Option<Stale>,
+}
+
+/// Which answers are kept for when the upstream fails. Named `stale.<field>`, and `keep` `stale.for`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// How long after it came an answer may be given again.
+    pub keep: Duration,
+    /// Bytes for all answers of the route, over all cores.
+    pub size: usize,
+    /// Bytes of the longest body that is kept.
+    pub answer: usize,
 }
 
 /// How a request is tried again. Named `retry.<field>`.

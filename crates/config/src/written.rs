@@ -845,6 +845,9 @@ pub(crate) struct Route {
     /// How a request is tried again.
     #[serde(default)]
     pub(crate) retry: Retry,
+    /// Keep answers to GET, and give them again when the upstream fails. Default: not.
+    #[serde(default)]
+    pub(crate) stale: Option<Stale>,
 }
 
 fn yes() -> bool {
@@ -977,6 +980,27 @@ pub(crate) struct Retry {
     /// The longest answer that is held back until it is whole, so that one that breaks off can be
     /// asked for again, or explained. Longer ones, and those of no known length, go on as they come.
     pub(crate) answer: Word<Size>,
+}
+
+/// Which answers are kept for when the upstream fails. Nothing is answered by them while it does not.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Stale {
+    /// How long after it came an answer may be given again. Its own `stale-if-error` may say less.
+    #[serde(rename = "for")]
+    pub(crate) keep: Word<Positive>,
+    /// The memory for all answers of the route, over all cores. Those that were not asked for the
+    /// longest go first. At most a quarter of it is for answers that are just being handed on.
+    pub(crate) size: Word<Size>,
+    /// The longest answer that is kept.
+    pub(crate) answer: Word<Size>,
+}
+
+impl Default for Stale {
+    fn default() -> Self {
+        let [size, answer] = ["64 MiB", "1 MiB"].map(Word::default_of);
+        Self { keep: Word::default_of("5m"), size, answer }
+    }
 }
 
 impl Default for Retry {

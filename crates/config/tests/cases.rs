@@ -306,6 +306,10 @@ fn actions() {
     check_route("to = 'app'", "2 missing_key");
     check_route("match = '/'\nto = 'app'\nretry = { attempts = 0 }", "5 out_of_range");
     check_route("match = '/'\nto = 'app'\nlimit = [{ requests = 5 }]", "5 not_in_this_version");
+    check_route("match = '/'\nto = 'app'\nstale = {}", "fine");
+    check_route("match = '/'\nto = 'app'\nstale = { for = '0s' }", "5 bad_value");
+    check_route("match = '/'\nto = 'app'\nstale = { from = '5m' }", "5 unknown_key");
+    check_route("match = '/'\nanswer = {}\nstale = {}", "5 no_effect");
     check_route("match = '/'\nto = 'app'\nai = true", "5 not_in_this_version");
 }
 

@@ -150,6 +150,8 @@ pub enum Maker {
     Route,
     /// We, because of a [`Stop`].
     Gateway,
+    /// An upstream, earlier: its answer was kept for when it fails.
+    Kept,
 }
 
 /// How the exchange ended.
@@ -219,6 +221,8 @@ pub enum By {
     Retry,
     /// The request waited until a target was back.
     Wait,
+    /// An answer that was kept from before.
+    Stale,
 }
 
 impl By {
@@ -227,6 +231,7 @@ impl By {
         match self {
             By::Retry => "retry",
             By::Wait => "wait",
+            By::Stale => "stale",
         }
     }
 }

@@ -36,6 +36,7 @@ mod seat;
 mod serve;
 mod share;
 mod snapshot;
+mod stale;
 mod status;
 mod stream_io;
 mod timer;

@@ -7,7 +7,7 @@ use crate::loud::{Loud, Trouble};
 use config::AccessLog;
 use diagnosis::answer::{Amendment, block};
 use diagnosis::{Case, first_look};
-use exchange::{End, Exchange, Http2, Maker, Micros};
+use exchange::{By, End, Exchange, Http2, Maker, Micros};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -380,6 +380,8 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
     }
     if let Some(it) = exchange.unrepeated {
         text(out, "not_repeated", it.name());
+    if exchange.answer.as_ref().is_some_and(|it| it.made_by == Maker::Kept) {
+        out.extend_from_slice(b",\"stale\":true");
     }
     if !exchange.prevented.is_empty() {
         out.extend_from_slice(b",\"prevented\":[");
@@ -497,6 +499,9 @@ fn terminal(out: &mut Vec<u8>, exchange: &Exchange, colour: bool, clock: &mut Cl
     line += &paint("2", &format!("  {}", exchange.id));
     if let Some(cause) = exchange.cause {
         line += &format!("  {}", paint(code, cause));
+    }
+    for it in exchange.prevented.iter().filter(|it| it.by == By::Stale) {
+        line += &paint("33", &format!("  stale instead of {}", it.cause));
     }
     out.extend_from_slice(line.as_bytes());
     out.push(b'\n');

@@ -265,12 +265,22 @@ impl Recorder {
     /// The last attempt failed, by this or by the status of its answer, and another one follows. The
     /// cause that it has.
     pub(crate) fn absorbed(&mut self, fault: Option<&Fault>) -> &'static str {
+        self.prevented(fault.map(|it| Stop::Failed(it.clone())), By::Retry)
+    }
+
+    /// It would have been stopped by this, or have the status of the last attempt, and an answer that
+    /// was kept stands in.
+    pub(crate) fn stood_in(&mut self, stop: Option<&Stop>) {
+        self.prevented(stop.cloned(), By::Stale);
+    }
+
+    fn prevented(&mut self, stop: Option<Stop>, by: By) -> &'static str {
         let exchange = self.exchange();
         // Looked at as if it were the end.
         let mut ended = exchange.clone();
         ended.attempts = exchange.attempts.last().cloned().into_iter().collect();
-        ended.stop = fault.map(|it| Stop::Failed(it.clone()));
-        let status = exchange.last_attempt().and_then(|it| it.status).filter(|_| fault.is_none());
+        let status = exchange.last_attempt().and_then(|it| it.status).filter(|_| stop.is_none());
+        ended.stop = stop;
         ended.answer = status.map(|status| Answer {
             status,
             grpc_status: None,
@@ -278,7 +288,7 @@ impl Recorder {
             body_bytes: 0,
         });
         let cause = Case::of(&ended).map_or(UNKNOWN, |it| first_look(&it).cause().id);
-        exchange.prevented.push(Prevented { cause, by: By::Retry });
+        exchange.prevented.push(Prevented { cause, by });
         cause
     }
 

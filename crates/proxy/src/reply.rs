@@ -3,6 +3,7 @@
 use crate::contain::{Caught, contained};
 use crate::grpc::body::CallBody;
 use crate::recorder::Recorder;
+use crate::stale::body::KeptBody;
 use crate::upstream::body::{Cut, UpstreamBody};
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
@@ -12,8 +13,13 @@ use std::task::{Context, Poll};
 
 pub(crate) type Reply = Response<AnswerBody>;
 
+/// So many bytes of an answer of our own are handed on at a time: a client that leaves is seen.
+const PIECE: usize = 64 * 1024;
+
 pub(crate) enum AnswerBody {
     Upstream(Box<UpstreamBody>),
+    /// The same, which is kept as it goes by.
+    Kept(Box<KeptBody>),
     /// The same in answer to a gRPC call.
     Call(Box<CallBody>),
     Fixed {
@@ -59,6 +65,7 @@ impl AnswerBody {
     fn record(&mut self) -> Option<&mut Recorder> {
         match self {
             AnswerBody::Upstream(body) => Some(body.record()),
+            AnswerBody::Kept(body) => Some(body.record()),
             AnswerBody::Call(body) => Some(body.record()),
             AnswerBody::Fixed { record, .. } => Some(record),
             AnswerBody::Empty | AnswerBody::Broken => None,
@@ -68,13 +75,16 @@ impl AnswerBody {
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self {
             AnswerBody::Upstream(body) => body.poll_frame(cx),
+            AnswerBody::Kept(body) => body.poll_frame(cx),
             AnswerBody::Call(body) => body.poll_frame(cx),
             AnswerBody::Fixed { bytes, record } => {
-                let bytes = std::mem::take(bytes);
-                record.body_sent(bytes.len());
-                record.complete();
-                *self = AnswerBody::Empty;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
+                let piece = bytes.split_to(bytes.len().min(PIECE));
+                record.body_sent(piece.len());
+                if bytes.is_empty() {
+                    record.complete();
+                    *self = AnswerBody::Empty;
+                }
+                Poll::Ready(Some(Ok(Frame::data(piece))))
             }
             AnswerBody::Empty => Poll::Ready(None),
             AnswerBody::Broken => Poll::Ready(Some(Err(Cut))),
@@ -105,6 +115,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             AnswerBody::Upstream(body) => body.is_end_stream(),
+            AnswerBody::Kept(body) => body.is_end_stream(),
             AnswerBody::Call(body) => body.is_end_stream(),
             AnswerBody::Fixed { .. } | AnswerBody::Broken => false,
             AnswerBody::Empty => true,
@@ -114,6 +125,7 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             AnswerBody::Upstream(body) => body.size_hint(),
+            AnswerBody::Kept(body) => body.size_hint(),
             AnswerBody::Call(_) | AnswerBody::Broken => SizeHint::default(),
             AnswerBody::Fixed { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
             AnswerBody::Empty => SizeHint::with_exact(0),

@@ -286,6 +286,7 @@ impl Gateway {
         self.plane.crowd.adopt(&config.limits);
         self.plane.memory.adopt(&config.limits);
         self.plane.registry.keep(&config.upstreams);
+        self.plane.registry.keep_shelves(config.routes.all());
         let (done, all) = channel();
         for (order, open) in self.orders.iter().zip(opened) {
             let snapshot = Snapshot::new(&self.prepared, &self.doors, &self.plane.registry);

@@ -13,6 +13,8 @@ use crate::reply::{AnswerBody, Reply, fixed};
 use crate::seat::Seat;
 use crate::share::{divide, keep, kept, key};
 use crate::snapshot::Snapshot;
+use crate::stale::body::{Keeping, KeptBody};
+use crate::stale::{self, Asking, Given, Place};
 use crate::tries::{Plan, send};
 use crate::tunnel::Tunnel;
 use crate::upstream::body::UpstreamBody;
@@ -151,6 +153,9 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
                 Err(refusal) => return refuse::answer(Stop::Refused(refusal), record, &asked),
             };
             let (authority, version) = (head.authority, parts.version);
+            let place = Place { secure, authority: &authority, uri: &parts.uri };
+            let shelf = snapshot.shelf(route.index).filter(|_| asked.call.is_none());
+            let asking = Asking::of(shelf, forward.stale, &method, &place, &headers);
             let mut outbound = Outbound::new(method, target, headers, authority, version, body);
             record.asked_for(outbound.upgrade.as_ref());
             let callers = deadline::of(&outbound.headers, Instant::now());
@@ -162,15 +167,22 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
                 upstream.and_then(|it| key(&it.settings.balance, &outbound.headers, &mut record));
             let kept = upstream.and_then(|it| kept(it, &outbound.headers));
             let plan = Plan { snapshot: &snapshot, upstream, forward, call, callers, key, kept };
-            match send(&plan, &mut outbound, &mut record, version).await {
+            let came = send(&plan, &mut outbound, &mut record, version).await;
+            if let Some(asking) = &asking
+                && let Some(given) = asking.instead(&came, &outbound)
+            {
+                return stand_in(given, came, record);
+            }
+            match came {
                 Ok((turn, mut answered)) => {
+                    let keeping = asking.and_then(|it| it.keep(&answered, &outbound));
                     let keeps = keep(turn.upstream, turn.index, kept, secure);
                     for cookie in [divided.cookie, keeps].into_iter().flatten() {
                         answered.head.fields.append(header::SET_COOKIE, cookie);
                     }
                     match answered.head.status {
                         101 => switch(&turn, answered, by_connect, record),
-                        _ => hand_on(&turn, answered, outbound, record),
+                        _ => hand_on(&turn, answered, outbound, keeping, record),
                     }
                 }
                 Err(Halt::Stop(stop)) => {
@@ -227,18 +239,39 @@ fn no_tunnel(record: Recorder, asked: &Asked) -> Reply {
     refuse::answer(Stop::Refused(Refusal::Malformed(Malformed::Protocol)), record, asked)
 }
 
+/// What the answer of a target shows of it.
+fn learn(turn: &Turn<'_>, answered: &Answered) {
+    let fields = &answered.head.fields;
+    let server = fields.get(header::SERVER).and_then(|it| it.to_str().ok());
+    turn.state().answered(server, answered.head.idle_limit);
+    turn.state().findings.answered(answered.head.status, status::given(fields));
+}
+
+/// An answer that was kept goes to the client, instead of what failed.
+fn stand_in(given: Given, came: Result<(Turn<'_>, Answered), Halt>, mut record: Recorder) -> Reply {
+    match &came {
+        Ok((turn, answered)) => {
+            learn(turn, answered);
+            record.attempt_mut().status = Some(answered.head.status);
+            record.stood_in(None);
+        }
+        Err(Halt::Stop(stop)) => record.stood_in(Some(stop)),
+        Err(Halt::ClientGone) => {}
+    }
+    stale::answer(given, record)
+}
+
 /// The answer of an upstream goes to the client; the record goes with its body.
 fn hand_on(
     turn: &Turn<'_>,
     mut answered: Answered,
     outbound: Outbound,
+    keeping: Option<Keeping>,
     mut record: Recorder,
 ) -> Reply {
+    learn(turn, &answered);
     let status = answered.head.status;
     let mut headers = std::mem::take(&mut answered.head.fields);
-    let server = headers.get(header::SERVER).and_then(|it| it.to_str().ok());
-    turn.state().answered(server, answered.head.idle_limit);
-    turn.state().findings.answered(status, status::given(&headers));
     record.enter(Phase::ReadBody);
     record.attempt_mut().status = Some(status);
     record.answered(status, Maker::Upstream);
@@ -255,9 +288,10 @@ fn hand_on(
         record.call_status(status::given(&headers));
     }
     let body = UpstreamBody::new(turn, answered, outbound.pump, record, trailer_limit);
-    let body = match turn.call {
-        None => AnswerBody::Upstream(Box::new(body)),
-        Some(call) => {
+    let body = match (turn.call, keeping) {
+        (None, None) => AnswerBody::Upstream(Box::new(body)),
+        (None, Some(keeping)) => AnswerBody::Kept(Box::new(KeptBody::new(Box::new(body), keeping))),
+        (Some(call), _) => {
             let alarm = turn.seat.worker.timer.alarm();
             AnswerBody::Call(Box::new(CallBody::new(call, &mut headers, body, alarm)))
         }

@@ -26,6 +26,7 @@ mod routes;
 mod scenes;
 mod shutdown;
 mod smuggling;
+mod stale;
 mod status;
 mod streams;
 mod survive;

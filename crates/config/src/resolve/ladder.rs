@@ -2,7 +2,9 @@
 
 use super::Resolve;
 use crate::complaint::Complaint;
-use crate::typed::{Action, Backoff, Config, Forward, Limits, Place, Route, Shutdown, Upstream};
+use crate::typed::{
+    Action, Backoff, Config, Forward, Limits, Place, Route, Shutdown, Stale, Upstream,
+};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -42,6 +44,7 @@ impl Resolve<'_> {
         for route in config.routes.all() {
             if let Action::Forward(forward) = &route.action {
                 self.check_total(route, forward, config.dns.timeout);
+                self.check_stale(route, forward);
             }
         }
     }
@@ -89,6 +92,20 @@ impl Resolve<'_> {
             if self.tree.has(&of_upstream) {
                 self.warn(&[&of_upstream, &of_route], &message);
             }
+        }
+    }
+
+    fn check_stale(&mut self, route: &Route, forward: &Forward) {
+        let Some(Stale { size, answer, .. }) = forward.stale else {
+            return;
+        };
+        if size / 4 < answer {
+            let message = format!(
+                "`stale.answer` is {answer} bytes, but a quarter of `stale.size` is {}",
+                size / 4
+            );
+            let place = |key| ["route", &*route.name, "stale", key];
+            self.warn(&[&place("answer"), &place("size")], &message);
         }
     }
 
