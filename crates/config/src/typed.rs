@@ -504,7 +504,7 @@ impl Route {
 
 #[derive(Clone, Debug)]
 pub enum Action {
-    Forward(Forward),
+    Forward(Arc<Forward>),
     Redirect {
         status: u16,
         /// A path (query kept) or an absolute URL.
@@ -534,6 +534,23 @@ pub struct Forward {
     /// `timeout.total`: until the head of the answer, over all attempts.
     pub total: Duration,
     pub retry: Retry,
+    /// What takes long is answered with 202, and fetched later.
+    pub later: Option<Later>,
+}
+
+/// How answers are kept for callers that fetch them later. Named `later.<field>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// How long a caller waits until it is told so.
+    pub after: Duration,
+    /// How long the work may take in all.
+    pub total: Duration,
+    /// How long the answer is kept.
+    pub keep: Duration,
+    /// How many requests of the route at a time.
+    pub requests: usize,
+    /// The longest answer that is kept.
+    pub answer: usize,
 }
 
 /// How a request is tried again. Named `retry.<field>`.

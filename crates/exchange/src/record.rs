@@ -33,6 +33,9 @@ pub struct Exchange {
     pub side: Option<&'static str>,
     /// Failures that the caller did not see.
     pub prevented: Vec<Prevented>,
+    /// Microseconds after which the caller was told to fetch the answer later (202), where it was. The
+    /// rest is about the answer that was kept for it.
+    pub later: Option<Micros>,
     /// What the app had to do with it, where it is one that the gateway started.
     pub heard: Option<Box<Heard>>,
 }
@@ -58,6 +61,7 @@ impl Exchange {
             cause: None,
             side: None,
             prevented: Vec::new(),
+            later: None,
             heard: None,
         }
     }

@@ -389,6 +389,10 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
         }
         out.push(b']');
     }
+    if let Some(it) = exchange.later {
+        out.extend_from_slice(b",\"later_ms\":");
+        ms(out, it);
+    }
     text(out, "end", end_word(exchange.end));
     number(out, "attempts", exchange.attempts.len() as u64);
     number(out, "bytes_in", request.head_bytes + request.body_bytes);

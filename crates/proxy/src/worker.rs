@@ -16,7 +16,7 @@ use exchange::{Exchange, ExchangeId, Refusal};
 use http::HeaderValue;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub(crate) struct Worker {
     shard: Arc<Shard>,
     random: RefCell<SmallRng>,
     dates: RefCell<Dates>,
+    /// The core ends, whatever is still open.
+    pub(crate) ends: Cell<bool>,
     /// Places for connections that are told why they may not be.
     pub(crate) turning_away: Arc<Semaphore>,
 }
@@ -58,6 +60,7 @@ impl Worker {
             shard,
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
             dates: RefCell::default(),
+            ends: Cell::new(false),
             turning_away: Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE)),
             plane,
         })
