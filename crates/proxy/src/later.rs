@@ -87,6 +87,8 @@ pub(crate) struct Stage {
     pub(crate) uploaded: Cell<bool>,
     /// When the caller was told to come later.
     pub(crate) told: Cell<Option<Instant>>,
+    /// The longest answer that is kept.
+    pub(crate) most: Cell<Option<Limit>>,
     /// The status of what stopped it, once something has.
     pub(crate) failed: Cell<Option<u16>>,
 }
@@ -185,6 +187,10 @@ fn wish(headers: &HeaderMap) -> Option<Duration> {
     asks.then(|| Duration::from_secs(wait.unwrap_or_default()))
 }
 
+fn most(settings: &config::Later) -> Limit {
+    Limit { name: "later.answer", value: settings.answer as u64 }
+}
+
 type Making = Pin<Box<dyn Future<Output = Reply>>>;
 
 /// The answer, or that it is to be fetched later.
@@ -215,6 +221,7 @@ pub(crate) async fn serve(mut work: Work, may: May) -> Reply {
     drop(alarm);
     let now = Instant::now();
     stage.told.set(Some(now));
+    stage.most.set(forward.later.as_ref().map(most));
     seat.leave();
     let link = connection.link();
     link.unread.set(false);
@@ -293,12 +300,10 @@ async fn run_on(running: Running, kept: Kept, forward: Arc<Forward>) {
     let Kept { job, place, .. } = &kept;
     let counted = Counted::new(&place.plane);
     let alarm = running.worker.timer.alarm();
-    let value = settings.answer as u64;
-    let most = Limit { name: "later.answer", value };
     let answer = tokio::select! {
         biased;
         () = job.is_given_up() => None,
-        answer = running.answer(job.request, most) => Some(answer),
+        answer = running.answer(job.request, most(settings)) => Some(answer),
     };
     drop(counted);
     let Some(answer) = answer else {

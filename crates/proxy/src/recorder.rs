@@ -377,6 +377,12 @@ impl Recorder {
         if self.is_call && answer.is_some_and(unsaid) {
             return self.cut(Fault::Body(BodyFault::NoGrpcStatus));
         }
+        let most = self.later.as_ref().and_then(|it| it.most.get());
+        if let (Some(limit), Some(answer)) = (most, answer)
+            && limit.value < answer.body_bytes
+        {
+            return self.cut(Fault::Body(BodyFault::TooBig(limit)));
+        }
         self.offer(End::Complete);
     }
 
