@@ -22,6 +22,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez`, `/readyz` and `/metrics` are served; `None` is nowhere.
     pub status: Option<SocketAddr>,
+    /// That is the console too: what is for operators is there as well.
+    pub console: bool,
     pub data: Data,
     pub log: Log,
     pub limits: Limits,

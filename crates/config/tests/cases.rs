@@ -556,6 +556,8 @@ fn every_setting_arrives() {
         "base_path: \"\",",
         "rewrite: None,",
         "weight: 1,",
+        // No listener for the status alone: that would leave the console's without effect.
+        "console: true,",
     ];
     let same: Vec<&String> = same.iter().filter(|it| !tolerated.contains(&it.as_str())).collect();
     assert!(same.is_empty(), "{same:#?}");

@@ -18,10 +18,12 @@ mod hearing;
 mod inbound;
 mod later;
 mod listen;
+mod live;
 mod log;
 mod loud;
 mod memory;
 mod metrics;
+mod orders;
 mod outbound;
 mod pace;
 mod pressure;
@@ -50,6 +52,7 @@ pub mod fuzzing;
 pub use contain::serving;
 pub use log::Style;
 pub use loud::{Notice, Stage, Tell, Trouble};
+pub use orders::OrderError;
 pub use run::{Gateway, Leave, Options, ReloadError, StartError, Stopped};
 pub use snapshot::Prepared;
 pub use witness::Witness;
@@ -65,16 +68,13 @@ use crate::loud::Loud;
 use crate::memory::Memory;
 use crate::metrics::{Gauges, Shard};
 use crate::pressure::Pressure;
-use crate::registry::{Named, Registry};
+use crate::registry::Registry;
 use crate::reports::Reports;
-use crate::upstream::health::Why;
 use crate::upstream::names::Names;
 use arc_swap::ArcSwapOption;
-use exchange::LiveTarget;
 use http::header::{HeaderValue, InvalidHeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
 /// What all cores share.
 pub(crate) struct Plane {
@@ -118,37 +118,6 @@ impl Plane {
         HeaderValue::from_str(&format!("{}; received-status={status}", self.name))
     }
 
-    /// The targets as they are now.
-    pub(crate) fn targets(&self) -> Vec<LiveTarget> {
-        let now = Instant::now();
-        let live = |((upstream, target), state): Named| {
-            // One guard: a second one within the same expression would wait for the first.
-            let (standing, why, latency) = {
-                let health = state.whole_health();
-                (
-                    health.state(Duration::ZERO, now),
-                    health.why().map(Why::name),
-                    health.latency(now),
-                )
-            };
-            LiveTarget {
-                upstream,
-                target,
-                state: standing,
-                why,
-                leaves: state.leaves(),
-                pending: state.pending(),
-                most: state.learned_limit(),
-                latency: latency.map(|it| it.0.as_secs_f64()),
-                open: state.open(),
-                idle: state.idle(),
-                idle_limit: state.keeps.limit().map(|it| it.as_secs_f64()),
-                health: state.findings.live(),
-            }
-        };
-        self.registry.all().into_iter().map(live).collect()
-    }
-
     pub(crate) fn metrics(&self) -> String {
         let gauges = Gauges {
             connections: self.cores.connections(),
@@ -157,7 +126,7 @@ impl Plane {
             front_errors: self.client_errors.load(Relaxed),
             floods: self.floods.all().collect(),
             http3_floods: self.http3_floods.all().collect(),
-            targets: self.targets(),
+            upstreams: self.upstreams(),
         };
         metrics::render(&self.shards, &gauges)
     }

@@ -65,6 +65,11 @@ impl Registry {
         drop(targets);
         let mut known = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|name, _| upstreams.iter().any(|it| it.name == *name));
+        for upstream in upstreams {
+            let state = known.entry(upstream.name.clone()).or_default();
+            let micros = u64::try_from(upstream.slow_start.as_micros()).unwrap_or(u64::MAX);
+            state.slow_start.store(micros, Relaxed);
+        }
     }
 
     /// Whether this holds for a target of the upstream other than this one.
@@ -100,9 +105,15 @@ pub(crate) struct UpstreamState {
     pub(crate) queue: Arc<Queue>,
     /// When the latencies of its targets were compared last.
     compared: Mutex<Option<Instant>>,
+    /// As configured, in microseconds: to tell of a target that is back and gets less than its part.
+    slow_start: AtomicU64,
 }
 
 impl UpstreamState {
+    pub(crate) fn slow_start(&self) -> Duration {
+        Duration::from_micros(self.slow_start.load(Relaxed))
+    }
+
     /// Latencies are compared once a second.
     pub(crate) fn may_compare(&self) -> bool {
         let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -322,6 +333,28 @@ impl TargetState {
         // Looked at anew when the next request wants to know.
         self.is_plain.store(false, Relaxed);
         out
+    }
+
+    /// Takes in whether an answer says that the target will end; `opened` is when its connection was, at
+    /// the earliest, where it is a new one.
+    pub(crate) fn announced(&self, leaves: bool, opened: Option<Instant>) {
+        let now = Instant::now();
+        match (leaves, opened) {
+            (true, _) => self.change_health(|it| it.says_it_leaves(now)),
+            (false, Some(opened)) if !self.is_plain.load(Relaxed) => {
+                self.whole_health().stays(opened, now);
+            }
+            (false, _) => {}
+        }
+    }
+
+    /// As if nothing had been seen of it.
+    pub(crate) fn forget(&self, upstream: &UpstreamState) {
+        self.change_health(Health::reset);
+        self.keeps.forget();
+        self.change_limit(upstream, |it, _| *it = Limit::new());
+        self.latency.store(0, Relaxed);
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// What it may get now.

@@ -15,6 +15,7 @@ use crate::log::{LogWriter, Style, open};
 use crate::loud::{Loud, Tell, Trouble};
 use crate::memory::Memory;
 use crate::metrics::Shard;
+use crate::orders::OrderError;
 use crate::pressure::Pressure;
 use crate::registry::Registry;
 use crate::reports::Reports;
@@ -23,7 +24,7 @@ use crate::upstream::names::Names;
 use crate::witness::Witness;
 use arc_swap::ArcSwapOption;
 use config::Config;
-use exchange::Live;
+use exchange::{Live, Obeyed};
 use http::header::HeaderValue;
 use rustix::fd::{AsFd, OwnedFd};
 use rustls::crypto::CryptoProvider;
@@ -189,6 +190,7 @@ impl Gateway {
             alternative: ArcSwapOption::empty(),
             leaving: AtomicBool::new(false),
         });
+        plane.registry.keep(&config.upstreams);
         let tell = options.tell;
         background.spawn(kept_up(move || loud.clone().watch(tell.clone())));
         let watched = plane.clone();
@@ -220,7 +222,8 @@ impl Gateway {
         }
         if let Some(status) = &mut gateway.status {
             let (listener, plane) = (status.listener.clone(), gateway.plane.clone());
-            let serve = move || crate::status::serve(listener.clone(), plane.clone());
+            let console = gateway.prepared.config.console;
+            let serve = move || crate::status::serve(listener.clone(), plane.clone(), console);
             status.serving = Some(gateway.background.spawn(kept_up(serve)));
         }
         Ok(gateway)
@@ -406,7 +409,7 @@ impl Gateway {
             http3: self.plane.alternative.load().is_some(),
             status: self.status.as_ref().map(|it| it.bound),
             connections: self.plane.cores.connections(),
-            targets: self.plane.targets(),
+            upstreams: self.plane.upstreams(),
         }
     }
 
@@ -421,6 +424,11 @@ impl Gateway {
     pub fn drain(&self, draining: bool) {
         self.plane.leaving.store(draining, Relaxed);
         self.to_all(|| Order::Drain(draining));
+    }
+
+    /// Does with a target what whoever runs the gateway wants.
+    pub fn order(&self, order: &exchange::Order) -> Result<Vec<Obeyed>, OrderError> {
+        self.plane.order(order)
     }
 
     /// Duplicates of the sockets that are listened on, for another process to go on with.

@@ -46,6 +46,7 @@ use exchange::{
     Attempt, Connection, Fault, HeadFault, Http2, Limit, Phase, Refusal, SendFault, Stop, TlsFault,
 };
 use http::Method;
+use http::header::HeaderValue;
 use http2::Stream;
 use multiplex::{Lease, Line, Opening, Share};
 use patience::{Patience, Rang, Waiting};
@@ -230,8 +231,9 @@ pub(crate) async fn attempt(
         }
     };
     match outcome {
-        Ok((head, from)) => {
+        Ok((mut head, from)) => {
             alarm.clear();
+            announcement(turn, &mut head, asked, record);
             Ok(Answered { head, from, alarm, in_hand })
         }
         Err(halt) => {
@@ -242,6 +244,20 @@ pub(crate) async fn attempt(
             Err(halt)
         }
     }
+}
+
+/// Takes in, and off, what the target says of its own end.
+fn announcement(turn: &Turn<'_>, head: &mut Head, asked: Instant, record: &mut Recorder) {
+    let leaves = head.fields.remove(DRAIN).is_some_and(|it| says_so(&it));
+    let is_new = record.attempt_mut().connection.as_ref().is_some_and(|it| it.ordinal == 1);
+    turn.state().announced(leaves, is_new.then_some(asked));
+}
+
+/// By which a target says that it will end, and wants no new requests: `true`.
+pub(crate) const DRAIN: &str = "x-goodgate-drain";
+
+pub(crate) fn says_so(value: &HeaderValue) -> bool {
+    value.as_bytes().eq_ignore_ascii_case(b"true")
 }
 
 /// The request over HTTP/1.1, and the head of its answer.

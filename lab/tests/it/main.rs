@@ -4,6 +4,7 @@ mod balance;
 mod bodies;
 mod child;
 mod deadlines;
+mod deploys;
 mod doors;
 mod front;
 mod grpc;

@@ -94,6 +94,11 @@ impl Budget {
         allowed
     }
 
+    /// What failed before counts no longer.
+    pub(crate) fn forgive(&self) {
+        self.last.store(0, Relaxed);
+    }
+
     pub(crate) fn denied(&self) -> u64 {
         self.denied.load(Relaxed)
     }
