@@ -1,5 +1,7 @@
 //! Requests that take longer than their callers wait: answered with 202, fetched later.
 
+use crate::http3::{self, Door};
+use crate::peer;
 use crate::world::{SOON, World, get, signal, told, world_with};
 use lab::client::{Answer, Client};
 use lab::stage;
@@ -339,5 +341,62 @@ async fn the_end_waits_for_work_and_then_cuts_it() {
         }
         let record = target.record().await;
         assert_eq!((&record["end"], &record["cause"]), (&end.into(), &cause), "{record}");
+    }
+}
+
+#[tokio::test]
+async fn streams_of_http2_are_told_each() {
+    let target = Target::new("later = { after = \"50ms\" }", WHOLE).await;
+    let mut send = peer::connect_to(&target.world).await;
+    let mut places = Vec::new();
+    for _ in 0..2 {
+        let answer = peer::get(&mut send, "/work").await;
+        assert_eq!(answer.status(), 202);
+        let place = answer.headers()["location"].to_str().expect("text").to_owned();
+        let (text, _) = peer::body(answer.into_body()).await.expect("a whole body");
+        assert!(text.contains(&place), "{text}");
+        assert_eq!(peer::get(&mut send, &place).await.status(), 202);
+        places.push(place);
+    }
+    target.may.add_permits(2);
+    for place in places {
+        check_whole(&target.fetched(&place).await);
+        let answer = peer::get(&mut send, &place).await;
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["x-own"].as_bytes()),
+            (200, &b"1"[..])
+        );
+        assert_eq!(peer::body(answer.into_body()).await.expect("a whole body").0, "whole");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_http3_is_told_too() {
+    let (reached, _has_it) = signal();
+    let (left, _is_alone) = signal();
+    let may = Arc::new(Semaphore::new(0));
+    let allowed = may.clone();
+    let config = config("later = { after = \"50ms\" }");
+    let door = Door::with("later", "", &config, move |stream| {
+        talk(stream, WHOLE, allowed.clone(), [reached.clone(), left.clone()])
+    })
+    .await;
+    let mut send = door.client().await;
+    let mut stream = http3::asked(&mut send, "/work").await;
+    let told = http3::answer(&mut stream).await;
+    assert_eq!(told.status(), 202);
+    let place = told.headers()["location"].to_str().expect("text").to_owned();
+    assert!(http3::body(&mut stream).await.expect("a whole body").0.contains(&place));
+    may.add_permits(1);
+    let began = Instant::now();
+    loop {
+        let mut stream = http3::asked(&mut send, &place).await;
+        let status = http3::answer(&mut stream).await.status();
+        let (text, _) = http3::body(&mut stream).await.expect("a whole body");
+        if status == 200 {
+            return assert_eq!(text, "whole");
+        }
+        assert!(status == 202 && began.elapsed() < SOON, "{status}");
+        sleep(Duration::from_millis(20)).await;
     }
 }
