@@ -281,6 +281,11 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "work that takes minutes: 202 and an address, the answer fetched later, bounded in time and memory",
+        "what_takes_long_is_answered_with_202_and_fetched_later",
+    ),
+    row(
+        "Preventing",
         "`goodgate check` warns of limits of time that another one never lets fire",
         "a_second_try_needs_half_of_the_time",
     ),

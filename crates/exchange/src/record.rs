@@ -35,6 +35,9 @@ pub struct Exchange {
     pub prevented: Vec<Prevented>,
     /// Why it was not tried again, where that would have been right.
     pub unrepeated: Option<Unrepeated>,
+    /// Microseconds after which the caller was told to fetch the answer later (202), where it was. The
+    /// rest is about the answer that was kept for it.
+    pub later: Option<Micros>,
     /// What the app had to do with it, where it is one that the gateway started.
     pub heard: Option<Box<Heard>>,
 }
@@ -61,6 +64,7 @@ impl Exchange {
             side: None,
             prevented: Vec::new(),
             unrepeated: None,
+            later: None,
             heard: None,
         }
     }

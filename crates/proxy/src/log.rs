@@ -380,6 +380,7 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
     }
     if let Some(it) = exchange.unrepeated {
         text(out, "not_repeated", it.name());
+    }
     if exchange.answer.as_ref().is_some_and(|it| it.made_by == Maker::Kept) {
         out.extend_from_slice(b",\"stale\":true");
     }
@@ -393,6 +394,10 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
             out.push(b'}');
         }
         out.push(b']');
+    }
+    if let Some(it) = exchange.later {
+        out.extend_from_slice(b",\"later_ms\":");
+        ms(out, it);
     }
     text(out, "end", end_word(exchange.end));
     number(out, "attempts", exchange.attempts.len() as u64);

@@ -4,6 +4,7 @@
 use crate::deadline;
 use crate::front::Link;
 use crate::inbound::Inbound;
+use crate::later::Stage;
 use crate::seat::Seat;
 use crate::tunnel::Upgrade;
 use crate::upstream::wire::Outgoing;
@@ -361,6 +362,8 @@ pub(crate) struct Pump {
     repeatable: bool,
     /// The piece that waits for the window of an HTTP/2 stream.
     left: Option<Piece>,
+    /// Who wants to know when the client has sent everything.
+    stage: Option<Rc<Stage>>,
 }
 
 /// The most that is kept on one core, of the bodies of all requests.
@@ -482,6 +485,20 @@ impl Pump {
             kept: Kept::default(),
             repeatable: false,
             left: None,
+            stage: None,
+        }
+    }
+
+    /// Says there when the client has sent everything.
+    pub(crate) fn tells(&mut self, stage: Rc<Stage>) {
+        stage.uploaded.set(self.body.is_none());
+        self.stage = Some(stage);
+    }
+
+    fn has_all(&mut self) {
+        self.body = None;
+        if let Some(stage) = &self.stage {
+            stage.uploaded.set(true);
         }
     }
 
@@ -665,7 +682,7 @@ impl Pump {
             && self.body.as_ref().is_some_and(Inbound::has_all)
         {
             // HTTP/1 has no trailers beside a length: nothing is left to wait for.
-            self.body = None;
+            self.has_all();
         }
         Ok(polled.map(|piece| match piece {
             Some(Piece::Data(data)) => self.data(data),
@@ -695,7 +712,7 @@ impl Pump {
         let known = matches!(self.sent_as, SentAs::Length(_));
         let over = matches!(piece, Piece::End(_)) || (known && body.is_end_stream());
         if over {
-            self.body = None;
+            self.has_all();
         }
         if let Piece::Data(data) = &piece {
             self.taken += data.len() as u64;

@@ -6,6 +6,7 @@ use crate::recorder::Recorder;
 use crate::stale::body::KeptBody;
 use crate::upstream::body::{Cut, UpstreamBody};
 use bytes::Bytes;
+use exchange::{BodyFault, Fault, Limit};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -26,6 +27,8 @@ pub(crate) enum AnswerBody {
         bytes: Bytes,
         record: Box<Recorder>,
     },
+    /// What is said of an exchange that goes on without its caller.
+    Said(Bytes),
     /// Everything is said, and recorded.
     Empty,
     /// A mistake of ours ended it, and it is recorded. What came before goes out first.
@@ -68,7 +71,14 @@ impl AnswerBody {
             AnswerBody::Kept(body) => Some(body.record()),
             AnswerBody::Call(body) => Some(body.record()),
             AnswerBody::Fixed { record, .. } => Some(record),
-            AnswerBody::Empty | AnswerBody::Broken => None,
+            AnswerBody::Said(_) | AnswerBody::Empty | AnswerBody::Broken => None,
+        }
+    }
+
+    /// It is given up: more came than is kept.
+    pub(crate) fn too_big(mut self, limit: Limit) {
+        if let Some(record) = self.record() {
+            record.cut(Fault::Body(BodyFault::TooBig(limit)));
         }
     }
 
@@ -85,6 +95,11 @@ impl AnswerBody {
                     *self = AnswerBody::Empty;
                 }
                 Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+            AnswerBody::Said(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = AnswerBody::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             AnswerBody::Empty => Poll::Ready(None),
             AnswerBody::Broken => Poll::Ready(Some(Err(Cut))),
@@ -117,7 +132,7 @@ impl Body for AnswerBody {
             AnswerBody::Upstream(body) => body.is_end_stream(),
             AnswerBody::Kept(body) => body.is_end_stream(),
             AnswerBody::Call(body) => body.is_end_stream(),
-            AnswerBody::Fixed { .. } | AnswerBody::Broken => false,
+            AnswerBody::Fixed { .. } | AnswerBody::Said(_) | AnswerBody::Broken => false,
             AnswerBody::Empty => true,
         }
     }
@@ -127,7 +142,9 @@ impl Body for AnswerBody {
             AnswerBody::Upstream(body) => body.size_hint(),
             AnswerBody::Kept(body) => body.size_hint(),
             AnswerBody::Call(_) | AnswerBody::Broken => SizeHint::default(),
-            AnswerBody::Fixed { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            AnswerBody::Fixed { bytes, .. } | AnswerBody::Said(bytes) => {
+                SizeHint::with_exact(bytes.len() as u64)
+            }
             AnswerBody::Empty => SizeHint::with_exact(0),
         }
     }

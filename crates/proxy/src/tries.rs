@@ -15,7 +15,7 @@ use crate::upstream::limit::STEP_OF_WAITING;
 use crate::upstream::queue::{self, Outcome};
 use crate::upstream::retry::{self, Again, Came, Means, Tried};
 use crate::upstream::{Answered, Halt, Turn, attempt};
-use config::{Forward, Upstream};
+use config::{Forward, Later, Upstream};
 use exchange::{Fault, Limit, Phase, Refusal, Stop, TraceParent, Unrepeated};
 use http::Version;
 use std::future::pending;
@@ -31,11 +31,16 @@ pub(crate) struct Plan<'a> {
     pub(crate) call: Option<&'a Call>,
     /// How long the caller of anything else waits.
     pub(crate) callers: Option<Deadline>,
+    /// It may go on without its caller.
+    pub(crate) later: Option<&'a Later>,
     /// What it has in common with requests that should get the same target.
     pub(crate) key: Option<u64>,
     /// The place of the target that its caller is kept with.
     pub(crate) kept: Option<usize>,
 }
+
+/// The limit of requests that may go on without their callers.
+pub(crate) const WITHOUT_CALLER: &str = "later.total";
 
 /// Longer than any gateway runs.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
@@ -50,12 +55,16 @@ impl Plan<'_> {
     /// of a gRPC call is its caller's to limit: until its end, and not at all where the caller says
     /// nothing.
     fn deadline(&self, now: Instant) -> (Instant, Limit) {
-        let value = u64::try_from(self.forward.total.as_micros()).unwrap_or(u64::MAX);
-        let total = Limit { name: "timeout.total", value };
+        let (name, length) = match self.later {
+            None => ("timeout.total", self.forward.total),
+            Some(it) => (WITHOUT_CALLER, it.total),
+        };
+        let value = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        let total = Limit { name, value };
         match self.call.map(Call::deadline) {
-            None => match self.callers.filter(|it| it.at < now + self.forward.total) {
+            None => match self.callers.filter(|it| it.at < now + length) {
                 Some(it) => (it.at, it.limit),
-                None => (now + self.forward.total, total),
+                None => (now + length, total),
             },
             Some(Some(it)) => (it.at, it.limit),
             Some(None) => (now + NEVER, total),

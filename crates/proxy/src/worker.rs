@@ -44,6 +44,8 @@ pub(crate) struct Worker {
     shard: Arc<Shard>,
     random: RefCell<SmallRng>,
     dates: RefCell<Dates>,
+    /// The core ends, whatever is still open.
+    pub(crate) ends: Cell<bool>,
     /// Places for connections that are told why they may not be.
     pub(crate) turning_away: Arc<Semaphore>,
 }
@@ -61,6 +63,7 @@ impl Worker {
             shard,
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
             dates: RefCell::default(),
+            ends: Cell::new(false),
             turning_away: Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE)),
             plane,
         })

@@ -13,6 +13,7 @@ mod http2;
 mod http2_upstream;
 mod http3;
 mod idle;
+mod later;
 mod life;
 mod names;
 mod negotiated;

@@ -3,7 +3,7 @@
 use super::Resolve;
 use crate::complaint::Complaint;
 use crate::typed::{
-    Action, Backoff, Config, Forward, Limits, Place, Route, Shutdown, Stale, Upstream,
+    Action, Backoff, Config, Forward, Later, Limits, Place, Route, Shutdown, Stale, Upstream,
 };
 use std::collections::HashSet;
 use std::time::Duration;
@@ -45,6 +45,7 @@ impl Resolve<'_> {
             if let Action::Forward(forward) = &route.action {
                 self.check_total(route, forward, config.dns.timeout);
                 self.check_stale(route, forward);
+                self.check_later(route, forward);
             }
         }
     }
@@ -123,6 +124,18 @@ impl Resolve<'_> {
                 upstream.name, route.name
             );
             self.warn(&[&place], &message);
+        }
+    }
+
+    fn check_later(&mut self, route: &Route, forward: &Forward) {
+        let Some(Later { after, total, .. }) = forward.later else {
+            return;
+        };
+        if total <= after {
+            let message =
+                format!("`later.after` is {after:?}, but `later.total` ends after {total:?}");
+            let place = |key| ["route", &*route.name, "later", key];
+            self.warn(&[&place("after"), &place("total")], &message);
         }
     }
 
