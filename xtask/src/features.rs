@@ -243,6 +243,17 @@ pub(crate) const FEATURES: &[Feature] = &[
         "an_address_that_is_silent_is_overtaken_and_then_tried_last",
     ),
     row(
+        "Preventing",
+        "an app that says that it will end (`X-Goodgate-Drain: true`) is left alone until it is back",
+        "a_target_that_says_that_it_leaves_is_left_alone_until_it_says_no_longer",
+    ),
+    row(
+        "Preventing",
+        "rolling restarts of Gunicorn and Uvicorn lose no GET, and no POST where the app says that it \
+         will end",
+        "rolling_restarts_of_gunicorn_lose_nothing",
+    ),
+    row(
         "Explaining",
         "an app that is down: cause, evidence and fix in the answer",
         "test_a_killed_app_is_explained_with_a_fix",
@@ -417,6 +428,16 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Configuring",
         "`goodgate status`, `drain` and `stop`, and the same as JSON on a socket for `curl`",
         "the_control_socket_answers_whoever_may_ask",
+    ),
+    row(
+        "Configuring",
+        "a target drained, ejected, tried or reset by order, while everybody is served",
+        "a_drained_target_ends_what_it_has_and_gets_nothing_new",
+    ),
+    row(
+        "Configuring",
+        "upstreams and their targets as they are: by `goodgate status`, as JSON, in the metrics",
+        "upstreams_are_told_on_the_console_and_nowhere_else",
     ),
     row(
         "Configuring",

@@ -444,7 +444,6 @@ async fn roll(words: &'static str, announced: bool) -> [Tally; 2] {
     for (loss, count) in fresh.losses {
         *reads.losses.entry(loss).or_default() += count;
     }
-    println!("{words}, announced: {announced}\n  GET {reads}\n  POST {posts}");
     // What a server had taken from the kernel is answered. What it had not is reset, and nobody can
     // tell which it was.
     let failed = gateway.records().into_iter().filter(|it| it["status"] != 200);
@@ -464,6 +463,7 @@ async fn check(words: &'static str) {
     assert_eq!((reads.failed(), posts.failed()), (0, 0), "GET: {reads}\nPOST: {posts}");
     let [reads, posts] = roll(words, false).await;
     assert_eq!(reads.failed(), 0, "GET: {reads}\nPOST: {posts}");
+    assert!(posts.failed() * 10 < posts.asked(), "GET: {reads}\nPOST: {posts}");
 }
 
 #[tokio::test]
