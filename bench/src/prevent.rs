@@ -4,6 +4,7 @@
 mod apps;
 mod behind;
 mod callers;
+mod fingerprint;
 mod ledger;
 mod message;
 mod names;

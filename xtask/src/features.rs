@@ -218,9 +218,29 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "targets by turn, by what they have in hand, by latency, by a key or by chance, with weights",
+        "each_balance_spreads_requests_in_its_way",
+    ),
+    row(
+        "Preventing",
+        "a key keeps its target where another one goes, and spills over where it is asked for too much",
+        "the_keys_of_a_removed_target_move_and_no_others",
+    ),
+    row(
+        "Preventing",
+        "callers stay with their target by a cookie, and move when it dies",
+        "a_cookie_keeps_a_caller_with_its_target_until_that_dies",
+    ),
+    row(
+        "Preventing",
         "targets are asked whether they are well: by HTTP/1.1 and HTTP/2, by TCP, and by the health \
          service of gRPC",
         "test_a_python_app_is_asked_for_its_health",
+    ),
+    row(
+        "Preventing",
+        "a target that is ill by its checks gets no request while another is there",
+        "a_target_that_is_ill_gets_no_request_while_another_is_there",
     ),
     row(
         "Preventing",
@@ -252,6 +272,16 @@ pub(crate) const FEATURES: &[Feature] = &[
         "rolling restarts of Gunicorn and Uvicorn lose no GET, and no POST where the app says that it \
          will end",
         "rolling_restarts_of_gunicorn_lose_nothing",
+    ),
+    row(
+        "Preventing",
+        "a caller's own deadline holds, shrinks from try to try, and is told to each target",
+        "what_is_left_shrinks_from_try_to_try",
+    ),
+    row(
+        "Preventing",
+        "`goodgate check` warns of limits of time that another one never lets fire",
+        "a_second_try_needs_half_of_the_time",
     ),
     row(
         "Explaining",

@@ -73,7 +73,7 @@ impl<'a> Behind<'a> {
 
     pub(super) async fn step(&self, step: Step, gateway: &mut Gateway<'_>) -> Result<()> {
         match step {
-            Step::Become(number, manner) => self.target(number)?.become_(manner),
+            Step::Become(number, manner) => self.target(number)?.behave(manner),
             Step::Kill(number) => self.server(number)?.kill().await,
             Step::Terminate(number) => match self.server(number)? {
                 Server::Own(target) => target.terminate().await,

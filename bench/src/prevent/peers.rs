@@ -7,6 +7,7 @@ mod haproxy;
 mod nginx;
 
 use super::callers;
+use super::fingerprint;
 use super::ports::free_address;
 use super::situation::Situation;
 use super::target::HEALTH;
@@ -254,12 +255,34 @@ pub(crate) fn find(wanted: &[Peer], gateway: Option<&Path>) -> (Vec<Program>, Ve
             Peer::Haproxy => haproxy::find(),
             Peer::Envoy => envoy::find(),
         };
-        match program {
+        match program.map(with_settings) {
             Ok(it) => found.push(it),
             Err(error) => missing.push((*peer, format!("{error:#}"))),
         }
     }
     (found, missing)
+}
+
+/// Adds to the version what tells these settings from others.
+fn with_settings(program: Program) -> Program {
+    let at = SocketAddr::from(([127, 0, 0, 1], 1));
+    let places = [
+        Places::Addresses(vec![at]),
+        Places::Addresses(vec![at; 2]),
+        Places::Name { port: 1, server: at, most: 2 },
+    ];
+    let texts = places.map(|places| {
+        let (folder, http2) = (PathBuf::new(), false);
+        let front = Front { listen: at, admin: at, places, http2, folder, edition: 0 };
+        match program.peer {
+            Peer::Goodgate => goodgate::configuration(&front),
+            Peer::Nginx => nginx::configuration(&front, false),
+            Peer::Haproxy => haproxy::configuration(&front),
+            Peer::Envoy => envoy::configuration(&front),
+        }
+    });
+    let settings = fingerprint::of(texts.concat().into_bytes()) as u32;
+    Program { version: format!("{}, settings {settings:08x}", program.version), ..program }
 }
 
 /// The first line of what a program says when asked for its version.

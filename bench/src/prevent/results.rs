@@ -18,11 +18,13 @@ use std::time::Duration;
 pub(crate) struct Outcome {
     pub(crate) round: u32,
     pub(crate) situation: String,
+    /// Of what the situation was then.
+    pub(crate) script: u64,
     pub(crate) proxy: Peer,
     /// With which lots and how many requests at a time; others cannot be compared.
     pub(crate) seed: u64,
     pub(crate) scale: f64,
-    /// Of the proxy; another build is another proxy.
+    /// Of the proxy; another build or other settings are another proxy.
     pub(crate) version: String,
     pub(crate) parts: BTreeMap<Part, Figures>,
     /// How the failed ones failed.
@@ -41,8 +43,8 @@ pub(crate) struct Figures {
     pub(crate) in_hand: u32,
     /// How often targets began a request of this part.
     pub(crate) attempts: u32,
-    /// Of the requests that clients gave up: how many a target began, and how many of those it
-    /// finished for nobody.
+    /// Of the requests that clients gave up: how many a target began, and with how many of those it
+    /// went on for nobody.
     pub(crate) left: u32,
     pub(crate) for_nobody: u32,
     /// Microseconds between the first and the last time that one was due.
@@ -113,6 +115,7 @@ impl Outcome {
         Outcome {
             round: run.round,
             situation: run.situation.name.to_owned(),
+            script: run.situation.fingerprint(),
             proxy: run.program.peer,
             seed: run.seed,
             scale: run.scale,
@@ -136,6 +139,7 @@ impl Outcome {
         let Program { peer, version, .. } = program;
         self.round == *round
             && self.situation == situation.name
+            && self.script == situation.fingerprint()
             && self.proxy == *peer
             && self.seed == *seed
             && self.scale == *scale
@@ -160,7 +164,7 @@ fn figures(calls: &[Call], ledger: &Ledger) -> Figures {
             }
             Seen::Left if entry.begun > 0 => {
                 figures.left += 1;
-                figures.for_nobody += u32::from(entry.done > 0);
+                figures.for_nobody += u32::from(entry.cancelled < entry.begun);
             }
             Seen::Left => {}
             _ => {
@@ -210,11 +214,13 @@ fn ends_whole(path: &Path) -> bool {
 pub(crate) mod tests {
     use super::*;
     use crate::prevent::schedule::Ask;
+    use crate::prevent::situations;
 
     pub(crate) fn outcome(round: u32, proxy: Peer, situation: &str, figures: Figures) -> Outcome {
         Outcome {
             round,
             situation: situation.to_owned(),
+            script: 0,
             proxy,
             seed: 1,
             scale: 1.0,
@@ -240,18 +246,36 @@ pub(crate) mod tests {
             call(1, Method::Post, Seen::Status(502), 9),
             call(2, Method::Post, Seen::Closed, 9),
             call(3, Method::Get, Seen::Left, 9),
-            call(4, Method::Get, Seen::Answered, 500),
+            call(4, Method::Get, Seen::Answered, 450),
+            call(5, Method::Get, Seen::Left, 9),
         ];
-        for number in [0, 0, 1, 3, 4] {
+        for number in [0, 0, 1, 3, 4, 5] {
             ledger.begin(number);
         }
-        ledger.finish(3);
+        ledger.cancel(5);
         let it = figures(&calls, &ledger);
-        assert_eq!((it.asked, it.answered, it.failed, it.in_hand), (5, 2, 2, 1));
-        assert_eq!((it.attempts, it.left, it.for_nobody), (5, 1, 1));
-        assert_eq!((it.meanwhile, it.lasted, it.took.clone()), (1, 400_000, vec![7, 500]));
-        assert_eq!(it.share(), Some(400.0));
-        assert_eq!(it.goodput(), Some(2.5));
+        assert_eq!((it.asked, it.answered, it.failed, it.in_hand), (6, 2, 2, 1));
+        assert_eq!((it.attempts, it.left, it.for_nobody), (6, 2, 1));
+        assert_eq!((it.meanwhile, it.lasted, it.took.clone()), (1, 500_000, vec![7, 450]));
+        assert_eq!(it.share(), Some(1000.0 / 3.0));
+        assert_eq!(it.goodput(), Some(2.0));
+    }
+
+    #[test]
+    fn a_result_stands_for_its_run_alone() {
+        let all = situations::all();
+        let [situation, other] = [&all[0], &all[1]];
+        let program = Program { peer: Peer::Nginx, path: "nginx".into(), version: "1".to_owned() };
+        let newer = Program { version: "2".to_owned(), ..program.clone() };
+        let run = Run { round: 1, situation, program: &program, seed: 1, scale: 1.0, keep: None };
+        let it = Outcome::of(&run, &[], &Ledger::default());
+        assert!(it.is_of(&run));
+        assert!(!it.is_of(&Run { round: 2, ..run }));
+        assert!(!it.is_of(&Run { situation: other, ..run }));
+        assert!(!it.is_of(&Run { program: &newer, ..run }));
+        assert!(!it.is_of(&Run { seed: 2, ..run }));
+        assert!(!it.is_of(&Run { scale: 2.0, ..run }));
+        assert!(!Outcome { script: 7, ..it }.is_of(&run));
     }
 
     #[test]

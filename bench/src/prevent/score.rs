@@ -91,9 +91,11 @@ pub(crate) fn grade(situation: &Situation, all: &[(Peer, Standing)]) -> Option<G
         return Some(Grade::Missed);
     }
     let Some(reach) = situation.reach.failed else { return Some(Grade::WithinReach) };
-    let share = ours.whole().share()?;
+    let whole = ours.whole();
+    let share = whole.share()?;
+    let only_in_hand = situation.kills() && whole.failed == whole.in_hand;
     Some(match best(all) {
-        _ if share <= reach => Grade::WithinReach,
+        _ if share <= reach || only_in_hand => Grade::WithinReach,
         Some(best) if share <= best => Grade::AsTheBest,
         _ => Grade::Missed,
     })
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
     use crate::prevent::results::tests::outcome;
     use crate::prevent::schedule::Load;
-    use crate::prevent::situation::{Limit, Reach, Servers};
+    use crate::prevent::situation::{Limit, Reach, Servers, Step, at};
     use crate::prevent::target::Manner;
 
     fn standing(failed: u32) -> Standing {
@@ -155,6 +157,19 @@ mod tests {
         assert_eq!(grade(&situation(p99(6)), &all), Some(Grade::Missed));
         all[0].1.duplicates = 1;
         assert_eq!(grade(&situation(p99(7)), &all), Some(Grade::Missed));
+    }
+
+    #[test]
+    fn posts_in_hand_of_a_target_that_is_killed_are_held_against_nobody() {
+        let mut killed = situation(Reach::failed(0.0));
+        let mut all = vec![(Peer::Goodgate, standing(3))];
+        let figures = all[0].1.parts.get_mut(&Part::Steady).unwrap();
+        figures.in_hand = 3;
+        assert_eq!(grade(&killed, &all), Some(Grade::Missed));
+        killed.script = vec![at(0.5, Step::Kill(0))];
+        assert_eq!(grade(&killed, &all), Some(Grade::WithinReach));
+        all[0].1.parts.get_mut(&Part::Steady).unwrap().in_hand = 2;
+        assert_eq!(grade(&killed, &all), Some(Grade::Missed));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a situation is: targets, what happens to them and when, the load, and what is within reach.
 
 use super::apps::Python;
+use super::fingerprint;
 use super::names::Says;
 use super::schedule::{Load, Part};
 use super::target::Manner;
@@ -95,11 +96,23 @@ pub(crate) enum Figure {
     Goodput(Part),
     /// How often targets began one request of this part.
     Attempts(Part),
-    /// Of a thousand requests that clients gave up, those whose work was finished for nobody.
+    /// Of a thousand requests that clients gave up, those whose work went on for nobody.
     ForNobody,
 }
 
 impl Situation {
+    /// Another one where targets, load or script are others: results of before do not stand for it.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let Situation { servers, load, script, .. } = self;
+        fingerprint::of(format!("{servers:?} {load:?} {script:?}").into_bytes())
+    }
+
+    /// Whether targets die with what they have in hand. How many POSTs that are is a lot that all
+    /// proxies of a round draw alike, and nobody can save them.
+    pub(crate) fn kills(&self) -> bool {
+        self.script.iter().any(|it| matches!(it.1, Step::Kill(_) | Step::KillWorker(_)))
+    }
+
     /// Whether its failures count in the sum.
     pub(crate) fn counts_in_sum(&self) -> bool {
         self.reach.failed.is_some()

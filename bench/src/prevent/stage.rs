@@ -2,6 +2,7 @@
 
 use super::behind::Behind;
 use super::callers::{self, Call};
+use super::fingerprint;
 use super::ledger::Ledger;
 use super::peers::{Front, Gateway, Program};
 use super::results::Outcome;
@@ -21,6 +22,7 @@ const BEGIN: Duration = Duration::from_millis(50);
 const AFTERMATH: Duration = Duration::from_millis(300);
 
 /// What is played, by whom and with which lots.
+#[derive(Clone, Copy)]
 pub(super) struct Run<'a> {
     pub(super) round: u32,
     pub(super) situation: &'a Situation,
@@ -60,8 +62,9 @@ pub(super) async fn play(run: &Run<'_>, place: &Workplace) -> Result<Outcome> {
     // Work for clients that left may still be cancelled, or wrongly finished.
     sleep(AFTERMATH).await;
     let outputs = gateway.outputs();
-    gateway.kill();
+    // Before the gateway: by its end it would cancel what it let go on.
     behind.kill(&ledger).await;
+    gateway.kill();
     if let Some(keep) = run.keep {
         let name = format!("{round}-{}-{}", situation.name, program.peer.name());
         store(&keep.join(name), &folder, outputs, &calls, &ledger)?;
@@ -83,12 +86,10 @@ async fn follow(
     Ok(())
 }
 
-/// FNV-1a over what tells one run's lots from another's.
+/// From what tells one run's lots from another's.
 fn seed_of(seed: u64, round: u32, situation: &str) -> u64 {
     let bytes = seed.to_be_bytes().into_iter().chain(round.to_be_bytes()).chain(situation.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    fingerprint::of(bytes)
 }
 
 fn remove(folder: &Path) -> Result<()> {

@@ -64,10 +64,14 @@ pub(super) fn brief(outcome: &Outcome) -> String {
         0 => String::new(),
         count => format!(", {count} POSTS RAN TWICE"),
     };
+    let cancelled = match whole.left {
+        0 => String::new(),
+        left => format!(", {} of {left} cancelled", left - whole.for_nobody),
+    };
     let (failed, asked, p99) = (whole.failed, whole.asked, number(whole.p99(), 0));
     let in_hand = whole.in_hand;
     format!(
-        "{failed} of {asked} failed{kinds}, {in_hand} of them POSTs in hand, p99 {p99} ms{twice}"
+        "{failed} of {asked} failed{kinds}, {in_hand} of them POSTs in hand, p99 {p99} ms{cancelled}{twice}"
     )
 }
 
@@ -97,7 +101,16 @@ pub(super) fn json(results: &Results<'_>) -> Value {
             "proxies": standings.collect::<Map<String, Value>>(),
         })
     });
+    let sums = peers_but_us(results).filter_map(|peer| {
+        let (ours, theirs) = sums_of(results, peer)?;
+        let value = json!({
+            "goodgate": { "failed": ours.failed, "asked": ours.asked },
+            "peer": { "failed": theirs.failed, "asked": theirs.asked },
+        });
+        Some((peer.name().to_owned(), value))
+    });
     json!({
+        "sums": sums.collect::<Map<String, Value>>(),
         "rounds": results.rounds,
         "versions": results.peers.iter().map(|it| &it.1).collect::<Vec<_>>(),
         "rows": rows.collect::<Vec<_>>(),
@@ -153,7 +166,7 @@ fn name(figure: Figure) -> String {
         Figure::Failed(part) => format!("failed{}", of(part)),
         Figure::Goodput(part) => format!("goodput{} /s", of(part)),
         Figure::Attempts(part) => format!("attempts{}", of(part)),
-        Figure::ForNobody => "done for nobody".to_owned(),
+        Figure::ForNobody => "not cancelled".to_owned(),
     }
 }
 
@@ -202,21 +215,27 @@ fn notes(situation: &str, peer: Peer, standing: &Standing) -> [String; 9] {
     ]
 }
 
-/// Over the situations that Goodgate and the peer both played.
+fn peers_but_us(results: &Results<'_>) -> impl Iterator<Item = Peer> {
+    results.peers.iter().map(|it| it.0).filter(|it| *it != Peer::Goodgate)
+}
+
+/// Ours and theirs, over the situations that Goodgate and the peer both played.
+fn sums_of(results: &Results<'_>, peer: Peer) -> Option<(Figures, Figures)> {
+    let (mut ours, mut theirs) = (Figures::default(), Figures::default());
+    for row in results.rows.iter().filter(|it| it.situation.counts_in_sum()) {
+        let both = find(&row.standings, Peer::Goodgate).zip(find(&row.standings, peer));
+        if let Some((our, their)) = both {
+            ours.add(&our.whole());
+            theirs.add(&their.whole());
+        }
+    }
+    (ours.asked > 0).then_some((ours, theirs))
+}
+
 fn sums(results: &Results<'_>) -> String {
     let mut text = String::new();
-    for peer in results.peers.iter().map(|it| it.0).filter(|it| *it != Peer::Goodgate) {
-        let (mut ours, mut theirs) = (Figures::default(), Figures::default());
-        for row in results.rows.iter().filter(|it| it.situation.counts_in_sum()) {
-            let both = find(&row.standings, Peer::Goodgate).zip(find(&row.standings, peer));
-            if let Some((our, their)) = both {
-                ours.add(&our.whole());
-                theirs.add(&their.whole());
-            }
-        }
-        if ours.asked == 0 {
-            continue;
-        }
+    for peer in peers_but_us(results) {
+        let Some((ours, theirs)) = sums_of(results, peer) else { continue };
         let fewer = if ours.failed <= theirs.failed { "not more than" } else { "MORE THAN" };
         let (our, their, name) = (ours.failed, theirs.failed, peer.title());
         text.push_str(&format!(

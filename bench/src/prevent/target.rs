@@ -145,7 +145,8 @@ impl Target {
         Ok(target)
     }
 
-    pub(crate) fn become_(&self, manner: Manner) {
+    /// From its next request on.
+    pub(crate) fn behave(&self, manner: Manner) {
         *self.shared.locked() = manner;
     }
 
@@ -334,51 +335,59 @@ impl Worker {
         if request.path == HEALTH && manner.health == Health::Well {
             return write(stream, &whole(request.number, false)).await;
         }
-        let ledger = &self.shared.ledger;
-        let note = |what: fn(&Ledger, Number)| {
-            if let Some(number) = request.number {
-                what(ledger, number);
-            }
-        };
-        note(Ledger::begin);
+        self.note(request, Ledger::begin);
         if let Fault::Unavailable(seconds) = manner.fault {
             return write(stream, &unavailable(seconds)).await;
         }
-        let work = match (manner.fault, request.path.starts_with(SLOW)) {
-            (Fault::Hang, _) => None,
-            (_, true) => Some(manner.slow_work),
-            (_, false) => Some(manner.work),
-        };
         tokio::select! {
             biased;
-            () = self.work(work) => {}
+            () = self.work(&manner, request) => {}
             () = left(stream, buffer) => {
-                note(Ledger::cancel);
+                self.note(request, Ledger::cancel);
                 return Ok(Next::Close);
             }
         }
-        note(Ledger::finish);
+        self.note(request, Ledger::finish);
+        self.send(stream, request, manner.fault).await
+    }
+
+    fn note(&self, request: &Request, what: fn(&Ledger, Number)) {
+        if let Some(number) = request.number {
+            what(&self.shared.ledger, number);
+        }
+    }
+
+    /// Waits for its turn and works, if need be without end.
+    async fn work(&self, manner: &Manner, request: &Request) {
+        if manner.fault == Fault::Hang {
+            return std::future::pending().await;
+        }
+        // The permits are never closed.
+        let _turn = self.at_once.acquire().await;
+        let slow = request.path.starts_with(SLOW);
+        sleep(if slow { manner.slow_work } else { manner.work }).await;
+    }
+
+    /// What comes of work that is done.
+    async fn send(
+        &self,
+        stream: &mut TcpStream,
+        request: &Request,
+        fault: Fault,
+    ) -> io::Result<Next> {
         let over = *self.generation.borrow() == Generation::Over;
-        match manner.fault {
+        let whole = whole(request.number, over);
+        match fault {
             Fault::Reset => Ok(Next::Reset),
             Fault::Cut => {
-                let whole = whole(request.number, over);
                 stream.write_all(&whole[..whole.len() - ANSWER / 2]).await?;
                 Ok(Next::Close)
             }
             Fault::None | Fault::Hang | Fault::Unavailable(_) => {
-                let next = write(stream, &whole(request.number, over)).await?;
+                let next = write(stream, &whole).await?;
                 Ok(if over { Next::Close } else { next })
             }
         }
-    }
-
-    /// Waits for its turn and works; `None` is work without end.
-    async fn work(&self, work: Option<Duration>) {
-        let Some(work) = work else { return std::future::pending().await };
-        // The permits are never closed.
-        let _turn = self.at_once.acquire().await;
-        sleep(work).await;
     }
 }
 
@@ -529,7 +538,7 @@ mod tests {
         assert_eq!(caller.end().await, Ok(false));
         let refused = TcpStream::connect(target.at).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-        target.become_(Manner::GOOD);
+        target.behave(Manner::GOOD);
         target.start_again().await.unwrap();
         assert_eq!(Caller::of(&target).await.asks(2).await, Ok(200));
         assert_eq!(ledger.entry(1), Entry { begun: 1, done: 0, cancelled: 0 });

@@ -474,7 +474,8 @@ pub(crate) struct Upstream {
     /// What `balance = "hash"` goes by: `address`, `cookie:NAME` or `header:NAME`. Default: `address`.
     #[serde(default)]
     pub(crate) hash: Option<Word<StickyBy>>,
-    /// What keeps a caller with one target as long as it is there.
+    /// What keeps a caller with one target: until that is out or full. One that is drained keeps its
+    /// callers until it goes.
     #[serde(default)]
     pub(crate) sticky: Option<StickyTarget>,
     /// Ask targets whether they are well, and send nothing to those that are not. Default: not.

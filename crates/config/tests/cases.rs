@@ -455,6 +455,49 @@ fn the_ladder() {
     check("timeout.first_byte = '20s'", "timeout.total = '20s'", "fine");
     check("timeout.first_byte = '20s'", "timeout.total = '19s'", "4 ?ladder");
     check("", "timeout.total = '1s'", "fine");
+    for key in ["full", "gone"] {
+        let queue = |value: &str| format!("queue.{key} = '{value}'");
+        check(&queue("20s"), "timeout.total = '20s'", "fine");
+        check(&queue("21s"), "timeout.total = '20s'", "4 ?ladder");
+    }
+    check("eject = { first = '9s', longest = '9s' }", "", "fine");
+    check("eject = { first = '10s', longest = '9s' }", "", "4 ?ladder");
+    check("eject.first = '6m'", "", "4 ?ladder");
+    check("eject.longest = '900ms'", "", "4 ?ladder");
+    // A slow answer to a check holds back the next one only.
+    check("health = { interval = '1s', timeout = '2s', path = '/' }", "", "fine");
+}
+
+#[test]
+fn a_second_try_needs_half_of_the_time() {
+    let check = |targets: &str, first_byte: &str, route: &str, expected| {
+        check(
+            &format!(
+                "upstream.u.targets = {targets}\n{first_byte}\n[route.x]\nmatch = '/x'\nto = 'u'\n\
+                 {route}"
+            ),
+            expected,
+        );
+    };
+    let two = "['http://10.0.0.1:1', 'http://10.0.0.2:1']";
+    let first_byte = "upstream.u.timeout.first_byte = '20s'";
+    check(two, first_byte, "timeout.total = '41s'", "fine");
+    check(two, first_byte, "timeout.total = '40s'", "2 ?ladder");
+    check(two, first_byte, "timeout.total = '19s'", "2 ?ladder");
+    check("['http://10.0.0.1:1']", first_byte, "timeout.total = '40s'", "fine");
+    check(two, first_byte, "timeout.total = '40s'\nretry.attempts = 1", "fine");
+    check(two, "", "timeout.total = '40s'", "fine");
+}
+
+#[test]
+fn a_name_is_found_within_the_time_of_its_route() {
+    let check = |target: &str, total: &str, expected| {
+        let route = format!("[route.x]\nmatch = '/x'\nto = '{target}'\ntimeout.total = '{total}'");
+        check(&format!("dns.timeout = '5s'\n{route}"), expected);
+    };
+    check("http://app.test", "5s", "fine");
+    check("http://app.test", "4s", "1 ?ladder");
+    check("http://10.0.0.1", "4s", "fine");
 }
 
 #[test]

@@ -411,6 +411,8 @@ pub(crate) const CASES: &[&str] = &[
     "deadline | phase=resolve unresolved",
     "call_deadline | fresh after=60s",
     "call_deadline | fresh phase=read_body received=4000 answered=200",
+    "request_deadline | fresh after=60s",
+    "request_deadline | never_sent",
     "refused: no_route",
     "refused: method_not_allowed",
     "refused: no_target",
@@ -480,7 +482,8 @@ pub(crate) fn exchange(line: &str) -> Exchange {
     for fact in parts.flat_map(str::split_whitespace) {
         apply(fact, &mut exchange, &mut attempt);
     }
-    if !matches!(exchange.stop, Some(Stop::Refused(_))) {
+    let never_sent = line.split_whitespace().any(|it| it == "never_sent");
+    if !never_sent && !matches!(exchange.stop, Some(Stop::Refused(_))) {
         exchange.attempts.push(attempt);
     }
     exchange
@@ -587,6 +590,9 @@ fn stop(at: &str, how: &str, argument: &str) -> (Phase, Subject) {
         ),
         "deadline" => fault(Phase::WaitFirstByte, Fault::Deadline(limit("timeout.total"))),
         "call_deadline" => fault(Phase::WaitFirstByte, Fault::Deadline(limit("grpc-timeout"))),
+        "request_deadline" => {
+            fault(Phase::WaitFirstByte, Fault::Deadline(limit("x-request-timeout-ms")))
+        }
         "refused" => (Phase::Route, Subject::Refused(refusal(how))),
         "client_closed" => (Phase::WaitFirstByte, Subject::Left),
         "status" => (Phase::ReadBody, Subject::Status(how.parse().unwrap())),
@@ -712,6 +718,8 @@ fn apply(fact: &str, exchange: &mut Exchange, attempt: &mut Attempt) {
                 not_after: None,
             });
         }
+        // The attempt is left out as a whole.
+        "never_sent" => {}
         "after_bodyless" => attempt.after_bodyless = true,
         "to" => {
             attempt.address = Some(match value.strip_prefix("unix:") {

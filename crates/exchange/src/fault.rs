@@ -19,18 +19,36 @@ pub enum Fault {
     Send(SendFault),
     Head(HeadFault),
     Body(BodyFault),
-    /// `timeout.total` of the route passed before there was an answer, or the deadline of a gRPC call
-    /// (`grpc-timeout`) before its status, whatever was being done.
+    /// `timeout.total` of the route, or the time that the caller gave itself (`X-Request-Timeout-Ms`),
+    /// passed before there was an answer; or the deadline of a gRPC call (`grpc-timeout`) before its
+    /// status; whatever was being done.
     Deadline(Limit),
 }
 
 /// A limit of ours that fired: its name in the configuration and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Limit {
-    /// As written in the configuration, such as `timeout.first_byte`; `grpc-timeout` is the caller's.
+    /// As written in the configuration, such as `timeout.first_byte`; else one of [`CALLERS`].
     pub name: &'static str,
     /// In microseconds for a time, in bytes or pieces for a size.
     pub value: Micros,
+}
+
+/// The fields in which callers say how long they wait.
+const CALLERS: [&str; 5] = [
+    "grpc-timeout",
+    "x-request-timeout-ms",
+    "x-envoy-expected-rq-timeout-ms",
+    "x-request-timeout",
+    "x-stainless-read-timeout",
+];
+
+impl Limit {
+    /// The caller's own, said with its request.
+    #[must_use]
+    pub fn is_callers(&self) -> bool {
+        CALLERS.contains(&self.name)
+    }
 }
 
 /// The name of a target did not become an address.

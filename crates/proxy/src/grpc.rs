@@ -12,6 +12,7 @@ mod web;
 
 pub(crate) use base64::Decoder as Base64;
 
+use crate::deadline::Deadline;
 use crate::head::Head;
 use crate::inbound::Inbound;
 use crate::seat::Seat;
@@ -22,7 +23,7 @@ use http::{Method, Version};
 use std::time::Instant;
 
 /// `grpc-timeout` as a limit that fires.
-pub(crate) const DEADLINE: &str = "grpc-timeout";
+const DEADLINE: &str = "grpc-timeout";
 
 /// One gRPC call of a client.
 pub(crate) struct Call {
@@ -45,13 +46,6 @@ pub(crate) enum Spoken {
     Web,
     /// The same in base64.
     WebText,
-}
-
-/// When the caller of a call gives it up.
-#[derive(Clone, Copy)]
-pub(crate) struct Deadline {
-    pub(crate) at: Instant,
-    pub(crate) limit: Limit,
 }
 
 impl Call {

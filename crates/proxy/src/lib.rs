@@ -8,6 +8,7 @@ mod contain;
 mod core;
 mod crowd;
 mod dates;
+mod deadline;
 mod doors;
 mod framing;
 mod front;

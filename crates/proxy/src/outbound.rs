@@ -1,6 +1,7 @@
 //! The request as an upstream sees it: its head, what is added and taken off, and its body on the
 //! way from the client.
 
+use crate::deadline;
 use crate::front::Link;
 use crate::inbound::Inbound;
 use crate::seat::Seat;
@@ -18,6 +19,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 use tokio::io::AsyncWrite;
 
 /// A request that is to be sent, perhaps more than once until its first byte has left.
@@ -38,7 +40,22 @@ pub(crate) struct Origin {
     pub(crate) id: ExchangeId,
     pub(crate) trace: TraceParent,
     pub(crate) version: Version,
+    /// Until when the head of an answer is of use, where it is told.
+    pub(crate) deadline: Option<Instant>,
+    /// Where a target may have worked on it before: the number of this try, and the most there are.
+    pub(crate) repeat: Option<(u32, u32)>,
 }
+
+impl Origin {
+    /// We say this ourselves, whatever the client said.
+    fn says(&self, name: &HeaderName) -> bool {
+        let is_deadline = self.deadline.is_some() && deadline::is_told(name);
+        is_deadline || (self.repeat.is_some() && *name == ATTEMPT)
+    }
+}
+
+/// `2/3`: the second of three tries at most.
+const ATTEMPT: &str = "x-request-attempt";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SentAs {
@@ -138,7 +155,8 @@ impl Outbound {
     fn each_field(&self, origin: &Origin, seat: &Seat, put: &mut impl FnMut(&[u8], &[&[u8]])) {
         let listed = connection_options(&self.headers);
         for (name, value) in &self.headers {
-            if goes_on(name, seat) && !listed.iter().any(|it| *name == it.as_str()) {
+            let listed = listed.iter().any(|it| *name == it.as_str());
+            if goes_on(name, seat) && !listed && !origin.says(name) {
                 put(name.as_str().as_bytes(), &[value.as_bytes()]);
             }
         }
@@ -165,6 +183,13 @@ impl Outbound {
         put(b"traceparent", &[&origin.trace.field()]);
         if !self.headers.contains_key("x-request-id") {
             put(b"x-request-id", &[&origin.id.hex()]);
+        }
+        if let Some(until) = origin.deadline {
+            let left = until.saturating_duration_since(Instant::now());
+            deadline::put(left, &self.headers, put);
+        }
+        if let Some((this, most)) = origin.repeat {
+            put(ATTEMPT.as_bytes(), &[format!("{this}/{most}").as_bytes()]);
         }
     }
 
@@ -267,11 +292,11 @@ fn may_trail(name: &HeaderName) -> bool {
 /// Framing, routing, or who asks and from where goes by this field.
 fn matters(name: &str) -> bool {
     let forwarded = ["x-forwarded-", "x-real-ip", "forwarded", "via", "traceparent"];
-    let routing =
-        ["host", "authorization", "proxy-", "cookie", "expect", "upgrade", "x-request-id"];
+    let routing = ["host", "authorization", "proxy-", "cookie", "expect", "upgrade"];
+    let request = ["x-request-id", "x-request-timeout", "x-request-timeout-ms", ATTEMPT];
     let framing = ["content-", "transfer-encoding", "connection", "keep-alive", "te", "trailer"];
     let starts = |it: &&str| if it.ends_with('-') { name.starts_with(*it) } else { name == *it };
-    [&forwarded[..], &routing, &framing].into_iter().flatten().any(starts)
+    [&forwarded[..], &routing, &request, &framing].into_iter().flatten().any(starts)
 }
 
 /// What is known of where the request came from.

@@ -5,7 +5,8 @@
 //! or the body, and nothing else does.
 
 use crate::contain::{Caught, contained};
-use crate::grpc::{Deadline, status};
+use crate::deadline::Deadline;
+use crate::grpc::status;
 use crate::hearing::Hearing;
 use crate::refuse;
 use crate::seat::Seat;
@@ -28,7 +29,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const SPEAKS_FOR: [&str; 6] =
     ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
-/// How much earlier than our clock a caller's may be when it gives up a call at its deadline.
+/// How much earlier than our clock a caller's may be when it gives up at its deadline.
 const LEEWAY: Duration = Duration::from_millis(50);
 
 /// Of what has no case, which is nothing that fails.
@@ -50,7 +51,7 @@ pub(crate) struct Recorder {
     audience: Audience,
     /// It is a gRPC call, and ends with a status.
     is_call: bool,
-    /// When the caller of a call gives it up.
+    /// When the caller gives it up: a call to its end, another request until its answer begins.
     deadline: Option<Deadline>,
     /// The status of a call whose answer broke off, for its caller.
     last_words: Option<Box<HeaderMap>>,
@@ -328,6 +329,11 @@ impl Recorder {
         self.deadline = deadline;
     }
 
+    /// How long the caller waits for the head of an answer.
+    pub(crate) fn waited_for(&mut self, until: Option<Deadline>) {
+        self.deadline = until;
+    }
+
     pub(crate) fn is_one_of_grpc(&self) -> bool {
         self.is_call
     }
@@ -417,7 +423,8 @@ impl Recorder {
         let phase = self.phase;
         // Callers keep their deadline themselves, and are often first by a moment: that they left is
         // not what happened.
-        if let Some(Deadline { at, limit }) = self.deadline
+        let waits = self.is_call || self.exchange.as_ref().is_some_and(|it| it.answer.is_none());
+        if let Some(Deadline { at, limit }) = self.deadline.filter(|_| waits)
             && at <= Instant::now() + LEEWAY
         {
             self.failed(Fault::Deadline(limit));

@@ -477,7 +477,7 @@ mod tests {
             let row = answer_row(&stop);
             if let Stop::Failed(fault) = &stop {
                 let timed = fault.limit().is_some_and(|it| {
-                    ["timeout", "dns", "grpc-timeout"].iter().any(|own| it.name.starts_with(own))
+                    it.is_callers() || ["timeout", "dns"].iter().any(|own| it.name.starts_with(own))
                 });
                 assert_eq!(timed, row.status == 504, "{stop:?}: {row:?}");
             }
@@ -614,6 +614,7 @@ mod tests {
             Fault::Body(BodyFault::Errno),
             Fault::Deadline(time("timeout.total")),
             Fault::Deadline(time("grpc-timeout")),
+            Fault::Deadline(time("x-request-timeout-ms")),
         ];
         let refused = refusals.into_iter().map(Stop::Refused);
         refused.chain(faults.into_iter().map(Stop::Failed)).collect()

@@ -145,6 +145,13 @@ pub(crate) struct TargetState {
     pending: AtomicUsize,
     /// Of those, the ones whose answers have not begun.
     unanswered: AtomicUsize,
+    early: Mutex<Early>,
+    /// Until when its connections are not to be relied on, as `heard`.
+    restless_until: AtomicU64,
+    /// When an answer began last, or the first of those that it owes was asked for, in microseconds since
+    /// [`TargetState::known_since`].
+    heard: AtomicU64,
+    known_since: Instant,
     limit: Mutex<Limit>,
     /// How many may be unanswered at a time, as far as that was learned.
     most: AtomicUsize,
@@ -170,6 +177,10 @@ impl TargetState {
             leaves: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
             unanswered: AtomicUsize::new(0),
+            early: Mutex::default(),
+            restless_until: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+            known_since: Instant::now(),
             most: AtomicUsize::new(Limit::new().most()),
             limit: Mutex::new(Limit::new()),
             latency: AtomicU32::new(0),
@@ -220,7 +231,46 @@ impl TargetState {
     pub(crate) fn ask(self: &Arc<TargetState>, upstream: &Arc<UpstreamState>) -> Asking {
         let before = self.unanswered.fetch_add(1, Relaxed);
         let began = Instant::now();
+        if before == 0 {
+            self.hears(began);
+        }
         Asking { target: self.clone(), upstream: upstream.clone(), in_hand: before + 1, began }
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.known_since).as_micros() as u64
+    }
+
+    fn hears(&self, now: Instant) {
+        self.heard.store(self.micros(now), Relaxed);
+    }
+
+    /// It closed an idle connection before its time: whoever listens there may be about to leave, and
+    /// where that happens again and again, no idle connection is good for what cannot be repeated.
+    pub(crate) fn closed_early(&self, now: Instant) {
+        let again = self.early.lock().unwrap_or_else(PoisonError::into_inner).again(now);
+        if again {
+            self.restless_until.store(self.micros(now + Early::WITHIN), Relaxed);
+        }
+        self.change_health(|it| it.doubt(now));
+    }
+
+    pub(crate) fn is_restless(&self, now: Instant) -> bool {
+        let until = self.restless_until.load(Relaxed);
+        until != 0 && self.micros(now) < until
+    }
+
+    /// It owes answers, and has begun none for much longer than they take.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        /// So many times longer than answers take as of late.
+        const TIMES: f32 = 10.0;
+        const SHORTEST: f32 = 100_000.0;
+        let latency = self.latency();
+        if latency == 0.0 || self.unanswered.load(Relaxed) == 0 {
+            return false;
+        }
+        let silence = self.micros(now).saturating_sub(self.heard.load(Relaxed));
+        (latency * TIMES).max(SHORTEST) < silence as f32
     }
 
     /// How many more requests it takes: as many as it is known to work on at a time, and no more than
@@ -300,6 +350,8 @@ impl TargetState {
         self.keeps.forget();
         self.change_limit(upstream, |it, _| *it = Limit::new());
         self.latency.store(0, Relaxed);
+        *self.early.lock().unwrap_or_else(PoisonError::into_inner) = Early::default();
+        self.restless_until.store(0, Relaxed);
         self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
@@ -365,6 +417,26 @@ impl TargetState {
     }
 }
 
+/// The last times at which idle connections were closed before their time; those that were closed
+/// together are one.
+#[derive(Default)]
+struct Early([Option<Instant>; 3]);
+
+impl Early {
+    /// So many times within so long are no accident.
+    const WITHIN: Duration = Duration::from_secs(5);
+    const TOGETHER: Duration = Duration::from_millis(100);
+
+    /// Whether it happens again and again.
+    fn again(&mut self, now: Instant) -> bool {
+        let Early([first, second, last]) = self;
+        if last.is_none_or(|it| it + Self::TOGETHER <= now) {
+            (*first, *second, *last) = (*second, *last, Some(now));
+        }
+        first.is_some_and(|it| now < it + Self::WITHIN)
+    }
+}
+
 /// One open connection; dropping it counts it out.
 pub(crate) struct Place(Arc<TargetState>);
 
@@ -386,7 +458,9 @@ pub(crate) struct Asking {
 impl Asking {
     /// The head of the answer is there. How long it took.
     pub(crate) fn answered(self, settings: &Concurrency) -> Duration {
-        let took = self.began.elapsed();
+        let now = Instant::now();
+        let took = now - self.began;
+        self.target.hears(now);
         if settings.adaptive {
             let in_hand = self.in_hand;
             self.target.change_limit(&self.upstream, |it, now| it.ended(in_hand, took, now));
@@ -444,6 +518,21 @@ mod tests {
         let after = join(&registry, &config("\"http://127.0.0.1:2\", \"http://127.0.0.1:3\""));
         assert!(Arc::ptr_eq(&before[1], &after[0]));
         assert_eq!(registry.all().len(), 2);
+    }
+
+    #[test]
+    fn one_restart_is_no_unrest_and_three_are() {
+        let registry = Registry::default();
+        let target = &join(&registry, &config("\"http://127.0.0.1:1\""))[0];
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        for ms in [0, 20, 99, 3_000] {
+            target.closed_early(at(ms));
+        }
+        assert!(!target.is_restless(at(3_001)));
+        target.closed_early(at(4_900));
+        assert!(target.is_restless(at(4_901)));
+        assert!(!target.is_restless(at(9_900)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Serves one request, from its head to its record. Read this file first.
 
 use crate::contain::{Serving, trip};
+use crate::deadline;
 use crate::front::{CutHead, HeadNote};
 use crate::grpc::body::CallBody;
 use crate::grpc::{Call, status};
@@ -10,7 +11,7 @@ use crate::recorder::Recorder;
 use crate::refuse::{self, Asked};
 use crate::reply::{AnswerBody, Reply, fixed};
 use crate::seat::Seat;
-use crate::share::{divide, key};
+use crate::share::{divide, keep, kept, key};
 use crate::snapshot::Snapshot;
 use crate::tries::{Plan, send};
 use crate::tunnel::Tunnel;
@@ -135,7 +136,8 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
         }
         Action::Forward(forward) => {
             let target = upstream_target(&route, forward, &path, parts.uri.query());
-            let divided = divide(&route, forward, &parts.headers, &mut record);
+            let secure = is_secure(&seat, &parts.headers);
+            let divided = divide(&route, forward, &parts.headers, secure, &mut record);
             record.sent_to(&forward.shares[divided.share].upstream);
             let upstream = snapshot.upstream(route.index, divided.share);
             let (method, mut headers) = (parts.method, parts.headers);
@@ -151,15 +153,19 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
             let (authority, version) = (head.authority, parts.version);
             let mut outbound = Outbound::new(method, target, headers, authority, version, body);
             record.asked_for(outbound.upgrade.as_ref());
-            if let Some(call) = call {
-                record.is_call(call.deadline());
+            let callers = deadline::of(&outbound.headers, Instant::now());
+            match call {
+                Some(call) => record.is_call(call.deadline()),
+                None => record.waited_for(callers),
             }
             let key =
                 upstream.and_then(|it| key(&it.settings.balance, &outbound.headers, &mut record));
-            let plan = Plan { snapshot: &snapshot, upstream, forward, call, key };
+            let kept = upstream.and_then(|it| kept(it, &outbound.headers));
+            let plan = Plan { snapshot: &snapshot, upstream, forward, call, callers, key, kept };
             match send(&plan, &mut outbound, &mut record, version).await {
                 Ok((turn, mut answered)) => {
-                    if let Some(cookie) = divided.cookie {
+                    let keeps = keep(turn.upstream, turn.index, kept, secure);
+                    for cookie in [divided.cookie, keeps].into_iter().flatten() {
                         answered.head.fields.append(header::SET_COOKIE, cookie);
                     }
                     match answered.head.status {

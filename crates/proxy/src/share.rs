@@ -1,7 +1,11 @@
-//! Which of a route's upstreams gets a request, where the route divides them.
+//! Which of a route's upstreams gets a request, where the route divides them, and which target its caller
+//! is kept with.
 
 use crate::recorder::Recorder;
+use crate::snapshot::Ready;
+use aws_lc_rs::digest::{SHA256, digest};
 use config::{Balance, Forward, Route, Sticky, cookies};
+use data_encoding::HEXLOWER;
 use http::header::{HeaderMap, HeaderValue};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -15,6 +19,7 @@ pub(crate) fn divide(
     route: &Route,
     forward: &Forward,
     headers: &HeaderMap,
+    secure: bool,
     record: &mut Recorder,
 ) -> Divided {
     let only = |share| Divided { share, cookie: None };
@@ -42,11 +47,8 @@ pub(crate) fn divide(
                 Some(share) => only(share),
                 None => {
                     let share = random(record);
-                    let secure = if record.seat().tls { "; Secure" } else { "" };
                     let upstream = &forward.shares[share].upstream.name;
-                    let cookie =
-                        format!("{name}={upstream}; Path=/; HttpOnly; SameSite=Lax{secure}");
-                    Divided { share, cookie: HeaderValue::try_from(cookie).ok() }
+                    Divided { share, cookie: set_cookie(&name, upstream, secure) }
                 }
             }
         }
@@ -66,6 +68,51 @@ pub(crate) fn key(balance: &Balance, headers: &HeaderMap, record: &mut Recorder)
         }
         Sticky::OwnCookie => None,
     }
+}
+
+/// What stands for a target in the cookie that keeps a caller with it: always the same for the same
+/// target, here and in other gateways, and does not show where it is.
+pub(crate) struct Mark(String);
+
+impl Mark {
+    pub(crate) fn of(target: &str) -> Mark {
+        const BYTES: usize = 8;
+        let digest = digest(&SHA256, format!("goodgate target {target}").as_bytes());
+        Mark(HEXLOWER.encode(&digest.as_ref()[..BYTES]))
+    }
+}
+
+/// The place of the target that a caller is kept with.
+pub(crate) fn kept(upstream: &Ready, headers: &HeaderMap) -> Option<usize> {
+    if upstream.marks.is_empty() {
+        return None;
+    }
+    let name = keeping(upstream);
+    let known = |value: &str| upstream.marks.iter().position(|it| it.0 == value);
+    cookies(headers).filter(|it| it.0 == name).find_map(|it| known(it.1))
+}
+
+/// The cookie that keeps a caller with the target that answered; `None` where it has it, or none is
+/// wanted.
+pub(crate) fn keep(
+    upstream: &Ready,
+    index: usize,
+    before: Option<usize>,
+    secure: bool,
+) -> Option<HeaderValue> {
+    let mark = upstream.marks.get(index).filter(|_| before != Some(index))?;
+    set_cookie(&keeping(upstream), &mark.0, secure)
+}
+
+/// The name of the cookie, which is none that a route's cookie can have: no name of ours has a `~`.
+fn keeping(upstream: &Ready) -> String {
+    format!("goodgate~{}", upstream.settings.name)
+}
+
+fn set_cookie(name: &str, value: &str, secure: bool) -> Option<HeaderValue> {
+    let secure = if secure { "; Secure" } else { "" };
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::try_from(cookie).ok()
 }
 
 /// Equal things are the same point, on every core and in every process of this version.

@@ -6,6 +6,7 @@ use crate::doors::{Doors, PlaceId};
 use crate::listen::http3::quic;
 use crate::listen::tls::acceptor;
 use crate::registry::{Registry, TargetState, UpstreamState};
+use crate::share::Mark;
 use crate::upstream::balance::{Candidate, Pick, Seeker, pick};
 use crate::upstream::health::{ENOUGH, Showed, Turned, UNFELT, Why, is_outlier};
 use crate::upstream::pool::PoolKey;
@@ -151,6 +152,8 @@ pub(crate) struct Ready {
     pub(crate) state: Arc<UpstreamState>,
     pub(crate) states: Vec<Arc<TargetState>>,
     pub(crate) tls: Option<Arc<TlsSettings>>,
+    /// What stands for each target in the cookies of callers; empty where none are kept with one.
+    pub(crate) marks: Vec<Mark>,
     keys: Vec<PoolKey>,
     turn: AtomicUsize,
 }
@@ -168,9 +171,11 @@ impl Ready {
             PoolKey { target: state.id, settings: connected_by(upstream, target, tls) }
         };
         let keys = upstream.targets.iter().zip(&states).map(key).collect();
+        let kept = upstream.targets.iter().filter(|_| upstream.sticky);
+        let marks = kept.map(|it| Mark::of(&it.name)).collect();
         let (settings, tls) = (upstream.clone(), tls.map(|it| it.it.clone()));
         let of_all = registry.upstream(&upstream.name);
-        Ready { settings, state: of_all, states, tls, keys, turn: AtomicUsize::new(0) }
+        Ready { settings, state: of_all, states, tls, marks, keys, turn: AtomicUsize::new(0) }
     }
 
     pub(crate) fn pool_key(&self, index: usize) -> PoolKey {
@@ -192,6 +197,7 @@ impl Ready {
                 pending,
                 has_room: 0 < state.room(concurrency),
                 latency: state.latency(),
+                is_silent: state.is_silent(now),
             }
         });
         let candidates: Vec<Candidate<'_>> = candidates.collect();

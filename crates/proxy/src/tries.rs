@@ -1,5 +1,6 @@
 //! The tries of one request: which target, whether and when another follows, and until when.
 
+use crate::deadline::Deadline;
 use crate::grpc::Call;
 use crate::outbound::{Origin, Outbound};
 use crate::recorder::Recorder;
@@ -10,7 +11,7 @@ use crate::upstream::balance::{Pick, Seeker};
 use crate::upstream::gone::{Next, Waiter};
 use crate::upstream::health::{Health, Showed, Turned};
 use crate::upstream::hold::hold;
-use crate::upstream::limit::LOOK;
+use crate::upstream::limit::STEP_OF_WAITING;
 use crate::upstream::queue::{self, Outcome};
 use crate::upstream::retry::{self, Again, Came, Means, Tried};
 use crate::upstream::{Answered, Halt, Turn, attempt};
@@ -28,8 +29,12 @@ pub(crate) struct Plan<'a> {
     pub(crate) upstream: Option<&'a Arc<Ready>>,
     pub(crate) forward: &'a Forward,
     pub(crate) call: Option<&'a Call>,
+    /// How long the caller of anything else waits.
+    pub(crate) callers: Option<Deadline>,
     /// What it has in common with requests that should get the same target.
     pub(crate) key: Option<u64>,
+    /// The place of the target that its caller is kept with.
+    pub(crate) kept: Option<usize>,
 }
 
 /// Longer than any gateway runs.
@@ -41,15 +46,19 @@ const PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Plan<'_> {
-    /// When the whole must have come to an answer. The time of a gRPC call is its caller's to limit:
-    /// until its end, and not at all where the caller says nothing.
-    fn deadline(&self) -> (Instant, Limit) {
+    /// When the whole must have come to an answer, which a caller can put earlier, not later. The time
+    /// of a gRPC call is its caller's to limit: until its end, and not at all where the caller says
+    /// nothing.
+    fn deadline(&self, now: Instant) -> (Instant, Limit) {
         let value = u64::try_from(self.forward.total.as_micros()).unwrap_or(u64::MAX);
         let total = Limit { name: "timeout.total", value };
         match self.call.map(Call::deadline) {
-            None => (Instant::now() + self.forward.total, total),
+            None => match self.callers.filter(|it| it.at < now + self.forward.total) {
+                Some(it) => (it.at, it.limit),
+                None => (now + self.forward.total, total),
+            },
             Some(Some(it)) => (it.at, it.limit),
-            Some(None) => (Instant::now() + NEVER, total),
+            Some(None) => (now + NEVER, total),
         }
     }
 }
@@ -64,13 +73,20 @@ pub(crate) async fn send<'a>(
     let seat = record.seat().clone();
     let received = outbound.headers.get("traceparent").and_then(|it| it.to_str().ok());
     let trace = record.continue_trace(received.and_then(TraceParent::parse));
-    let origin = Origin { id: record.exchange().id, trace, version };
+    let began = Instant::now();
+    let (deadline, total) = plan.deadline(began);
+    if plan.call.is_none() && deadline <= began {
+        return Err(Stop::Failed(Fault::Deadline(total)).into());
+    }
+    // A call is told in its own words, and what comes out of an upgrade is not waited for.
+    let told = plan.call.is_none() && outbound.upgrade.is_none();
+    let deadline_told = told.then_some(deadline);
+    let id = record.exchange().id;
+    let origin = Origin { id, trace, version, deadline: deadline_told, repeat: None };
     let Some(upstream) = plan.upstream else {
         return Err(Stop::Refused(Refusal::NoTarget).into());
     };
     upstream.state.budget.request();
-    let began = Instant::now();
-    let (deadline, total) = plan.deadline();
     let repeatable = retry::is_repeatable(&outbound.method, &outbound.headers);
     outbound.pump.keep(plan.forward.retry.body, repeatable);
     let tries = Tries {
@@ -84,6 +100,7 @@ pub(crate) async fn send<'a>(
         repeatable,
         tried: Vec::new(),
         made: 0,
+        was_sent: false,
         was_free: false,
         fresh: false,
         waiting: None,
@@ -106,6 +123,8 @@ struct Tries<'a, 'p> {
     tried: Vec<usize>,
     /// Tries that count.
     made: u32,
+    /// A target may have worked on it.
+    was_sent: bool,
     was_free: bool,
     fresh: bool,
     /// Its place among those that wait for the upstream to come back.
@@ -130,6 +149,7 @@ impl<'a> Tries<'a, '_> {
             }
             self.made += 1;
             let came = self.once(&turn, asking, outbound, record).await;
+            self.was_sent |= 0 < outbound.pump.sent;
             let next = match &came {
                 Ok((answered, took)) => self.after_answer(index, answered, *took, outbound, record),
                 Err(Halt::Stop(Stop::Failed(fault))) => {
@@ -195,6 +215,7 @@ impl<'a> Tries<'a, '_> {
 
     fn turn(&self, index: usize) -> Turn<'a> {
         let Plan { snapshot, forward, call, .. } = *self.plan;
+        let repeat = self.was_sent.then_some((self.made + 1, forward.retry.attempts));
         Turn {
             seat: self.seat.clone(),
             limits: &snapshot.config.limits,
@@ -204,7 +225,7 @@ impl<'a> Tries<'a, '_> {
             total: self.total,
             call,
             host: forward.host.as_ref().unwrap_or(&self.upstream.settings.host),
-            origin: self.origin,
+            origin: Origin { repeat, ..self.origin },
             fresh: self.fresh,
             repeatable: self.repeatable,
         }
@@ -242,8 +263,8 @@ impl<'a> Tries<'a, '_> {
 
     fn pick(&self) -> Pick {
         let random = self.seat.worker.random() as u64;
-        let Tries { repeatable, plan: Plan { key, .. }, .. } = *self;
-        let seeker = Seeker { repeatable, key: *key, random, turn: 0 };
+        let Tries { repeatable, plan: Plan { key, kept, .. }, .. } = *self;
+        let seeker = Seeker { repeatable, key: *key, kept: *kept, random, turn: 0 };
         self.upstream.pick(&self.tried, seeker, Instant::now())
     }
 
@@ -257,6 +278,7 @@ impl<'a> Tries<'a, '_> {
         let Ready { settings, state, .. } = &**self.upstream;
         let began = *self.queued.get_or_insert_with(Instant::now);
         let until = self.deadline.min(began + settings.queue.full);
+        self.upstream.is_full();
         let places = || self.upstream.places();
         let mut waiting = match place {
             Some(place) => place.wait_again(Instant::now(), places),
@@ -264,7 +286,7 @@ impl<'a> Tries<'a, '_> {
         };
         let alarm = self.seat.worker.timer.alarm();
         loop {
-            let look = until.min(Instant::now() + LOOK);
+            let look = until.min(Instant::now() + STEP_OF_WAITING);
             match alarm.until(look, &mut waiting).await {
                 Some(Outcome::Turn(turn)) => {
                     record.enter(Phase::Select);
@@ -416,6 +438,11 @@ impl<'a> Tries<'a, '_> {
                     return None;
                 }
                 self.fresh = true;
+                if self.upstream.state.budget.is_broken() {
+                    self.tried.clear();
+                    let pause = self.after_a_breath();
+                    return (pause + self.shortest_try(index) <= left).then_some(pause);
+                }
                 if let Some(at_once) = self.elsewhere(index) {
                     return Some(at_once);
                 }
@@ -443,6 +470,11 @@ impl<'a> Tries<'a, '_> {
     fn backoff(&self) -> Duration {
         let most = PAUSE.saturating_mul(1 << self.made.saturating_sub(1).min(10));
         most.min(LONGEST_PAUSE).mul_f64(self.chance())
+    }
+
+    /// What is broken is given time.
+    fn after_a_breath(&self) -> Duration {
+        LONGEST_PAUSE.mul_f64(0.5 + self.chance() / 2.0)
     }
 
     /// Between 0 and 1.

@@ -184,6 +184,40 @@ async fn a_target_turns_ill_by_its_status_and_well_again() {
     assert_eq!(turns, [false, true], "{well:#}");
 }
 
+/// Sends so many requests one after the other, all of which are answered.
+async fn ask(gateway: &Gateway, times: usize) {
+    let mut client = gateway.client().await.expect("it listens");
+    for _ in 0..times {
+        assert_eq!(client.exchange(&get("/x")).await.status, Some(200), "{}", gateway.said());
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_is_ill_gets_no_request_while_another_is_there() {
+    for mood in [503, 0] {
+        let (one, two) = (Target::new(), Target::new());
+        let balance = "balance = \"round_robin\"\nslow_start = \"0s\"";
+        let gateway = start(&config(&[&one.url, &two.url], BY_PATH, balance)).await;
+        until_well(&gateway, &one.url).await;
+        ask(&gateway, 4).await;
+        assert!(!one.requests.all().is_empty(), "both are used");
+        one.answers_checks_with(mood);
+        until_ill(&gateway, &one.url).await;
+        let before = one.requests.all().len();
+        ask(&gateway, 20).await;
+        assert_eq!(one.requests.all().len(), before);
+        // An upstream that is ill as a whole is better than none.
+        two.answers_checks_with(mood);
+        until_ill(&gateway, &two.url).await;
+        ask(&gateway, 4).await;
+        one.answers_checks_with(200);
+        until_well(&gateway, &one.url).await;
+        let before = one.requests.all().len();
+        ask(&gateway, 4).await;
+        assert_eq!(one.requests.all().len(), before + 4);
+    }
+}
+
 #[tokio::test]
 async fn a_target_that_is_silent_turns_ill_within_the_limit() {
     let one = Target::new();

@@ -1,7 +1,9 @@
 //! End to end: a real goodgate on real sockets.
 
+mod balance;
 mod bodies;
 mod child;
+mod deadlines;
 mod deploys;
 mod doors;
 mod front;

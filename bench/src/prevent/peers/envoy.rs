@@ -20,8 +20,9 @@ const BOOTSTRAP: &str = "envoy.json";
 const BUDGET: f64 = 20.0;
 /// or so many at the least.
 const LEAST_RETRIES: u32 = 10;
-/// How many of a hundred targets may be left out at a time.
-const MOST_EJECTED: u32 = 50;
+/// How many of a hundred targets may be left out at a time: the others here have no limit, and when
+/// more than half are out, all are used again (the panic threshold, 50 by default).
+const MOST_EJECTED: u32 = 100;
 
 const TYPES: &str = "type.googleapis.com/envoy";
 
@@ -56,6 +57,10 @@ pub(super) fn start(front: &Front, restartable: bool) -> Result<Vec<OsString>> {
         false => arguments.push("--disable-hot-restart".into()),
     }
     Ok(arguments)
+}
+
+pub(super) fn configuration(front: &Front) -> String {
+    format!("{} {}", listener(front), cluster(front))
 }
 
 /// The next process of a hot restart.

@@ -1,7 +1,11 @@
 //! Goodgate itself.
 
-use super::{ATTEMPTS, CONNECT, Front, Peer, Places, Program, WORKERS, milliseconds, version};
+use super::{
+    AT_ONCE, ATTEMPTS, CHECK, CONNECT, EJECTED, FAILURES, Front, Peer, Places, Program, SLOW_START,
+    WORKERS, milliseconds, version,
+};
 use crate::prevent::names::NAME;
+use crate::prevent::target::HEALTH;
 use crate::setting::Unmet;
 use anyhow::{Result, bail};
 use std::ffi::OsString;
@@ -11,10 +15,11 @@ use std::path::Path;
 const FILE: &str = "goodgate.toml";
 
 /// Beside what all peers have, its own defaults.
-fn configuration(front: &Front) -> String {
+pub(super) fn configuration(front: &Front) -> String {
     let Front { listen, admin, places, http2, folder, .. } = front;
     let folder = folder.display();
-    let (connect, first_byte) = (milliseconds(CONNECT), milliseconds(front.read()));
+    let [connect, first_byte, check, ejected, slow_start] =
+        [CONNECT, front.read(), CHECK, EJECTED, SLOW_START].map(milliseconds);
     let scheme = if *http2 { "h2c" } else { "http" };
     let mut text = format!(
         r#"workers = {WORKERS}
@@ -47,6 +52,10 @@ access = "{folder}/access.log"
 [upstream.app]
 targets = [{targets}]
 timeout = {{ connect = "{connect}", first_byte = "{first_byte}" }}
+health = {{ path = "{HEALTH}", interval = "{check}", timeout = "{check}" }}
+eject = {{ after = {FAILURES}, first = "{ejected}" }}
+slow_start = "{slow_start}"
+concurrency = {{ requests = {AT_ONCE} }}
 
 [route.all]
 match = "/*"

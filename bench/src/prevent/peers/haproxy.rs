@@ -14,7 +14,7 @@ use std::ffi::OsString;
 const FILE: &str = "haproxy.cfg";
 const SOCKET: &str = "haproxy.sock";
 
-fn configuration(front: &Front) -> String {
+pub(super) fn configuration(front: &Front) -> String {
     let Front { listen, places, http2, folder, .. } = front;
     let [connect, read, check, slow_start] =
         [CONNECT, front.read(), CHECK, SLOW_START].map(milliseconds);
@@ -70,7 +70,9 @@ backend app
     retries {retries}
     retry-on all-retryable-errors
     option redispatch
-    option httpchk GET {HEALTH}
+    option abortonclose
+    option httpchk
+    http-check send meth GET uri {HEALTH} ver HTTP/1.1 hdr Host {NAME}
     default-server check inter {check}{observed} slowstart {slow_start} maxconn {AT_ONCE}
     {servers}
 "

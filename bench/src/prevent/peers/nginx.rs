@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 const FILE: &str = "nginx.conf";
 const PID: &str = "nginx.pid";
 
-fn configuration(front: &Front, daemon: bool) -> String {
+pub(super) fn configuration(front: &Front, daemon: bool) -> String {
     let Front { listen, places, folder, .. } = front;
     let (connect, read) = (milliseconds(CONNECT), milliseconds(front.read()));
     let daemon = if daemon { "on" } else { "off" };

@@ -13,13 +13,13 @@ pub(super) fn all() -> Vec<Situation> {
 }
 
 fn slow_dependency() -> Situation {
-    let become_ = |time, manner| (0..3).map(move |it| at(time, Step::Become(it, manner)));
+    let all_become = |time, manner| (0..3).map(move |it| at(time, Step::Become(it, manner)));
     Situation {
         name: "slow_dependency",
         title: "one path of two takes 2.5 s on all targets, 4 s; the other one must not suffer",
         servers: Servers::Own { count: 3, manner: Manner::GOOD },
         load: Load::TwoPaths { rate: RATE, seconds: 8.0 },
-        script: become_(2.0, HELD_UP).chain(become_(6.0, Manner::GOOD)).collect(),
+        script: all_become(2.0, HELD_UP).chain(all_become(6.0, Manner::GOOD)).collect(),
         reach: Reach {
             failed: Some(0.0),
             bounds: &[Bound { figure: Figure::P99(Part::Quick), limit: Limit::AtMost(50.0) }],

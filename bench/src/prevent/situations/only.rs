@@ -69,13 +69,13 @@ fn only(
 
 fn all_reset() -> Situation {
     let resets = Manner::GOOD.with(Fault::Reset, Health::Well);
-    let become_ = |time, manner| (0..3).map(move |it| at(time, Step::Become(it, manner)));
+    let all_become = |time, manner| (0..3).map(move |it| at(time, Step::Become(it, manner)));
     Situation {
         name: "all_reset",
         title: "all three reset after the work, 2 s: attempts for one request",
         servers: Servers::Own { count: 3, manner: Manner::GOOD },
         load: Load::with_trouble(8.0, 3.0, 5.0),
-        script: become_(3.0, resets).chain(become_(5.0, Manner::GOOD)).collect(),
+        script: all_become(3.0, resets).chain(all_become(5.0, Manner::GOOD)).collect(),
         reach: Reach {
             failed: Some(250.0),
             bounds: &[Bound { figure: Figure::Attempts(Part::During), limit: Limit::AtMost(1.2) }],

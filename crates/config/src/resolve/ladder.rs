@@ -2,7 +2,7 @@
 
 use super::Resolve;
 use crate::complaint::Complaint;
-use crate::typed::{Action, Backoff, Config, Forward, Limits, Route, Shutdown, Upstream};
+use crate::typed::{Action, Backoff, Config, Forward, Limits, Place, Route, Shutdown, Upstream};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -37,39 +37,84 @@ impl Resolve<'_> {
         for upstream in &config.upstreams {
             self.check_pool(upstream);
             self.check_tls(upstream);
+            self.check_eject(upstream);
         }
         for route in config.routes.all() {
             if let Action::Forward(forward) = &route.action {
-                self.check_total(route, forward);
+                self.check_total(route, forward, config.dns.timeout);
             }
         }
     }
 
-    fn check_total(&mut self, route: &Route, forward: &Forward) {
+    fn check_total(&mut self, route: &Route, forward: &Forward, dns: Duration) {
         for share in &forward.shares {
             self.check_total_of(route, forward.total, &share.upstream);
+            self.check_second_try(route, forward, &share.upstream);
+        }
+        let names = |it: &Upstream| {
+            let mut places = it.targets.iter().map(|it| &it.place);
+            places.any(|it| matches!(it, Place::Name { .. } | Place::Service(_)))
+        };
+        let total = forward.total;
+        if total < dns
+            && self.tree.has(&["dns", "timeout"])
+            && forward.shares.iter().any(|it| names(&it.upstream))
+        {
+            let message = format!(
+                "`dns.timeout` is {dns:?}, but `route.{}` ends after {total:?}",
+                route.name
+            );
+            self.warn(&[&["dns", "timeout"]], &message);
         }
     }
 
     fn check_total_of(&mut self, route: &Route, total: Duration, upstream: &Upstream) {
-        let timeout = &upstream.timeout;
-        let steps: [(&str, Duration); 4] = [
-            ("connect", timeout.connect),
-            ("tls", timeout.tls),
-            ("send", timeout.send),
-            ("first_byte", timeout.first_byte),
+        let Upstream { timeout, queue, .. } = upstream;
+        let steps: [(&str, &str, Duration); 6] = [
+            ("timeout", "connect", timeout.connect),
+            ("timeout", "tls", timeout.tls),
+            ("timeout", "send", timeout.send),
+            ("timeout", "first_byte", timeout.first_byte),
+            ("queue", "full", queue.full),
+            ("queue", "gone", queue.gone),
         ];
-        for (key, value) in steps.into_iter().filter(|it| it.1 > total) {
-            let of_upstream = ["upstream", &upstream.name, "timeout", key];
+        for (table, key, value) in steps.into_iter().filter(|it| it.2 > total) {
+            let of_upstream = ["upstream", &upstream.name, table, key];
             let of_route = ["route", &route.name, "timeout", "total"];
             let message = format!(
-                "`timeout.{key}` of upstream `{}` is {value:?}, but `route.{}` ends after {total:?}",
+                "`{table}.{key}` of upstream `{}` is {value:?}, but `route.{}` ends after {total:?}",
                 upstream.name, route.name
             );
             // A `total` below a step that nobody wrote is meant as it stands.
             if self.tree.has(&of_upstream) {
                 self.warn(&[&of_upstream, &of_route], &message);
             }
+        }
+    }
+
+    /// After a target that did not answer in time another is asked only while half of the whole time is
+    /// left.
+    fn check_second_try(&mut self, route: &Route, forward: &Forward, upstream: &Upstream) {
+        let (first_byte, total) = (upstream.timeout.first_byte, forward.total);
+        let place = ["upstream", &*upstream.name, "timeout", "first_byte"];
+        let may_follow = 1 < forward.retry.attempts && 1 < upstream.targets.len();
+        let too_late = total / 2 <= first_byte && first_byte <= total;
+        if may_follow && too_late && self.tree.has(&place) {
+            let message = format!(
+                "`timeout.first_byte` of upstream `{}` is {first_byte:?}, half of what `route.{}` has \
+                 ({total:?}) or more: after a target that is too slow no other one is asked",
+                upstream.name, route.name
+            );
+            self.warn(&[&place], &message);
+        }
+    }
+
+    fn check_eject(&mut self, upstream: &Upstream) {
+        let (first, longest) = (upstream.eject.first, upstream.eject.longest);
+        if longest < first {
+            let message = format!("`eject.first` is {first:?}, but `eject.longest` is {longest:?}");
+            let place = |key| ["upstream", &*upstream.name, "eject", key];
+            self.warn(&[&place("first"), &place("longest")], &message);
         }
     }
 

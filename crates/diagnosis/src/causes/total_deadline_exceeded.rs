@@ -6,7 +6,9 @@
 //!
 //! ## Why it happens
 //! One slow attempt, or several that each failed after a while: a connect that timed out, then a
-//! second target that was slow. The limit protects the caller from the sum.
+//! second target that was slow. The limit protects the caller from the sum. A caller may say how long
+//! it waits, and then that is the limit where it is shorter: `X-Request-Timeout-Ms`, or what Envoy,
+//! aio-request and the clients of OpenAI and Anthropic send for the same.
 //!
 //! ## How to tell
 //! Look at the attempts: where most of the time went is the true cause. A limit for the whole that
@@ -47,16 +49,25 @@ fn look(case: &Case) -> Option<Finding> {
     let Fault::Deadline(limit) = case.fault()? else {
         return None;
     };
-    let attempt = case.attempt()?;
+    let Some(attempt) = case.attempt() else {
+        return Some(Finding::new(
+            0.9,
+            "the time that the caller gave the request was over when it came".to_owned(),
+            format!("`{}` said that nothing was left, so nothing was sent on", limit.name),
+        ));
+    };
     let attempts = match case.exchange.attempts.len() {
         1 => "the first attempt".to_owned(),
         all => format!("attempt {all}"),
     };
     let (whose, says) = match limit.name {
-        CALLERS => (
+        CALL => (
             "caller's",
             "the caller's deadline (`grpc-timeout`) bounds its call to the end".to_owned(),
         ),
+        name if limit.is_callers() => {
+            ("caller's", format!("the caller said in `{name}` how long it waits for an answer"))
+        }
         name => ("route's", format!("`{name}` counts over all attempts, and ended this one")),
     };
     Some(Finding::new(
@@ -72,7 +83,7 @@ fn look(case: &Case) -> Option<Finding> {
 }
 
 /// The deadline of a gRPC call.
-const CALLERS: &str = "grpc-timeout";
+const CALL: &str = "grpc-timeout";
 
 fn doing(phase: Phase) -> &'static str {
     match phase {
@@ -96,7 +107,18 @@ fn fix(case: &Case) -> Vec<Fix> {
             phase.name()
         )));
     }
-    if let Some(Fault::Deadline(Limit { name: CALLERS, .. })) = case.fault() {
+    if let Some(Fault::Deadline(limit)) = case.fault()
+        && limit.is_callers()
+        && limit.name != CALL
+    {
+        fixes.push(Fix::new(format!(
+            "Let the caller wait as long as it takes, if it can: it is the one that says `{}`. The \
+             target is told in `X-Request-Timeout-Ms` how much is left and may give up in time",
+            limit.name
+        )));
+        return fixes;
+    }
+    if let Some(Fault::Deadline(Limit { name: CALL, .. })) = case.fault() {
         fixes.push(Fix::new(
             "Give the call as long as it takes where it is made; the server is told how much is \
              left and may give up in time",
@@ -151,6 +173,19 @@ mod tests {
             "call_deadline | fresh after=60s",
             "total_deadline_exceeded: the caller's 60 s passed while the first attempt was \
              waiting for the first byte of 127.0.0.1:8000",
+        );
+    }
+
+    #[test]
+    fn a_caller_that_waits_less_than_the_route_allows() {
+        check(
+            "request_deadline | fresh after=60s",
+            "total_deadline_exceeded: the caller's 60 s passed while the first attempt was \
+             waiting for the first byte of 127.0.0.1:8000",
+        );
+        check(
+            "request_deadline | never_sent",
+            "total_deadline_exceeded: the time that the caller gave the request was over when it came",
         );
     }
 

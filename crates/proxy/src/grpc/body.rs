@@ -1,7 +1,8 @@
 //! The body of an upstream's answer to a call: bounded by the caller's deadline, and ended with a
 //! status whatever happens.
 
-use super::{Call, Deadline, Spoken, status, web};
+use super::{Call, Spoken, status, web};
+use crate::deadline::Deadline;
 use crate::recorder::Recorder;
 use crate::timer::Alarm;
 use crate::upstream::body::{Cut, UpstreamBody};

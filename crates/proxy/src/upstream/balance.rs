@@ -1,7 +1,7 @@
 //! Which of an upstream's targets gets a request. Pure: what is known of the targets, and chance, are
 //! arguments.
 //!
-//! First, who may: those that are well before those that have just failed, those before the ones that
+//! First, who may: those that are well before those that have just failed or fell silent, those before the ones that
 //! are out, and last those that are to be left alone; whoever has as many requests in hand as it can work
 //! on is passed over. There is always somebody, unless all are full: the last target is never out. Then,
 //! of those, by the balance that is configured.
@@ -24,6 +24,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) has_room: bool,
     /// Its latency in microseconds, as of late; 0 while it is not known.
     pub(crate) latency: f32,
+    /// It owes answers and gives none, which it usually does by now.
+    pub(crate) is_silent: bool,
 }
 
 impl Candidate<'_> {
@@ -36,8 +38,8 @@ impl Candidate<'_> {
     /// 0 is best. What can be repeated goes to a target that has just failed: it finds out.
     fn rank(&self, repeatable: bool) -> u8 {
         match self.standing {
-            Standing::Well(_) => 0,
-            Standing::Suspect => u8::from(!repeatable),
+            Standing::Well(_) => u8::from(self.is_silent),
+            Standing::Suspect => u8::from(!repeatable || self.is_silent),
             Standing::Due { .. } | Standing::Out => 2,
             Standing::Leaves => 3,
         }
@@ -51,6 +53,8 @@ pub(crate) struct Seeker {
     pub(crate) repeatable: bool,
     /// What it has in common with those that should get the same target.
     pub(crate) key: Option<u64>,
+    /// The place of the target that its caller is kept with.
+    pub(crate) kept: Option<usize>,
     pub(crate) random: u64,
     /// Whose turn it is.
     pub(crate) turn: usize,
@@ -72,10 +76,11 @@ pub(crate) fn pick(candidates: &[Candidate<'_>], balance: &Balance, seeker: Seek
     if let [one] = candidates {
         return if one.has_room { Pick::Target(one.index) } else { Pick::Full };
     }
-    let due = |it: &&Candidate<'_>| match it.standing {
-        Standing::Due { overdue } => seeker.repeatable || overdue,
-        _ => false,
-    };
+    // Nor does a caller find out about another target than its own.
+    if let Some(own) = seeker.kept.and_then(|it| own_target(candidates, it, seeker)) {
+        return own;
+    }
+    let due = |it: &&Candidate<'_>| is_due(it, seeker);
     if let Some(it) = candidates.iter().find(due) {
         return Pick::Trial(it.index);
     }
@@ -91,6 +96,25 @@ pub(crate) fn pick(candidates: &[Candidate<'_>], balance: &Balance, seeker: Seek
     let group: Vec<&Candidate<'_>> =
         ranked.filter(|it| it.rank(seeker.repeatable) == best).collect();
     Pick::Target(one_of(&group, balance, seeker))
+}
+
+/// The target that a caller is kept with, as long as it takes requests. One that is to be left alone
+/// ends its sessions before it goes, as with nginx (`drain`) and HAProxy (`set server state drain`).
+fn own_target(candidates: &[Candidate<'_>], own: usize, seeker: Seeker) -> Option<Pick> {
+    let it = candidates.iter().find(|it| it.index == own && it.has_room)?;
+    match it.standing {
+        Standing::Well(_) | Standing::Suspect | Standing::Leaves => Some(Pick::Target(own)),
+        Standing::Due { .. } if is_due(it, seeker) => Some(Pick::Trial(own)),
+        Standing::Due { .. } | Standing::Out => None,
+    }
+}
+
+/// It is out, and this request may find out whether it is back.
+fn is_due(candidate: &Candidate<'_>, seeker: Seeker) -> bool {
+    match candidate.standing {
+        Standing::Due { overdue } => seeker.repeatable || overdue,
+        _ => false,
+    }
 }
 
 /// There is one at least.
@@ -210,7 +234,8 @@ mod tests {
         const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
         let standing = Standing::Well(1.0);
         let name = NAMES[index];
-        Candidate { index, name, weight: 1, standing, pending, has_room: true, latency: 5_000.0 }
+        let (has_room, latency, is_silent) = (true, 5_000.0, false);
+        Candidate { index, name, weight: 1, standing, pending, has_room, latency, is_silent }
     }
 
     fn stands(index: usize, standing: Standing) -> Candidate<'static> {
@@ -220,7 +245,7 @@ mod tests {
     fn seeker(round: u64) -> Seeker {
         // Spread over all numbers.
         let random = mixed(round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        Seeker { repeatable: true, key: None, random, turn: round as usize }
+        Seeker { repeatable: true, key: None, kept: None, random, turn: round as usize }
     }
 
     fn post(round: u64) -> Seeker {
@@ -312,6 +337,31 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_stays_with_its_target_as_long_as_that_takes_requests() {
+        let check = |own: Candidate<'static>, seeker: Seeker, expected: Option<Pick>| {
+            let all = [one(0, 0), own, stands(2, Standing::Due { overdue: true })];
+            let got = pick(&all, &Balance::LeastPending, Seeker { kept: Some(1), ..seeker });
+            let own = [Pick::Target(1), Pick::Trial(1)].contains(&got).then_some(got);
+            assert_eq!(own, expected, "{:?}", all[1]);
+        };
+        let stays = Some(Pick::Target(1));
+        check(one(1, 50), seeker(1), stays);
+        check(stands(1, Standing::Well(0.1)), seeker(1), stays);
+        check(stands(1, Standing::Suspect), post(1), stays);
+        check(stands(1, Standing::Leaves), post(1), stays);
+        check(stands(1, Standing::Out), seeker(1), None);
+        check(Candidate { has_room: false, ..one(1, 50) }, seeker(1), None);
+        let due = |overdue| stands(1, Standing::Due { overdue });
+        check(due(false), seeker(1), Some(Pick::Trial(1)));
+        check(due(false), post(1), None);
+        check(due(true), post(1), Some(Pick::Trial(1)));
+        // It has been tried, or is configured no longer.
+        let others = [one(0, 0), one(2, 0)];
+        let kept = Seeker { kept: Some(1), ..seeker(1) };
+        assert!(matches!(pick(&others, &Balance::Random, kept), Pick::Target(0 | 2)));
+    }
+
+    #[test]
     fn a_hash_passes_over_who_has_more_than_its_part() {
         let hash = Balance::Hash(Sticky::Address);
         let mut all: Vec<_> = (0..3).map(|it| one(it, 4)).collect();
@@ -347,6 +397,15 @@ mod tests {
         assert!(
             (0..200).any(|it| pick(&all, &Balance::LeastPending, seeker(it)) == Pick::Target(0))
         );
+    }
+
+    #[test]
+    fn who_has_fallen_silent_gets_nothing_while_another_answers() {
+        let silent = |index| Candidate { is_silent: true, ..one(index, 1) };
+        let all = [silent(0), one(1, 9), one(2, 9)];
+        assert_eq!(spread(&all, &Balance::LeastPending, 300)[0], 0);
+        let got = spread(&[silent(0), silent(1)], &Balance::LeastPending, 300);
+        assert!(got.iter().all(|it| 0 < *it), "{got:?}");
     }
 
     #[test]

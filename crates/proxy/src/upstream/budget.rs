@@ -1,5 +1,6 @@
-//! How often requests of one upstream may be tried again: a share of its requests, and not at all
-//! while most tries fail. Retries that many make at once are how a hiccup becomes an outage.
+//! How often requests of one upstream may be tried again: a share of its requests. While most tries fail
+//! it is that share of those that would be, however few there had been before: retries that many make at
+//! once are how a hiccup becomes an outage.
 //!
 //! Shared by all cores. Counting costs a request two additions.
 
@@ -23,6 +24,8 @@ pub(crate) struct Budget {
     /// The last 32 tries, one bit each; those that failed are set.
     last: AtomicU32,
     counts: Mutex<Counts>,
+    /// Retries that were wanted while it was broken.
+    wanted: AtomicU64,
     /// Retries that were not made because of it.
     denied: AtomicU64,
 }
@@ -48,7 +51,7 @@ impl Budget {
         }
     }
 
-    /// Most of the last tries failed: the upstream is broken, and gets no retries until it is not.
+    /// Most of the last tries failed: the upstream is broken. Retries are few then, and take their time.
     pub(crate) fn is_broken(&self) -> bool {
         BROKEN <= self.last.load(Relaxed).count_ones()
     }
@@ -68,7 +71,10 @@ impl Budget {
 
     /// Takes one retry, if there is one.
     pub(crate) fn take(&self, percent: u32, now: Instant) -> bool {
-        let allowed = !self.is_broken() && {
+        let allowed = if self.is_broken() {
+            let wanted = self.wanted.fetch_add(1, Relaxed);
+            wanted * u64::from(percent) / 100 < (wanted + 1) * u64::from(percent) / 100
+        } else {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             counts.forget(now);
             let requests = self.requests.load(Relaxed);
@@ -151,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_tried_again_where_most_tries_fail() {
+    fn little_is_tried_again_where_most_tries_fail() {
         let (budget, now) = (Budget::default(), Instant::now());
         budget.tick(now);
         requests(&budget, 1_000);
@@ -159,11 +165,11 @@ mod tests {
         assert!(!budget.is_broken());
         budget.tried(true);
         assert!(budget.is_broken());
-        assert!(!budget.take(20, now));
+        assert_eq!(taken(&budget, now), 200, "a fifth of the thousand that were wanted");
         (0..8).for_each(|_| budget.tried(false));
         assert!(budget.is_broken(), "they are among the last");
         (0..32).for_each(|_| budget.tried(false));
-        assert!(budget.take(20, now));
+        assert!(!budget.is_broken());
     }
 
     #[test]

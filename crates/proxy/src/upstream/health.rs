@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// How long one failure keeps away what cannot be repeated, where there is another target.
 const SUSPECT: Duration = Duration::from_secs(2);
 
+/// How long an unexpected end of idle connections does: where a server stops, they are its first sign.
+const DOUBT: Duration = Duration::from_millis(250);
+
 /// The seconds over which failures and latencies are counted.
 const WINDOW: usize = 10;
 
@@ -108,6 +111,7 @@ pub(crate) struct Health {
     /// Failures since the last answer.
     in_a_row: u32,
     last_failure: Option<Instant>,
+    doubtful_until: Option<Instant>,
     last_cut: Option<Instant>,
     window: Window,
     out: Option<Out>,
@@ -127,6 +131,7 @@ impl Health {
         Health {
             in_a_row: 0,
             last_failure: None,
+            doubtful_until: None,
             last_cut: None,
             window: Window::default(),
             out: None,
@@ -174,7 +179,8 @@ impl Health {
     }
 
     fn is_suspect(&self, now: Instant) -> bool {
-        0 < self.in_a_row && self.last_failure.is_some_and(|it| now < it + SUSPECT)
+        let failed = 0 < self.in_a_row && self.last_failure.is_some_and(|it| now < it + SUSPECT);
+        failed || self.doubtful_until.is_some_and(|it| now < it)
     }
 
     fn leaves(&self, now: Instant) -> bool {
@@ -357,6 +363,11 @@ impl Health {
     pub(crate) fn reset(&mut self) {
         let ordered = self.leaving.filter(|it| *it == Leaving::Ordered);
         *self = Health { leaving: ordered, ..Health::new() };
+    }
+
+    /// It closed an idle connection before its time.
+    pub(crate) fn doubt(&mut self, now: Instant) {
+        self.doubtful_until = Some(now + DOUBT);
     }
 
     pub(crate) fn cut(&mut self, now: Instant) {
@@ -577,6 +588,15 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(it.health.saw(Showed::Nothing, &settings(), it.now, || true), None);
         }
+        assert_eq!(it.standing(), Standing::Well(1.0));
+    }
+
+    #[test]
+    fn who_hangs_up_on_idle_connections_is_suspect_for_a_moment() {
+        let mut it = Played::new();
+        it.health.doubt(it.now);
+        assert_eq!(it.standing(), Standing::Suspect);
+        it.at(250);
         assert_eq!(it.standing(), Standing::Well(1.0));
     }
 

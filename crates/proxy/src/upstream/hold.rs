@@ -48,6 +48,8 @@ pub(crate) async fn hold(
             From::Stream(stream) => more_of_stream(stream, alarm, within, record, wanted).await,
         };
         let whole = match (read, &*from) {
+            // Its head came in time, and streams are not cut.
+            (None, _) if turn.deadline <= Instant::now() => return Ok(()),
             (None, _) => return Err(Fault::Body(BodyFault::Stalled(gap))),
             (Some(Err(fault)), _) => return Err(Fault::Body(fault)),
             (Some(Ok(0)), From::Wire(wire)) => {

@@ -3,7 +3,6 @@
 use super::multiplex::{Lease, Multiplexed, Seen, Under};
 use super::patience::{Patience, Rang, Waiting};
 use super::{Halt, Turn};
-use crate::grpc::DEADLINE;
 use crate::head::{AnswerFraming, Head, fits};
 use crate::outbound::{Outbound, Pump, PumpFault, Pumped};
 use crate::recorder::Recorder;
@@ -77,7 +76,7 @@ pub(crate) async fn converse(
     let (mut head, recv, send) = conversation.head().await.inspect_err(|halt| {
         // How soon a caller gives up says nothing of the connection.
         if let Halt::Stop(Stop::Failed(fault)) = halt
-            && fault.limit().is_none_or(|it| it.name != DEADLINE)
+            && !fault.limit().is_some_and(|it| it.is_callers())
         {
             lease.failed(fault);
         }

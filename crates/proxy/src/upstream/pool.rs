@@ -171,6 +171,9 @@ impl Shelf {
     fn take(&mut self, repeatable: bool, now: Instant) -> Option<(Wire, Duration)> {
         let Shelf { state, settings, kept } = self;
         let keeps = &state.keeps;
+        if !repeatable && state.is_restless(now) {
+            return None;
+        }
         let mut next = kept.len();
         while let Some(at) = next.checked_sub(1) {
             next = at;
@@ -212,6 +215,10 @@ impl Shelf {
             let served = it.wire.ordinal;
             if !it.wire.is_quiet(cx) {
                 // When it closed within the time since then nobody knows.
+                let early = state.keeps.limit().is_none_or(|limit| age < limit.mul_f64(0.9));
+                if early {
+                    state.closed_early(now);
+                }
                 let age = if it.watched { age } else { Duration::ZERO };
                 state.keeps.closed(age, Some(served), now);
                 return false;

@@ -21,7 +21,7 @@ const LEAST: usize = 8;
 
 /// Once the queue has stood for twice as long as anyone may wait in it, and is outrun, it is as long
 /// as can be served in this part of that time: who is served then has waited briefly.
-const STANDING_PART: u32 = 4;
+const STANDING_PART: u32 = 6;
 
 /// A queue is outrun when so many times as many join as can be served.
 const OUTRUN: f64 = 1.5;

@@ -166,8 +166,8 @@ pub(crate) fn showed(tried: &Tried<'_>, took: Duration) -> Showed {
             ConnectFault::NoLocalPort | ConnectFault::NoDescriptors | ConnectFault::NoMemory
         )
     );
-    // The time of a call is its caller's to choose.
-    let callers = matches!(fault, Fault::Deadline(it) if it.name != "timeout.total");
+    // How soon a caller gives up says nothing of the target.
+    let callers = matches!(fault, Fault::Deadline(it) if it.is_callers());
     let died = lost && tried.reused && tried.received == 0;
     if died || ours || callers || fault.unprocessed() { Showed::Nothing } else { Showed::Ill }
 }
@@ -330,7 +330,13 @@ mod tests {
         check(Tried { reused: true, ..fresh(&closed) }, Showed::Nothing);
         check(fresh(&Fault::Connect(ConnectFault::NoDescriptors)), Showed::Nothing);
         check(fresh(&Fault::Connect(ConnectFault::Refused)), Showed::Ill);
-        check(fresh(&Fault::Deadline(Limit { name: "grpc-timeout", value: 0 })), Showed::Nothing);
+        for (name, expected) in [
+            ("timeout.total", Showed::Ill),
+            ("grpc-timeout", Showed::Nothing),
+            ("x-request-timeout-ms", Showed::Nothing),
+        ] {
+            check(fresh(&Fault::Deadline(Limit { name, value: 0 })), expected);
+        }
         let status = |status| Tried {
             came: Came::Status(Answer { status, should: None, retry_after: None }),
             ..fresh(&closed)
