@@ -25,7 +25,7 @@ pub(crate) struct File {
     pub(crate) workers: Option<usize>,
     /// Where clients connect.
     pub(crate) listen: Listen,
-    /// The console. In this version it serves only `/livez`, `/readyz` and `/metrics`.
+    /// The console. In this version it serves `/livez`, `/readyz`, `/metrics` and `/api/v1/upstreams`.
     pub(crate) console: Console,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     pub(crate) status: Status,
@@ -181,7 +181,8 @@ impl Default for ListenTimeout {
     }
 }
 
-/// The console. In this version it serves only `/livez`, `/readyz` and `/metrics`.
+/// The console. In this version it serves `/livez`, `/readyz` and `/metrics`, and to callers from this host
+/// `/api/v1/upstreams`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Console {
@@ -199,7 +200,7 @@ impl Default for Console {
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Status {
-    /// The address, or `off`. Default: that of the console.
+    /// The address, or `off`. Default: that of the console. At another one nothing else is served.
     pub(crate) listen: Option<Word<StatusAt>>,
 }
 

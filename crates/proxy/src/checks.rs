@@ -244,7 +244,7 @@ impl Subject {
         }
         let after = self.health.unhealthy_after;
         if check.leaves || fault.is_none() {
-            self.state.announced(check.leaves, Some(check.began));
+            self.state.announced(check.leaves, check.began);
         }
         let wrong = doubt.look(fault, findings.answers(), after) && !self.others_pass(registry);
         let good = fault.is_none();

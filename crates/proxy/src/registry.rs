@@ -359,16 +359,12 @@ impl TargetState {
         out
     }
 
-    /// Takes in whether an answer says that the target will end; `opened` is when its connection was, at
-    /// the earliest, where it is a new one.
-    pub(crate) fn announced(&self, leaves: bool, opened: Option<Instant>) {
-        let now = Instant::now();
-        match (leaves, opened) {
-            (true, _) => self.change_health(|it| it.says_it_leaves(now)),
-            (false, Some(opened)) if !self.is_plain.load(Relaxed) => {
-                self.whole_health().stays(opened, now);
-            }
-            (false, _) => {}
+    /// Takes in whether an answer to what was asked then says that the target will end.
+    pub(crate) fn announced(&self, leaves: bool, asked: Instant) {
+        if leaves {
+            self.change_health(|it| it.says_it_leaves(Instant::now()));
+        } else if let Some(mut health) = self.health() {
+            health.stays(asked, Instant::now());
         }
     }
 
@@ -378,6 +374,8 @@ impl TargetState {
         self.keeps.forget();
         self.change_limit(upstream, |it, _| *it = Limit::new());
         self.latency.store(0, Relaxed);
+        *self.early.lock().unwrap_or_else(PoisonError::into_inner) = Early::default();
+        self.restless_until.store(0, Relaxed);
         self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 

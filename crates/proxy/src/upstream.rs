@@ -233,7 +233,8 @@ pub(crate) async fn attempt(
     match outcome {
         Ok((mut head, from)) => {
             alarm.clear();
-            announcement(turn, &mut head, asked, record);
+            let leaves = head.fields.remove(DRAIN).is_some_and(|it| says_so(&it));
+            turn.state().announced(leaves, asked);
             Ok(Answered { head, from, alarm, in_hand })
         }
         Err(halt) => {
@@ -244,13 +245,6 @@ pub(crate) async fn attempt(
             Err(halt)
         }
     }
-}
-
-/// Takes in, and off, what the target says of its own end.
-fn announcement(turn: &Turn<'_>, head: &mut Head, asked: Instant, record: &mut Recorder) {
-    let leaves = head.fields.remove(DRAIN).is_some_and(|it| says_so(&it));
-    let is_new = record.attempt_mut().connection.as_ref().is_some_and(|it| it.ordinal == 1);
-    turn.state().announced(leaves, is_new.then_some(asked));
 }
 
 /// By which a target says that it will end, and wants no new requests: `true`.

@@ -132,6 +132,11 @@ async fn until_it_is(gateway: &Gateway, url: &str, state: &str) -> Value {
     until(gateway, url, |it| it["state"] == state).await
 }
 
+/// It gets requests, if only some at first.
+async fn until_it_is_back(gateway: &Gateway, url: &str) -> Value {
+    until(gateway, url, |it| it["state"] == "healthy" || it["state"] == "starting").await
+}
+
 #[tokio::test]
 async fn a_drained_target_ends_what_it_has_and_gets_nothing_new() {
     let (one, two) = (Target::new(), Target::new());
@@ -201,10 +206,10 @@ async fn a_target_is_ejected_tried_and_reset_by_order() {
     assert_eq!(exit, Some(0), "{said}");
     ask_well(&gateway, 4).await;
     assert!(1 <= one.asked(), "{status}");
-    until_it_is(&gateway, &one.url, "healthy").await;
+    until_it_is_back(&gateway, &one.url).await;
     let (exit, said) = say(&gateway, &["target", "trial", &one.url]).await;
     assert_eq!(exit, Some(5), "{said}");
-    assert!(said.contains("is not ejected: it is healthy"), "{said}");
+    assert!(said.contains("is not ejected: it is "), "{said}");
     say(&gateway, &["target", "eject", &one.url]).await;
     say(&gateway, &["target", "reset", &one.url]).await;
     let known = known(&gateway, &one.url).await;
@@ -291,24 +296,23 @@ async fn a_target_that_says_that_it_leaves_is_left_alone_until_it_says_no_longer
     assert!(one.asked() <= before + 2 && other + 8 <= two.asked(), "{}", one.asked() - before);
     one.leaves.store(false, SeqCst);
     let back = async {
-        while self::known(&gateway, &one.url).await["state"] != "healthy" {
+        while self::known(&gateway, &one.url).await["state"] == "draining" {
             ask_well(&gateway, 1).await;
         }
     };
-    // A new connection tells: those that are kept may be of whoever left.
     timeout(PATIENCE, back).await.expect("it comes back");
 }
 
 #[tokio::test]
 async fn one_check_that_says_so_is_enough() {
     let (one, two) = (Target::new(), Target::new());
-    let health = "health = { path = \"/health\", interval = \"50ms\", unhealthy_after = 1000 }";
+    let health = "health = { path = \"/health\", interval = \"30ms\", timeout = \"300ms\", unhealthy_after = 100 }";
     let gateway = start(&app(&[&one.url, &two.url], health)).await;
     one.leaves.store(true, SeqCst);
     let known = until_it_is(&gateway, &one.url, "draining").await;
     assert_eq!(known["why"], "announced", "{known:#}");
     one.leaves.store(false, SeqCst);
-    until_it_is(&gateway, &one.url, "healthy").await;
+    until_it_is_back(&gateway, &one.url).await;
 }
 
 async fn until_it_listens(at: SocketAddr) {
@@ -428,7 +432,7 @@ async fn roll(words: &'static str, announced: bool) -> [Tally; 2] {
                 until(&gateway, &url, idle).await;
             }
             instance.restart().await;
-            until_it_is(&gateway, &url, "healthy").await;
+            until_it_is_back(&gateway, &url).await;
         }
     }
     assert!(posts.answers_more(20).await, "{}", gateway.said());
@@ -440,14 +444,16 @@ async fn roll(words: &'static str, announced: bool) -> [Tally; 2] {
     for (loss, count) in fresh.losses {
         *reads.losses.entry(loss).or_default() += count;
     }
-    let failed: Vec<String> = gateway
-        .records()
-        .iter()
-        .filter(|it| it["status"].as_u64().is_some_and(|it| 500 <= it))
-        .map(Value::to_string)
-        .collect();
-    println!("{words}, announced: {announced}\n  GET {reads}\n  POST {posts}");
-    failed.iter().for_each(|it| println!("  {it}"));
+    // What a server had taken from the kernel is answered. What it had not is reset, and nobody can
+    // tell which it was.
+    let failed = gateway.records().into_iter().filter(|it| it["status"] != 200);
+    for it in failed {
+        assert_eq!(
+            (&it["method"], &it["cause"]),
+            (&"POST".into(), &"connection_reset".into()),
+            "{it:#}"
+        );
+    }
     [reads, posts]
 }
 
@@ -457,6 +463,7 @@ async fn check(words: &'static str) {
     assert_eq!((reads.failed(), posts.failed()), (0, 0), "GET: {reads}\nPOST: {posts}");
     let [reads, posts] = roll(words, false).await;
     assert_eq!(reads.failed(), 0, "GET: {reads}\nPOST: {posts}");
+    assert!(posts.failed() * 10 < posts.asked(), "GET: {reads}\nPOST: {posts}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::target::{self, Named};
 use crate::output::Output;
 use crate::problem::Failure;
 
-/// Ask clients and balancers to leave the running gateway, or send a target no new requests
+/// Ask clients to leave the running gateway, or leave a target alone
 ///
 /// Without --target it is the gateway that is about to go: /readyz says no, and every answer ends its
 /// connection. New connections are served all the same, until `goodgate stop`.

@@ -332,10 +332,10 @@ impl Health {
         }
     }
 
-    /// It answers on a connection that was opened then, and does not say that it will end: it has, and
-    /// another one is in its place.
-    pub(crate) fn stays(&mut self, opened: Instant, now: Instant) {
-        if matches!(self.leaving, Some(Leaving::Said { at, .. }) if at < opened) {
+    /// It answers what it was asked then, and does not say that it will end: it has and another one is in
+    /// its place, or it has changed its mind.
+    pub(crate) fn stays(&mut self, asked: Instant, now: Instant) {
+        if matches!(self.leaving, Some(Leaving::Said { at, .. }) if at < asked) {
             self.leaving = None;
             self.in_a_row = 0;
             self.back = Some(now);
@@ -742,7 +742,7 @@ mod tests {
         let mut it = Played::new();
         it.health.says_it_leaves(it.now);
         assert_eq!(it.standing(), Standing::Leaves);
-        // What was opened before may be of whoever leaves.
+        // An answer may have been under way before.
         it.health.stays(it.now, it.now);
         assert_eq!(it.standing(), Standing::Leaves);
         it.health.stays(it.now + Duration::from_millis(1), it.now);
