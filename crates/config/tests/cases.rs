@@ -466,9 +466,9 @@ fn the_ladder() {
     }
     check("", "later = {}", "fine");
     check("", "later = { after = '9s', total = '10s' }", "fine");
-    check("", "later = { after = '10s', total = '10s' }", "5 ?ladder");
-    check("", "later.total = '10s'", "5 ?ladder");
-    check("", "later.requests = 0", "5 out_of_range");
+    check("", "later = { after = '10s', total = '10s' }", "8 ?ladder");
+    check("", "later.total = '10s'", "8 ?ladder");
+    check("", "later.requests = 0", "8 out_of_range");
     check("eject = { first = '9s', longest = '9s' }", "", "fine");
     check("eject = { first = '10s', longest = '9s' }", "", "4 ?ladder");
     check("eject.first = '6m'", "", "4 ?ladder");
