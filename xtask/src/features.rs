@@ -233,6 +233,18 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "requests beyond `concurrency.requests` wait in a queue, counted over all cores; those beyond it get \
+         503 with `Retry-After`",
+        "requests_beyond_the_limit_wait_and_those_beyond_the_queue_are_refused",
+    ),
+    row(
+        "Preventing",
+        "an answer that was kept instead of an error, where a route allows it (`stale`): marked, never \
+         of one caller to another",
+        "an_answer_that_was_kept_stands_in_for_each_failure",
+    ),
+    row(
+        "Preventing",
         "targets are asked whether they are well: by HTTP/1.1 and HTTP/2, by TCP, and by the health \
          service of gRPC",
         "test_a_python_app_is_asked_for_its_health",
@@ -277,6 +289,11 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Preventing",
         "a caller's own deadline holds, shrinks from try to try, and is told to each target",
         "what_is_left_shrinks_from_try_to_try",
+    ),
+    row(
+        "Preventing",
+        "work that takes minutes: 202 and an address, the answer fetched later, bounded in time and memory",
+        "what_takes_long_is_answered_with_202_and_fetched_later",
     ),
     row(
         "Preventing",

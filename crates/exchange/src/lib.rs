@@ -25,5 +25,5 @@ pub use ids::{ExchangeId, TraceParent};
 pub use live::{Live, LiveCheck, LiveHealth, LiveState, LiveTarget, LiveTurn, LiveUpstream};
 pub use order::{Obeyed, Order, Treatment};
 pub use phase::{Micros, Phase, Phases};
-pub use record::{Answer, By, Client, End, Exchange, Maker, Prevented, Request, Stop};
+pub use record::{Answer, By, Client, End, Exchange, Maker, Prevented, Request, Stop, Unrepeated};
 pub use refusal::{Malformed, Refusal};

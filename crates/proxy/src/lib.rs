@@ -16,6 +16,7 @@ mod grpc;
 mod head;
 mod hearing;
 mod inbound;
+mod later;
 mod listen;
 mod live;
 mod log;
@@ -36,6 +37,7 @@ mod seat;
 mod serve;
 mod share;
 mod snapshot;
+mod stale;
 mod status;
 mod stream_io;
 mod timer;
@@ -58,6 +60,7 @@ pub use witness::Witness;
 
 use crate::crowd::{Crowd, TurnedAway};
 use crate::hearing::Hearing;
+use crate::later::Later;
 use crate::listen::Cores;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::Load;
@@ -84,6 +87,8 @@ pub(crate) struct Plane {
     pub(crate) registry: Registry,
     pub(crate) names: Names,
     pub(crate) reports: Reports,
+    /// Answers that are fetched later.
+    pub(crate) later: Later,
     /// Where the gateway started an app itself.
     pub(crate) hearing: Option<Hearing>,
     pub(crate) log: LogSink,

@@ -2,7 +2,9 @@
 //! disagree. Each core keeps its own; they are added up when they are read.
 
 use crate::refuse::answer_row;
-use exchange::{By, End, Exchange, LiveState, LiveTarget, LiveUpstream, Maker, Phase, Prevented};
+use exchange::{
+    By, End, Exchange, LiveState, LiveTarget, LiveUpstream, Maker, Phase, Prevented, Unrepeated,
+};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +27,7 @@ struct Numbers {
     prevented: HashMap<Absorbed, u64>,
     calls: HashMap<Calls, u64>,
     phases: [Histogram; Phase::ALL.len()],
+    unrepeated: [u64; Unrepeated::ALL.len()],
     attempts: u64,
     retries: u64,
     reused: u64,
@@ -111,6 +114,9 @@ impl Shard {
         }
         for (phase, spent) in exchange.all_phases().iter() {
             numbers.phases[phase as usize].add(spent);
+        }
+        if let Some(it) = exchange.unrepeated {
+            numbers.unrepeated[it as usize] += 1;
         }
         numbers.attempts += exchange.attempts.len() as u64;
         numbers.retries += exchange.attempts.len().saturating_sub(1) as u64;
@@ -218,6 +224,9 @@ impl Numbers {
         for (mine, theirs) in self.phases.iter_mut().zip(&other.phases) {
             mine.absorb(theirs);
         }
+        for (mine, theirs) in self.unrepeated.iter_mut().zip(other.unrepeated) {
+            *mine += theirs;
+        }
         self.attempts += other.attempts;
         self.retries += other.retries;
         self.reused += other.reused;
@@ -279,6 +288,16 @@ impl Numbers {
             let mut labels = format!("cause=\"{}\",by=\"{}\"", absorbed.cause, absorbed.by.name());
             label(&mut labels, "route", absorbed.route.as_deref());
             let _ = writeln!(out, "goodgate_prevented_failures_total{{{labels}}} {count}");
+        }
+        about(
+            out,
+            "goodgate_not_repeated_total",
+            "counter",
+            "Requests that were not tried again though that would have been right, by what was in the way.",
+        );
+        for (it, count) in Unrepeated::ALL.iter().zip(self.unrepeated) {
+            let _ =
+                writeln!(out, "goodgate_not_repeated_total{{reason=\"{}\"}} {count}", it.name());
         }
         about(out, "goodgate_grpc_calls_total", "counter", "gRPC calls, by their status.");
         let mut calls: Vec<_> = self.calls.iter().collect();

@@ -2,6 +2,7 @@
 //! when the settings around it change.
 
 use crate::checks::Findings;
+use crate::stale::shelf::Shelf;
 use crate::upstream::budget::Budget;
 use crate::upstream::gone::Gone;
 use crate::upstream::health::{Health, Showed, Standing, Turned};
@@ -9,7 +10,7 @@ use crate::upstream::idle::Idle;
 use crate::upstream::limit::Limit;
 use crate::upstream::names::Name;
 use crate::upstream::queue::Queue;
-use config::{Concurrency, Eject, Upstream};
+use config::{Action, Concurrency, Eject, Route, Upstream};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,6 +24,8 @@ type Names = (Arc<str>, Arc<str>);
 pub(crate) struct Registry {
     upstreams: Mutex<HashMap<Arc<str>, Arc<UpstreamState>>>,
     targets: Mutex<HashMap<Names, Arc<TargetState>>>,
+    /// What routes keep of answers, by their names.
+    shelves: Mutex<HashMap<Arc<str>, Arc<Shelf>>>,
     next: AtomicU64,
 }
 
@@ -39,6 +42,27 @@ impl Registry {
     pub(crate) fn upstream(&self, name: &Arc<str>) -> Arc<UpstreamState> {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         upstreams.entry(name.clone()).or_default().clone()
+    }
+
+    /// What a route keeps of answers, where it does.
+    pub(crate) fn shelf(&self, route: &Route) -> Option<Arc<Shelf>> {
+        let Action::Forward(forward) = &route.action else {
+            return None;
+        };
+        let settings = forward.stale?;
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shelves.get(&route.name).filter(|it| it.is_of(forward)).cloned();
+        let shelf = known.unwrap_or_else(|| Arc::new(Shelf::new(&route.name, forward)));
+        shelf.adopt(settings.size);
+        shelves.insert(route.name.clone(), shelf.clone());
+        Some(shelf)
+    }
+
+    /// Lets go of what was kept for routes that keep nothing now, or are gone.
+    pub(crate) fn keep_shelves(&self, routes: &[Arc<Route>]) {
+        let keeps = |it: &Route| matches!(&it.action, Action::Forward(it) if it.stale.is_some());
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        shelves.retain(|name, _| routes.iter().any(|it| it.name == *name && keeps(it)));
     }
 
     /// All upstreams by their names.

@@ -7,6 +7,7 @@ use crate::core::{Core, Order};
 use crate::crowd::{Crowd, TurnedAway};
 use crate::doors::{Doors, Inherited, open_first};
 use crate::hearing::Hearing;
+use crate::later::Later;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::{Load, QuicDoor};
 use crate::listen::{Closing, Cores, Placed};
@@ -124,7 +125,8 @@ pub enum Leave {
 pub enum Stopped {
     /// Every client had its answer.
     Clean,
-    /// The deadline passed, or somebody was in a hurry, with so many connections open.
+    /// The deadline passed, or somebody was in a hurry, with so many connections open; work that goes on
+    /// without one counts as one.
     Cut { connections: usize },
 }
 
@@ -171,6 +173,7 @@ impl Gateway {
             registry: Registry::default(),
             names: Names::new(&config.dns, background.handle().clone(), loud.clone()),
             reports: Reports::default(),
+            later: Later::default(),
             hearing: options.witness.map(|it| Hearing::new(it, background.handle().clone())),
             log,
             pressure: Pressure::new(),
@@ -286,6 +289,7 @@ impl Gateway {
         self.plane.crowd.adopt(&config.limits);
         self.plane.memory.adopt(&config.limits);
         self.plane.registry.keep(&config.upstreams);
+        self.plane.registry.keep_shelves(config.routes.all());
         let (done, all) = channel();
         for (order, open) in self.orders.iter().zip(opened) {
             let snapshot = Snapshot::new(&self.prepared, &self.doors, &self.plane.registry);
@@ -461,7 +465,7 @@ impl Gateway {
         }
         self.leave_quic_to_others();
         self.drain(true);
-        let open = || self.plane.cores.connections();
+        let open = || self.plane.cores.connections() + self.plane.later.running();
         let wait = |until: Instant| {
             while Instant::now() < until && 0 < open() && !hurry.load(Relaxed) {
                 std::thread::sleep(STOP_LOOK);

@@ -36,6 +36,7 @@ use crate::registry::{InHand, TargetState};
 use crate::seat::Seat;
 use crate::snapshot::Ready;
 use crate::timer::Alarm;
+use crate::tries::WITHOUT_CALLER;
 use crate::tunnel::{self, Upgrade};
 use bytes::{Buf, Bytes, BytesMut};
 use config::{HostSent, Limits, Target};
@@ -126,6 +127,8 @@ impl Turn<'_> {
         let length = self.upstream.settings.timeout.first_byte;
         match self.call.and_then(Call::deadline) {
             Some(_) => (self.deadline, self.total),
+            // What takes long is what such a route is for.
+            None if self.total.name == WITHOUT_CALLER => (self.deadline, self.total),
             None => self.limit("timeout.first_byte", length),
         }
     }
