@@ -9,7 +9,7 @@ use crate::seat::Seat;
 use crate::snapshot::{Ready, Snapshot};
 use crate::upstream::balance::{Pick, Seeker};
 use crate::upstream::gone::{Next, Waiter};
-use crate::upstream::health::{Health, Showed, Turned};
+use crate::upstream::health::{Health, Showed, Standing, Turned};
 use crate::upstream::hold::hold;
 use crate::upstream::limit::STEP_OF_WAITING;
 use crate::upstream::queue::{self, Outcome};
@@ -481,10 +481,19 @@ impl<'a> Tries<'a, '_> {
         fits.then_some(pause).ok_or(Unrepeated::Time)
     }
 
+    /// A target that was not tried yet, and of which nothing is to be said.
+    fn another_is_well(&self, index: usize, now: Instant) -> bool {
+        let Ready { settings, states, .. } = &**self.upstream;
+        states.iter().enumerate().any(|(at, it)| {
+            let untried = at != index && !self.tried.contains(&at);
+            untried && matches!(it.standing(settings.slow_start, now), Standing::Well(_))
+        })
+    }
+
     /// Within the budget: at once at another target, or after a pause at the same one.
     fn charged(&mut self, index: usize, now: Instant) -> Result<Duration, Unrepeated> {
         let budget = &self.upstream.state.budget;
-        if !budget.take(self.plan.forward.retry.budget, now) {
+        if !budget.take(self.plan.forward.retry.budget, self.another_is_well(index, now), now) {
             return Err(Unrepeated::Budget);
         }
         self.fresh = true;

@@ -8,11 +8,12 @@ use crate::problem::Failure;
 
 /// Ask clients to leave the running gateway, or leave a target alone
 ///
-/// Without --target it is the gateway that is about to go: /readyz says no, and every answer ends its
-/// connection. New connections are served all the same, until `goodgate stop`.
+/// Without --target it is the gateway that is about to go: /readyz says no, and every answer ends
+/// its connection. New connections are served all the same, until `goodgate stop`.
 ///
-/// With --target it is that target: it gets no new requests as long as another one of its upstream is
-/// there, and those that it has in hand end. This holds until it is taken back, or the gateway restarts.
+/// With --target it is that target: it gets no new requests as long as another one of its upstream
+/// is there, and those that it has in hand end. This holds until it is taken back, or the gateway
+/// restarts.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {

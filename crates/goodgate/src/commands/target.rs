@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 /// Tell the running gateway what to do with a target
 ///
-/// `goodgate status` shows the targets and how they are; `goodgate drain --target` has one end what it
-/// has in hand and get nothing new.
+/// `goodgate status` shows the targets and how they are; `goodgate drain --target` has one end what
+/// it has in hand and get nothing new.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
