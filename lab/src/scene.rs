@@ -47,6 +47,8 @@ pub struct Expect {
     pub status: u16,
     /// The answer breaks off.
     pub cut: bool,
+    /// The cause of what would have failed, had the gateway not asked again.
+    pub prevented: Option<&'static str>,
     /// The cause in the record, and in `Proxy-Status` where the gateway made the answer.
     pub cause: Option<&'static str>,
     /// The error type in `Proxy-Status` (RFC 9209 2.3).
@@ -56,7 +58,8 @@ pub struct Expect {
 impl Expect {
     /// The upstream's answer arrives whole.
     pub(crate) const fn whole(ask: Ask, status: u16) -> Expect {
-        Expect { ask, pause: Duration::ZERO, status, cut: false, cause: None, error: None }
+        let pause = Duration::ZERO;
+        Expect { ask, pause, status, cut: false, prevented: None, cause: None, error: None }
     }
 
     /// The gateway answers, and says why.
@@ -72,6 +75,11 @@ impl Expect {
     /// The answer begins and breaks off.
     pub(crate) const fn cut(ask: Ask, cause: &'static str) -> Expect {
         Expect { cut: true, cause: Some(cause), ..Expect::whole(ask, 200) }
+    }
+
+    /// The upstream fails, is asked again, and answers well: the caller sees nothing of it.
+    pub(crate) const fn prevented(ask: Ask, cause: &'static str) -> Expect {
+        Expect { prevented: Some(cause), ..Expect::whole(ask, 200) }
     }
 
     /// The upstream's answer arrives whole, and the record names a cause all the same.

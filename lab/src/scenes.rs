@@ -6,12 +6,14 @@ mod accept_backlog_full;
 mod alpn_mismatch;
 mod bad_chunk;
 mod body_stall;
+mod body_stall_large;
 mod cl_and_te;
 mod client_upload_rejected;
 mod client_upload_rejected_silent;
 mod connection_reset;
 mod content_length_long;
 mod content_length_short;
+mod content_length_short_large;
 mod control_char_in_header;
 mod dns_nxdomain;
 mod dns_nxdomain_empty;
@@ -31,6 +33,7 @@ mod http1_to_http2;
 mod http2_goaway;
 mod http2_protocol_error;
 mod http2_stream_reset;
+mod http2_stream_reset_get;
 mod http2_to_http1;
 mod http_to_tls_port;
 mod invalid_content_length;
@@ -47,6 +50,7 @@ mod proxy_loop;
 mod request_send_timeout;
 mod response_header_timeout;
 mod response_truncated;
+mod response_truncated_large;
 mod slow_headers;
 mod tls_cert_expired;
 mod tls_cipher_mismatch;
@@ -92,11 +96,13 @@ pub static SCENES: &[&Scene] = &[
     &keepalive_race_get::SCENE,
     &head_fin_race::SCENE,
     &response_truncated::SCENE,
+    &response_truncated_large::SCENE,
     &client_upload_rejected::SCENE,
     &client_upload_rejected_silent::SCENE,
     &response_header_timeout::SCENE,
     &slow_headers::SCENE,
     &body_stall::SCENE,
+    &body_stall_large::SCENE,
     &request_send_timeout::SCENE,
     &total_deadline_exceeded::SCENE,
     &dns_nxdomain::SCENE,
@@ -124,6 +130,7 @@ pub static SCENES: &[&Scene] = &[
     &http2_to_http1::SCENE,
     &alpn_mismatch::SCENE,
     &http2_stream_reset::SCENE,
+    &http2_stream_reset_get::SCENE,
     &http2_goaway::SCENE,
     &http2_protocol_error::SCENE,
     &wrong_protocol_service::SCENE,
@@ -144,6 +151,7 @@ pub static SCENES: &[&Scene] = &[
     &bad_chunk::SCENE,
     &truncated_chunk::SCENE,
     &content_length_short::SCENE,
+    &content_length_short_large::SCENE,
     &content_length_long::SCENE,
     &unix_socket_missing::SCENE,
     &unix_socket_stale::SCENE,

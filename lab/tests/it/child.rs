@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Starts and ends of real servers on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Line 22 divides by zero, and line 2 may import what is not there.
+/// Line 25 divides by zero, and line 2 may import what is not there.
 const APP: &str = "\
 import os, signal, sys, time
 IMPORT
@@ -32,6 +32,9 @@ def app(environ, start_response):
         time.sleep(1.5)
     if path == '/die':
         os.kill(os.getpid(), signal.SIGKILL)
+    if path == '/once' and not os.path.exists(os.environ['MARK']):
+        open(os.environ['MARK'], 'w').close()
+        time.sleep(60)
     if path == '/hang':
         time.sleep(60)
     if path == '/wait':
@@ -55,6 +58,11 @@ struct World {
 
 /// `options` are Gunicorn's; `config` may be about `[child]`.
 async fn gunicorn(import: &str, options: &[&str], config: &str) -> World {
+    gunicorn_behind("", import, options, config).await
+}
+
+/// `upstream` is more about the way to it.
+async fn gunicorn_behind(upstream: &str, import: &str, options: &[&str], config: &str) -> World {
     let scratch = Scratch::new("app").expect("a folder");
     scratch.write("app.py", &APP.replace("IMPORT", import)).expect("it is ours");
     let address = free();
@@ -65,12 +73,21 @@ async fn gunicorn(import: &str, options: &[&str], config: &str) -> World {
     let mut app = vec!["env".to_owned(), mark, program.display().to_string()];
     let rest = ["--chdir", &folder, "--no-control-socket", "-b", &bind];
     app.extend(rest.iter().chain(options).chain(&["app:app"]).map(|it| (*it).to_owned()));
-    World { gateway: started(address, config, &app).await, scratch }
+    World { gateway: started_behind(upstream, address, config, &app).await, scratch }
 }
 
 async fn started(address: SocketAddr, config: &str, app: &[String]) -> Gateway {
+    started_behind("", address, config, app).await
+}
+
+async fn started_behind(
+    upstream: &str,
+    address: SocketAddr,
+    config: &str,
+    app: &[String],
+) -> Gateway {
     let config = format!(
-        "{config}\n[upstream.app]\ntargets = [\"http://{address}\"]\n\
+        "{config}\n[upstream.app]\ntargets = [\"http://{address}\"]\n{upstream}\
          [route.all]\nmatch = \"/*\"\nto = \"app\"\n"
     );
     Gateway::with_app(&config, app).await.unwrap_or_else(|error| panic!("{error}"))
@@ -113,14 +130,22 @@ impl World {
     }
 }
 
+/// What may not be sent again.
+fn post(path: &str) -> Vec<u8> {
+    format!("POST {path} HTTP/1.1\r\nHost: lab.test\r\nContent-Length: 0\r\n\r\n").into_bytes()
+}
+
 async fn ask(gateway: &Gateway, path: &str) -> Answer {
     let mut client = gateway.client().await.unwrap_or_else(|error| panic!("{error}"));
     client.exchange(&get(path)).await
 }
 
-/// The process that it started last, by its own words.
 fn app_of(gateway: &Gateway) -> Pid {
-    let said = gateway.said();
+    started_last(&gateway.said())
+}
+
+/// The process that a gateway started last, by its own words.
+fn started_last(said: &str) -> Pid {
     let started = said.lines().rev().find(|it| it.ends_with(" was started")).expect("it started");
     let number = started.split("(process ").nth(1).and_then(|it| it.split(')').next());
     let number = number.and_then(|it| it.parse().ok()).and_then(Pid::from_raw);
@@ -190,9 +215,10 @@ async fn strangers_get_the_cause_and_no_words_of_the_app() {
 
 #[tokio::test]
 async fn an_app_that_is_killed_is_explained_and_started_again() {
-    let world = gunicorn("", &[], "[child]\nbackoff = { first = \"1s\" }\n").await;
+    let config = "[child]\nbackoff = { first = \"1s\" }\n";
+    let world = gunicorn_behind("queue = { gone = \"0s\" }\n", "", &[], config).await;
     let mut client = world.gateway.client().await.unwrap();
-    client.send(&get("/wait")).await.unwrap();
+    client.send(&post("/wait")).await.unwrap();
     world.marked().await;
     let before = world.app();
     kill_process_group(before, Signal::KILL).unwrap();
@@ -202,6 +228,37 @@ async fn an_app_that_is_killed_is_explained_and_started_again() {
     check(&answer, "process_down", "was killed by signal 9 (SIGKILL)", "goodgate");
     world.recovers().await;
     assert_ne!(world.app(), before);
+}
+
+#[tokio::test]
+async fn requests_wait_while_an_app_that_was_killed_is_started_again() {
+    let world = gunicorn("", &[], "[child]\nbackoff = { first = \"1s\" }\n").await;
+    let mut waiting = world.gateway.client().await.unwrap();
+    // What the app had begun with is asked for again, of an app that answers this time.
+    waiting.send(&get("/once")).await.unwrap();
+    world.marked().await;
+    let before = world.app();
+    kill_process_group(before, Signal::KILL).unwrap();
+    let mut late = world.gateway.client().await.unwrap();
+    // It had not been sent, so it may be whatever it is.
+    late.send(&post("/")).await.unwrap();
+    for client in [&mut waiting, &mut late] {
+        let answer = client.answer().await;
+        assert_eq!(answer.status, Some(200), "{}", answer.text());
+    }
+    assert_ne!(world.app(), before);
+    let records = world.gateway.records_soon(2).await;
+    let prevented = |method: &str| {
+        let record = records.iter().find(|it| it["method"] == method).expect("both are there");
+        record["prevented"].to_string()
+    };
+    let wait = r#"{"by":"wait","cause":"process_down"}"#;
+    assert!(prevented("POST").contains(wait), "{records:#?}");
+    assert!(
+        prevented("GET").contains(r#"{"by":"retry","cause":"worker_crashed"}"#),
+        "{records:#?}"
+    );
+    assert!(prevented("GET").contains(wait), "{records:#?}");
 }
 
 #[tokio::test]
@@ -286,7 +343,7 @@ async fn an_exception_amends_the_record_with_its_place() {
     let amendment = amendment(&world.gateway, &answer).await;
     assert_eq!(amendment["cause"], "unhandled_exception", "{amendment:#}");
     assert!(evidence(&amendment, "ZeroDivisionError: division by zero", "gunicorn"));
-    assert!(amendment.to_string().contains("app.py:22"), "{amendment:#}");
+    assert!(amendment.to_string().contains("app.py:25"), "{amendment:#}");
     let link = amendment["link"]["says"].as_str().unwrap();
     assert!(link.contains("after this request failed"), "{link}");
     // The record itself stays as it was.
@@ -323,7 +380,8 @@ while True:
     let file = scratch.write("late.py", &script.replace("PORT", &port)).unwrap();
     let app = ["python3".to_owned(), "-u".to_owned(), file.display().to_string()];
     let gateway = started(address, "[child]\nevidence_wait = \"50ms\"\n", &app).await;
-    let answer = ask(&gateway, "/late").await;
+    let mut client = gateway.client().await.unwrap();
+    let answer = client.exchange(&post("/late")).await;
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     assert!(!answer.text().contains("SIGSEGV"), "{body:#}");
     let amendment = amendment(&gateway, &answer).await;
@@ -621,6 +679,10 @@ impl Bare {
         fs::read_to_string(self.scratch.path().join("output.log")).unwrap_or_default()
     }
 
+    fn app(&self) -> Pid {
+        started_last(&self.said())
+    }
+
     async fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
         let began = Instant::now();
         while !holds(&self.said()) {
@@ -675,23 +737,24 @@ async def app(scope, receive, send):
 ";
     scratch.write("app.py", app).expect("it is ours");
     let uvicorn = python::program("uvicorn").unwrap_or_else(|error| panic!("{error}"));
-    let bare = Bare::start(scratch, &[&uvicorn.display().to_string(), "app:app"]).await;
+    let mut bare = Bare::start(scratch, &[&uvicorn.display().to_string(), "app:app"]).await;
     let answer = bare.ask().await;
     assert_eq!((answer.status, answer.text().as_str()), (Some(200), "ok"), "{}", bare.said());
-    let said = bare.said();
-    let started = said.lines().find(|it| it.ends_with(" was started")).expect("it started");
-    let number = started.split("(process ").nth(1).and_then(|it| it.split(')').next());
-    let pid = number.and_then(|it| it.parse().ok()).and_then(Pid::from_raw).expect("it was told");
+    let pid = bare.app();
     kill_process(pid, Signal::KILL).expect("it runs");
-    let began = Instant::now();
-    loop {
-        let answer = bare.ask().await;
-        // The first may have come to it just before.
-        if answer.text().contains("process_down") {
-            break check(&answer, "process_down", "was killed by signal 9 (SIGKILL)", "goodgate");
-        }
-        assert!(began.elapsed() < PATIENCE, "{}", answer.text());
-    }
+    let killed = "was killed by signal 9 (SIGKILL); starting it again";
+    bare.until("killed", |it| it.contains(killed)).await;
+    // It waits until there is an app again.
+    let answer = bare.ask().await;
+    assert_eq!((answer.status, answer.text().as_str()), (Some(200), "ok"), "{}", bare.said());
+    // What cannot start again is not waited for in vain, and says why.
+    let pid = bare.app();
+    bare.scratch.write("app.py", "raise LookupError('gone')\n").expect("it is ours");
+    kill_process(pid, Signal::KILL).expect("it runs");
+    bare.until("killed again", |it| it.matches(killed).count() == 2).await;
+    let answer = bare.ask().await;
+    check(&answer, "crash_at_start", "LookupError: gone", "uvicorn");
+    bare.scratch.write("app.py", app).expect("it is ours");
     bare.recovers().await;
     bare.stop().await;
 }

@@ -165,7 +165,8 @@ async fn a_client_with_wide_windows_that_reads_nothing_is_not_buffered_for() {
 async fn an_answer_that_breaks_off_does_not_look_whole() {
     let world = world(|mut stream: TcpStream| async move {
         stage::read_request(&mut stream).await?;
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await?;
+        // Too large to be held back until it is whole.
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf").await?;
         stage::end(stream).await
     })
     .await;
@@ -184,6 +185,25 @@ async fn an_answer_that_breaks_off_does_not_look_whole() {
         assert_eq!(record["cause"], "content_length_short", "{record}");
         assert_eq!(record["end"], "cut", "{record}");
     }
+}
+
+#[tokio::test]
+async fn a_small_answer_that_breaks_off_is_never_begun() {
+    let world = world(|mut stream: TcpStream| async move {
+        stage::read_request(&mut stream).await?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await?;
+        stage::end(stream).await
+    })
+    .await;
+    let mut send = connect_to(&world).await;
+    let answer = get(&mut send, "/").await;
+    assert_eq!(answer.status(), 502);
+    let text = body(answer.into_body()).await.unwrap();
+    assert!(text.0.contains("content_length_short"), "{text:?}");
+    let record = &world.gateway.records_soon(1).await[0];
+    assert_eq!(record["cause"], "content_length_short", "{record}");
+    assert_eq!(record["end"], "complete", "{record}");
+    assert_eq!(record["attempts"], 3, "{record}");
 }
 
 /// What comes before the answer.

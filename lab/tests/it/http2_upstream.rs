@@ -262,7 +262,7 @@ async fn a_body_that_was_taken_in_part_goes_whole_to_a_target_of_another_version
     let _other = stage::serve(listener, echo);
     let config = format!(
         "[upstream.app]\ntargets = [\"h2c://{{addr}}\", \"http://{other}\"]\n\
-         [route.app]\nmatch = \"/*\"\nto = \"app\"\n"
+         balance = \"round_robin\"\n[route.app]\nmatch = \"/*\"\nto = \"app\"\n"
     );
     let (taken, was_taken) = signal();
     let (gateway, _upstream) = world2(&config, move |stream| {
@@ -316,7 +316,7 @@ async fn a_body_goes_whole_though_the_answer_begins_before_all_is_sent_again() {
     let _slow = stage::serve(listener, says_back_slowly);
     let config = format!(
         "[upstream.app]\ntargets = [\"h2c://{slow}\", \"h2c://{{addr}}\"]\n\
-         [route.app]\nmatch = \"/*\"\nto = \"app\"\n"
+         balance = \"round_robin\"\n[route.app]\nmatch = \"/*\"\nto = \"app\"\n"
     );
     let (gateway, _upstream) = world2(&config, |stream| {
         serve2(stream, |request, mut respond| async move {
@@ -569,6 +569,12 @@ async fn what_a_target_breaks_is_named() {
         (
             "a short body",
             vec![open(&with("content-length", "9")), data(1, b"four")],
+            502,
+            "content_length_short",
+        ),
+        (
+            "a short body of a large answer",
+            vec![open(&with("content-length", "99999")), data(1, b"four")],
             200,
             "content_length_short",
         ),

@@ -283,7 +283,8 @@ async fn a_reader_that_takes_nothing_is_given_up() {
 async fn an_answer_that_breaks_off_does_not_look_whole() {
     let door = Door::open("cut", |mut stream: TcpStream| async move {
         stage::read_request(&mut stream).await?;
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await?;
+        // Too large to be held back until it is whole.
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf").await?;
         stage::end(stream).await
     })
     .await;

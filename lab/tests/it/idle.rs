@@ -102,6 +102,21 @@ async fn ask(client: &mut Client, ask: Ask) -> Option<u16> {
     client.exchange(&request(ask)).await.status
 }
 
+/// Waits until what may not be repeated goes over connections that are there.
+async fn until_posts_share(manner: &Manner, client: &mut Client) {
+    let began = Instant::now();
+    loop {
+        let before = manner.opened();
+        assert_eq!(ask(client, Ask::Post).await, Some(200));
+        if manner.opened() == before {
+            return;
+        }
+        assert!(began.elapsed() < 2 * SOON, "each has a connection of its own");
+        // Few of those connections are to be left over.
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
 /// So many callers at once. How many of them had no good answer.
 async fn burst(world: &World, count: usize, how: Ask) -> usize {
     let mut asking = JoinSet::new();
@@ -143,6 +158,8 @@ async fn no_request_is_lost_to_a_target_that_closes_after_forty_once_that_is_lea
     for at in 0..800 {
         assert_eq!(ask(&mut client, Ask::Get).await, Some(200), "{at}");
     }
+    // Until it was learned, it looked like a target that closes as it likes.
+    until_posts_share(&manner, &mut client).await;
     let before = manner.opened();
     for how in [Ask::Post, Ask::Get, Ask::Post] {
         for at in 0..200 {
@@ -166,7 +183,16 @@ async fn connections_are_used_again_however_many_were_recycled() {
     assert_eq!(burst(&world, 4, Ask::Get).await, 0);
     until_learned(&world.gateway, |it| it.is_none()).await;
     let mut client = world.gateway.client().await.unwrap();
+    // Which connection is closed next nobody knows: what cannot be repeated has its own.
+    let before = manner.opened();
     assert_eq!(ask(&mut client, Ask::Post).await, Some(200));
+    assert_eq!(manner.opened(), before + 1);
+    for _ in 0..3 {
+        sleep(Duration::from_millis(1_000)).await;
+        assert_eq!(ask(&mut client, Ask::Get).await, Some(200));
+    }
+    assert_eq!(manner.opened(), before + 1);
+    until_posts_share(&manner, &mut client).await;
     let before = manner.opened();
     for _ in 0..3 {
         sleep(Duration::from_millis(1_000)).await;

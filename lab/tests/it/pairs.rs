@@ -22,7 +22,9 @@ enum Fault {
     Own500,
     CutBody,
     ShortBody,
+    ShortLargeBody,
     StalledBody,
+    StalledShortBody,
     ResetInBody,
 }
 
@@ -34,7 +36,10 @@ const TABLE: &[(Fault, u16, &str, bool)] = &[
     (Fault::Silence, 504, "response_header_timeout", false),
     (Fault::Own500, 500, "upstream_own_5xx", false),
     (Fault::CutBody, 200, "response_truncated", true),
-    (Fault::ShortBody, 200, "content_length_short", true),
+    // What is small is held back until it is whole, and explained where it does not become so.
+    (Fault::ShortBody, 502, "content_length_short", false),
+    (Fault::StalledShortBody, 504, "body_stall", false),
+    (Fault::ShortLargeBody, 200, "content_length_short", true),
     (Fault::StalledBody, 200, "body_stall", true),
     (Fault::ResetInBody, 200, "response_truncated", true),
 ];
@@ -75,14 +80,24 @@ async fn play(mut stream: TcpStream, fault: Fault, version: Version) -> io::Resu
         // `:status: 500` of the static table.
         Fault::Own500 if two => frame(1, 5, 1, &[0x8e]),
         Fault::Own500 => b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n".to_vec(),
-        Fault::ShortBody => [open(Some("9")), some(false)].concat(),
+        Fault::ShortBody | Fault::StalledShortBody => [open(Some("9")), some(false)].concat(),
+        Fault::ShortLargeBody => [open(Some("99999")), some(false)].concat(),
         Fault::CutBody | Fault::StalledBody | Fault::ResetInBody => {
             [open(None), some(true)].concat()
         }
     };
     stream.write_all(&answer).await?;
     match fault {
-        Fault::Silence | Fault::StalledBody => stage::stay(stream).await,
+        // It is asked again on the same connection, which is well.
+        Fault::StalledShortBody if two => {
+            while let Some(id) = read_head(&mut stream, false).await? {
+                let head = [STATUS_200, &field("content-length", "9")].concat();
+                let again = [frame(1, 4, id, &head), frame(0, 0, id, b"four")].concat();
+                stream.write_all(&again).await?;
+            }
+            Ok(())
+        }
+        Fault::Silence | Fault::StalledBody | Fault::StalledShortBody => stage::stay(stream).await,
         Fault::Reset => stage::reset(stream),
         Fault::ResetInBody => {
             // What came must not be overtaken by what ends it.

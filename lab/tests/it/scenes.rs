@@ -47,7 +47,8 @@ async fn a_loop_is_found_the_second_time_round() {
 
 #[test]
 fn every_scene_is_about_a_cause_of_the_catalogue() {
-    let causes = SCENES.iter().flat_map(|it| it.expects).filter_map(|it| it.cause);
+    let expects = SCENES.iter().flat_map(|it| it.expects);
+    let causes = expects.flat_map(|it| it.cause.into_iter().chain(it.prevented));
     let unknown: Vec<&str> = causes.filter(|it| diagnosis::entry(it).is_none()).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }
@@ -137,6 +138,10 @@ fn check_record(wrong: &mut Vec<String>, expect: &Expect, answer: &Answer, recor
     let end = if expect.cut { "cut" } else { "complete" };
     same(wrong, "end in the record", Some(end), record["end"].as_str());
     same(wrong, "id in the record", answer.field("x-request-id"), record["id"].as_str());
+    let prevented = record["prevented"].as_array().map_or(&[][..], Vec::as_slice);
+    let causes: Vec<_> = prevented.iter().map(|it| it["cause"].as_str()).collect();
+    let expected: Vec<_> = expect.prevented.iter().map(|it| Some(*it)).collect();
+    same(wrong, "prevented", expected, causes);
     for word in ["time", "client", "method", "host", "path", "route", "upstream"] {
         same(wrong, word, true, record[word].as_str().is_some_and(|it| !it.is_empty()));
     }

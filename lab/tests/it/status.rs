@@ -61,7 +61,7 @@ async fn a_target_that_refuses_is_passed_over_and_counted() {
     let closed = stage::free_port().expect("a free port");
     let config = format!(
         "[upstream.two]\ntargets = [\"http://127.0.0.1:{closed}\", \"{{url}}\"]\n\
-         [route.app]\nmatch = \"/*\"\nto = \"two\"\n"
+         balance = \"round_robin\"\n[route.app]\nmatch = \"/*\"\nto = \"two\"\n"
     );
     let world = world_with(&config, stage::answer_well::<TcpStream>).await;
     let mut client = world.gateway.client().await.expect("it listens");

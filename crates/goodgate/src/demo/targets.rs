@@ -33,6 +33,7 @@ pub(super) const TARGETS: &[Target] = &[
     Target::new("plain-port", "tls_to_plain_port", Others::BadGateway),
     Target::new("short-body", "content_length_short", Others::Cut),
     Target::new("stalls", "body_stall", Others::Cut),
+    Target::new("breaks-off", "truncated_chunk", Others::Cut),
 ];
 
 impl Target {
@@ -138,6 +139,11 @@ mod tests {
     fn what_others_answer_is_what_the_fault_allows() {
         for target in TARGETS {
             let last = target.expects().last().expect("something is asked");
+            // What others hand on in part is explained where it is small enough to be held back.
+            if target.others == Others::Cut && last.error.is_some() {
+                assert!((502..=504).contains(&last.status) && !last.cut, "{}", target.name);
+                continue;
+            }
             let status = target.others.words().get(..3).and_then(|it| it.parse().ok());
             assert_eq!(status, Some(last.status), "{}", target.name);
             assert_eq!(target.others == Others::Cut, last.cut, "{}", target.name);

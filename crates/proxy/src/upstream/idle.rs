@@ -130,6 +130,12 @@ impl Idle {
         }
     }
 
+    /// A connection that was closed when it had been idle for so long and had served so many requests
+    /// was so for no reason that is known.
+    pub(crate) fn is_early(&self, age: Duration, served: u32) -> bool {
+        self.takes_more(served, true) && self.limit().is_none_or(|it| age < it.mul_f64(HOPEFUL))
+    }
+
     /// A connection has served so many requests and was to go on.
     pub(crate) fn served(&self, requests: u32) {
         if self.served.load(Relaxed) < requests {
@@ -574,6 +580,25 @@ mod tests {
         let takes = |repeatable| (1..100).find(|it| !idle.takes_more(*it, repeatable)).unwrap_or(0);
         assert_eq!(takes(true), most);
         assert_eq!(takes(false), most.saturating_sub(1).max(most.min(1)));
+    }
+
+    #[test]
+    fn a_close_is_early_unless_a_limit_explains_it() {
+        let idle = Idle::default();
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        assert!(idle.is_early(second, 40));
+        for at in 0..ENOUGH as u64 {
+            idle.closed(second * 2, None, start + second * at as u32);
+        }
+        assert!(idle.is_early(second, 40));
+        assert!(!idle.is_early(second * 2, 40));
+        for at in 0..ENOUGH as u64 {
+            idle.served(40);
+            idle.closed(Duration::ZERO, Some(40), start + second * 10 + second * at as u32);
+        }
+        assert!(!idle.takes_more(40, true), "that is learned");
+        assert!(idle.is_early(second, 39));
+        assert!(!idle.is_early(Duration::ZERO, 40));
     }
 
     #[test]

@@ -215,8 +215,7 @@ impl Shelf {
             let served = it.wire.ordinal;
             if !it.wire.is_quiet(cx) {
                 // When it closed within the time since then nobody knows.
-                let early = state.keeps.limit().is_none_or(|limit| age < limit.mul_f64(0.9));
-                if early {
+                if state.keeps.is_early(age, served) {
                     state.closed_early(now);
                 }
                 let age = if it.watched { age } else { Duration::ZERO };

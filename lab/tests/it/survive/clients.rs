@@ -81,7 +81,7 @@ async fn honest(world: &World, length: Duration) -> Duration {
         let asked = Instant::now();
         let mut client = Client::connect(world.gateway.listen).await.expect("it accepts");
         let answer = client.exchange(&get("/")).await;
-        assert_eq!(answer.status, Some(200), "{}", answer.words());
+        assert_eq!(answer.status, Some(200), "{}", answer.text());
         slowest = slowest.max(asked.elapsed());
         sleep(Duration::from_millis(20)).await;
     }
