@@ -6,6 +6,7 @@ import json
 import os
 import ssl
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -14,6 +15,8 @@ import servers
 
 FIVE_MEGABYTES = 5 * 1024 * 1024
 AT_ONCE = 200
+# Longer than the gateway waits for a target that is gone.
+PATIENCE = 15
 
 
 @pytest.fixture
@@ -91,10 +94,16 @@ def test_a_killed_http2_app_is_explained_and_served_again_when_it_is_back(http2_
     url = gate(http2_app).url
     assert httpx2.get(url).status_code == 200
     http2_app.kill()
-    answer = httpx2.get(url)
+    # It is waited for as long as a restart takes, and then it is explained.
+    answer = httpx2.get(url, timeout=PATIENCE)
     assert (answer.status_code, answer.json()["cause"]) == (502, "process_down")
     http2_app.start()
     servers.until(lambda: httpx2.get(url).status_code == 200, "it is served again")
+    http2_app.kill()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(httpx2.get, url, timeout=PATIENCE)
+        http2_app.start()
+        assert waiting.result().status_code == 200
 
 
 # What curl is told, and what it then speaks. Without TLS it offers to upgrade HTTP/1.1, which

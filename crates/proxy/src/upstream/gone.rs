@@ -34,7 +34,7 @@ struct State {
     /// When it is to be found out next.
     next: Option<Instant>,
     pause: Duration,
-    /// The cause of what was lost last.
+    /// The cause of what was lost last, also after it was found.
     cause: Option<&'static str>,
     /// It asked not to be sent anything.
     asked: bool,
@@ -75,7 +75,7 @@ impl Gone {
         }
     }
 
-    /// Why it is gone.
+    /// Why it is gone, or was.
     pub(crate) fn cause(&self) -> Option<&'static str> {
         self.lock().cause
     }
@@ -83,7 +83,10 @@ impl Gone {
     /// A target answers.
     pub(crate) fn found(&self) {
         if self.is_gone.load(Relaxed) {
-            *self.lock() = State::default();
+            let mut state = self.lock();
+            // Those who waited are yet to say why.
+            *state = State { cause: state.cause, ..State::default() };
+            drop(state);
             self.is_gone.store(false, Relaxed);
             self.back.notify_waiters();
         }
@@ -221,6 +224,7 @@ mod tests {
             assert_eq!(poll(turn.as_mut()), Poll::Pending);
             gone.found();
             assert_eq!(poll(turn), Poll::Ready(Next::Go));
+            assert_eq!(gone.cause(), Some(CAUSE), "what it waited for");
         }
         assert_eq!((gone.waiting(), gone.waited()), (2, 2));
     }
