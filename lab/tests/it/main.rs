@@ -23,6 +23,7 @@ mod peer;
 mod records;
 mod reload;
 mod restarts;
+mod retries;
 mod routes;
 mod scenes;
 mod shutdown;
