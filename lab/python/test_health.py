@@ -25,7 +25,7 @@ def health(gateway):
     """What the gateway knows of the health of its only target."""
     words = [servers.GOODGATE, "status", "--format", "json", "--config", "goodgate.toml"]
     status = subprocess.run(words, cwd=gateway.folder, check=True, capture_output=True).stdout
-    return json.loads(status)["live"]["targets"][0]["health"] or {}
+    return json.loads(status)["live"]["upstreams"][0]["targets"][0]["health"] or {}
 
 
 def until_well(gateway):

@@ -207,6 +207,16 @@ impl Load {
         load
     }
 
+    /// The same with clients that read.
+    #[must_use]
+    pub fn reading(goal: &Goal, clients: usize, gap: Duration) -> Load {
+        let mut load = Load::new();
+        for _ in 0..clients {
+            load.clients.spawn(ask_again(goal.clone(), get(), gap, load.shared.clone()));
+        }
+        load
+    }
+
     /// A new connection for each request, so many a second, however long the answers take. No more
     /// than `most` are under way.
     #[must_use]

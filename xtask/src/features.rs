@@ -233,6 +233,18 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "requests beyond `concurrency.requests` wait in a queue, counted over all cores; those beyond it get \
+         503 with `Retry-After`",
+        "requests_beyond_the_limit_wait_and_those_beyond_the_queue_are_refused",
+    ),
+    row(
+        "Preventing",
+        "an answer that was kept instead of an error, where a route allows it (`stale`): marked, never \
+         of one caller to another",
+        "an_answer_that_was_kept_stands_in_for_each_failure",
+    ),
+    row(
+        "Preventing",
         "targets are asked whether they are well: by HTTP/1.1 and HTTP/2, by TCP, and by the health \
          service of gRPC",
         "test_a_python_app_is_asked_for_its_health",
@@ -264,8 +276,24 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "an app that says that it will end (`X-Goodgate-Drain: true`) is left alone until it is back",
+        "a_target_that_says_that_it_leaves_is_left_alone_until_it_says_no_longer",
+    ),
+    row(
+        "Preventing",
+        "rolling restarts of Gunicorn and Uvicorn lose no GET, and no POST where the app says that it \
+         will end",
+        "rolling_restarts_of_gunicorn_lose_nothing",
+    ),
+    row(
+        "Preventing",
         "a caller's own deadline holds, shrinks from try to try, and is told to each target",
         "what_is_left_shrinks_from_try_to_try",
+    ),
+    row(
+        "Preventing",
+        "work that takes minutes: 202 and an address, the answer fetched later, bounded in time and memory",
+        "what_takes_long_is_answered_with_202_and_fetched_later",
     ),
     row(
         "Preventing",
@@ -447,6 +475,16 @@ pub(crate) const FEATURES: &[Feature] = &[
         "Configuring",
         "`goodgate status`, `drain` and `stop`, and the same as JSON on a socket for `curl`",
         "the_control_socket_answers_whoever_may_ask",
+    ),
+    row(
+        "Configuring",
+        "a target drained, ejected, tried or reset by order, while everybody is served",
+        "a_drained_target_ends_what_it_has_and_gets_nothing_new",
+    ),
+    row(
+        "Configuring",
+        "upstreams and their targets as they are: by `goodgate status`, as JSON, in the metrics",
+        "upstreams_are_told_on_the_console_and_nowhere_else",
     ),
     row(
         "Configuring",

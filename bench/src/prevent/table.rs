@@ -254,7 +254,9 @@ fn sums(results: &Results<'_>) -> String {
         .filter(|it| it.grade == Some(Grade::Missed))
         .map(|it| it.situation.name)
         .collect();
-    if missed.is_empty() {
+    if results.peers.iter().all(|it| it.0 != Peer::Goodgate) {
+        text.push_str("Goodgate took no part.\n");
+    } else if missed.is_empty() {
         text.push_str("Goodgate missed no goal.\n");
     } else {
         text.push_str(&format!("Goodgate missed {}: {}.\n", missed.len(), missed.join(", ")));

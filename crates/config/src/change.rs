@@ -12,7 +12,7 @@ impl Config {
             // The app that runs was started by it.
             ("child", self.child != next.child),
             // Where its own pages are: whoever watches it there would lose it.
-            ("status.listen", self.status != next.status),
+            ("status.listen", (self.status, self.console) != (next.status, next.console)),
             // The lock and the control socket are in it.
             ("data.dir", self.data.dir != next.data.dir),
             ("log.access", self.log.access != next.log.access),

@@ -11,6 +11,7 @@ mod path;
 mod url;
 
 pub(crate) use address::{DnsServer, ListenAt, Network, StatusAt, TrustedPeer};
+pub use amount::duration;
 pub(crate) use amount::{Pause, Percent, Positive, Size, StatusRange};
 pub(crate) use name::{
     ContentType, HostMatched, HostToSend, Method, ServerName, StickyBy, Token, is_token,

@@ -21,9 +21,11 @@ mod walk;
 mod written;
 
 pub use complaint::{Complaint, Complaints, Located, Severity};
+pub use leaf::duration;
 pub use matching::{Asked, Condition, HostMatch, PathMatch, Rewrite, Test, Where, cookies};
+pub use nearest::nearest;
 pub use parse::{Context, Parsed, data_dir, for_targets, parse};
-pub use path::{PathFault, normal_path};
+pub use path::{PathFault, decoded_segment, encoded_segment, normal_path};
 pub use routes::{Choice, Routes, Verdict};
 pub use schema::schema;
 pub use typed::*;

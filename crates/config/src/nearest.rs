@@ -6,10 +6,7 @@ const LONGEST: usize = 64;
 const MOST: usize = 200;
 
 /// The closest of the known names, if one is close at all.
-pub(crate) fn nearest<'a>(
-    typed: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if typed.len() > LONGEST {
         return None;
     }

@@ -62,6 +62,34 @@ fn is_plain(bytes: &[u8]) -> bool {
     true
 }
 
+/// What a segment of a path stands for (RFC 3986 2.1), where it is encoded well and is text.
+#[must_use]
+pub fn decoded_segment(segment: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        let digit = |it: Option<u8>| it.and_then(|it| char::from(it).to_digit(16));
+        decoded.push(match byte {
+            b'%' => u8::try_from(digit(rest.next())? << 4 | digit(rest.next())?).ok()?,
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+/// The other way round: everything but unreserved bytes is encoded.
+#[must_use]
+pub fn encoded_segment(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            it if is_unreserved(it) => encoded.push(char::from(it)),
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    encoded
+}
+
 /// RFC 3986 `pchar` without `%`, and `/`. A few more that browsers send raw are let through, since
 /// no server reads them as structure.
 fn is_path_byte(byte: u8) -> bool {
@@ -137,6 +165,18 @@ mod tests {
 
     fn check_refused(path: &str, fault: PathFault) {
         assert_eq!(normal_path(path, PathRules::SAFE), Err(fault), "{path}");
+    }
+
+    #[test]
+    fn a_segment_stands_for_one_text() {
+        for text in ["app", "a/b", "é", "100%", "*", ""] {
+            let encoded = encoded_segment(text);
+            assert_eq!(decoded_segment(&encoded).as_deref(), Some(text), "{encoded}");
+        }
+        assert_eq!(decoded_segment("a*b%2fc").as_deref(), Some("a*b/c"));
+        for wrong in ["%", "a%2", "a%zz", "%+1", "%ff"] {
+            assert_eq!(decoded_segment(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl Resolve<'_> {
         let config = Config {
             workers,
             listen,
+            console: status.listen.as_ref().is_none_or(|it| it.means == console.listen.means),
             status: self.status(&console, status),
             data: self.data(data),
             log: self.log(log),

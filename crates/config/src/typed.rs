@@ -22,6 +22,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez`, `/readyz` and `/metrics` are served; `None` is nowhere.
     pub status: Option<SocketAddr>,
+    /// That is the console too: what is for operators is there as well.
+    pub console: bool,
     pub data: Data,
     pub log: Log,
     pub limits: Limits,
@@ -504,7 +506,7 @@ impl Route {
 
 #[derive(Clone, Debug)]
 pub enum Action {
-    Forward(Forward),
+    Forward(Arc<Forward>),
     Redirect {
         status: u16,
         /// A path (query kept) or an absolute URL.
@@ -534,6 +536,36 @@ pub struct Forward {
     /// `timeout.total`: until the head of the answer, over all attempts.
     pub total: Duration,
     pub retry: Retry,
+    /// Answers are kept for when the upstream fails.
+    pub stale: Option<Stale>,
+    /// What takes long is answered with 202, and fetched later.
+    pub later: Option<Later>,
+}
+
+/// Which answers are kept for when the upstream fails. Named `stale.<field>`, and `keep` `stale.for`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// How long after it came an answer may be given again.
+    pub keep: Duration,
+    /// Bytes for all answers of the route, over all cores.
+    pub size: usize,
+    /// Bytes of the longest body that is kept.
+    pub answer: usize,
+}
+
+/// How answers are kept for callers that fetch them later. Named `later.<field>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// How long a caller waits until it is told so.
+    pub after: Duration,
+    /// How long the work may take in all.
+    pub total: Duration,
+    /// How long the answer is kept.
+    pub keep: Duration,
+    /// How many requests of the route at a time.
+    pub requests: usize,
+    /// The longest answer that is kept.
+    pub answer: usize,
 }
 
 /// How a request is tried again. Named `retry.<field>`.

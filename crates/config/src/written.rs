@@ -25,7 +25,7 @@ pub(crate) struct File {
     pub(crate) workers: Option<usize>,
     /// Where clients connect.
     pub(crate) listen: Listen,
-    /// The console. In this version it serves only `/livez`, `/readyz` and `/metrics`.
+    /// The console. In this version it serves `/livez`, `/readyz`, `/metrics` and `/api/v1/upstreams`.
     pub(crate) console: Console,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     pub(crate) status: Status,
@@ -181,7 +181,8 @@ impl Default for ListenTimeout {
     }
 }
 
-/// The console. In this version it serves only `/livez`, `/readyz` and `/metrics`.
+/// The console. In this version it serves `/livez`, `/readyz` and `/metrics`, and to callers from this host
+/// `/api/v1/upstreams`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Console {
@@ -199,7 +200,7 @@ impl Default for Console {
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Status {
-    /// The address, or `off`. Default: that of the console.
+    /// The address, or `off`. Default: that of the console. At another one nothing else is served.
     pub(crate) listen: Option<Word<StatusAt>>,
 }
 
@@ -845,6 +846,39 @@ pub(crate) struct Route {
     /// How a request is tried again.
     #[serde(default)]
     pub(crate) retry: Retry,
+    /// Keep answers to GET, and give them again when the upstream fails. Default: not.
+    #[serde(default)]
+    pub(crate) stale: Option<Stale>,
+    /// Answer what takes long with 202 and an address where the answer can be fetched later. Default:
+    /// never; `{}` is with what stands here.
+    #[serde(default)]
+    pub(crate) later: Option<Later>,
+}
+
+/// When callers are told to fetch their answer later, and how it is kept for them.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Later {
+    /// How long a caller waits until it is told so. One that says `Prefer: respond-async` is told at
+    /// once, or after the seconds of its `wait`.
+    pub(crate) after: Word<Positive>,
+    /// How long the work may take in all, instead of `timeout.total`.
+    pub(crate) total: Word<Positive>,
+    /// How long the answer is kept; once it was fetched, one minute at most.
+    pub(crate) keep: Word<Positive>,
+    /// How many requests of the route at a time may be answered so, with those whose answers are kept.
+    /// What comes beyond waits as on other routes.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) requests: u32,
+    /// The longest answer that is kept.
+    pub(crate) answer: Word<Size>,
+}
+
+impl Default for Later {
+    fn default() -> Self {
+        let [after, total, keep] = ["10s", "10m", "10m"].map(Word::default_of);
+        Self { after, total, keep, requests: 100, answer: Word::default_of("1 MiB") }
+    }
 }
 
 fn yes() -> bool {
@@ -977,6 +1011,27 @@ pub(crate) struct Retry {
     /// The longest answer that is held back until it is whole, so that one that breaks off can be
     /// asked for again, or explained. Longer ones, and those of no known length, go on as they come.
     pub(crate) answer: Word<Size>,
+}
+
+/// Which answers are kept for when the upstream fails. Nothing is answered by them while it does not.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Stale {
+    /// How long after it came an answer may be given again. Its own `stale-if-error` may say less.
+    #[serde(rename = "for")]
+    pub(crate) keep: Word<Positive>,
+    /// The memory for all answers of the route, over all cores. Those that were not asked for the
+    /// longest go first. At most a quarter of it is for answers that are just being handed on.
+    pub(crate) size: Word<Size>,
+    /// The longest answer that is kept.
+    pub(crate) answer: Word<Size>,
+}
+
+impl Default for Stale {
+    fn default() -> Self {
+        let [size, answer] = ["64 MiB", "1 MiB"].map(Word::default_of);
+        Self { keep: Word::default_of("5m"), size, answer }
+    }
 }
 
 impl Default for Retry {

@@ -306,6 +306,10 @@ fn actions() {
     check_route("to = 'app'", "2 missing_key");
     check_route("match = '/'\nto = 'app'\nretry = { attempts = 0 }", "5 out_of_range");
     check_route("match = '/'\nto = 'app'\nlimit = [{ requests = 5 }]", "5 not_in_this_version");
+    check_route("match = '/'\nto = 'app'\nstale = {}", "fine");
+    check_route("match = '/'\nto = 'app'\nstale = { for = '0s' }", "5 bad_value");
+    check_route("match = '/'\nto = 'app'\nstale = { from = '5m' }", "5 unknown_key");
+    check_route("match = '/'\nanswer = {}\nstale = {}", "5 no_effect");
     check_route("match = '/'\nto = 'app'\nai = true", "5 not_in_this_version");
 }
 
@@ -460,6 +464,11 @@ fn the_ladder() {
         check(&queue("20s"), "timeout.total = '20s'", "fine");
         check(&queue("21s"), "timeout.total = '20s'", "4 ?ladder");
     }
+    check("", "later = {}", "fine");
+    check("", "later = { after = '9s', total = '10s' }", "fine");
+    check("", "later = { after = '10s', total = '10s' }", "8 ?ladder");
+    check("", "later.total = '10s'", "8 ?ladder");
+    check("", "later.requests = 0", "8 out_of_range");
     check("eject = { first = '9s', longest = '9s' }", "", "fine");
     check("eject = { first = '10s', longest = '9s' }", "", "4 ?ladder");
     check("eject.first = '6m'", "", "4 ?ladder");
@@ -556,6 +565,8 @@ fn every_setting_arrives() {
         "base_path: \"\",",
         "rewrite: None,",
         "weight: 1,",
+        // No listener for the status alone: that would leave the console's without effect.
+        "console: true,",
     ];
     let same: Vec<&String> = same.iter().filter(|it| !tolerated.contains(&it.as_str())).collect();
     assert!(same.is_empty(), "{same:#?}");

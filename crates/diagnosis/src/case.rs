@@ -40,6 +40,7 @@ impl<'a> Case<'a> {
                 Some(it) if it.made_by == Maker::Upstream && it.status >= 500 => {
                     Subject::UpstreamStatus(it.status)
                 }
+                Some(it) if it.made_by == Maker::Kept => return None,
                 _ => Subject::Failed(exchange.last_attempt()?.fault.as_ref()?),
             },
         };

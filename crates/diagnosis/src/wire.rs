@@ -21,7 +21,7 @@ pub fn wire(case: &Case) -> &'static str {
 
 fn refused(refusal: Refusal) -> &'static str {
     match refusal {
-        Refusal::NoRoute | Refusal::MethodNotAllowed => "no_route_matched",
+        Refusal::NoRoute | Refusal::LaterGone | Refusal::MethodNotAllowed => "no_route_matched",
         Refusal::NoTarget => "gateway_config_error",
         Refusal::Malformed(_) => "malformed_request",
         Refusal::UriTooLong | Refusal::HeadTooLarge => "client_header_too_large",
@@ -68,6 +68,7 @@ fn failed(fault: &Fault, case: &Case) -> &'static str {
             BodyFault::ChunkInvalid => "bad_chunk",
             BodyFault::Trailer => "invalid_header_line",
             BodyFault::Surplus => "content_length_long",
+            BodyFault::TooBig(_) => "response_body_too_large",
             BodyFault::NoGrpcStatus => "grpc_mismatch",
         },
         Fault::Deadline(_) => "total_deadline_exceeded",

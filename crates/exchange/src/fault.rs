@@ -261,6 +261,8 @@ pub enum BodyFault {
     Trailer,
     /// More bytes came than the answer declared. The answer itself is whole.
     Surplus,
+    /// The body is larger than what is kept of an answer (`later.answer`).
+    TooBig(Limit),
     /// The answer to a gRPC call ended without a status.
     NoGrpcStatus,
     /// The TLS session broke inside the body: an alert, or no close_notify where only that
@@ -365,6 +367,7 @@ impl Fault {
                 BodyFault::ChunkInvalid => "bad_chunk",
                 BodyFault::Trailer => "bad_trailer",
                 BodyFault::Surplus => "surplus_bytes",
+                BodyFault::TooBig(_) => "body_too_big",
                 BodyFault::NoGrpcStatus => "no_grpc_status",
                 BodyFault::Tls => "tls_broke_in_body",
                 BodyFault::Errno => "body_read_error",
@@ -397,7 +400,7 @@ impl Fault {
                 | HeadFault::TooManyFields(it)
                 | HeadFault::TooManyInterim(it),
             )
-            | Fault::Body(BodyFault::Stalled(it)) => Some(*it),
+            | Fault::Body(BodyFault::Stalled(it) | BodyFault::TooBig(it)) => Some(*it),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ mod child;
 mod fault;
 mod ids;
 mod live;
+mod order;
 mod phase;
 mod record;
 mod refusal;
@@ -21,7 +22,8 @@ pub use fault::{
     REFUSED_STREAM, SendFault, TlsFault,
 };
 pub use ids::{ExchangeId, TraceParent};
-pub use live::{Live, LiveCheck, LiveHealth, LiveState, LiveTarget, LiveTurn};
+pub use live::{Live, LiveCheck, LiveHealth, LiveState, LiveTarget, LiveTurn, LiveUpstream};
+pub use order::{Obeyed, Order, Treatment};
 pub use phase::{Micros, Phase, Phases};
-pub use record::{Answer, By, Client, End, Exchange, Maker, Prevented, Request, Stop};
+pub use record::{Answer, By, Client, End, Exchange, Maker, Prevented, Request, Stop, Unrepeated};
 pub use refusal::{Malformed, Refusal};

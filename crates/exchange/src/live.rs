@@ -18,17 +18,39 @@ pub struct Live {
     pub status: Option<SocketAddr>,
     /// Client connections that are open.
     pub connections: usize,
+    pub upstreams: Vec<LiveUpstream>,
+}
+
+/// One upstream, by its name.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LiveUpstream {
+    pub name: Arc<str>,
+    /// It is taken for broken, since most of its last tries failed: nothing is tried again.
+    pub broken: bool,
+    /// Requests that wait while all targets have as many in hand as they can.
+    pub queued: usize,
+    /// Requests that wait for a target to be there again.
+    pub awaiting: usize,
+    /// How many have waited in the queue so far, and how many were refused for it.
+    pub waited: u64,
+    pub refused: u64,
+    /// How many have waited for a target to be there again.
+    pub awaited: u64,
+    /// Tries that were not made again, since the budget did not allow it.
+    pub retries_denied: u64,
     pub targets: Vec<LiveTarget>,
 }
 
 /// One target of an upstream.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LiveTarget {
-    pub upstream: Arc<str>,
     pub target: Arc<str>,
     pub state: LiveState,
-    /// Why it is out: `failures_in_a_row`, `errors`, `slow`, `retry_after` or `order`.
+    /// Why it gets no requests: `failures_in_a_row`, `errors`, `slow` or `retry_after`, `checks` by those of
+    /// its health, `order`, or `announced` where it has said so itself.
     pub why: Option<&'static str>,
+    /// Until when, in microseconds since 1970, where that is known.
+    pub until: Option<Micros>,
     /// It is configured no longer, and goes with its last connection.
     pub leaves: bool,
     /// Requests that it has in hand.
@@ -109,6 +131,15 @@ pub enum LiveState {
 }
 
 impl LiveState {
+    pub const ALL: [LiveState; 6] = [
+        LiveState::Healthy,
+        LiveState::Starting,
+        LiveState::Suspect,
+        LiveState::Ejected,
+        LiveState::Unhealthy,
+        LiveState::Draining,
+    ];
+
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -33,6 +33,11 @@ pub struct Exchange {
     pub side: Option<&'static str>,
     /// Failures that the caller did not see.
     pub prevented: Vec<Prevented>,
+    /// Why it was not tried again, where that would have been right.
+    pub unrepeated: Option<Unrepeated>,
+    /// Microseconds after which the caller was told to fetch the answer later (202), where it was. The
+    /// rest is about the answer that was kept for it.
+    pub later: Option<Micros>,
     /// What the app had to do with it, where it is one that the gateway started.
     pub heard: Option<Box<Heard>>,
 }
@@ -58,6 +63,8 @@ impl Exchange {
             cause: None,
             side: None,
             prevented: Vec::new(),
+            unrepeated: None,
+            later: None,
             heard: None,
         }
     }
@@ -147,6 +154,8 @@ pub enum Maker {
     Route,
     /// We, because of a [`Stop`].
     Gateway,
+    /// An upstream, earlier: its answer was kept for when it fails.
+    Kept,
 }
 
 /// How the exchange ended.
@@ -179,6 +188,35 @@ pub struct Prevented {
     pub by: By,
 }
 
+/// Why a request that might have been tried again was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unrepeated {
+    /// Its body is larger than `retry.body`, or than there was memory for.
+    Body,
+    /// The upstream's `retry.budget` is used up.
+    Budget,
+    /// There were `retry.attempts`.
+    Attempts,
+    /// Not enough time was left.
+    Time,
+}
+
+impl Unrepeated {
+    pub const ALL: [Unrepeated; 4] =
+        [Unrepeated::Body, Unrepeated::Budget, Unrepeated::Attempts, Unrepeated::Time];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Unrepeated::Body => "body",
+            Unrepeated::Budget => "budget",
+            Unrepeated::Attempts => "attempts",
+            Unrepeated::Time => "time",
+        }
+    }
+}
+
 /// What kept a failure from the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -187,6 +225,8 @@ pub enum By {
     Retry,
     /// The request waited until a target was back.
     Wait,
+    /// An answer that was kept from before.
+    Stale,
 }
 
 impl By {
@@ -195,6 +235,7 @@ impl By {
         match self {
             By::Retry => "retry",
             By::Wait => "wait",
+            By::Stale => "stale",
         }
     }
 }

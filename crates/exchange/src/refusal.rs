@@ -9,6 +9,8 @@ use serde::Serialize;
 pub enum Refusal {
     /// No route matches host and path.
     NoRoute,
+    /// No answer is kept under this address, or none any more.
+    LaterGone,
     /// Routes match host and path, but none of them this method.
     MethodNotAllowed,
     /// The route's upstream has no target.
@@ -110,6 +112,7 @@ impl Refusal {
     pub fn name(self) -> &'static str {
         match self {
             Refusal::NoRoute => "no_route",
+            Refusal::LaterGone => "later_gone",
             Refusal::MethodNotAllowed => "method_not_allowed",
             Refusal::NoTarget => "no_target",
             Refusal::Malformed(it) => it.name(),

@@ -18,6 +18,7 @@ mod running;
 mod schema;
 mod status;
 mod stop;
+mod target;
 mod why;
 
 use crate::output::Output;
@@ -64,6 +65,7 @@ enum Command {
     Status(status::Arguments),
     Reload(reload::Arguments),
     Drain(drain::Arguments),
+    Target(target::Arguments),
     Stop(stop::Arguments),
     Demo(demo::Arguments),
     Check(check::Arguments),
@@ -98,6 +100,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output, began: Instant) -> Resu
         Some(Command::Status(it)) => status::run(&it, output),
         Some(Command::Reload(it)) => reload::run(&it, output),
         Some(Command::Drain(it)) => drain::run(&it, output),
+        Some(Command::Target(it)) => target::run(&it, output),
         Some(Command::Stop(it)) => stop::run(&it, output),
         Some(Command::Demo(it)) => demo::run(&it, output, began),
         Some(Command::Check(it)) => check::run(&it, output),

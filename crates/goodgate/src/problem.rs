@@ -346,7 +346,12 @@ fn of_client(it: &client::Failure) -> Words {
 
 fn of_refusal(it: &client::Answer) -> Words {
     let text = |key: &str| it.body.get(key).and_then(|it| it.as_str()).map(str::to_owned);
-    let exit = if it.status == 422 { 3 } else { 5 };
+    let exit = match it.status {
+        // What is named on the command line is not there.
+        404 => 2,
+        422 => 3,
+        _ => 5,
+    };
     let unknown = || format!("the gateway answers with status {}", it.status);
     let words = Words::new(text("error").unwrap_or_else(unknown), exit);
     // Complaints about a file come as they are shown.

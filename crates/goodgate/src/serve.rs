@@ -225,8 +225,8 @@ async fn finish(gateway: Gateway, end: End, reopen: &AtomicBool, ears: &mut Ears
                     if asked.order == (Order::Stop { now: true }) {
                         hurry.store(true, Relaxed);
                     }
-                    let order = asked.order;
-                    asked.say(answer_while_stopping(order));
+                    let answer = answer_while_stopping(&asked.order);
+                    asked.say(answer);
                 }
                 Heard::Pulse => ears.notify.alive(),
                 Heard::Told(Told::Reload) | Heard::Changed(_) | Heard::Moved(_) => {}
@@ -239,7 +239,7 @@ async fn finish(gateway: Gateway, end: End, reopen: &AtomicBool, ears: &mut Ears
 }
 
 /// What is left to say by then.
-fn answer_while_stopping(order: Order) -> Result<Value, Refusal> {
+fn answer_while_stopping(order: &Order) -> Result<Value, Refusal> {
     match order {
         Order::Status => Ok(json!({
             "pid": std::process::id(),
@@ -247,9 +247,12 @@ fn answer_while_stopping(order: Order) -> Result<Value, Refusal> {
             "state": "stopping",
         })),
         Order::Stop { .. } => Ok(json!({ "pid": std::process::id(), "state": "stopping" })),
-        Order::Reload | Order::Drain(_) | Order::Bequeath | Order::HandedOver { .. } => {
-            Err(Refusal::new(Kind::State, "the gateway is stopping"))
-        }
+        Order::Upstreams(_)
+        | Order::Target(_)
+        | Order::Reload
+        | Order::Drain(_)
+        | Order::Bequeath
+        | Order::HandedOver { .. } => Err(Refusal::new(Kind::State, "the gateway is stopping")),
     }
 }
 

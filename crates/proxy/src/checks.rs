@@ -243,6 +243,9 @@ impl Subject {
             return false;
         }
         let after = self.health.unhealthy_after;
+        if check.leaves || fault.is_none() {
+            self.state.announced(check.leaves, check.began);
+        }
         let wrong = doubt.look(fault, findings.answers(), after) && !self.others_pass(registry);
         let good = fault.is_none();
         let well = self.state.change_health(|it| {
@@ -300,7 +303,8 @@ mod tests {
     }
 
     fn check(fault: Option<CheckFault>) -> Check {
-        Check { fault, errno: None, took: Duration::from_millis(1) }
+        let took = Duration::from_millis(1);
+        Check { fault, errno: None, took, leaves: false, began: Instant::now() }
     }
 
     /// What the target is taken for after these checks, each with so many requests answered since the

@@ -78,15 +78,15 @@ impl<F: Future> Future for Made<'_, F> {
 
 /// The same as [`contained`], but that a record which is dropped on the way is saved.
 fn guarded<T>(seat: &Seat, id: ExchangeId, work: impl FnOnce() -> T) -> Result<T, Caught> {
-    seat.link.guarded.set(true);
+    seat.link().guarded.set(true);
     let done = contained(Some(id), work);
-    seat.link.guarded.set(false);
+    seat.link().guarded.set(false);
     done
 }
 
 /// Answers for the request that broke down. Where its record is over, there is only an end.
 fn broke_down(seat: &Seat, id: ExchangeId) -> Reply {
-    let saved = || seat.link.salvaged.borrow_mut().take();
+    let saved = || seat.link().salvaged.borrow_mut().take();
     let answered = saved().and_then(|record| {
         // What broke down may be what the answer is made by.
         guarded(seat, id, || refuse::bug(*record)).ok()

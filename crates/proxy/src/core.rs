@@ -201,6 +201,7 @@ impl Core {
             let endpoint = quic.endpoint.take();
             quic::cut(&worker.plane.quic, endpoint).await;
         });
+        worker.ends.set(true);
         // Dropping the runtime drops every connection, and each dropped exchange is recorded.
         drop(runtime);
         worker.flush();

@@ -51,6 +51,28 @@ fn text(second: u64) -> String {
     format!("{weekday}, {day:02} {month} {year:04} {h:02}:{m:02}:{s:02} GMT")
 }
 
+/// Seconds after 1970 of an `IMF-fixdate`, the form in which dates are sent (RFC 9110 5.6.7).
+pub(crate) fn read(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once(", ")?;
+    let mut words = rest.split(' ');
+    let [day, month, year, clock, zone] = std::array::from_fn(|_| words.next().unwrap_or_default());
+    let number = |it: &str| it.parse::<u64>().ok().filter(|_| it.len() <= 4);
+    let month = 1 + MONTHS.iter().position(|it| *it == month)? as u64;
+    let (day, year) = (number(day)?, number(year)?);
+    let mut clock = clock.split(':').map(number);
+    let [h, m, s] = std::array::from_fn(|_| clock.next().flatten());
+    if zone != "GMT" || words.next().is_some() || !(1..=31).contains(&day) || year < 1970 {
+        return None;
+    }
+    // The inverse of `date`.
+    let y = year - u64::from(month <= 2);
+    let (era, yoe) = (y / 400, y % 400);
+    let doy = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy;
+    let days = days.checked_sub(719_468)?;
+    Some(days * 86_400 + h? * 3_600 + m? * 60 + s?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +89,27 @@ mod tests {
         check(784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT");
         check(951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT");
         check(4_102_444_799, "Thu, 31 Dec 2099 23:59:59 GMT");
+    }
+
+    #[test]
+    fn dates_are_read_as_they_are_written() {
+        for second in [0, 86_399, 784_111_777, 951_782_400, 951_868_799, 4_102_444_799] {
+            assert_eq!(read(&text(second)), Some(second));
+        }
+        for wrong in [
+            "",
+            "0",
+            "-1",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 06 Nov 1994 08:49 GMT",
+            "Sun, 00 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 99999999999999999999 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT x",
+            "Wed, 31 Dec 1969 23:59:59 GMT",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

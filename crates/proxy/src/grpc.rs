@@ -102,7 +102,7 @@ impl Call {
         headers.remove(header::ACCEPT);
         if self.spoken == Spoken::WebText {
             headers.remove(header::CONTENT_LENGTH);
-            return Ok(Inbound::text(body, seat.link.clone()));
+            return Ok(Inbound::text(body, seat.link()));
         }
         Ok(body)
     }

@@ -16,11 +16,14 @@ mod grpc;
 mod head;
 mod hearing;
 mod inbound;
+mod later;
 mod listen;
+mod live;
 mod log;
 mod loud;
 mod memory;
 mod metrics;
+mod orders;
 mod outbound;
 mod pace;
 mod pressure;
@@ -34,6 +37,7 @@ mod seat;
 mod serve;
 mod share;
 mod snapshot;
+mod stale;
 mod status;
 mod stream_io;
 mod timer;
@@ -49,12 +53,14 @@ pub mod fuzzing;
 pub use contain::serving;
 pub use log::Style;
 pub use loud::{Notice, Stage, Tell, Trouble};
+pub use orders::OrderError;
 pub use run::{Gateway, Leave, Options, ReloadError, StartError, Stopped};
 pub use snapshot::Prepared;
 pub use witness::Witness;
 
 use crate::crowd::{Crowd, TurnedAway};
 use crate::hearing::Hearing;
+use crate::later::Later;
 use crate::listen::Cores;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::Load;
@@ -63,16 +69,13 @@ use crate::loud::Loud;
 use crate::memory::Memory;
 use crate::metrics::{Gauges, Shard};
 use crate::pressure::Pressure;
-use crate::registry::{Named, Registry};
+use crate::registry::Registry;
 use crate::reports::Reports;
-use crate::upstream::health::Why;
 use crate::upstream::names::Names;
 use arc_swap::ArcSwapOption;
-use exchange::LiveTarget;
 use http::header::{HeaderValue, InvalidHeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
 /// What all cores share.
 pub(crate) struct Plane {
@@ -84,6 +87,8 @@ pub(crate) struct Plane {
     pub(crate) registry: Registry,
     pub(crate) names: Names,
     pub(crate) reports: Reports,
+    /// Answers that are fetched later.
+    pub(crate) later: Later,
     /// Where the gateway started an app itself.
     pub(crate) hearing: Option<Hearing>,
     pub(crate) log: LogSink,
@@ -114,37 +119,6 @@ impl Plane {
         HeaderValue::from_str(&format!("{}; received-status={status}", self.name))
     }
 
-    /// The targets as they are now.
-    pub(crate) fn targets(&self) -> Vec<LiveTarget> {
-        let now = Instant::now();
-        let live = |((upstream, target), state): Named| {
-            // One guard: a second one within the same expression would wait for the first.
-            let (standing, why, latency) = {
-                let health = state.whole_health();
-                (
-                    health.state(Duration::ZERO, now),
-                    health.why().map(Why::name),
-                    health.latency(now),
-                )
-            };
-            LiveTarget {
-                upstream,
-                target,
-                state: standing,
-                why,
-                leaves: state.leaves(),
-                pending: state.pending(),
-                most: state.learned_limit(),
-                latency: latency.map(|it| it.0.as_secs_f64()),
-                open: state.open(),
-                idle: state.idle(),
-                idle_limit: state.keeps.limit().map(|it| it.as_secs_f64()),
-                health: state.findings.live(),
-            }
-        };
-        self.registry.all().into_iter().map(live).collect()
-    }
-
     pub(crate) fn metrics(&self) -> String {
         let gauges = Gauges {
             connections: self.cores.connections(),
@@ -153,7 +127,7 @@ impl Plane {
             front_errors: self.client_errors.load(Relaxed),
             floods: self.floods.all().collect(),
             http3_floods: self.http3_floods.all().collect(),
-            targets: self.targets(),
+            upstreams: self.upstreams(),
         };
         metrics::render(&self.shards, &gauges)
     }

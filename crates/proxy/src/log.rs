@@ -7,7 +7,7 @@ use crate::loud::{Loud, Trouble};
 use config::AccessLog;
 use diagnosis::answer::{Amendment, block};
 use diagnosis::{Case, first_look};
-use exchange::{End, Exchange, Http2, Maker, Micros};
+use exchange::{By, End, Exchange, Http2, Maker, Micros};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -378,6 +378,12 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
     if let Some(it) = &request.caller_id {
         text(out, "caller_id", it);
     }
+    if let Some(it) = exchange.unrepeated {
+        text(out, "not_repeated", it.name());
+    }
+    if exchange.answer.as_ref().is_some_and(|it| it.made_by == Maker::Kept) {
+        out.extend_from_slice(b",\"stale\":true");
+    }
     if !exchange.prevented.is_empty() {
         out.extend_from_slice(b",\"prevented\":[");
         for (at, it) in exchange.prevented.iter().enumerate() {
@@ -388,6 +394,10 @@ fn json(out: &mut Vec<u8>, exchange: &Exchange, clock: &mut Clock) {
             out.push(b'}');
         }
         out.push(b']');
+    }
+    if let Some(it) = exchange.later {
+        out.extend_from_slice(b",\"later_ms\":");
+        ms(out, it);
     }
     text(out, "end", end_word(exchange.end));
     number(out, "attempts", exchange.attempts.len() as u64);
@@ -494,6 +504,9 @@ fn terminal(out: &mut Vec<u8>, exchange: &Exchange, colour: bool, clock: &mut Cl
     line += &paint("2", &format!("  {}", exchange.id));
     if let Some(cause) = exchange.cause {
         line += &format!("  {}", paint(code, cause));
+    }
+    for it in exchange.prevented.iter().filter(|it| it.by == By::Stale) {
+        line += &paint("33", &format!("  stale instead of {}", it.cause));
     }
     out.extend_from_slice(line.as_bytes());
     out.push(b'\n');

@@ -2,7 +2,9 @@
 //! disagree. Each core keeps its own; they are added up when they are read.
 
 use crate::refuse::answer_row;
-use exchange::{By, End, Exchange, LiveTarget, Maker, Phase, Prevented};
+use exchange::{
+    By, End, Exchange, LiveState, LiveTarget, LiveUpstream, Maker, Phase, Prevented, Unrepeated,
+};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +27,7 @@ struct Numbers {
     prevented: HashMap<Absorbed, u64>,
     calls: HashMap<Calls, u64>,
     phases: [Histogram; Phase::ALL.len()],
+    unrepeated: [u64; Unrepeated::ALL.len()],
     attempts: u64,
     retries: u64,
     reused: u64,
@@ -112,6 +115,9 @@ impl Shard {
         for (phase, spent) in exchange.all_phases().iter() {
             numbers.phases[phase as usize].add(spent);
         }
+        if let Some(it) = exchange.unrepeated {
+            numbers.unrepeated[it as usize] += 1;
+        }
         numbers.attempts += exchange.attempts.len() as u64;
         numbers.retries += exchange.attempts.len().saturating_sub(1) as u64;
         numbers.reused += exchange.attempts.iter().filter(|it| it.reused()).count() as u64;
@@ -165,13 +171,26 @@ pub(crate) struct Gauges {
     /// Connections of HTTP/2 that were ended for a flood, by its kind.
     pub(crate) floods: Vec<(&'static str, u64)>,
     pub(crate) http3_floods: Vec<(&'static str, u64)>,
-    pub(crate) targets: Vec<LiveTarget>,
+    pub(crate) upstreams: Vec<LiveUpstream>,
 }
 
-fn labels_of(target: &LiveTarget) -> String {
+/// A target and its labels.
+type Labelled<'a> = (String, &'a LiveTarget);
+
+/// All of them.
+fn labelled(upstreams: &[LiveUpstream]) -> Vec<Labelled<'_>> {
+    let of = |upstream: &LiveUpstream, target: &LiveTarget| {
+        let mut labels = upstream_label(upstream);
+        label(&mut labels, "target", Some(&target.target));
+        labels
+    };
+    let all = upstreams.iter().flat_map(|it| it.targets.iter().map(move |target| (it, target)));
+    all.map(|(upstream, target)| (of(upstream, target), target)).collect()
+}
+
+fn upstream_label(upstream: &LiveUpstream) -> String {
     let mut labels = String::new();
-    label(&mut labels, "upstream", Some(&target.upstream));
-    label(&mut labels, "target", Some(&target.target));
+    label(&mut labels, "upstream", Some(&upstream.name));
     labels
 }
 
@@ -204,6 +223,9 @@ impl Numbers {
         }
         for (mine, theirs) in self.phases.iter_mut().zip(&other.phases) {
             mine.absorb(theirs);
+        }
+        for (mine, theirs) in self.unrepeated.iter_mut().zip(other.unrepeated) {
+            *mine += theirs;
         }
         self.attempts += other.attempts;
         self.retries += other.retries;
@@ -266,6 +288,16 @@ impl Numbers {
             let mut labels = format!("cause=\"{}\",by=\"{}\"", absorbed.cause, absorbed.by.name());
             label(&mut labels, "route", absorbed.route.as_deref());
             let _ = writeln!(out, "goodgate_prevented_failures_total{{{labels}}} {count}");
+        }
+        about(
+            out,
+            "goodgate_not_repeated_total",
+            "counter",
+            "Requests that were not tried again though that would have been right, by what was in the way.",
+        );
+        for (it, count) in Unrepeated::ALL.iter().zip(self.unrepeated) {
+            let _ =
+                writeln!(out, "goodgate_not_repeated_total{{reason=\"{}\"}} {count}", it.name());
         }
         about(out, "goodgate_grpc_calls_total", "counter", "gRPC calls, by their status.");
         let mut calls: Vec<_> = self.calls.iter().collect();
@@ -351,53 +383,136 @@ impl Gauges {
         for (kind, count) in &self.troubles {
             let _ = writeln!(out, "goodgate_troubles_total{{kind=\"{kind}\"}} {count}");
         }
-        about(out, "goodgate_upstream_connections", "gauge", "Connections to a target.");
-        for target in &self.targets {
-            let busy = target.open.saturating_sub(target.idle);
-            for (state, count) in [("busy", busy), ("idle", target.idle)] {
-                let labels = format!("{},state=\"{state}\"", labels_of(target));
-                let _ = writeln!(out, "goodgate_upstream_connections{{{labels}}} {count}");
-            }
-        }
-        about(
-            out,
-            "goodgate_upstream_idle_learned_seconds",
-            "gauge",
-            "How long a target is known to keep idle connections.",
-        );
-        for target in &self.targets {
-            if let Some(seconds) = target.idle_limit {
-                let name = "goodgate_upstream_idle_learned_seconds";
-                let _ = writeln!(out, "{name}{{{}}} {seconds}", labels_of(target));
-            }
-        }
-        self.render_health(out);
+        let targets = labelled(&self.upstreams);
+        render_targets(out, &targets);
+        render_health(out, &targets);
+        self.render_upstreams(out);
     }
 
-    fn render_health(&self, out: &mut String) {
-        let asked = || self.targets.iter().filter_map(|it| Some((it, it.health.as_ref()?)));
+    fn render_upstreams(&self, out: &mut String) {
         about(
             out,
-            "goodgate_health_checks_total",
-            "counter",
-            "Questions after a target's health, by how they came out.",
+            "goodgate_queue_waiting",
+            "gauge",
+            "Requests that wait for a target that takes one more (place), or that is there again \
+             (return).",
         );
-        for (target, health) in asked() {
-            for (outcome, count) in &health.outcomes {
-                let labels = format!("{},outcome=\"{outcome}\"", labels_of(target));
-                let _ = writeln!(out, "goodgate_health_checks_total{{{labels}}} {count}");
+        for it in &self.upstreams {
+            let labels = upstream_label(it);
+            for (what, count) in [("place", it.queued), ("return", it.awaiting)] {
+                let _ = writeln!(out, "goodgate_queue_waiting{{{labels},for=\"{what}\"}} {count}");
             }
         }
-        about(
-            out,
-            "goodgate_target_healthy",
-            "gauge",
-            "1 for a target that is well by its health checks, 0 for one that is ill.",
-        );
-        for (target, health) in asked() {
-            let well = u8::from(health.well);
-            let _ = writeln!(out, "goodgate_target_healthy{{{}}} {well}", labels_of(target));
+        about(out, "goodgate_queue_waited_total", "counter", "Requests that have waited so.");
+        for it in &self.upstreams {
+            let labels = upstream_label(it);
+            for (what, count) in [("place", it.waited), ("return", it.awaited)] {
+                let name = "goodgate_queue_waited_total";
+                let _ = writeln!(out, "{name}{{{labels},for=\"{what}\"}} {count}");
+            }
         }
+        let each = |out: &mut String, name, kind, help, value: &dyn Fn(&LiveUpstream) -> u64| {
+            about(out, name, kind, help);
+            for it in &self.upstreams {
+                let _ = writeln!(out, "{name}{{{}}} {}", upstream_label(it), value(it));
+            }
+        };
+        each(
+            out,
+            "goodgate_queue_refused_total",
+            "counter",
+            "Requests that were refused since the queue was full or the wait too long.",
+            &|it| it.refused,
+        );
+        each(
+            out,
+            "goodgate_retries_denied_total",
+            "counter",
+            "Tries that were not made again, since the budget did not allow it.",
+            &|it| it.retries_denied,
+        );
+        each(
+            out,
+            "goodgate_upstream_broken",
+            "gauge",
+            "1 for an upstream of which most tries fail, so that nothing is tried again.",
+            &|it| u64::from(it.broken),
+        );
+    }
+}
+
+fn render_targets(out: &mut String, targets: &[Labelled<'_>]) {
+    about(out, "goodgate_upstream_connections", "gauge", "Connections to a target.");
+    for (labels, target) in targets {
+        let busy = target.open.saturating_sub(target.idle);
+        for (state, count) in [("busy", busy), ("idle", target.idle)] {
+            let name = "goodgate_upstream_connections";
+            let _ = writeln!(out, "{name}{{{labels},state=\"{state}\"}} {count}");
+        }
+    }
+    about(
+        out,
+        "goodgate_upstream_idle_learned_seconds",
+        "gauge",
+        "How long a target is known to keep idle connections.",
+    );
+    for (labels, target) in targets {
+        if let Some(seconds) = target.idle_limit {
+            let name = "goodgate_upstream_idle_learned_seconds";
+            let _ = writeln!(out, "{name}{{{labels}}} {seconds}");
+        }
+    }
+    about(
+        out,
+        "goodgate_target_state",
+        "gauge",
+        "1 for the state that a target is in, 0 for those that it is not in.",
+    );
+    for (labels, target) in targets {
+        for state in LiveState::ALL {
+            let (name, is) = ("goodgate_target_state", u8::from(target.state == state));
+            let _ = writeln!(out, "{name}{{{labels},state=\"{}\"}} {is}", state.name());
+        }
+    }
+    about(out, "goodgate_target_pending", "gauge", "Requests that a target has in hand.");
+    for (labels, target) in targets {
+        let _ = writeln!(out, "goodgate_target_pending{{{labels}}} {}", target.pending);
+    }
+    about(
+        out,
+        "goodgate_target_limit_learned",
+        "gauge",
+        "How many requests a target is known to work on at a time.",
+    );
+    for (labels, target) in targets {
+        if let Some(most) = target.most {
+            let _ = writeln!(out, "goodgate_target_limit_learned{{{labels}}} {most}");
+        }
+    }
+}
+
+fn render_health(out: &mut String, targets: &[Labelled<'_>]) {
+    let asked = || targets.iter().filter_map(|(labels, it)| Some((labels, it.health.as_ref()?)));
+    about(
+        out,
+        "goodgate_health_checks_total",
+        "counter",
+        "Questions after a target's health, by how they came out.",
+    );
+    for (labels, health) in asked() {
+        for (outcome, count) in &health.outcomes {
+            let name = "goodgate_health_checks_total";
+            let _ = writeln!(out, "{name}{{{labels},outcome=\"{outcome}\"}} {count}");
+        }
+    }
+    about(
+        out,
+        "goodgate_target_healthy",
+        "gauge",
+        "1 for a target that is well by its health checks, 0 for one that is ill.",
+    );
+    for (labels, health) in asked() {
+        let _ = writeln!(out, "goodgate_target_healthy{{{labels}}} {}", u8::from(health.well));
     }
 }
 

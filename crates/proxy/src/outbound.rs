@@ -4,6 +4,7 @@
 use crate::deadline;
 use crate::front::Link;
 use crate::inbound::Inbound;
+use crate::later::Stage;
 use crate::seat::Seat;
 use crate::tunnel::Upgrade;
 use crate::upstream::wire::Outgoing;
@@ -15,6 +16,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Authority;
 use http::{Method, Request, Uri, Version};
 use http_body::Body;
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -360,7 +362,12 @@ pub(crate) struct Pump {
     repeatable: bool,
     /// The piece that waits for the window of an HTTP/2 stream.
     left: Option<Piece>,
+    /// Who wants to know when the client has sent everything.
+    stage: Option<Rc<Stage>>,
 }
+
+/// The most that is kept on one core, of the bodies of all requests.
+const KEPT_ON_A_CORE: usize = 32 * 1024 * 1024;
 
 /// A part of a body, in the order of its arrival; the end comes last.
 #[derive(Clone)]
@@ -377,6 +384,8 @@ struct Kept {
     bytes: usize,
     /// The most that is kept.
     most: usize,
+    /// What is kept on this core, of all requests.
+    all: Rc<Cell<usize>>,
     /// The next piece to be sent again; behind the last one, the client is asked.
     next: usize,
     /// Not everything is there any more.
@@ -385,10 +394,14 @@ struct Kept {
 
 impl Kept {
     fn keep(&mut self, piece: &Piece) {
+        if self.lost {
+            return;
+        }
         if let Piece::Data(data) = piece {
             self.bytes += data.len();
+            self.all.set(self.all.get() + data.len());
         }
-        if self.lost || self.most < self.bytes {
+        if self.most < self.bytes || KEPT_ON_A_CORE < self.all.get() {
             return self.lose();
         }
         self.pieces.push(piece.clone());
@@ -416,6 +429,17 @@ impl Kept {
     fn lose(&mut self) {
         self.lost = true;
         self.pieces = Vec::new();
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        self.all.set(self.all.get().saturating_sub(std::mem::take(&mut self.bytes)));
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 
@@ -461,11 +485,27 @@ impl Pump {
             kept: Kept::default(),
             repeatable: false,
             left: None,
+            stage: None,
+        }
+    }
+
+    /// Says there when the client has sent everything.
+    pub(crate) fn tells(&mut self, stage: Rc<Stage>) {
+        stage.uploaded.set(self.body.is_none());
+        self.stage = Some(stage);
+    }
+
+    fn has_all(&mut self) {
+        self.body = None;
+        if let Some(stage) = &self.stage {
+            stage.uploaded.set(true);
         }
     }
 
     /// How much of the body is kept for another try, and whether it is after it has been sent.
-    pub(crate) fn keep(&mut self, most: usize, repeatable: bool) {
+    pub(crate) fn keep(&mut self, most: usize, repeatable: bool, all: Rc<Cell<usize>>) {
+        self.kept.give_back();
+        self.kept.all = all;
         self.kept.most = most;
         self.repeatable = repeatable;
     }
@@ -642,7 +682,7 @@ impl Pump {
             && self.body.as_ref().is_some_and(Inbound::has_all)
         {
             // HTTP/1 has no trailers beside a length: nothing is left to wait for.
-            self.body = None;
+            self.has_all();
         }
         Ok(polled.map(|piece| match piece {
             Some(Piece::Data(data)) => self.data(data),
@@ -672,7 +712,7 @@ impl Pump {
         let known = matches!(self.sent_as, SentAs::Length(_));
         let over = matches!(piece, Piece::End(_)) || (known && body.is_end_stream());
         if over {
-            self.body = None;
+            self.has_all();
         }
         if let Piece::Data(data) = &piece {
             self.taken += data.len() as u64;

@@ -8,6 +8,7 @@ use crate::contain::{Caught, contained};
 use crate::deadline::Deadline;
 use crate::grpc::status;
 use crate::hearing::Hearing;
+use crate::later::Stage;
 use crate::refuse;
 use crate::seat::Seat;
 use crate::tunnel::Upgrade;
@@ -55,6 +56,8 @@ pub(crate) struct Recorder {
     deadline: Option<Deadline>,
     /// The status of a call whose answer broke off, for its caller.
     last_words: Option<Box<HeaderMap>>,
+    /// Where the caller may be told to fetch the answer later.
+    later: Option<Rc<Stage>>,
     /// What is written when there is no attempt; nobody reads it.
     spare: Option<Box<Attempt>>,
 }
@@ -87,6 +90,7 @@ impl Recorder {
             is_call: false,
             deadline: None,
             last_words: None,
+            later: None,
             spare: None,
         }
     }
@@ -97,6 +101,12 @@ impl Recorder {
 
     pub(crate) fn seat(&self) -> &Rc<Seat> {
         &self.seat
+    }
+
+    /// The request may leave its connection.
+    pub(crate) fn may_leave(&mut self, seat: Rc<Seat>, stage: Rc<Stage>) {
+        self.seat = seat;
+        self.later = Some(stage);
     }
 
     /// The record so far. Only before it is offered.
@@ -165,37 +175,9 @@ impl Recorder {
 
     /// Adds the fields that every answer has.
     pub(crate) fn mark_answer(&mut self, headers: &mut HeaderMap) {
-        let draining = self.seat.worker.is_draining();
-        let plane = &self.seat.worker.plane;
-        if self.seat.tls
-            && !draining
-            && let Some(alternative) = &*plane.alternative.load()
-        {
-            headers.insert(header::ALT_SVC, alternative.as_ref().clone());
-        }
+        let seat = self.seat.clone();
         let exchange = self.exchange();
-        let is_http1 = exchange.request.version.starts_with("HTTP/1.");
-        let id = exchange.id.hex();
-        let id = HeaderValue::from_bytes(&id).expect("hexadecimal digits are a field value");
-        match exchange.request.caller_id.as_deref().and_then(|it| it.parse().ok()) {
-            None => {
-                headers.insert("x-request-id", id);
-            }
-            Some(callers) => {
-                headers.insert("x-request-id", callers);
-                headers.insert("x-goodgate-id", id);
-            }
-        }
-        // The HTTP/1 server's own stands still when the clock is set back.
-        if is_http1
-            && !headers.contains_key(header::DATE)
-            && let Some(date) = self.seat.worker.date()
-        {
-            headers.insert(header::DATE, date);
-        }
-        if draining {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
+        mark(&seat, exchange.id, &exchange.request, headers);
     }
 
     pub(crate) fn continue_trace(&mut self, received: Option<TraceParent>) -> TraceParent {
@@ -265,12 +247,22 @@ impl Recorder {
     /// The last attempt failed, by this or by the status of its answer, and another one follows. The
     /// cause that it has.
     pub(crate) fn absorbed(&mut self, fault: Option<&Fault>) -> &'static str {
+        self.prevented(fault.map(|it| Stop::Failed(it.clone())), By::Retry)
+    }
+
+    /// It would have been stopped by this, or have the status of the last attempt, and an answer that
+    /// was kept stands in.
+    pub(crate) fn stood_in(&mut self, stop: Option<&Stop>) {
+        self.prevented(stop.cloned(), By::Stale);
+    }
+
+    fn prevented(&mut self, stop: Option<Stop>, by: By) -> &'static str {
         let exchange = self.exchange();
         // Looked at as if it were the end.
         let mut ended = exchange.clone();
         ended.attempts = exchange.attempts.last().cloned().into_iter().collect();
-        ended.stop = fault.map(|it| Stop::Failed(it.clone()));
-        let status = exchange.last_attempt().and_then(|it| it.status).filter(|_| fault.is_none());
+        let status = exchange.last_attempt().and_then(|it| it.status).filter(|_| stop.is_none());
+        ended.stop = stop;
         ended.answer = status.map(|status| Answer {
             status,
             grpc_status: None,
@@ -278,7 +270,7 @@ impl Recorder {
             body_bytes: 0,
         });
         let cause = Case::of(&ended).map_or(UNKNOWN, |it| first_look(&it).cause().id);
-        exchange.prevented.push(Prevented { cause, by: By::Retry });
+        exchange.prevented.push(Prevented { cause, by });
         cause
     }
 
@@ -395,6 +387,12 @@ impl Recorder {
         if self.is_call && answer.is_some_and(unsaid) {
             return self.cut(Fault::Body(BodyFault::NoGrpcStatus));
         }
+        let most = self.later.as_ref().and_then(|it| it.most.get());
+        if let (Some(limit), Some(answer)) = (most, answer)
+            && limit.value < answer.body_bytes
+        {
+            return self.cut(Fault::Body(BodyFault::TooBig(limit)));
+        }
         self.offer(End::Complete);
     }
 
@@ -402,7 +400,7 @@ impl Recorder {
     /// must be a reset until the whole answer is there, whoever ends it.
     pub(crate) fn open_ended(&self, open: bool) {
         if self.old_client {
-            self.seat.link.abort.set(open);
+            self.seat.link().abort.set(open);
         }
     }
 
@@ -421,6 +419,13 @@ impl Recorder {
     /// The client left, and we noticed by ourselves.
     pub(crate) fn client_gone(&mut self) {
         let phase = self.phase;
+        let told = self.later.as_ref().is_some_and(|it| it.told.get().is_some());
+        if told && self.seat.worker.ends.get() {
+            if let Some(exchange) = &mut self.exchange {
+                exchange.stop = Some(Stop::Refused(Refusal::Draining));
+            }
+            return self.offer(End::Cut);
+        }
         // Callers keep their deadline themselves, and are often first by a moment: that they left is
         // not what happened.
         let waits = self.is_call || self.exchange.as_ref().is_some_and(|it| it.answer.is_none());
@@ -456,6 +461,7 @@ impl Recorder {
             is_call: self.is_call,
             deadline: self.deadline,
             last_words: None,
+            later: self.later.clone(),
             spare: None,
         }
     }
@@ -484,6 +490,11 @@ impl Recorder {
             exchange.prevented.clear();
         }
         exchange.took = (now - self.began).as_micros() as u64;
+        let told = self.later.as_ref().and_then(|it| it.told.get());
+        exchange.later = told.map(|it| (it - self.began).as_micros() as u64);
+        if let Some(stage) = &self.later {
+            stage.failed.set(exchange.stop.as_ref().map(refuse::status_of));
+        }
         // What was answered well has no case, and costs nothing here. What breaks down here must not
         // do so while another panic unwinds.
         let look = Case::of(&exchange).map(|it| contained(Some(exchange.id), || first_look(&it)));
@@ -509,11 +520,42 @@ impl Recorder {
                 }
             }
         }
-        self.seat.link.answer_ended(now);
+        self.seat.link().answer_ended(now);
         self.seat.worker.record(&exchange);
         if let Some(hearing) = &self.seat.worker.plane.hearing {
             hearing.ended(&self.seat.worker.plane, &exchange, self.audience);
         }
+    }
+}
+
+/// Adds the fields that every answer has.
+pub(crate) fn mark(seat: &Seat, id: ExchangeId, request: &Request, headers: &mut HeaderMap) {
+    let draining = seat.worker.is_draining();
+    if seat.tls
+        && !draining
+        && let Some(alternative) = &*seat.worker.plane.alternative.load()
+    {
+        headers.insert(header::ALT_SVC, alternative.as_ref().clone());
+    }
+    let id = HeaderValue::from_bytes(&id.hex()).expect("hexadecimal digits are a field value");
+    match request.caller_id.as_deref().and_then(|it| it.parse().ok()) {
+        None => {
+            headers.insert("x-request-id", id);
+        }
+        Some(callers) => {
+            headers.insert("x-request-id", callers);
+            headers.insert("x-goodgate-id", id);
+        }
+    }
+    // The HTTP/1 server's own stands still when the clock is set back.
+    if request.version.starts_with("HTTP/1.")
+        && !headers.contains_key(header::DATE)
+        && let Some(date) = seat.worker.date()
+    {
+        headers.insert(header::DATE, date);
+    }
+    if draining {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
@@ -530,7 +572,7 @@ impl Drop for Recorder {
         if !std::thread::panicking() {
             return self.client_gone();
         }
-        let link = self.seat.link.clone();
+        let link = self.seat.link();
         // Somebody answers for it, unless there is one already.
         match link.salvaged.try_borrow_mut() {
             Ok(mut salvaged) if link.guarded.get() && salvaged.is_none() => {

@@ -60,7 +60,7 @@ pub(crate) fn status_of(stop: &Stop) -> u16 {
 
 fn refused(refusal: Refusal) -> Row {
     match refusal {
-        Refusal::NoRoute => row(404, "destination_not_found"),
+        Refusal::NoRoute | Refusal::LaterGone => row(404, "destination_not_found"),
         Refusal::MethodNotAllowed => row(405, "http_request_error").grpc(status::UNIMPLEMENTED),
         Refusal::NoTarget => row(500, "destination_not_found").grpc(status::INTERNAL),
         Refusal::Malformed(Malformed::Version | Malformed::Http2Preface) => {
@@ -189,6 +189,9 @@ fn in_body(fault: BodyFault) -> Row {
         BodyFault::ChunkInvalid => row(502, "http_response_transfer_coding").grpc(status::INTERNAL),
         BodyFault::Trailer | BodyFault::Surplus | BodyFault::Http2(_) => {
             row(502, "http_protocol_error").grpc(status::INTERNAL)
+        }
+        BodyFault::TooBig(_) => {
+            row(502, "http_response_body_size").grpc(status::RESOURCE_EXHAUSTED)
         }
         // As a caller would conclude by itself.
         BodyFault::NoGrpcStatus => row(502, "http_protocol_error").grpc(status::of_http(200)),
@@ -455,6 +458,7 @@ mod tests {
             "tls_alert_received",
             "http_request_error",
             "http_response_incomplete",
+            "http_response_body_size",
             "http_response_header_section_size",
             "http_response_transfer_coding",
             "http_response_timeout",
@@ -517,6 +521,7 @@ mod tests {
             Refusal::NoRoute,
             Refusal::MethodNotAllowed,
             Refusal::NoTarget,
+            Refusal::LaterGone,
             Refusal::Malformed(Malformed::Chunk),
             Refusal::Malformed(Malformed::Version),
             Refusal::Malformed(Malformed::GrpcTimeout),
@@ -609,6 +614,7 @@ mod tests {
             Fault::Body(BodyFault::ChunkInvalid),
             Fault::Body(BodyFault::Trailer),
             Fault::Body(BodyFault::Surplus),
+            Fault::Body(BodyFault::TooBig(size)),
             Fault::Body(BodyFault::NoGrpcStatus),
             Fault::Body(BodyFault::Tls),
             Fault::Body(BodyFault::Errno),

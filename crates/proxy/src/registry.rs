@@ -2,6 +2,7 @@
 //! when the settings around it change.
 
 use crate::checks::Findings;
+use crate::stale::shelf::Shelf;
 use crate::upstream::budget::Budget;
 use crate::upstream::gone::Gone;
 use crate::upstream::health::{Health, Showed, Standing, Turned};
@@ -9,7 +10,7 @@ use crate::upstream::idle::Idle;
 use crate::upstream::limit::Limit;
 use crate::upstream::names::Name;
 use crate::upstream::queue::Queue;
-use config::{Concurrency, Eject, Upstream};
+use config::{Action, Concurrency, Eject, Route, Upstream};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,6 +24,8 @@ type Names = (Arc<str>, Arc<str>);
 pub(crate) struct Registry {
     upstreams: Mutex<HashMap<Arc<str>, Arc<UpstreamState>>>,
     targets: Mutex<HashMap<Names, Arc<TargetState>>>,
+    /// What routes keep of answers, by their names.
+    shelves: Mutex<HashMap<Arc<str>, Arc<Shelf>>>,
     next: AtomicU64,
 }
 
@@ -39,6 +42,27 @@ impl Registry {
     pub(crate) fn upstream(&self, name: &Arc<str>) -> Arc<UpstreamState> {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         upstreams.entry(name.clone()).or_default().clone()
+    }
+
+    /// What a route keeps of answers, where it does.
+    pub(crate) fn shelf(&self, route: &Route) -> Option<Arc<Shelf>> {
+        let Action::Forward(forward) = &route.action else {
+            return None;
+        };
+        let settings = forward.stale?;
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shelves.get(&route.name).filter(|it| it.is_of(forward)).cloned();
+        let shelf = known.unwrap_or_else(|| Arc::new(Shelf::new(&route.name, forward)));
+        shelf.adopt(settings.size);
+        shelves.insert(route.name.clone(), shelf.clone());
+        Some(shelf)
+    }
+
+    /// Lets go of what was kept for routes that keep nothing now, or are gone.
+    pub(crate) fn keep_shelves(&self, routes: &[Arc<Route>]) {
+        let keeps = |it: &Route| matches!(&it.action, Action::Forward(it) if it.stale.is_some());
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        shelves.retain(|name, _| routes.iter().any(|it| it.name == *name && keeps(it)));
     }
 
     /// All upstreams by their names.
@@ -65,6 +89,11 @@ impl Registry {
         drop(targets);
         let mut known = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|name, _| upstreams.iter().any(|it| it.name == *name));
+        for upstream in upstreams {
+            let state = known.entry(upstream.name.clone()).or_default();
+            let micros = u64::try_from(upstream.slow_start.as_micros()).unwrap_or(u64::MAX);
+            state.slow_start.store(micros, Relaxed);
+        }
     }
 
     /// Whether this holds for a target of the upstream other than this one.
@@ -100,9 +129,15 @@ pub(crate) struct UpstreamState {
     pub(crate) queue: Arc<Queue>,
     /// When the latencies of its targets were compared last.
     compared: Mutex<Option<Instant>>,
+    /// As configured, in microseconds: to tell of a target that is back and gets less than its part.
+    slow_start: AtomicU64,
 }
 
 impl UpstreamState {
+    pub(crate) fn slow_start(&self) -> Duration {
+        Duration::from_micros(self.slow_start.load(Relaxed))
+    }
+
     /// Latencies are compared once a second.
     pub(crate) fn may_compare(&self) -> bool {
         let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -322,6 +357,26 @@ impl TargetState {
         // Looked at anew when the next request wants to know.
         self.is_plain.store(false, Relaxed);
         out
+    }
+
+    /// Takes in whether an answer to what was asked then says that the target will end.
+    pub(crate) fn announced(&self, leaves: bool, asked: Instant) {
+        if leaves {
+            self.change_health(|it| it.says_it_leaves(Instant::now()));
+        } else if let Some(mut health) = self.health() {
+            health.stays(asked, Instant::now());
+        }
+    }
+
+    /// As if nothing had been seen of it.
+    pub(crate) fn forget(&self, upstream: &UpstreamState) {
+        self.change_health(Health::reset);
+        self.keeps.forget();
+        self.change_limit(upstream, |it, _| *it = Limit::new());
+        self.latency.store(0, Relaxed);
+        *self.early.lock().unwrap_or_else(PoisonError::into_inner) = Early::default();
+        self.restless_until.store(0, Relaxed);
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// What it may get now.

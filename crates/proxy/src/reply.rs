@@ -3,8 +3,10 @@
 use crate::contain::{Caught, contained};
 use crate::grpc::body::CallBody;
 use crate::recorder::Recorder;
+use crate::stale::body::KeptBody;
 use crate::upstream::body::{Cut, UpstreamBody};
 use bytes::Bytes;
+use exchange::{BodyFault, Fault, Limit};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -12,14 +14,21 @@ use std::task::{Context, Poll};
 
 pub(crate) type Reply = Response<AnswerBody>;
 
+/// So many bytes of an answer of our own are handed on at a time: a client that leaves is seen.
+const PIECE: usize = 64 * 1024;
+
 pub(crate) enum AnswerBody {
     Upstream(Box<UpstreamBody>),
+    /// The same, which is kept as it goes by.
+    Kept(Box<KeptBody>),
     /// The same in answer to a gRPC call.
     Call(Box<CallBody>),
     Fixed {
         bytes: Bytes,
         record: Box<Recorder>,
     },
+    /// What is said of an exchange that goes on without its caller.
+    Said(Bytes),
     /// Everything is said, and recorded.
     Empty,
     /// A mistake of ours ended it, and it is recorded. What came before goes out first.
@@ -59,20 +68,36 @@ impl AnswerBody {
     fn record(&mut self) -> Option<&mut Recorder> {
         match self {
             AnswerBody::Upstream(body) => Some(body.record()),
+            AnswerBody::Kept(body) => Some(body.record()),
             AnswerBody::Call(body) => Some(body.record()),
             AnswerBody::Fixed { record, .. } => Some(record),
-            AnswerBody::Empty | AnswerBody::Broken => None,
+            AnswerBody::Said(_) | AnswerBody::Empty | AnswerBody::Broken => None,
+        }
+    }
+
+    /// It is given up: more came than is kept.
+    pub(crate) fn too_big(mut self, limit: Limit) {
+        if let Some(record) = self.record() {
+            record.cut(Fault::Body(BodyFault::TooBig(limit)));
         }
     }
 
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self {
             AnswerBody::Upstream(body) => body.poll_frame(cx),
+            AnswerBody::Kept(body) => body.poll_frame(cx),
             AnswerBody::Call(body) => body.poll_frame(cx),
             AnswerBody::Fixed { bytes, record } => {
+                let piece = bytes.split_to(bytes.len().min(PIECE));
+                record.body_sent(piece.len());
+                if bytes.is_empty() {
+                    record.complete();
+                    *self = AnswerBody::Empty;
+                }
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+            AnswerBody::Said(bytes) => {
                 let bytes = std::mem::take(bytes);
-                record.body_sent(bytes.len());
-                record.complete();
                 *self = AnswerBody::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
@@ -105,8 +130,9 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             AnswerBody::Upstream(body) => body.is_end_stream(),
+            AnswerBody::Kept(body) => body.is_end_stream(),
             AnswerBody::Call(body) => body.is_end_stream(),
-            AnswerBody::Fixed { .. } | AnswerBody::Broken => false,
+            AnswerBody::Fixed { .. } | AnswerBody::Said(_) | AnswerBody::Broken => false,
             AnswerBody::Empty => true,
         }
     }
@@ -114,8 +140,11 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             AnswerBody::Upstream(body) => body.size_hint(),
+            AnswerBody::Kept(body) => body.size_hint(),
             AnswerBody::Call(_) | AnswerBody::Broken => SizeHint::default(),
-            AnswerBody::Fixed { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            AnswerBody::Fixed { bytes, .. } | AnswerBody::Said(bytes) => {
+                SizeHint::with_exact(bytes.len() as u64)
+            }
             AnswerBody::Empty => SizeHint::with_exact(0),
         }
     }

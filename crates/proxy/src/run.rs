@@ -7,6 +7,7 @@ use crate::core::{Core, Order};
 use crate::crowd::{Crowd, TurnedAway};
 use crate::doors::{Doors, Inherited, open_first};
 use crate::hearing::Hearing;
+use crate::later::Later;
 use crate::listen::floods::Floods;
 use crate::listen::http3::quic::{Load, QuicDoor};
 use crate::listen::{Closing, Cores, Placed};
@@ -14,6 +15,7 @@ use crate::log::{LogWriter, Style, open};
 use crate::loud::{Loud, Tell, Trouble};
 use crate::memory::Memory;
 use crate::metrics::Shard;
+use crate::orders::OrderError;
 use crate::pressure::Pressure;
 use crate::registry::Registry;
 use crate::reports::Reports;
@@ -22,7 +24,7 @@ use crate::upstream::names::Names;
 use crate::witness::Witness;
 use arc_swap::ArcSwapOption;
 use config::Config;
-use exchange::Live;
+use exchange::{Live, Obeyed};
 use http::header::HeaderValue;
 use rustix::fd::{AsFd, OwnedFd};
 use rustls::crypto::CryptoProvider;
@@ -123,7 +125,8 @@ pub enum Leave {
 pub enum Stopped {
     /// Every client had its answer.
     Clean,
-    /// The deadline passed, or somebody was in a hurry, with so many connections open.
+    /// The deadline passed, or somebody was in a hurry, with so many connections open; work that goes on
+    /// without one counts as one.
     Cut { connections: usize },
 }
 
@@ -170,6 +173,7 @@ impl Gateway {
             registry: Registry::default(),
             names: Names::new(&config.dns, background.handle().clone(), loud.clone()),
             reports: Reports::default(),
+            later: Later::default(),
             hearing: options.witness.map(|it| Hearing::new(it, background.handle().clone())),
             log,
             pressure: Pressure::new(),
@@ -186,6 +190,7 @@ impl Gateway {
             alternative: ArcSwapOption::empty(),
             leaving: AtomicBool::new(false),
         });
+        plane.registry.keep(&config.upstreams);
         let tell = options.tell;
         background.spawn(kept_up(move || loud.clone().watch(tell.clone())));
         let watched = plane.clone();
@@ -217,7 +222,8 @@ impl Gateway {
         }
         if let Some(status) = &mut gateway.status {
             let (listener, plane) = (status.listener.clone(), gateway.plane.clone());
-            let serve = move || crate::status::serve(listener.clone(), plane.clone());
+            let console = gateway.prepared.config.console;
+            let serve = move || crate::status::serve(listener.clone(), plane.clone(), console);
             status.serving = Some(gateway.background.spawn(kept_up(serve)));
         }
         Ok(gateway)
@@ -283,6 +289,7 @@ impl Gateway {
         self.plane.crowd.adopt(&config.limits);
         self.plane.memory.adopt(&config.limits);
         self.plane.registry.keep(&config.upstreams);
+        self.plane.registry.keep_shelves(config.routes.all());
         let (done, all) = channel();
         for (order, open) in self.orders.iter().zip(opened) {
             let snapshot = Snapshot::new(&self.prepared, &self.doors, &self.plane.registry);
@@ -403,7 +410,7 @@ impl Gateway {
             http3: self.plane.alternative.load().is_some(),
             status: self.status.as_ref().map(|it| it.bound),
             connections: self.plane.cores.connections(),
-            targets: self.plane.targets(),
+            upstreams: self.plane.upstreams(),
         }
     }
 
@@ -418,6 +425,11 @@ impl Gateway {
     pub fn drain(&self, draining: bool) {
         self.plane.leaving.store(draining, Relaxed);
         self.to_all(|| Order::Drain(draining));
+    }
+
+    /// Does with a target what whoever runs the gateway wants.
+    pub fn order(&self, order: &exchange::Order) -> Result<Vec<Obeyed>, OrderError> {
+        self.plane.order(order)
     }
 
     /// Duplicates of the sockets that are listened on, for another process to go on with.
@@ -453,7 +465,7 @@ impl Gateway {
         }
         self.leave_quic_to_others();
         self.drain(true);
-        let open = || self.plane.cores.connections();
+        let open = || self.plane.cores.connections() + self.plane.later.running();
         let wait = |until: Instant| {
             while Instant::now() < until && 0 < open() && !hurry.load(Relaxed) {
                 std::thread::sleep(STOP_LOOK);

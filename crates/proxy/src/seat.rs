@@ -3,13 +3,13 @@
 use crate::front::Link;
 use crate::worker::Worker;
 use config::Config;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 pub(crate) struct Seat {
     pub(crate) worker: Rc<Worker>,
-    pub(crate) link: Rc<Link>,
+    link: RefCell<Rc<Link>>,
     pub(crate) peer: SocketAddr,
     pub(crate) tls: bool,
     /// The peer is in `listen.trusted_proxies`, as of its newest request.
@@ -29,14 +29,33 @@ impl Seat {
         let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { peer_text.clone() };
         let ordinal = Rc::default();
         let trusted_proxy = Cell::new(false);
+        let link = RefCell::new(link);
         Rc::new(Seat { worker, link, peer, tls, trusted_proxy, peer_text, node, ordinal })
     }
 
     /// The same for one of several requests at a time.
     pub(crate) fn of_stream(&self) -> Rc<Seat> {
+        self.with(Link::new())
+    }
+
+    /// The same for a request that may leave its connection while others go on there.
+    pub(crate) fn apart(&self) -> Rc<Seat> {
+        self.with(self.link())
+    }
+
+    /// What happens here has nothing to do with the connection any more.
+    pub(crate) fn leave(&self) {
+        self.link.replace(Link::new());
+    }
+
+    pub(crate) fn link(&self) -> Rc<Link> {
+        self.link.borrow().clone()
+    }
+
+    fn with(&self, link: Rc<Link>) -> Rc<Seat> {
         Rc::new(Seat {
             worker: self.worker.clone(),
-            link: Link::new(),
+            link: RefCell::new(link),
             peer: self.peer,
             tls: self.tls,
             trusted_proxy: self.trusted_proxy.clone(),

@@ -6,6 +6,7 @@ use crate::front::{CutHead, HeadNote};
 use crate::grpc::body::CallBody;
 use crate::grpc::{Call, status};
 use crate::inbound::Inbound;
+use crate::later::{self, Stage};
 use crate::outbound::Outbound;
 use crate::recorder::Recorder;
 use crate::refuse::{self, Asked};
@@ -13,6 +14,8 @@ use crate::reply::{AnswerBody, Reply, fixed};
 use crate::seat::Seat;
 use crate::share::{divide, keep, kept, key};
 use crate::snapshot::Snapshot;
+use crate::stale::body::{Keeping, KeptBody};
+use crate::stale::{self, Asking, Given, Place};
 use crate::tries::{Plan, send};
 use crate::tunnel::Tunnel;
 use crate::upstream::body::UpstreamBody;
@@ -23,6 +26,7 @@ use diagnosis::answer::Form;
 use diagnosis::manual;
 use exchange::{ExchangeId, Maker, Malformed, Phase, Refusal, Stop};
 use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use std::borrow::Cow;
@@ -59,7 +63,7 @@ impl Begun {
 pub(crate) fn begin(seat: &Rc<Seat>, request: Request<Inbound>) -> Begun {
     let snapshot = seat.worker.snapshot();
     seat.serve_by(&snapshot.config);
-    let note = seat.link.next_head();
+    let note = seat.link().next_head();
     let began = note.as_ref().map_or_else(Instant::now, |it| it.began);
     let head_bytes = note.as_ref().map_or(0, |it| it.bytes as u64);
     let head = Head::read(request.method(), request.uri(), request.version(), request.headers());
@@ -95,7 +99,7 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
     }
     trip::at("serve", &head.path);
     // Until somebody reads it, what the client sends would be cut off by our closing.
-    seat.link.unread.set(!body.is_end_stream());
+    seat.link().unread.set(!body.is_end_stream());
     if seat.worker.plane.memory.is_full() {
         return refuse::answer(Stop::Refused(Refusal::MemoryFull), record, &asked);
     }
@@ -136,56 +140,103 @@ pub(crate) async fn serve(begun: Begun) -> Reply {
         }
         Action::Forward(forward) => {
             let target = upstream_target(&route, forward, &path, parts.uri.query());
-            let secure = is_secure(&seat, &parts.headers);
-            let divided = divide(&route, forward, &parts.headers, secure, &mut record);
-            record.sent_to(&forward.shares[divided.share].upstream);
-            let upstream = snapshot.upstream(route.index, divided.share);
-            let (method, mut headers) = (parts.method, parts.headers);
-            let call = asked.call.as_ref().filter(|it| it.is_sent_as_grpc(forward.grpc_web));
-            let body = match call {
-                None => Ok(body),
-                Some(call) => call.request(&mut headers, body, &seat),
-            };
-            let body = match body {
-                Ok(body) => body,
-                Err(refusal) => return refuse::answer(Stop::Refused(refusal), record, &asked),
-            };
-            let (authority, version) = (head.authority, parts.version);
-            let mut outbound = Outbound::new(method, target, headers, authority, version, body);
-            record.asked_for(outbound.upgrade.as_ref());
-            let callers = deadline::of(&outbound.headers, Instant::now());
-            match call {
-                Some(call) => record.is_call(call.deadline()),
-                None => record.waited_for(callers),
+            let may_leave = asked.call.is_none() && !by_connect;
+            let job = may_leave.then(|| later::job(&route, forward, &parts, &seat)).flatten();
+            let (route, forward, authority) = (route.clone(), forward.clone(), head.authority);
+            let work =
+                Work { record, snapshot, route, forward, target, authority, parts, body, asked };
+            match job {
+                None => forwarded(work, None).await,
+                Some(job) => later::serve(work, job).await,
             }
-            let key =
-                upstream.and_then(|it| key(&it.settings.balance, &outbound.headers, &mut record));
-            let kept = upstream.and_then(|it| kept(it, &outbound.headers));
-            let plan = Plan { snapshot: &snapshot, upstream, forward, call, callers, key, kept };
-            match send(&plan, &mut outbound, &mut record, version).await {
-                Ok((turn, mut answered)) => {
-                    let keeps = keep(turn.upstream, turn.index, kept, secure);
-                    for cookie in [divided.cookie, keeps].into_iter().flatten() {
-                        answered.head.fields.append(header::SET_COOKIE, cookie);
-                    }
-                    match answered.head.status {
-                        101 => switch(&turn, answered, by_connect, record),
-                        _ => hand_on(&turn, answered, outbound, record),
-                    }
-                }
-                Err(Halt::Stop(stop)) => {
-                    record.hear(&stop).await;
-                    refuse::answer(stop, record, &asked)
-                }
-                Err(Halt::ClientGone) => {
-                    record.client_gone();
-                    let mut nobody = Response::new(AnswerBody::Empty);
-                    *nobody.status_mut() = StatusCode::BAD_REQUEST;
-                    let close = HeaderValue::from_static("close");
-                    nobody.headers_mut().insert(header::CONNECTION, close);
-                    nobody
-                }
+        }
+    }
+}
+
+/// A request that goes to an upstream.
+pub(crate) struct Work {
+    pub(crate) record: Recorder,
+    snapshot: Rc<Snapshot>,
+    route: Arc<Route>,
+    pub(crate) forward: Arc<Forward>,
+    /// As its route sends it on.
+    target: String,
+    authority: String,
+    parts: Parts,
+    body: Inbound,
+    asked: Asked,
+}
+
+/// Its answer. `stage` is where it stands, if it may go on without its caller.
+pub(crate) async fn forwarded(work: Work, stage: Option<Rc<Stage>>) -> Reply {
+    let Work { mut record, snapshot, route, forward, target, authority, parts, body, asked } = work;
+    let (seat, forward) = (record.seat().clone(), &*forward);
+    let by_connect = matches!(body, Inbound::Tunnel);
+    let secure = is_secure(&seat, &parts.headers);
+    let divided = divide(&route, forward, &parts.headers, secure, &mut record);
+    record.sent_to(&forward.shares[divided.share].upstream);
+    let upstream = snapshot.upstream(route.index, divided.share);
+    let (method, mut headers) = (parts.method, parts.headers);
+    let call = asked.call.as_ref().filter(|it| it.is_sent_as_grpc(forward.grpc_web));
+    let body = match call {
+        None => Ok(body),
+        Some(call) => call.request(&mut headers, body, &seat),
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(refusal) => return refuse::answer(Stop::Refused(refusal), record, &asked),
+    };
+    let version = parts.version;
+    let place = Place { secure, authority: &authority, uri: &parts.uri };
+    let shelf = snapshot.shelf(route.index).filter(|_| asked.call.is_none());
+    let asking = Asking::of(shelf, forward.stale, &method, &place, &headers);
+    let mut outbound = Outbound::new(method, target, headers, authority, version, body);
+    record.asked_for(outbound.upgrade.as_ref());
+    // Who may be told to come later is told so in time.
+    let callers = match &stage {
+        None => deadline::of(&outbound.headers, Instant::now()),
+        Some(stage) => {
+            outbound.pump.tells(stage.clone());
+            None
+        }
+    };
+    match call {
+        Some(call) => record.is_call(call.deadline()),
+        None => record.waited_for(callers),
+    }
+    let key = upstream.and_then(|it| key(&it.settings.balance, &outbound.headers, &mut record));
+    let kept = upstream.and_then(|it| kept(it, &outbound.headers));
+    let later = forward.later.as_ref().filter(|_| stage.is_some());
+    let plan = Plan { snapshot: &snapshot, upstream, forward, call, callers, later, key, kept };
+    let came = send(&plan, &mut outbound, &mut record, version).await;
+    if let Some(asking) = &asking
+        && let Some(given) = asking.instead(&came, &outbound)
+    {
+        return stand_in(given, came, record);
+    }
+    match came {
+        Ok((turn, mut answered)) => {
+            let keeping = asking.and_then(|it| it.keep(&answered, &outbound));
+            let keeps = keep(turn.upstream, turn.index, kept, secure);
+            for cookie in [divided.cookie, keeps].into_iter().flatten() {
+                answered.head.fields.append(header::SET_COOKIE, cookie);
             }
+            match answered.head.status {
+                101 => switch(&turn, answered, by_connect, record),
+                _ => hand_on(&turn, answered, outbound, keeping, record),
+            }
+        }
+        Err(Halt::Stop(stop)) => {
+            record.hear(&stop).await;
+            refuse::answer(stop, record, &asked)
+        }
+        Err(Halt::ClientGone) => {
+            record.client_gone();
+            let mut nobody = Response::new(AnswerBody::Empty);
+            *nobody.status_mut() = StatusCode::BAD_REQUEST;
+            let close = HeaderValue::from_static("close");
+            nobody.headers_mut().insert(header::CONNECTION, close);
+            nobody
         }
     }
 }
@@ -215,7 +266,7 @@ fn switch(
     headers.append(header::VIA, record.worker().plane.via_field.clone());
     let idle = turn.upstream.settings.timeout.tunnel;
     let tunnel = Tunnel::new(answered.from, record, answered.alarm, idle);
-    *turn.seat.link.tunnel.borrow_mut() = Some(Box::new(tunnel));
+    *turn.seat.link().tunnel.borrow_mut() = Some(Box::new(tunnel));
     let mut reply = Response::new(AnswerBody::Empty);
     *reply.status_mut() = status;
     *reply.headers_mut() = headers;
@@ -227,18 +278,39 @@ fn no_tunnel(record: Recorder, asked: &Asked) -> Reply {
     refuse::answer(Stop::Refused(Refusal::Malformed(Malformed::Protocol)), record, asked)
 }
 
+/// What the answer of a target shows of it.
+fn learn(turn: &Turn<'_>, answered: &Answered) {
+    let fields = &answered.head.fields;
+    let server = fields.get(header::SERVER).and_then(|it| it.to_str().ok());
+    turn.state().answered(server, answered.head.idle_limit);
+    turn.state().findings.answered(answered.head.status, status::given(fields));
+}
+
+/// An answer that was kept goes to the client, instead of what failed.
+fn stand_in(given: Given, came: Result<(Turn<'_>, Answered), Halt>, mut record: Recorder) -> Reply {
+    match &came {
+        Ok((turn, answered)) => {
+            learn(turn, answered);
+            record.attempt_mut().status = Some(answered.head.status);
+            record.stood_in(None);
+        }
+        Err(Halt::Stop(stop)) => record.stood_in(Some(stop)),
+        Err(Halt::ClientGone) => {}
+    }
+    stale::answer(given, record)
+}
+
 /// The answer of an upstream goes to the client; the record goes with its body.
 fn hand_on(
     turn: &Turn<'_>,
     mut answered: Answered,
     outbound: Outbound,
+    keeping: Option<Keeping>,
     mut record: Recorder,
 ) -> Reply {
+    learn(turn, &answered);
     let status = answered.head.status;
     let mut headers = std::mem::take(&mut answered.head.fields);
-    let server = headers.get(header::SERVER).and_then(|it| it.to_str().ok());
-    turn.state().answered(server, answered.head.idle_limit);
-    turn.state().findings.answered(status, status::given(&headers));
     record.enter(Phase::ReadBody);
     record.attempt_mut().status = Some(status);
     record.answered(status, Maker::Upstream);
@@ -249,15 +321,16 @@ fn hand_on(
     {
         headers.append(refuse::PROXY_STATUS, value);
     }
-    turn.seat.link.unread.set(!outbound.pump.is_done());
+    turn.seat.link().unread.set(!outbound.pump.is_done());
     let trailer_limit = turn.limits.response_head;
     if turn.call.is_some() {
         record.call_status(status::given(&headers));
     }
     let body = UpstreamBody::new(turn, answered, outbound.pump, record, trailer_limit);
-    let body = match turn.call {
-        None => AnswerBody::Upstream(Box::new(body)),
-        Some(call) => {
+    let body = match (turn.call, keeping) {
+        (None, None) => AnswerBody::Upstream(Box::new(body)),
+        (None, Some(keeping)) => AnswerBody::Kept(Box::new(KeptBody::new(Box::new(body), keeping))),
+        (Some(call), _) => {
             let alarm = turn.seat.worker.timer.alarm();
             AnswerBody::Call(Box::new(CallBody::new(call, &mut headers, body, alarm)))
         }
@@ -361,11 +434,15 @@ fn redirect(mut record: Recorder, status: u16, to: &str, uri: &Uri) -> Reply {
 }
 
 /// Below this are pages of ours, on every listener that clients use.
-const OURS: &str = "/.well-known/goodgate/";
+pub(crate) const OURS: &str = "/.well-known/goodgate/";
 
 /// `reports/ID`: the report of an earlier failed exchange, as its caller may see it.
 /// `causes/CAUSE`: the manual page that the `type` of a problem points to.
+/// `later/ID`: an answer that is fetched later.
 fn own_page(mut record: Recorder, page: &str) -> Reply {
+    if let Some(id) = page.strip_prefix("later/") {
+        return later::page(record, id);
+    }
     let plane = &record.worker().plane;
     let found = match page.split_once('/') {
         Some(("reports", id)) => id

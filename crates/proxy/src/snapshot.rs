@@ -7,6 +7,7 @@ use crate::listen::http3::quic;
 use crate::listen::tls::acceptor;
 use crate::registry::{Registry, TargetState, UpstreamState};
 use crate::share::Mark;
+use crate::stale::shelf::Shelf;
 use crate::upstream::balance::{Candidate, Pick, Seeker, pick};
 use crate::upstream::health::{ENOUGH, Showed, Turned, UNFELT, Why, is_outlier};
 use crate::upstream::pool::PoolKey;
@@ -142,6 +143,8 @@ pub(crate) struct Snapshot {
     acceptor: Option<(PlaceId, TlsAcceptor)>,
     /// By the index of the route, and by that of the share; none for a route that answers by itself.
     upstreams: Vec<Vec<Arc<Ready>>>,
+    /// What routes keep of answers, by their indexes.
+    shelves: Vec<Option<Arc<Shelf>>>,
     /// The pools that requests of this snapshot use.
     keys: HashSet<PoolKey>,
 }
@@ -300,7 +303,8 @@ impl Snapshot {
         let keys = made.values().flat_map(|it| it.keys.iter().copied()).collect();
         let place = doors.https().map(|it| it.id);
         let acceptor = place.zip(acceptor.as_ref().map(|it| it.it.clone()));
-        Snapshot { config: config.clone(), acceptor, upstreams, keys }
+        let shelves = config.routes.all().iter().map(|it| registry.shelf(it)).collect();
+        Snapshot { config: config.clone(), acceptor, upstreams, shelves, keys }
     }
 
     /// How TLS is spoken at this place, where it is.
@@ -311,6 +315,11 @@ impl Snapshot {
     /// Where a share of a forwarding route sends to.
     pub(crate) fn upstream(&self, route: usize, share: usize) -> Option<&Arc<Ready>> {
         self.upstreams.get(route)?.get(share)
+    }
+
+    /// What a route keeps of answers, where it does.
+    pub(crate) fn shelf(&self, route: usize) -> Option<&Arc<Shelf>> {
+        self.shelves.get(route)?.as_ref()
     }
 
     pub(crate) fn each_upstream(&self, look: impl FnMut(&Arc<Ready>)) {

@@ -9,14 +9,14 @@ use crate::seat::Seat;
 use crate::snapshot::{Ready, Snapshot};
 use crate::upstream::balance::{Pick, Seeker};
 use crate::upstream::gone::{Next, Waiter};
-use crate::upstream::health::{Health, Showed, Turned};
+use crate::upstream::health::{Health, Showed, Standing, Turned};
 use crate::upstream::hold::hold;
 use crate::upstream::limit::STEP_OF_WAITING;
 use crate::upstream::queue::{self, Outcome};
 use crate::upstream::retry::{self, Again, Came, Means, Tried};
 use crate::upstream::{Answered, Halt, Turn, attempt};
-use config::{Forward, Upstream};
-use exchange::{Fault, Limit, Phase, Refusal, Stop, TraceParent};
+use config::{Forward, Later, Upstream};
+use exchange::{Fault, Limit, Phase, Refusal, Stop, TraceParent, Unrepeated};
 use http::Version;
 use std::future::pending;
 use std::rc::Rc;
@@ -31,11 +31,16 @@ pub(crate) struct Plan<'a> {
     pub(crate) call: Option<&'a Call>,
     /// How long the caller of anything else waits.
     pub(crate) callers: Option<Deadline>,
+    /// It may go on without its caller.
+    pub(crate) later: Option<&'a Later>,
     /// What it has in common with requests that should get the same target.
     pub(crate) key: Option<u64>,
     /// The place of the target that its caller is kept with.
     pub(crate) kept: Option<usize>,
 }
+
+/// The limit of requests that may go on without their callers.
+pub(crate) const WITHOUT_CALLER: &str = "later.total";
 
 /// Longer than any gateway runs.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
@@ -50,12 +55,16 @@ impl Plan<'_> {
     /// of a gRPC call is its caller's to limit: until its end, and not at all where the caller says
     /// nothing.
     fn deadline(&self, now: Instant) -> (Instant, Limit) {
-        let value = u64::try_from(self.forward.total.as_micros()).unwrap_or(u64::MAX);
-        let total = Limit { name: "timeout.total", value };
+        let (name, length) = match self.later {
+            None => ("timeout.total", self.forward.total),
+            Some(it) => (WITHOUT_CALLER, it.total),
+        };
+        let value = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        let total = Limit { name, value };
         match self.call.map(Call::deadline) {
-            None => match self.callers.filter(|it| it.at < now + self.forward.total) {
+            None => match self.callers.filter(|it| it.at < now + length) {
                 Some(it) => (it.at, it.limit),
-                None => (now + self.forward.total, total),
+                None => (now + length, total),
             },
             Some(Some(it)) => (it.at, it.limit),
             Some(None) => (now + NEVER, total),
@@ -88,7 +97,7 @@ pub(crate) async fn send<'a>(
     };
     upstream.state.budget.request();
     let repeatable = retry::is_repeatable(&outbound.method, &outbound.headers);
-    outbound.pump.keep(plan.forward.retry.body, repeatable);
+    outbound.pump.keep(plan.forward.retry.body, repeatable, seat.worker.kept.clone());
     let tries = Tries {
         plan,
         upstream,
@@ -358,7 +367,7 @@ impl<'a> Tries<'a, '_> {
             return None;
         }
         record.attempt_mut().status = Some(status);
-        let pause = self.follow(index, again, outbound)?;
+        let pause = self.follow(index, again, outbound, record)?;
         record.absorbed(None);
         Some(pause)
     }
@@ -398,7 +407,7 @@ impl<'a> Tries<'a, '_> {
             return self.when_back(fault, outbound, record);
         }
         self.was_free |= again == Again::Same && 0 < tried.sent && !fault.unprocessed();
-        let pause = self.follow(index, again, outbound)?;
+        let pause = self.follow(index, again, outbound, record)?;
         record.absorbed(Some(fault));
         Some(pause)
     }
@@ -419,43 +428,84 @@ impl<'a> Tries<'a, '_> {
         Means { repeatable, others, half_left, was_free, patience }
     }
 
-    /// The pause before the next try, where it may be made.
-    fn follow(&mut self, index: usize, again: Again, outbound: &Outbound) -> Option<Duration> {
-        if !outbound.pump.can_rewind() || self.plan.forward.retry.attempts <= self.made {
+    /// The pause before the next try, where it may be made; why not is recorded.
+    fn follow(
+        &mut self,
+        index: usize,
+        again: Again,
+        outbound: &Outbound,
+        record: &mut Recorder,
+    ) -> Option<Duration> {
+        if matches!(again, Again::No | Again::WhenBack) {
             return None;
         }
+        match self.pause(index, again, outbound) {
+            Ok(pause) => Some(pause),
+            Err(why) => {
+                record.exchange().unrepeated = Some(why);
+                None
+            }
+        }
+    }
+
+    fn pause(
+        &mut self,
+        index: usize,
+        again: Again,
+        outbound: &Outbound,
+    ) -> Result<Duration, Unrepeated> {
+        if !outbound.pump.can_rewind() {
+            return Err(Unrepeated::Body);
+        }
+        if self.plan.forward.retry.attempts <= self.made {
+            return Err(Unrepeated::Attempts);
+        }
         let now = Instant::now();
-        let left = self.deadline.checked_duration_since(now)?;
+        let left = self.deadline.checked_duration_since(now).ok_or(Unrepeated::Time)?;
         let pause = match again {
-            Again::No | Again::WhenBack => return None,
-            Again::Elsewhere => return self.elsewhere(index),
+            Again::No | Again::WhenBack | Again::Elsewhere => {
+                return self.elsewhere(index).ok_or(Unrepeated::Attempts);
+            }
             Again::Same => {
                 self.fresh = self.was_free;
-                return Some(Duration::ZERO);
+                return Ok(Duration::ZERO);
             }
-            Again::Charged => {
-                if !self.upstream.state.budget.take(self.plan.forward.retry.budget, now) {
-                    return None;
-                }
-                self.fresh = true;
-                if self.upstream.state.budget.is_broken() {
-                    self.tried.clear();
-                    let pause = self.after_a_breath();
-                    return (pause + self.shortest_try(index) <= left).then_some(pause);
-                }
-                if let Some(at_once) = self.elsewhere(index) {
-                    return Some(at_once);
-                }
-                self.tried.clear();
-                self.backoff()
-            }
+            Again::Charged => self.charged(index, now)?,
             Again::After(pause) => {
                 self.tried.clear();
                 // Those who were told the same do not come back at the same moment.
                 pause + pause.mul_f64(0.1 * self.chance())
             }
         };
-        (pause + self.shortest_try(index) <= left).then_some(pause)
+        let fits = pause.is_zero() || pause + self.shortest_try(index) <= left;
+        fits.then_some(pause).ok_or(Unrepeated::Time)
+    }
+
+    /// A target that was not tried yet, and of which nothing is to be said.
+    fn another_is_well(&self, index: usize, now: Instant) -> bool {
+        let Ready { settings, states, .. } = &**self.upstream;
+        states.iter().enumerate().any(|(at, it)| {
+            let untried = at != index && !self.tried.contains(&at);
+            untried && matches!(it.standing(settings.slow_start, now), Standing::Well(_))
+        })
+    }
+
+    /// Within the budget: at once at another target, or after a pause at the same one.
+    fn charged(&mut self, index: usize, now: Instant) -> Result<Duration, Unrepeated> {
+        let budget = &self.upstream.state.budget;
+        if !budget.take(self.plan.forward.retry.budget, self.another_is_well(index, now), now) {
+            return Err(Unrepeated::Budget);
+        }
+        self.fresh = true;
+        if budget.is_broken() {
+            self.tried.clear();
+            return Ok(self.after_a_breath());
+        }
+        if let Some(at_once) = self.elsewhere(index) {
+            return Ok(at_once);
+        }
+        self.tried.clear();
+        Ok(self.backoff())
     }
 
     /// At once, at another target, where there is one.

@@ -36,6 +36,7 @@ use crate::registry::{InHand, TargetState};
 use crate::seat::Seat;
 use crate::snapshot::Ready;
 use crate::timer::Alarm;
+use crate::tries::WITHOUT_CALLER;
 use crate::tunnel::{self, Upgrade};
 use bytes::{Buf, Bytes, BytesMut};
 use config::{HostSent, Limits, Target};
@@ -45,6 +46,7 @@ use exchange::{
     Attempt, Connection, Fault, HeadFault, Http2, Limit, Phase, Refusal, SendFault, Stop, TlsFault,
 };
 use http::Method;
+use http::header::HeaderValue;
 use http2::Stream;
 use multiplex::{Lease, Line, Opening, Share};
 use patience::{Patience, Rang, Waiting};
@@ -125,6 +127,8 @@ impl Turn<'_> {
         let length = self.upstream.settings.timeout.first_byte;
         match self.call.and_then(Call::deadline) {
             Some(_) => (self.deadline, self.total),
+            // What takes long is what such a route is for.
+            None if self.total.name == WITHOUT_CALLER => (self.deadline, self.total),
             None => self.limit("timeout.first_byte", length),
         }
     }
@@ -227,8 +231,10 @@ pub(crate) async fn attempt(
         }
     };
     match outcome {
-        Ok((head, from)) => {
+        Ok((mut head, from)) => {
             alarm.clear();
+            let leaves = head.fields.remove(DRAIN).is_some_and(|it| says_so(&it));
+            turn.state().announced(leaves, asked);
             Ok(Answered { head, from, alarm, in_hand })
         }
         Err(halt) => {
@@ -239,6 +245,13 @@ pub(crate) async fn attempt(
             Err(halt)
         }
     }
+}
+
+/// By which a target says that it will end, and wants no new requests: `true`.
+pub(crate) const DRAIN: &str = "x-goodgate-drain";
+
+pub(crate) fn says_so(value: &HeaderValue) -> bool {
+    value.as_bytes().eq_ignore_ascii_case(b"true")
 }
 
 /// The request over HTTP/1.1, and the head of its answer.

@@ -16,7 +16,7 @@ use exchange::{Exchange, ExchangeId, Refusal};
 use http::HeaderValue;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,11 +37,15 @@ pub(crate) struct Worker {
     pub(crate) lines: Lines,
     /// What the clients of this core may take.
     pub(crate) bounds: Rc<Bounds>,
+    /// Bytes of requests' bodies that are kept to be sent again.
+    pub(crate) kept: Rc<Cell<usize>>,
     snapshot: RefCell<Rc<Snapshot>>,
     log: RefCell<LogBuffer>,
     shard: Arc<Shard>,
     random: RefCell<SmallRng>,
     dates: RefCell<Dates>,
+    /// The core ends, whatever is still open.
+    pub(crate) ends: Cell<bool>,
     /// Places for connections that are told why they may not be.
     pub(crate) turning_away: Arc<Semaphore>,
 }
@@ -53,11 +57,13 @@ impl Worker {
             pool: Pool::default(),
             lines: Lines::default(),
             bounds: Rc::new(Bounds::new(&snapshot.config)),
+            kept: Rc::default(),
             snapshot: RefCell::new(Rc::new(snapshot)),
             log: RefCell::new(plane.log.buffer()),
             shard,
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
             dates: RefCell::default(),
+            ends: Cell::new(false),
             turning_away: Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE)),
             plane,
         })

@@ -1,6 +1,6 @@
 //! Bodies, both ways: every framing arrives as it was meant, and as soon as it is there.
 
-use crate::world::{OK, Seen, answer_each, echo, get, signal, told, world};
+use crate::world::{OK, SOON, Seen, answer_each, echo, get, signal, told, world};
 use lab::client::{Client, End};
 use lab::stage;
 use std::sync::{Arc, Mutex};
@@ -299,4 +299,29 @@ async fn a_trailer_cannot_say_what_a_head_may_not() {
     let answer = client.exchange(request).await;
     let seen = seen.lock().expect("nobody panics with it").clone();
     assert_eq!(answer.status, Some(200), "{seen}");
+}
+
+/// Whoever cut one lately has its small answers held back until they are whole, and no longer.
+#[tokio::test]
+async fn an_answer_that_is_whole_is_not_held_back() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let world = world(|mut stream: TcpStream| async move {
+        while let Some(request) = stage::read_request(&mut stream).await? {
+            let cut = request.target() == "/cut";
+            let rest = if cut { "9\r\nshort" } else { "2\r\nok\r\n0\r\n\r\n" };
+            stream.write_all(format!("{HEAD}{rest}").as_bytes()).await?;
+            if cut {
+                return stage::end(stream).await;
+            }
+        }
+        Ok(())
+    })
+    .await;
+    let mut client = world.gateway.client().await.unwrap();
+    assert_ne!(client.exchange(&get("/cut")).await.end, End::Whole);
+    for _ in 0..2 {
+        let mut client = world.gateway.client().await.unwrap();
+        let answer = tokio::time::timeout(SOON, client.exchange(&get("/whole"))).await;
+        assert_eq!(answer.expect("an answer in time").text(), "ok");
+    }
 }

@@ -116,9 +116,10 @@ async fn health_of(gateway: &Gateway, url: &str) -> Value {
     let output = gateway.command(&["status", "--format", "json"]).await.expect("the command runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let status: Value = serde_json::from_str(&text).unwrap_or_else(|it| panic!("{it}: {text}"));
-    let targets = status["live"]["targets"].as_array().cloned().unwrap_or_default();
-    targets
-        .into_iter()
+    let upstreams = status["live"]["upstreams"].as_array().cloned().unwrap_or_default();
+    upstreams
+        .iter()
+        .flat_map(|it| it["targets"].as_array().cloned().unwrap_or_default())
         .find(|it| it["target"] == url)
         .map_or(Value::Null, |it| it["health"].clone())
 }

@@ -81,7 +81,7 @@ async fn world(manner: &Arc<Manner>) -> World {
 /// How long the target is known to keep idle connections, in seconds.
 async fn learned(gateway: &Gateway) -> Option<f64> {
     let ask = b"GET /metrics HTTP/1.1\r\nHost: status\r\nConnection: close\r\n\r\n";
-    let mut client = Client::connect(gateway.status).await.unwrap();
+    let mut client = Client::connect(gateway.status).await.expect("the test can go on");
     let text = client.exchange(ask).await.text();
     let line = text.lines().find(|it| it.starts_with("goodgate_upstream_idle_learned_seconds{"))?;
     line.rsplit_once(' ')?.1.parse().ok()
@@ -121,7 +121,7 @@ async fn until_posts_share(manner: &Manner, client: &mut Client) {
 async fn burst(world: &World, count: usize, how: Ask) -> usize {
     let mut asking = JoinSet::new();
     for _ in 0..count {
-        let mut client = world.gateway.client().await.unwrap();
+        let mut client = world.gateway.client().await.expect("the test can go on");
         asking.spawn(async move { ask(&mut client, how).await });
     }
     let answers = asking.join_all().await;

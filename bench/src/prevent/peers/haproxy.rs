@@ -59,6 +59,7 @@ defaults
     timeout client 75s
     timeout server {read}
     timeout http-keep-alive 75s
+    option abortonclose
 
 frontend all
     bind {listen}
@@ -70,7 +71,6 @@ backend app
     retries {retries}
     retry-on all-retryable-errors
     option redispatch
-    option abortonclose
     option httpchk
     http-check send meth GET uri {HEALTH} ver HTTP/1.1 hdr Host {NAME}
     default-server check inter {check}{observed} slowstart {slow_start} maxconn {AT_ONCE}

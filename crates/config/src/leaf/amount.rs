@@ -47,6 +47,14 @@ const SIZES: &[(&str, u128)] = &[
     ("GiB", 1 << 30),
 ];
 
+/// A duration above zero as it is written everywhere, such as `30s`; else what is wrong with it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    Positive::read(text).map_err(|it| match it.help {
+        Some(help) => format!("{}: {help}", it.says),
+        None => it.says.into_owned(),
+    })
+}
+
 impl Leaf for Positive {
     type Value = Duration;
     const FORMAT: &str = "goodgate-duration";

@@ -2,7 +2,9 @@
 
 use super::Resolve;
 use crate::complaint::Complaint;
-use crate::typed::{Action, Backoff, Config, Forward, Limits, Place, Route, Shutdown, Upstream};
+use crate::typed::{
+    Action, Backoff, Config, Forward, Later, Limits, Place, Route, Shutdown, Stale, Upstream,
+};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ impl Resolve<'_> {
         for route in config.routes.all() {
             if let Action::Forward(forward) = &route.action {
                 self.check_total(route, forward, config.dns.timeout);
+                self.check_stale(route, forward);
+                self.check_later(route, forward);
             }
         }
     }
@@ -92,6 +96,20 @@ impl Resolve<'_> {
         }
     }
 
+    fn check_stale(&mut self, route: &Route, forward: &Forward) {
+        let Some(Stale { size, answer, .. }) = forward.stale else {
+            return;
+        };
+        if size / 4 < answer {
+            let message = format!(
+                "`stale.answer` is {answer} bytes, but a quarter of `stale.size` is {}",
+                size / 4
+            );
+            let place = |key| ["route", &*route.name, "stale", key];
+            self.warn(&[&place("answer"), &place("size")], &message);
+        }
+    }
+
     /// After a target that did not answer in time another is asked only while half of the whole time is
     /// left.
     fn check_second_try(&mut self, route: &Route, forward: &Forward, upstream: &Upstream) {
@@ -106,6 +124,18 @@ impl Resolve<'_> {
                 upstream.name, route.name
             );
             self.warn(&[&place], &message);
+        }
+    }
+
+    fn check_later(&mut self, route: &Route, forward: &Forward) {
+        let Some(Later { after, total, .. }) = forward.later else {
+            return;
+        };
+        if total <= after {
+            let message =
+                format!("`later.after` is {after:?}, but `later.total` ends after {total:?}");
+            let place = |key| ["route", &*route.name, "later", key];
+            self.warn(&[&place("after"), &place("total")], &message);
         }
     }
 

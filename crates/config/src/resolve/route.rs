@@ -9,7 +9,7 @@ use crate::path::{PathFault, PathRules, normal_path};
 use crate::render::shown;
 use crate::routes::{Choice, Routes};
 use crate::tree::Node;
-use crate::typed::{Action, Forward, Retry, Route, Share, Sticky, Upstream};
+use crate::typed::{Action, Forward, Later, Retry, Route, Share, Stale, Sticky, Upstream};
 use crate::written::{self, Goal, OneOrMany};
 use http::HeaderMap;
 use std::collections::{BTreeMap, HashMap};
@@ -18,8 +18,8 @@ use std::sync::Arc;
 /// What a route does; exactly one of them.
 const ACTIONS: [&str; 3] = ["to", "redirect", "answer"];
 /// What has no effect on a route without `to`.
-const OF_FORWARD: [&str; 7] =
-    ["strip_prefix", "rewrite", "sticky", "host", "grpc_web", "timeout", "retry"];
+const OF_FORWARD: [&str; 9] =
+    ["strip_prefix", "rewrite", "sticky", "host", "grpc_web", "timeout", "retry", "stale", "later"];
 
 impl Resolve<'_> {
     /// All routes in the order of the file. URLs in them make upstreams of the same name.
@@ -94,6 +94,8 @@ impl Resolve<'_> {
             grpc_web,
             timeout: written::RouteTimeout { total },
             retry: written::Retry { attempts, budget, body, answer: held_back },
+            stale,
+            later,
         } = written;
         let rules = PathRules { merge_slashes, raw: raw_path };
         let written::MatchTable { host: matched_host, path, methods, headers, query, cookies } =
@@ -123,7 +125,7 @@ impl Resolve<'_> {
         };
         let action = if let Some(to) = to {
             self.shares(name, to, upstreams).map(|shares| {
-                Action::Forward(Forward {
+                Action::Forward(Arc::new(Forward {
                     sticky: self.sticky(name, sticky, &shares),
                     shares,
                     strip_prefix: strip_prefix.unwrap_or_default().into(),
@@ -137,7 +139,19 @@ impl Resolve<'_> {
                         body: body.means,
                         answer: held_back.means,
                     },
-                })
+                    stale: stale.map(|it| Stale {
+                        keep: it.keep.means,
+                        size: it.size.means,
+                        answer: it.answer.means,
+                    }),
+                    later: later.map(|it| Later {
+                        after: it.after.means,
+                        total: it.total.means,
+                        keep: it.keep.means,
+                        requests: it.requests as usize,
+                        answer: it.answer.means,
+                    }),
+                }))
             })
         } else {
             self.check_no_forward(name);

@@ -3,7 +3,7 @@
 use super::{Audience, ending};
 use crate::look::{Evidence, Fix, Look, Retry};
 use crate::show::takes_effect;
-use exchange::{Attempt, Exchange};
+use exchange::{Attempt, Exchange, Unrepeated};
 use serde::Serialize;
 
 /// What a stranger may know. Names and order of the fields are a contract, here and below.
@@ -34,6 +34,9 @@ struct Full<'a> {
     evidence: &'a [Evidence],
     fix: Fixes<'a>,
     attempts: Vec<Try<'a>>,
+    /// Why there were no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_repeated: Option<&'static str>,
     request_id: String,
 }
 
@@ -98,6 +101,7 @@ fn full<'a>(look: &'a Look, exchange: &'a Exchange, status: u16, audience: Audie
         evidence: &look.evidence,
         fix: Fixes { now: &look.fix },
         attempts: exchange.attempts.iter().map(|it| attempt(it, audience)).collect(),
+        not_repeated: exchange.unrepeated.map(Unrepeated::name),
         request_id: exchange.id.to_string(),
     }
 }

@@ -18,19 +18,18 @@
 //! Send the check and a real request side by side: the second succeeds. If neither does, the check
 //! is right. No answer at all is `health_check_timeout` or `health_check_wrong_port_or_scheme`.
 //!
-//! ## Fix
-//! Give the app a small path that needs no login and answers 200, and let the check ask for that
-//! with a Host that the app takes. Do not accept every status instead: a check that takes 500 for
-//! health sees nothing.
-//!
-//! ## With Goodgate
-//! A check that gets 3xx or 4xx (but for 408 and 429) or, of gRPC, UNIMPLEMENTED, NOT_FOUND,
+//! Goodgate decides by itself: a check that gets 3xx or 4xx (but for 408 and 429) or, of gRPC, UNIMPLEMENTED, NOT_FOUND,
 //! PERMISSION_DENIED or UNAUTHENTICATED asks for the wrong thing where, since it began to fail, the same
 //! target has answered ten requests below 400, and no other target of the upstream passes the check. After
 //! `unhealthy_after` such checks it is said on standard error, in `goodgate status --format json`
 //! (`wrong_path`) and in the metrics (`goodgate_troubles_total`), and the target stays in use, or comes
 //! back into it. Where another target passes, the check is right: a target is often taken out on purpose by
 //! removing what its check asks for. 5xx, silence and refused connections always count.
+//!
+//! ## Fix
+//! Give the app a small path that needs no login and answers 200, and let the check ask for that
+//! with a Host that the app takes. Do not accept every status instead: a check that takes 500 for
+//! health sees nothing.
 
 use super::k8s_readiness_failing::{Probe, probe};
 use crate::advice::{self, Hop};

@@ -6,7 +6,8 @@
 //!
 //! ## Why it happens
 //! A typing mistake in the URL, a host name that no route has (a request by address, a health
-//! check), a path without its prefix, or a route that was removed. `"/x"` takes `/x` alone;
+//! check), a path without its prefix, or a route that was removed. Or an answer that was to be fetched
+//! later and is not there any more. `"/x"` takes `/x` alone;
 //! `"/x/*"` takes it and all below.
 //!
 //! ## How to tell
@@ -50,6 +51,11 @@ fn look(case: &Case) -> Option<Finding> {
             format!("no route matches {path} on {host}"),
             "routes were compared by host, then by path; none was left",
         ),
+        Refusal::LaterGone => (
+            "no answer is kept under this address".to_owned(),
+            "an answer to be fetched later is kept in memory: until it was fetched or its time was \
+             over, until it is given up with DELETE, and not beyond the end of the process",
+        ),
         Refusal::MethodNotAllowed => (
             format!(
                 "routes match {path} on {host}, but none takes {}",
@@ -64,6 +70,12 @@ fn look(case: &Case) -> Option<Finding> {
 
 fn fix(case: &Case) -> Vec<Fix> {
     let first = match case.refusal() {
+        Some(Refusal::LaterGone) => {
+            return vec![Fix::new(
+                "Send the first request again, and fetch its answer sooner, or keep it for longer: \
+                 `later.keep` of the route",
+            )];
+        }
         Some(Refusal::MethodNotAllowed) => {
             "Use a method that the route takes, or add this one to its `methods`"
         }

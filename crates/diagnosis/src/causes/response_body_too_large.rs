@@ -21,11 +21,12 @@
 
 use crate::advice;
 use crate::case::Case;
-use crate::catalogue::{Cause, Family, RetryClass, Side, silent};
+use crate::catalogue::{Cause, Family, Finding, RetryClass, Side};
 use crate::dossier::Dossier;
 use crate::look::Fix;
 use crate::report::{Cure, Step};
 use crate::text::Text;
+use exchange::BodyFault;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "response_body_too_large",
@@ -34,10 +35,21 @@ pub(super) static CAUSE: Cause = Cause {
     side: Side::App,
     retry: RetryClass::R3,
     passing: false,
-    look: silent,
+    look,
     fix,
     text: Text { cure, ..Text::NONE },
 };
+
+fn look(case: &Case) -> Option<Finding> {
+    let BodyFault::TooBig(limit) = case.body_fault()? else {
+        return None;
+    };
+    Some(Finding::new(
+        0.95,
+        format!("the answer of {} is larger than what is kept of one", case.dialled()),
+        format!("`{}` allows {} bytes, and more came", limit.name, limit.value),
+    ))
+}
 
 fn fix(_: &Case) -> Vec<Fix> {
     vec![

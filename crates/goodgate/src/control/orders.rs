@@ -11,9 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 const WAITING: usize = 16;
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Status,
+    /// How all upstreams are, or the one of this name.
+    Upstreams(Option<String>),
+    /// About a target.
+    Target(exchange::Order),
     Reload,
     /// `false` takes it back.
     Drain(bool),

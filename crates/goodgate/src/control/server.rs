@@ -5,6 +5,7 @@ use super::orders::{Desk, Kind, Order, Refusal, Reply};
 use crate::output::Output;
 use crate::takeover::{self, PROTOCOL};
 use bytes::Bytes;
+use exchange::Treatment;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE};
@@ -135,11 +136,12 @@ fn may_speak(peer: u32, me: u32) -> bool {
 type Answer = Response<Full<Bytes>>;
 
 async fn answer(mut request: Request<Incoming>, shared: &Shared) -> Result<Answer, Refusal> {
-    let order = order(request.method(), request.uri().path())?;
+    let wanted = wanted(request.method(), request.uri().path())?;
     let body = body(request.body_mut()).await?;
-    let order = match order {
-        Order::Stop { .. } => Order::Stop { now: wish(&body)?.now },
-        other => other,
+    let order = match wanted {
+        Wanted::Order(Order::Stop { .. }) => Order::Stop { now: wish(&body)?.now },
+        Wanted::Order(order) => order,
+        Wanted::Treatment { upstream, verb } => Order::Target(treatment(upstream, verb, &body)?),
     };
     if order == Order::Bequeath {
         return take_over(request, shared).await;
@@ -162,15 +164,133 @@ const PATHS: &[(&str, &[(&str, Order)])] = &[
     ("takeover", &[("POST", Order::Bequeath)]),
 ];
 
+/// What a request wants, as far as its head says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wanted {
+    Order(Order),
+    /// Something about a target that the body names.
+    Treatment {
+        /// `None` is all that have it.
+        upstream: Option<String>,
+        verb: Verb,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Drain,
+    Undrain,
+    Eject,
+    Reset,
+    Trial,
+}
+
+const VERBS: &[(&str, Verb)] = &[
+    ("drain", Verb::Drain),
+    ("undrain", Verb::Undrain),
+    ("eject", Verb::Eject),
+    ("reset", Verb::Reset),
+    ("trial", Verb::Trial),
+];
+
+/// Below it are the upstreams.
+const UPSTREAMS: &str = "upstreams";
+
+fn wanted(method: &Method, path: &str) -> Result<Wanted, Refusal> {
+    let below = path.strip_prefix(API).and_then(|it| it.strip_prefix('/')).unwrap_or_default();
+    match below.strip_prefix(UPSTREAMS) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => of_upstreams(method, rest),
+        _ => order(method, path).map(Wanted::Order),
+    }
+}
+
+/// `rest` follows [`UPSTREAMS`].
+fn of_upstreams(method: &Method, rest: &str) -> Result<Wanted, Refusal> {
+    let nothing = || {
+        let verbs: Vec<&str> = VERBS.iter().map(|it| it.0).collect();
+        let hint = format!(
+            "here are {API}/{UPSTREAMS}, {API}/{UPSTREAMS}/NAME, and below that {}",
+            verbs.join(", ")
+        );
+        Refusal::new(Kind::NotFound, "there is nothing at this path").hint(hint)
+    };
+    let allow = |only: &str| match method.as_str() == only {
+        true => Ok(()),
+        false => {
+            let error = "this path does not take this method";
+            Err(Refusal::new(Kind::Method, error).hint(only))
+        }
+    };
+    let mut segments = rest.split('/').skip(1);
+    let (name, verb, more) = (segments.next(), segments.next(), segments.next());
+    let name = match name {
+        None => None,
+        Some(name) => {
+            let name = config::decoded_segment(name).filter(|it| !it.is_empty());
+            Some(name.ok_or_else(nothing)?)
+        }
+    };
+    let Some(verb) = verb else {
+        allow("GET")?;
+        return Ok(Wanted::Order(Order::Upstreams(name)));
+    };
+    let found = VERBS.iter().find(|it| it.0 == verb && more.is_none());
+    let verb = found.ok_or_else(nothing)?.1;
+    allow("POST")?;
+    Ok(Wanted::Treatment { upstream: name.filter(|it| it != ALL), verb })
+}
+
+/// Instead of the name of an upstream: all that have the target.
+const ALL: &str = "*";
+
+/// The body of an order about a target.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    target: String,
+    /// How long it is ejected, such as `30s`.
+    #[serde(rename = "for")]
+    length: Option<String>,
+}
+
+fn treatment(
+    upstream: Option<String>,
+    verb: Verb,
+    body: &[u8],
+) -> Result<exchange::Order, Refusal> {
+    let wrong = |why: String| {
+        let hint = match verb {
+            Verb::Eject => "write {\"target\": \"http://127.0.0.1:8000\", \"for\": \"30s\"}",
+            _ => "write {\"target\": \"http://127.0.0.1:8000\"}",
+        };
+        Refusal::new(Kind::BadRequest, format!("the body is not understood: {why}")).hint(hint)
+    };
+    let about: About = serde_json::from_slice(body).map_err(|why| wrong(why.to_string()))?;
+    let treatment = match (verb, about.length) {
+        (Verb::Eject, Some(length)) => {
+            let length = config::duration(&length);
+            Treatment::Eject(length.map_err(|why| wrong(format!("`for` {why}")))?)
+        }
+        (Verb::Eject, None) => return Err(wrong("`for` is missing".to_owned())),
+        (_, Some(_)) => return Err(wrong("`for` belongs to `eject` alone".to_owned())),
+        (Verb::Drain, None) => Treatment::Drain(true),
+        (Verb::Undrain, None) => Treatment::Drain(false),
+        (Verb::Reset, None) => Treatment::Reset,
+        (Verb::Trial, None) => Treatment::Trial,
+    };
+    Ok(exchange::Order { upstream, target: about.target, treatment })
+}
+
 fn order(method: &Method, path: &str) -> Result<Order, Refusal> {
     let name = path.strip_prefix(API).and_then(|it| it.strip_prefix('/'));
     let Some((_, methods)) = PATHS.iter().find(|it| Some(it.0) == name) else {
-        let known: Vec<String> = PATHS.iter().map(|it| format!("{API}/{}", it.0)).collect();
+        let known = PATHS.iter().map(|it| it.0).chain([UPSTREAMS]);
+        let known: Vec<String> = known.map(|it| format!("{API}/{it}")).collect();
         return Err(Refusal::new(Kind::NotFound, "there is nothing at this path")
             .hint(format!("here are {}", known.join(", "))));
     };
     let found = methods.iter().find(|it| it.0 == method.as_str());
-    found.map(|it| it.1).ok_or_else(|| {
+    found.map(|it| it.1.clone()).ok_or_else(|| {
         let allowed: Vec<&str> = methods.iter().map(|it| it.0).collect();
         Refusal::new(Kind::Method, "this path does not take this method").hint(allowed.join(", "))
     })
@@ -281,7 +401,8 @@ mod tests {
 
     fn check(method: &str, path: &str, expected: Result<Order, Kind>) {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        assert_eq!(order(&method, path).map_err(|it| it.kind), expected, "{method} {path}");
+        let found = wanted(&method, path).map_err(|it| it.kind);
+        assert_eq!(found, expected.map(Wanted::Order), "{method} {path}");
     }
 
     #[test]
@@ -294,6 +415,49 @@ mod tests {
         check("get", "/api/v1/status", Err(Kind::Method));
         for path in ["/", "/api/v1", "/api/v1/", "/api/v1/status/", "/api/v2/status", "*"] {
             check("GET", path, Err(Kind::NotFound));
+        }
+    }
+
+    #[test]
+    fn upstreams_are_read_and_their_targets_are_given_orders() {
+        check("GET", "/api/v1/upstreams", Ok(Order::Upstreams(None)));
+        check("GET", "/api/v1/upstreams/a%2Fb", Ok(Order::Upstreams(Some("a/b".to_owned()))));
+        check("POST", "/api/v1/upstreams", Err(Kind::Method));
+        check("GET", "/api/v1/upstreams/app/drain", Err(Kind::Method));
+        for path in ["/", "/%zz", "/app/", "/app/explode", "/app/drain/now", "x"] {
+            let path = format!("/api/v1/upstreams{path}");
+            check("POST", &path, Err(Kind::NotFound));
+        }
+        let asked = |path: &str, body: &str| {
+            let wanted = wanted(&Method::POST, &format!("/api/v1/upstreams/{path}"));
+            let Ok(Wanted::Treatment { upstream, verb }) = wanted else {
+                panic!("{path}: {wanted:?}");
+            };
+            treatment(upstream, verb, body.as_bytes()).map_err(|it| it.kind)
+        };
+        let order = |upstream: Option<&str>, treatment| {
+            let upstream = upstream.map(str::to_owned);
+            Ok(exchange::Order { upstream, target: "t".to_owned(), treatment })
+        };
+        let target = "{\"target\": \"t\"}";
+        assert_eq!(asked("app/drain", target), order(Some("app"), Treatment::Drain(true)));
+        assert_eq!(asked("*/undrain", target), order(None, Treatment::Drain(false)));
+        assert_eq!(asked("%2A/reset", target), order(None, Treatment::Reset));
+        assert_eq!(asked("app/trial", target), order(Some("app"), Treatment::Trial));
+        let length = "{\"target\": \"t\", \"for\": \"1.5m\"}";
+        let eject = Treatment::Eject(Duration::from_secs(90));
+        assert_eq!(asked("app/eject", length), order(Some("app"), eject));
+        for (path, body) in [
+            ("app/eject", target),
+            ("app/drain", length),
+            ("app/drain", ""),
+            ("app/drain", "{}"),
+            ("app/drain", "{\"target\": 1}"),
+            ("app/drain", "{\"target\": \"t\", \"now\": true}"),
+            ("app/eject", "{\"target\": \"t\", \"for\": \"0s\"}"),
+            ("app/eject", "{\"target\": \"t\", \"for\": \"31d\"}"),
+        ] {
+            assert_eq!(asked(path, body), Err(Kind::BadRequest), "{path} {body}");
         }
     }
 

@@ -19,8 +19,8 @@ use crate::watch::{Changed, Seen};
 use crate::why::reason;
 use config::Config;
 use evidence::clock::rfc3339;
-use exchange::Live;
-use proxy::{Gateway, Leave, Options as PlaneOptions, ReloadError};
+use exchange::{Live, LiveUpstream, Obeyed, Treatment};
+use proxy::{Gateway, Leave, Options as PlaneOptions, OrderError, ReloadError};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io;
@@ -172,6 +172,14 @@ impl<'a> Life<'a> {
     fn obey(&mut self, asked: Asked, ears: &mut Ears) -> Option<End> {
         match asked.order {
             Order::Status => asked.say(Ok(self.status())),
+            Order::Upstreams(ref name) => {
+                let told = self.upstreams(name.as_deref());
+                asked.say(told);
+            }
+            Order::Target(ref order) => {
+                let done = self.treat(order);
+                asked.say(done);
+            }
             Order::Reload => {
                 let done = self.reload(ears);
                 asked.say(done);
@@ -218,6 +226,34 @@ impl<'a> Life<'a> {
         };
         // A path that is no text is all that could fail.
         serde_json::to_value(status).unwrap_or_default()
+    }
+
+    /// All of them, or the one of this name.
+    fn upstreams(&self, name: Option<&str>) -> Result<Value, Refusal> {
+        let all = self.gateway.live().upstreams;
+        let told = match name {
+            None => json!({ "upstreams": all }),
+            Some(name) => {
+                let one = all.iter().find(|it| *it.name == *name);
+                json!(one.ok_or_else(|| no_upstream(name, &all))?)
+            }
+        };
+        Ok(told)
+    }
+
+    fn treat(&self, order: &exchange::Order) -> Result<Value, Refusal> {
+        let done = self.gateway.order(order).map_err(|why| {
+            let kind = match why {
+                OrderError::NotEjected { .. } => Kind::State,
+                _ => Kind::NotFound,
+            };
+            Refusal { hint: why.hint(), ..Refusal::new(kind, why.to_string()) }
+        })?;
+        for it in &done {
+            let words = treated(order.treatment, it);
+            self.output.message(&format!("by order: {words}\n"));
+        }
+        Ok(json!({ "targets": done }))
     }
 
     fn drain(&self, draining: bool, ears: &Ears) {
@@ -425,6 +461,25 @@ fn receive_orders(
             None
         }
     }
+}
+
+fn no_upstream(name: &str, all: &[LiveUpstream]) -> Refusal {
+    let known = all.iter().map(|it| it.name.clone()).collect();
+    let why = OrderError::NoUpstream { name: name.to_owned(), known };
+    Refusal { hint: why.hint(), ..Refusal::new(Kind::NotFound, why.to_string()) }
+}
+
+/// What was done with a target.
+fn treated(treatment: Treatment, done: &Obeyed) -> String {
+    let Obeyed { upstream, target, .. } = done;
+    let what = match treatment {
+        Treatment::Drain(true) => "drains",
+        Treatment::Drain(false) => "drains no longer",
+        Treatment::Eject(_) => "is ejected",
+        Treatment::Reset => "is as if nothing had been seen of it",
+        Treatment::Trial => "gets a request that finds out how it is",
+    };
+    format!("{target} of {upstream} {what}")
 }
 
 fn no_file() -> Refusal {

@@ -5,11 +5,12 @@ use super::{Subject, http1, http2, reach};
 use crate::listen::proxied;
 use crate::upstream::connect::Opened;
 use crate::upstream::names::Names;
-use crate::upstream::send_fault;
 use crate::upstream::tls::{self, Offer};
 use crate::upstream::wire::Io;
+use crate::upstream::{DRAIN, says_so, send_fault};
 use config::HealthBy;
 use exchange::{Attempt, CheckFault, Fault, Limit, SendFault, TlsFault};
+use http::HeaderMap;
 use std::future::Future;
 use std::io;
 use std::time::{Duration, Instant};
@@ -24,6 +25,10 @@ pub(crate) struct Check {
     pub(crate) errno: Option<i32>,
     /// Until that was known.
     pub(crate) took: Duration,
+    /// It says that it will end.
+    pub(crate) leaves: bool,
+    /// When the question began.
+    pub(crate) began: Instant,
 }
 
 /// A question that is being asked.
@@ -33,15 +38,19 @@ pub(super) struct Question<'a> {
     /// What is learned on the way.
     pub(super) attempt: Attempt,
     took: Option<Duration>,
+    leaves: bool,
 }
 
 pub(super) async fn ask(subject: &Subject, names: &Names) -> Check {
     let attempt = Attempt::new(subject.target().name.clone());
-    let mut question = Question { subject, began: Instant::now(), attempt, took: None };
+    let mut question =
+        Question { subject, began: Instant::now(), attempt, took: None, leaves: false };
     let fault = question.put(names).await.err();
     let took = question.took.unwrap_or_else(|| question.began.elapsed());
     let errno = question.attempt.errno.filter(|_| fault.is_some());
-    Check { fault, errno, took }
+    // Servers of gRPC say so of all their services when they are told to stop.
+    let leaves = question.leaves || fault == Some(CheckFault::NotServing);
+    Check { fault, errno, took, leaves, began: question.began }
 }
 
 impl Question<'_> {
@@ -76,6 +85,11 @@ impl Question<'_> {
     /// From now on it is known whether the target is well; what is left is good manners.
     pub(super) fn decided(&mut self) {
         self.took.get_or_insert_with(|| self.began.elapsed());
+    }
+
+    /// What the head of the answer says of the target's end.
+    pub(super) fn heard(&mut self, fields: &HeaderMap) {
+        self.leaves = fields.get(DRAIN).is_some_and(says_so);
     }
 
     /// When `health.timeout` is over.

@@ -125,10 +125,11 @@ fn now() -> Micros {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     fn check(fault: Option<CheckFault>) -> Check {
-        Check { fault, errno: None, took: Duration::from_millis(2) }
+        let took = Duration::from_millis(2);
+        Check { fault, errno: None, took, leaves: false, began: Instant::now() }
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub(super) async fn get(
         None => return Err(way(HeadFault::Slow(limit))),
     };
     question.decided();
+    question.heard(&head.fields);
     let rest = rest(&mut io, held, head.body);
     // How the body ends says nothing of the status.
     let _ = question.within(question.end(), rest).await;

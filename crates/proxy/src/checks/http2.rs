@@ -68,6 +68,7 @@ pub(super) async fn get(
     let told = async {
         let (head, body) = answer(question, send, request, None, &seen).await?;
         question.decided();
+        question.heard(&head.fields);
         let _ = question.within(question.end(), read(body, MOST_OF_BODY)).await;
         judged(head.status, good)
     };

@@ -225,7 +225,7 @@ async fn stream(
     });
     let bytes = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let bytes = bytes.sum::<usize>() + parts.uri.path().len() + parts.method.as_str().len();
-    seat.link.note(HeadNote { began: Instant::now(), bytes, refused });
+    seat.link().note(HeadNote { began: Instant::now(), bytes, refused });
     join_cookies(&mut parts.headers);
     let length = parts.headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
@@ -238,7 +238,7 @@ async fn stream(
         }
         None => {
             let terms = Terms { least, streams: streams.clone() };
-            (Inbound::http2(recv, length, alarm, terms, seat.link.clone()), None)
+            (Inbound::http2(recv, length, alarm, terms, seat.link()), None)
         }
     };
     let mut waits = expects_continue(&parts.headers);
@@ -251,7 +251,7 @@ async fn stream(
     let reply = poll_fn(|cx| match Pin::new(&mut serving).poll(cx) {
         Poll::Ready(Ok(reply)) => Poll::Ready(Some(reply)),
         Poll::Pending => {
-            if waits && seat.link.body_asked.get() {
+            if waits && seat.link().body_asked.get() {
                 waits = false;
                 let mut interim = Response::new(());
                 *interim.status_mut() = StatusCode::CONTINUE;
@@ -265,7 +265,7 @@ async fn stream(
     let Some(reply) = reply.await else {
         return;
     };
-    if let (Some(tunnel), Some(recv)) = (seat.link.tunnel.take(), recv) {
+    if let (Some(tunnel), Some(recv)) = (seat.link().tunnel.take(), recv) {
         let (head, _) = head_and_body(reply);
         // An error here is a client that left; so it is recorded where the tunnel is dropped.
         if let Ok(send) = respond.send_response(head, false) {
@@ -276,7 +276,7 @@ async fn stream(
     }
     let stalled = seat.worker.timer.alarm();
     hand_over(reply, &mut respond, streams, &stalled, least).await;
-    if let Some(recv) = seat.link.tail.take() {
+    if let Some(recv) = seat.link().tail.take() {
         ended(recv, &stalled).await;
     }
 }

@@ -457,12 +457,12 @@ async fn stream(client: &Rc<Client>, seat: Rc<Seat>, mut answering: Answering, r
     let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
     let expects = parts.headers.get(header::EXPECT);
     let expects = expects.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    let mut upload = Upload::new(frames, client.clone(), length, seat.link.clone());
+    let mut upload = Upload::new(frames, client.clone(), length, seat.link());
     let wanted = upload.wanted.clone();
     if refused.is_none() {
         look_ahead(&mut upload, &parts.method, length.is_some(), &stalled).await;
     }
-    seat.link.note(HeadNote { began, bytes, refused });
+    seat.link().note(HeadNote { began, bytes, refused });
     let begun = begin(&seat, Request::from_parts(parts, Inbound::Http3(Box::new(upload))));
     let mut gone = pin!(answering.gone());
     let mut making = pin!(None);

@@ -112,7 +112,7 @@ impl UpstreamBody {
         let Answered { head, from, alarm, in_hand } = answered;
         let whole = pump.is_done();
         let may_share = pump.may_share && !turn.upstream.settings.proxy_protocol;
-        let link = turn.seat.link.clone();
+        let link = turn.seat.link();
         let (source, reading) = match from {
             From::Wire(mut wire) => {
                 let reading = match head.body {

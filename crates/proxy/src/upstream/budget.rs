@@ -69,9 +69,10 @@ impl Budget {
         counts.forget(now);
     }
 
-    /// Takes one retry, if there is one.
-    pub(crate) fn take(&self, percent: u32, now: Instant) -> bool {
-        let allowed = if self.is_broken() {
+    /// Takes one retry, if there is one. Where it would go to a target that is well (`hopeful`), what fails
+    /// is another target, such as one that resets all that it had as it ends, and not the upstream.
+    pub(crate) fn take(&self, percent: u32, hopeful: bool, now: Instant) -> bool {
+        let allowed = if self.is_broken() && !hopeful {
             let wanted = self.wanted.fetch_add(1, Relaxed);
             wanted * u64::from(percent) / 100 < (wanted + 1) * u64::from(percent) / 100
         } else {
@@ -92,6 +93,11 @@ impl Budget {
             self.denied.fetch_add(1, Relaxed);
         }
         allowed
+    }
+
+    /// What failed before counts no longer.
+    pub(crate) fn forgive(&self) {
+        self.last.store(0, Relaxed);
     }
 
     pub(crate) fn denied(&self) -> u64 {
@@ -116,7 +122,7 @@ mod tests {
     }
 
     fn taken(budget: &Budget, at: Instant) -> usize {
-        (0..1_000).filter(|_| budget.take(20, at)).count()
+        (0..1_000).filter(|_| budget.take(20, false, at)).count()
     }
 
     #[test]
@@ -161,6 +167,7 @@ mod tests {
         budget.tried(true);
         assert!(budget.is_broken());
         assert_eq!(taken(&budget, now), 200, "a fifth of the thousand that were wanted");
+        assert!(budget.take(20, true, now), "another target is well");
         (0..8).for_each(|_| budget.tried(false));
         assert!(budget.is_broken(), "they are among the last");
         (0..32).for_each(|_| budget.tried(false));

@@ -33,6 +33,9 @@ const CUTS: Duration = Duration::from_secs(60);
 /// has changed its mind and said nothing.
 const LEAVES: Duration = Duration::from_secs(60);
 
+/// How often one request looks whether a target that said so is still about to leave, or is back.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What a request showed of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Showed {
@@ -99,8 +102,8 @@ struct Out {
 enum Leaving {
     /// An order, until another one.
     Ordered,
-    /// The app itself, for as long.
-    Said(Instant),
+    /// The app itself, last at this time, and since when nobody has looked.
+    Said { at: Instant, looked: Instant },
 }
 
 #[derive(Debug)]
@@ -143,7 +146,13 @@ impl Health {
 
     pub(crate) fn standing(&self, slow_start: Duration, now: Instant) -> Standing {
         if self.leaves(now) {
-            return Standing::Leaves;
+            return match self.leaving {
+                // Checks find it out by themselves.
+                Some(Leaving::Said { looked, .. }) if looked + LOOK <= now && !self.ill => {
+                    Standing::Due { overdue: false }
+                }
+                _ => Standing::Leaves,
+            };
         }
         if self.ill {
             return Standing::Out;
@@ -177,7 +186,7 @@ impl Health {
     fn leaves(&self, now: Instant) -> bool {
         match self.leaving {
             Some(Leaving::Ordered) => true,
-            Some(Leaving::Said(until)) => now < until,
+            Some(Leaving::Said { at, .. }) => now < at + LEAVES,
             None => false,
         }
     }
@@ -194,6 +203,9 @@ impl Health {
     pub(crate) fn begin_trial(&mut self, now: Instant) {
         if let Some(out) = &mut self.out {
             out.trial = Some(now);
+        }
+        if let Some(Leaving::Said { looked, .. }) = &mut self.leaving {
+            *looked = now;
         }
     }
 
@@ -224,6 +236,8 @@ impl Health {
                 let tried = self.out.is_some_and(|it| it.trial.is_some() || it.until <= now);
                 tried.then(|| self.come_back(now))
             }
+            // As it said.
+            Showed::Ill if self.leaves(now) => None,
             Showed::Ill => {
                 self.window.add(true, None, now);
                 self.in_a_row = self.in_a_row.saturating_add(1);
@@ -314,14 +328,17 @@ impl Health {
     /// The app says that it will end.
     pub(crate) fn says_it_leaves(&mut self, now: Instant) {
         if self.leaving != Some(Leaving::Ordered) {
-            self.leaving = Some(Leaving::Said(now + LEAVES));
+            self.leaving = Some(Leaving::Said { at: now, looked: now });
         }
     }
 
-    /// Its connections are refused or it answers anew: what it said before has come true.
-    pub(crate) fn has_left(&mut self) {
-        if let Some(Leaving::Said(_)) = self.leaving {
+    /// It answers what it was asked then, and does not say that it will end: it has and another one is in
+    /// its place, or it has changed its mind.
+    pub(crate) fn stays(&mut self, asked: Instant, now: Instant) {
+        if matches!(self.leaving, Some(Leaving::Said { at, .. }) if at < asked) {
             self.leaving = None;
+            self.in_a_row = 0;
+            self.back = Some(now);
         }
     }
 
@@ -329,9 +346,23 @@ impl Health {
         self.leaving = leave.then_some(Leaving::Ordered);
     }
 
-    /// As if nothing had ever been seen of it.
+    /// Out for so long, by order.
+    pub(crate) fn order_out(&mut self, length: Duration, now: Instant) {
+        self.out = Some(Out { since: now, until: now + length, why: Why::Order, trial: None });
+    }
+
+    /// The next request finds out whether it is back. `false` where it is not out for a while.
+    pub(crate) fn order_trial(&mut self, now: Instant) -> bool {
+        if let Some(out) = &mut self.out {
+            *out = Out { since: now, until: now, why: out.why, trial: None };
+        }
+        self.out.is_some()
+    }
+
+    /// As if nothing had ever been seen of it. What was ordered holds.
     pub(crate) fn reset(&mut self) {
-        *self = Health { leaving: self.leaving, ..Health::new() };
+        let ordered = self.leaving.filter(|it| *it == Leaving::Ordered);
+        *self = Health { leaving: ordered, ..Health::new() };
     }
 
     /// It closed an idle connection before its time.
@@ -361,24 +392,35 @@ impl Health {
         self.window.latency(now)
     }
 
-    /// When the pause that it asked for, or its ejection, is over.
-    pub(crate) fn out_until(&self) -> Option<Instant> {
-        self.out.map(|it| it.until)
+    /// When it gets requests again, or one that finds out, where that is known.
+    pub(crate) fn until(&self, now: Instant) -> Option<Instant> {
+        match self.leaving.filter(|_| self.leaves(now)) {
+            Some(Leaving::Ordered) => None,
+            Some(Leaving::Said { at, .. }) => Some(at + LEAVES),
+            None if self.ill => None,
+            None => self.out.map(|it| it.until),
+        }
     }
 
     pub(crate) fn state(&self, slow_start: Duration, now: Instant) -> LiveState {
         match self.standing(slow_start, now) {
-            Standing::Leaves => LiveState::Draining,
+            _ if self.leaves(now) => LiveState::Draining,
             _ if self.ill => LiveState::Unhealthy,
-            Standing::Out | Standing::Due { .. } => LiveState::Ejected,
+            Standing::Out | Standing::Due { .. } | Standing::Leaves => LiveState::Ejected,
             Standing::Suspect => LiveState::Suspect,
             Standing::Well(part) if part < 1.0 => LiveState::Starting,
             Standing::Well(_) => LiveState::Healthy,
         }
     }
 
-    pub(crate) fn why(&self) -> Option<Why> {
-        self.out.map(|it| it.why)
+    /// Why it gets no requests.
+    pub(crate) fn why(&self, now: Instant) -> Option<&'static str> {
+        match self.leaving.filter(|_| self.leaves(now)) {
+            Some(Leaving::Ordered) => Some(Why::Order.name()),
+            Some(Leaving::Said { .. }) => Some("announced"),
+            None if self.ill => Some("checks"),
+            None => self.out.map(|it| it.why.name()),
+        }
     }
 }
 
@@ -700,16 +742,66 @@ mod tests {
         let mut it = Played::new();
         it.health.says_it_leaves(it.now);
         assert_eq!(it.standing(), Standing::Leaves);
-        it.health.has_left();
+        // An answer may have been under way before.
+        it.health.stays(it.now, it.now);
+        assert_eq!(it.standing(), Standing::Leaves);
+        it.health.stays(it.now + Duration::from_millis(1), it.now);
         assert_eq!(it.standing(), Standing::Well(1.0));
         it.health.says_it_leaves(it.now);
+        it.at(59_999);
+        assert_eq!(it.health.why(it.now), Some("announced"));
         it.at(60_000);
-        assert_eq!(it.standing(), Standing::Well(1.0));
+        assert_eq!((it.standing(), it.health.why(it.now)), (Standing::Well(1.0), None));
         it.health.order_to_leave(true);
-        it.health.has_left();
-        assert_eq!(it.standing(), Standing::Leaves);
+        it.health.stays(it.now + Duration::from_millis(1), it.now);
+        assert_eq!((it.standing(), it.health.until(it.now)), (Standing::Leaves, None));
         it.health.order_to_leave(false);
         assert_eq!(it.standing(), Standing::Well(1.0));
+    }
+
+    #[test]
+    fn one_request_a_second_looks_whether_who_said_so_is_back() {
+        let mut it = Played::new();
+        it.health.says_it_leaves(it.now);
+        assert_eq!(it.at(999).standing(), Standing::Leaves);
+        assert_eq!(it.at(1_000).standing(), Standing::Due { overdue: false });
+        assert_eq!(it.health.state(NO, it.now), LiveState::Draining);
+        it.health.begin_trial(it.now);
+        assert_eq!(it.standing(), Standing::Leaves);
+        // That it is gone by now is no failure.
+        assert_eq!((it.ill(), it.ill(), it.ill()), (None, None, None));
+        assert_eq!(it.health.in_a_row(), 0);
+        assert_eq!(it.at(2_000).standing(), Standing::Due { overdue: false });
+        it.health.order_to_leave(true);
+        assert_eq!(it.at(9_000).standing(), Standing::Leaves);
+    }
+
+    #[test]
+    fn an_ejection_by_order_ends_by_time_by_a_trial_or_by_a_reset() {
+        let mut it = Played::new();
+        assert!(!it.health.order_trial(it.now));
+        it.health.order_out(Duration::from_secs(30), it.now);
+        assert_eq!((it.standing(), it.health.why(it.now)), (Standing::Out, Some("order")));
+        assert_eq!(it.at(30_000).standing(), Standing::Due { overdue: false });
+        it.health.order_out(Duration::from_secs(30), it.now);
+        assert!(it.health.order_trial(it.now));
+        assert_eq!(it.standing(), Standing::Due { overdue: false });
+        assert_eq!(it.at(31_000).standing(), Standing::Due { overdue: true });
+        assert_eq!(it.well(), Some(Turned::Back));
+        it.health.order_out(Duration::from_secs(30), it.now);
+        it.health.reset();
+        assert_eq!(it.standing(), Standing::Well(1.0));
+    }
+
+    #[test]
+    fn a_reset_forgets_what_was_said_and_keeps_what_was_ordered() {
+        let mut it = Played::new();
+        it.health.says_it_leaves(it.now);
+        it.health.reset();
+        assert_eq!(it.standing(), Standing::Well(1.0));
+        it.health.order_to_leave(true);
+        it.health.reset();
+        assert_eq!(it.standing(), Standing::Leaves);
     }
 
     #[test]

@@ -34,8 +34,7 @@ pub(crate) async fn hold(
         AnswerFraming::Chunked if !turn.state().cuts() => return Ok(()),
         AnswerFraming::Chunked => None,
     };
-    let is_there = |wire: &Wire| wanted.is_some_and(|it| it <= wire.held.len());
-    if matches!(&answered.from, From::Wire(wire) if is_there(wire)) {
+    if matches!(&answered.from, From::Wire(wire) if is_whole(wanted, &wire.held, most)) {
         return Ok(());
     }
     record.enter_once(Phase::ReadBody);

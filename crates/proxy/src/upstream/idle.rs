@@ -179,6 +179,14 @@ impl Idle {
         self.conclude(&known);
     }
 
+    /// As if nothing had been learned.
+    pub(crate) fn forget(&self) {
+        let mut known = self.known();
+        *known = Known::default();
+        self.served.store(0, Relaxed);
+        self.conclude(&known);
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -75,7 +75,7 @@ impl<'a> Patience<'a> {
 
     /// The client's body ended early: without a reason of ours it has simply gone.
     pub(super) fn client_ended(&self) -> Halt {
-        match self.turn.seat.link.body_refused() {
+        match self.turn.seat.link().body_refused() {
             Some(refusal) => Stop::Refused(refusal).into(),
             None => Halt::ClientGone,
         }
