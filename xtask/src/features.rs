@@ -203,6 +203,32 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
     row(
         "Preventing",
+        "what may be repeated is, after a reset, a 503 or an answer that breaks off; the record says what \
+         was prevented",
+        "what_may_be_repeated_is_and_its_failure_is_counted_as_prevented",
+    ),
+    row(
+        "Preventing",
+        "a POST is never sent twice unless its caller or its target allows it",
+        "what_may_not_be_repeated_is_never_sent_twice",
+    ),
+    row(
+        "Preventing",
+        "a storm of failures stays within a budget",
+        "a_storm_stays_within_the_budget",
+    ),
+    row(
+        "Preventing",
+        "a target that fails is taken out, and comes back by a trial",
+        "a_target_that_fails_is_taken_out_and_comes_back_by_a_trial",
+    ),
+    row(
+        "Preventing",
+        "requests wait while their only target restarts",
+        "requests_wait_for_the_only_target_while_it_restarts",
+    ),
+    row(
+        "Preventing",
         "no failed request while the gateway reloads, under load",
         "reloads_lose_no_request",
     ),
