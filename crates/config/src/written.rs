@@ -716,7 +716,7 @@ pub(crate) struct Queue {
 
 impl Default for Queue {
     fn default() -> Self {
-        let [full, gone] = ["1s", "5s"].map(Word::default_of);
+        let [full, gone] = ["1s", "4s"].map(Word::default_of);
         Self { requests: 1_000, full, gone }
     }
 }
