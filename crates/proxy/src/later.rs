@@ -13,12 +13,13 @@ use crate::refuse::{self, Asked};
 use crate::reply::{AnswerBody, Reply, fixed};
 use crate::seat::Seat;
 use crate::serve::{OURS, Work, forwarded};
+use crate::tries::WITHOUT_CALLER;
 use crate::worker::Worker;
 use crate::{Plane, timer};
 use bytes::{Bytes, BytesMut};
 use config::{Forward, Route};
 use diagnosis::answer::Form;
-use exchange::{ExchangeId, Limit, Maker, Refusal, Stop};
+use exchange::{BodyFault, ExchangeId, Fault, Limit, Maker, Refusal, Stop};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
@@ -300,10 +301,12 @@ async fn run_on(running: Running, kept: Kept, forward: Arc<Forward>) {
     let Kept { job, place, .. } = &kept;
     let counted = Counted::new(&place.plane);
     let alarm = running.worker.timer.alarm();
+    let until = job.began + settings.total;
+    let total = Limit { name: WITHOUT_CALLER, value: settings.total.as_micros() as u64 };
     let answer = tokio::select! {
         biased;
         () = job.is_given_up() => None,
-        answer = running.answer(job.request, most(settings)) => Some(answer),
+        answer = running.answer(job.request, most(settings), until, total) => Some(answer),
     };
     drop(counted);
     let Some(answer) = answer else {
@@ -366,7 +369,7 @@ impl Job {
 
 impl Running {
     /// The answer as a whole, whatever becomes of it.
-    async fn answer(self, id: ExchangeId, most: Limit) -> Answer {
+    async fn answer(self, id: ExchangeId, most: Limit, until: Instant, total: Limit) -> Answer {
         let Running { mut making, stage, worker } = self;
         let failed = || failed(id, &stage, &worker);
         let made = poll_fn(|cx| match contained(Some(id), || making.as_mut().poll(cx)) {
@@ -379,7 +382,14 @@ impl Running {
             Err(Caught) => return failed(),
         };
         let mut whole = BytesMut::new();
-        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let alarm = worker.timer.alarm();
+        loop {
+            let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
+            let Some(frame) = alarm.until(until, frame).await else {
+                body.give_up(Fault::Deadline(total));
+                return failed();
+            };
+            let Some(frame) = frame else { break };
             let Ok(frame) = frame else {
                 return failed();
             };
@@ -388,7 +398,7 @@ impl Running {
                 continue;
             };
             if most.value < (whole.len() + data.len()) as u64 {
-                body.too_big(most);
+                body.give_up(Fault::Body(BodyFault::TooBig(most)));
                 return failed();
             }
             whole.extend_from_slice(&data);

@@ -66,11 +66,13 @@ impl Plane {
             let others = targets.iter().filter(|it| it.0.0 == *upstream && it.0.1 != *target);
             let others = others.map(|(_, it)| it.standing(of_all.slow_start(), now));
             let own = state.standing(of_all.slow_start(), now);
+            let last = is_last(own, others);
+            let standing = state.whole_health().state(of_all.slow_start(), now);
             Obeyed {
                 upstream: upstream.clone(),
                 target: target.clone(),
-                state: state.whole_health().state(of_all.slow_start(), now),
-                last: is_last(own, others),
+                state: standing,
+                last,
                 pending: state.pending(),
             }
         });

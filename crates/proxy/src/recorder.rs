@@ -274,6 +274,11 @@ impl Recorder {
         cause
     }
 
+    /// What was taken for absorbed was not: nothing followed.
+    pub(crate) fn not_absorbed(&mut self) {
+        self.exchange().prevented.pop();
+    }
+
     /// It waited until the upstream was back, which was gone for this reason.
     pub(crate) fn absorbed_wait(&mut self, cause: Option<&'static str>) {
         let prevented = Prevented { cause: cause.unwrap_or(UNKNOWN), by: By::Wait };
@@ -287,10 +292,11 @@ impl Recorder {
         if let Some(it) = exchange.prevented.last_mut() {
             it.by = By::Wait;
         }
-        let [.., before, last] = &mut exchange.attempts[..] else {
+        let Some((last, before)) = exchange.attempts.split_last_mut() else {
             return;
         };
-        if before.target == last.target && before.fault == last.fault {
+        let same = |it: &&mut Attempt| it.target == last.target && it.fault == last.fault;
+        if let Some(before) = before.iter_mut().rev().find(same) {
             before.phases.absorb(&last.phases);
             exchange.attempts.pop();
             exchange.prevented.pop();

@@ -246,9 +246,9 @@ impl TargetState {
     }
 
     /// One more request in hand.
-    pub(crate) fn take_in_hand(self: &Arc<TargetState>) -> InHand {
+    pub(crate) fn take_in_hand(self: &Arc<TargetState>, upstream: &Arc<UpstreamState>) -> InHand {
         self.pending.fetch_add(1, Relaxed);
-        InHand(self.clone())
+        InHand { target: self.clone(), upstream: upstream.clone() }
     }
 
     /// One more request waits for its answer. Made at once with the decision for this target.
@@ -391,12 +391,7 @@ impl TargetState {
     }
 
     /// Takes in what a request showed.
-    pub(crate) fn saw(
-        &self,
-        showed: Showed,
-        settings: &Eject,
-        may_eject: impl FnOnce() -> bool,
-    ) -> Option<Turned> {
+    pub(crate) fn saw(&self, showed: Showed, settings: &Eject, may_eject: bool) -> Option<Turned> {
         let now = Instant::now();
         if let Showed::Well(took) = showed {
             self.took(took);
@@ -480,10 +475,10 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// The head of the answer is there. How long it took.
-    pub(crate) fn answered(self, settings: &Concurrency) -> Duration {
+    /// The head of the answer is there. How long it took, but for what went by for other reasons.
+    pub(crate) fn answered(self, settings: &Concurrency, besides: Duration) -> Duration {
         let now = Instant::now();
-        let took = now - self.began;
+        let took = (now - self.began).saturating_sub(besides);
         self.target.hears(now);
         if settings.adaptive {
             let in_hand = self.in_hand;
@@ -501,11 +496,15 @@ impl Drop for Asking {
 }
 
 /// One request that a target has in hand; dropping it counts it out.
-pub(crate) struct InHand(Arc<TargetState>);
+pub(crate) struct InHand {
+    target: Arc<TargetState>,
+    upstream: Arc<UpstreamState>,
+}
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        self.0.pending.fetch_sub(1, Relaxed);
+        self.target.pending.fetch_sub(1, Relaxed);
+        self.upstream.queue.free(1, Instant::now());
     }
 }
 

@@ -6,7 +6,7 @@ use crate::recorder::Recorder;
 use crate::stale::body::KeptBody;
 use crate::upstream::body::{Cut, UpstreamBody};
 use bytes::Bytes;
-use exchange::{BodyFault, Fault, Limit};
+use exchange::Fault;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -75,10 +75,10 @@ impl AnswerBody {
         }
     }
 
-    /// It is given up: more came than is kept.
-    pub(crate) fn too_big(mut self, limit: Limit) {
+    /// It is given up, for this.
+    pub(crate) fn give_up(mut self, fault: Fault) {
         if let Some(record) = self.record() {
-            record.cut(Fault::Body(BodyFault::TooBig(limit)));
+            record.cut(fault);
         }
     }
 

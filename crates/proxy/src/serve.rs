@@ -480,10 +480,18 @@ pub(crate) fn unserved(seat: &Rc<Seat>, note: &HeadNote) {
 fn as_recorded(method: &str, target: &str, head_bytes: u64) -> exchange::Request {
     exchange::Request {
         method: method.into(),
-        path: target.split('?').next().unwrap_or_default().into(),
+        path: told_path(target.split('?').next().unwrap_or_default()).into(),
         version: "HTTP/1.1",
         head_bytes,
         ..exchange::Request::default()
+    }
+}
+
+/// A path as it may stand in records: who knows the address of an answer can fetch it.
+fn told_path(path: &str) -> Cow<'_, str> {
+    match path.strip_prefix(OURS).and_then(|it| it.strip_prefix("later/")) {
+        Some(_) => Cow::Owned(format!("{OURS}later/*")),
+        None => Cow::Borrowed(path),
     }
 }
 
@@ -526,7 +534,7 @@ impl Head {
         exchange::Request {
             method: self.method.clone(),
             host: self.host.as_str().into(),
-            path: self.path.as_str().into(),
+            path: told_path(&self.path).into(),
             version: self.version,
             caller_id: None,
             upgrade: None,

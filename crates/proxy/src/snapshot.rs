@@ -208,13 +208,6 @@ impl Ready {
         pick(&candidates, balance, Seeker { turn, ..seeker })
     }
 
-    /// How many requests more its targets take now.
-    pub(crate) fn places(&self) -> usize {
-        let concurrency = &self.settings.concurrency;
-        let rooms = self.states.iter().map(|it| it.room(concurrency));
-        rooms.fold(0, usize::saturating_add)
-    }
-
     /// A request finds all of them full.
     pub(crate) fn is_full(&self) {
         if self.settings.concurrency.adaptive {
@@ -228,7 +221,9 @@ impl Ready {
         if let Showed::Well(_) = showed {
             self.state.gone.found();
         }
-        let turned = self.states[index].saw(showed, &self.settings.eject, || self.may_eject(index));
+        // Asked before the target's own lock is taken: two that look at each other would wait for ever.
+        let may_eject = showed == Showed::Ill && self.may_eject(index);
+        let turned = self.states[index].saw(showed, &self.settings.eject, may_eject);
         turned.or_else(|| self.is_outlier(index, showed).then(|| self.eject_for_latency(index)))
     }
 
@@ -241,7 +236,7 @@ impl Ready {
         }
         let now = Instant::now();
         let latency = |state: &Arc<TargetState>| {
-            let found = state.whole_health().latency(now);
+            let found = state.whole_health().typical(now);
             found.filter(|it| ENOUGH <= it.1).map(|it| it.0)
         };
         let Some(own) = latency(&self.states[index]) else {

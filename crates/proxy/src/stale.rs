@@ -13,7 +13,7 @@ use crate::upstream::{Answered, From, Halt, Turn};
 use allowed::{Verdict, Wish};
 use body::Keeping;
 use config::Stale;
-use exchange::{Maker, Refusal, Stop};
+use exchange::{Fault, Maker, Refusal, Stop};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Uri};
 use shelf::{Kept, Shelf};
@@ -76,8 +76,14 @@ impl Asking {
         }
         let scheme = if place.secure { "https" } else { "http" };
         let path = place.uri.path_and_query().map_or("/", |it| it.as_str());
-        let key = format!("{scheme}://{}{path}", place.authority.to_ascii_lowercase()).into();
-        Some(Asking { shelf: shelf.clone(), settings, key, how })
+        let mut key = format!("{scheme}://{}{path}", place.authority.to_ascii_lowercase());
+        for name in allowed::PLACE {
+            // A proxy before us may ask for one of many hosts by these.
+            for value in request.get_all(name) {
+                key += &format!("\n{name}: {}", value.as_bytes().escape_ascii());
+            }
+        }
+        Some(Asking { shelf: shelf.clone(), settings, key: key.into(), how })
     }
 
     /// What was kept, where the request would fail otherwise: by a fault, for want of a place at a
@@ -90,6 +96,8 @@ impl Asking {
         let request = &outbound.headers;
         let fails = match came {
             Ok((_, answered)) => matches!(answered.head.status, 500 | 502 | 503 | 504),
+            // That it did not wait says nothing of the upstream.
+            Err(Halt::Stop(Stop::Failed(Fault::Deadline(it)))) if it.is_callers() => false,
             Err(Halt::Stop(Stop::Failed(_))) => true,
             Err(Halt::Stop(Stop::Refused(it))) => {
                 matches!(it, Refusal::Overloaded | Refusal::ConnectionLimit)

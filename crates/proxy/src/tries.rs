@@ -9,7 +9,7 @@ use crate::seat::Seat;
 use crate::snapshot::{Ready, Snapshot};
 use crate::upstream::balance::{Pick, Seeker};
 use crate::upstream::gone::{Next, Waiter};
-use crate::upstream::health::{Health, Showed, Standing, Turned};
+use crate::upstream::health::{ENOUGH, Health, Showed, Standing, Turned};
 use crate::upstream::hold::hold;
 use crate::upstream::limit::STEP_OF_WAITING;
 use crate::upstream::queue::{self, Outcome};
@@ -198,7 +198,12 @@ impl<'a> Tries<'a, '_> {
         record: &mut Recorder,
     ) -> Result<(Answered, Duration), Halt> {
         let mut answered = attempt(turn, outbound, record).await?;
-        let took = asking.answered(&self.upstream.settings.concurrency);
+        // The way to the target is not its own, and how long an upload takes its client decides.
+        let phases = &record.attempt_mut().phases;
+        let besides = [Phase::Resolve, Phase::Connect, Phase::Tls, Phase::SendBody];
+        let besides: u64 = besides.iter().filter_map(|it| phases.get(*it)).sum();
+        let concurrency = &self.upstream.settings.concurrency;
+        let took = asking.answered(concurrency, Duration::from_micros(besides));
         let Some(_) = self.plan.call else {
             // A tunnel has no body, and an upload that goes on needs its connection.
             if answered.head.status != 101 && outbound.pump.is_done() {
@@ -287,8 +292,12 @@ impl<'a> Tries<'a, '_> {
         let Ready { settings, state, .. } = &**self.upstream;
         let began = *self.queued.get_or_insert_with(Instant::now);
         let until = self.deadline.min(began + settings.queue.full);
+        if until <= Instant::now() {
+            return Err(Stop::Refused(Refusal::Overloaded).into());
+        }
         self.upstream.is_full();
-        let places = || self.upstream.places();
+        // One that this request could take: what others could is told to them.
+        let places = || usize::from(!matches!(self.pick(), Pick::Full | Pick::Nobody));
         let mut waiting = match place {
             Some(place) => place.wait_again(Instant::now(), places),
             None => state.queue.join(Instant::now(), &settings.queue, places),
@@ -305,7 +314,10 @@ impl<'a> Tries<'a, '_> {
                 None if until <= Instant::now() => {
                     return Err(Stop::Refused(Refusal::Overloaded).into());
                 }
-                None => self.upstream.is_full(),
+                None => {
+                    self.upstream.is_full();
+                    state.queue.free(places(), Instant::now());
+                }
             }
         }
     }
@@ -329,6 +341,9 @@ impl<'a> Tries<'a, '_> {
         match alarm.until(until, waiter.turn()).await {
             Some(Next::Scout(at)) => {
                 alarm.until(at.min(until), pending::<()>()).await;
+                if self.made == 0 {
+                    record.absorbed_wait(gone.cause());
+                }
             }
             Some(Next::Go) => {
                 if self.made == 0 {
@@ -385,7 +400,7 @@ impl<'a> Tries<'a, '_> {
             state.change_health(|it| it.rest(pause, now));
             return;
         }
-        let refuses_all = 0 < eject.after && eject.after <= state.whole_health().in_a_row();
+        let refuses_all = 0 < eject.after && ENOUGH <= state.whole_health().in_a_row();
         let others = self.upstream.states.iter().enumerate().filter(|(it, _)| *it != index);
         let alone = others.into_iter().all(|(_, it)| it.health().is_some_and(|it| it.is_out()));
         if refuses_all && alone {
@@ -406,6 +421,10 @@ impl<'a> Tries<'a, '_> {
         if again == Again::WhenBack {
             return self.when_back(fault, outbound, record);
         }
+        if again == Again::Elsewhere && 1 < self.plan.forward.retry.attempts {
+            // Nothing was sent; each target is asked once.
+            self.made = self.made.saturating_sub(1);
+        }
         self.was_free |= again == Again::Same && 0 < tried.sent && !fault.unprocessed();
         let pause = self.follow(index, again, outbound, record)?;
         record.absorbed(Some(fault));
@@ -415,7 +434,8 @@ impl<'a> Tries<'a, '_> {
     fn tried<'f>(&self, came: Came<'f>, outbound: &Outbound, record: &mut Recorder) -> Tried<'f> {
         let attempt = record.attempt_mut();
         let (reused, received) = (attempt.reused(), attempt.received);
-        Tried { came, reused, sent: outbound.pump.sent, received }
+        let uploaded = outbound.pump.is_done();
+        Tried { came, reused, sent: outbound.pump.sent, received, uploaded }
     }
 
     fn means(&self, index: usize) -> Means {
@@ -472,6 +492,10 @@ impl<'a> Tries<'a, '_> {
             }
             Again::Charged => self.charged(index, now)?,
             Again::After(pause) => {
+                let budget = &self.upstream.state.budget;
+                if !budget.take(self.plan.forward.retry.budget, false, now) {
+                    return Err(Unrepeated::Budget);
+                }
                 self.tried.clear();
                 // Those who were told the same do not come back at the same moment.
                 pause + pause.mul_f64(0.1 * self.chance())
@@ -497,7 +521,7 @@ impl<'a> Tries<'a, '_> {
             return Err(Unrepeated::Budget);
         }
         self.fresh = true;
-        if budget.is_broken() {
+        if budget.is_broken() && !self.another_is_well(index, now) {
             self.tried.clear();
             return Ok(self.after_a_breath());
         }
@@ -551,13 +575,13 @@ impl<'a> Tries<'a, '_> {
         let cause = record.absorbed(Some(fault));
         gone.lost(cause, now);
         let until = gone.until(queue.gone, now).filter(|it| now < *it && now < self.deadline);
-        if until.is_none() || !outbound.pump.can_rewind() {
-            return None;
-        }
-        if self.waiting.is_none() {
+        if self.waiting.is_none() && until.is_some() && outbound.pump.can_rewind() {
             self.waiting = gone.join(queue.requests);
         }
-        self.waiting.as_ref()?;
+        if self.waiting.is_none() || until.is_none() {
+            record.not_absorbed();
+            return None;
+        }
         // Looking whether it is back is no try at something new.
         self.made = self.made.saturating_sub(1);
         self.tried.clear();

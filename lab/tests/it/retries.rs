@@ -267,3 +267,45 @@ async fn who_was_never_there_is_not_waited_for() {
     assert_eq!(client.exchange(&get("/")).await.status, Some(502));
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn a_place_that_is_free_when_an_answer_has_ended_is_given_to_who_waits() {
+    let config = "[upstream.app]\ntargets = [\"{url}\"]\n\
+                  concurrency = { adaptive = false, requests = 1 }\nqueue = { full = \"5s\" }\n\
+                  [route.app]\nmatch = \"/*\"\nto = \"app\"\n";
+    let (go_on, gate) = crate::world::signal();
+    let world = world_with(config, move |mut stream| {
+        let gate = gate.clone();
+        async move {
+            while let Some(request) = stage::read_request(&mut stream).await? {
+                if request.target() != "/slow" {
+                    stream.write_all(OK.as_bytes()).await?;
+                    continue;
+                }
+                let half = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n";
+                stream.write_all(half).await?;
+                crate::world::told(&gate).await;
+                stream.write_all(b"0\r\n\r\n").await?;
+            }
+            Ok(())
+        }
+    })
+    .await;
+    let mut first = world.gateway.client().await.expect(GO_ON);
+    first.send(&get("/slow")).await.expect(GO_ON);
+    assert_eq!(first.head().await.status, Some(200));
+    let mut second = world.gateway.client().await.expect(GO_ON);
+    let began = Instant::now();
+    let waits = tokio::spawn(async move { second.exchange(&get("/")).await.status });
+    let mut pages = Client::connect(world.gateway.status).await.expect(GO_ON);
+    let waiting = |it: &str| it.contains("for=\"place\"") && it.ends_with("} 1");
+    loop {
+        let metrics = pages.exchange(&get("/metrics")).await.text();
+        if metrics.lines().any(|it| it.starts_with("goodgate_queue_waiting{") && waiting(it)) {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(4), "{metrics}");
+    }
+    go_on.send(()).expect(GO_ON);
+    assert_eq!(waits.await.expect(GO_ON), Some(200));
+}

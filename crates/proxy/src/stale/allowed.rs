@@ -161,6 +161,10 @@ const OURS: [&str; 7] = [
     "traceparent",
 ];
 
+/// What proxies before us say of where a request was sent.
+pub(super) const PLACE: [&str; 4] =
+    ["x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-server"];
+
 /// The fields that `Vary` names; `None` where no other request is ever the same.
 fn vary(fields: &HeaderMap) -> Option<Vec<HeaderName>> {
     let mut all = Vec::new();
@@ -180,16 +184,31 @@ fn vary(fields: &HeaderMap) -> Option<Vec<HeaderName>> {
 
 /// The values that a request has of these fields.
 pub(super) fn values(names: &[HeaderName], request: &HeaderMap) -> Vec<Vec<HeaderValue>> {
-    names.iter().map(|it| request.get_all(it).iter().cloned().collect()).collect()
+    names.iter().map(|it| request.get_all(it).iter().map(alone).collect()).collect()
 }
+
+/// A value that does not hold on to the whole head in which it came.
+pub(super) fn alone(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
+}
+
+/// Words in the names of fields by which an app may know its caller, such as `X-Api-Key`.
+const KNOWN_BY: [&str; 9] =
+    ["auth", "key", "token", "secret", "session", "jwt", "user", "signature", "assertion"];
 
 /// The caller is known to the app. Cookies of ours say nothing to it.
 pub(super) fn has_credentials(request: &HeaderMap, route: &str) -> bool {
     let is_text = |it: &HeaderValue| it.to_str().is_ok_and(|it| it.contains('='));
     let of_route = format!("goodgate-{route}");
-    request.contains_key(header::AUTHORIZATION)
+    request.keys().any(|it| may_name_a_caller(it.as_str()))
         || !request.get_all(header::COOKIE).iter().all(is_text)
         || cookies(request).any(|(name, _)| name != of_route && !name.starts_with("goodgate~"))
+}
+
+/// By its name. The programs of callers name themselves, and their requests, in all their fields alike.
+fn may_name_a_caller(field: &str) -> bool {
+    let harmless = matches!(field, "user-agent" | "idempotency-key") || field.starts_with("sec-");
+    !harmless && KNOWN_BY.iter().any(|word| field.contains(word))
 }
 
 /// The request wants a part of something, or only if something holds, or has a body.
@@ -337,6 +356,25 @@ mod tests {
         check("cookie: goodgate~orders=ab12; sid=1", true);
         check("cookie: goodgate-other=1", true);
         check("cookie: nameless", true);
+    }
+
+    #[test]
+    fn fields_that_may_name_a_caller_are_credentials() {
+        let check = |lines: &str, expected: bool| {
+            assert_eq!(has_credentials(&fields(lines), "app"), expected, "{lines}");
+        };
+        for name in [
+            "x-api-key",
+            "x-goog-api-key",
+            "x-auth-token",
+            "x-forwarded-user",
+            "cf-access-jwt-assertion",
+        ] {
+            check(&format!("{name}: a"), true);
+        }
+        check("user-agent: curl", false);
+        check("sec-websocket-key: a", false);
+        check("accept-language: en", false);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The answers that one route keeps, for all cores.
 
-use super::allowed::{Terms, values};
+use super::allowed::{Terms, alone, values};
 use bytes::Bytes;
 use config::Forward;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 /// What an answer takes besides its bytes, about.
 const OVERHEAD: usize = 512;
+
+/// What the value of a field takes besides its bytes.
+const OVERHEAD_OF_VALUE: usize = 64;
 
 /// Of one URL so many answers are kept, for requests that differ in fields that `Vary` names.
 const VARIANTS: usize = 32;
@@ -49,6 +52,7 @@ impl Kept {
         let values = values(&terms.vary, request);
         let until = now + terms.own.map_or(keep, |it| it.min(keep));
         let Terms { public, age, fresh, vary, .. } = terms;
+        let fields = fields.iter().map(|(name, value)| (name.clone(), alone(value))).collect();
         let (body, vary) = (Bytes::new(), (vary, values));
         Kept { status, fields, body, public, vary, came: now, age, fresh, until }
     }
@@ -69,7 +73,11 @@ impl Kept {
 
     fn cost(&self, key: &str) -> usize {
         let fields = self.fields.iter().map(|(name, value)| name.as_str().len() + value.len());
-        OVERHEAD + key.len() + fields.sum::<usize>() + self.body.len()
+        let (names, values) = &self.vary;
+        let names = names.iter().map(|it| it.as_str().len());
+        let values = values.iter().flatten().map(|it| OVERHEAD_OF_VALUE + it.len());
+        let vary = names.sum::<usize>() + values.sum::<usize>();
+        OVERHEAD + key.len() + fields.sum::<usize>() + vary + self.body.len()
     }
 }
 
@@ -288,7 +296,8 @@ mod tests {
 
     #[test]
     fn the_one_that_was_not_asked_for_the_longest_goes() {
-        let mut it = played(3 * (1_000 + OVERHEAD + 2));
+        let vary = "accept-language".len() + OVERHEAD_OF_VALUE + "en".len();
+        let mut it = played(3 * (1_000 + OVERHEAD + 2 + vary));
         for key in ["/a", "/b", "/c"] {
             it.put(key, "en", 1_000);
         }

@@ -112,7 +112,7 @@ fn own_target(candidates: &[Candidate<'_>], own: usize, seeker: Seeker) -> Optio
 /// It is out, and this request may find out whether it is back.
 fn is_due(candidate: &Candidate<'_>, seeker: Seeker) -> bool {
     match candidate.standing {
-        Standing::Due { overdue } => seeker.repeatable || overdue,
+        Standing::Due { overdue } => candidate.has_room && (seeker.repeatable || overdue),
         _ => false,
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct UpstreamBody {
     reading: Reading,
     alarm: Alarm,
     in_hand: Option<InHand>,
+    /// Its length was said at its beginning.
+    declared: bool,
     /// The longest gap between two bytes.
     gap: Limit,
     upstream: Arc<Ready>,
@@ -142,6 +144,7 @@ impl UpstreamBody {
             reading,
             alarm,
             in_hand: Some(in_hand),
+            declared,
             gap: turn.gap(),
             upstream: turn.upstream.clone(),
             index: turn.index,
@@ -419,8 +422,12 @@ impl UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.record.attempt_mut().errno = errno;
-        self.upstream.states[self.index].change_health(|it| it.cut(Instant::now()));
-        self.upstream.saw(self.index, Showed::Ill);
+        // Events may stay away for long: a stream that is quiet shows nothing of its target.
+        let quiet = matches!(fault, BodyFault::Stalled(_)) && !self.declared;
+        if !quiet {
+            self.upstream.states[self.index].change_health(|it| it.cut(Instant::now()));
+            self.upstream.saw(self.index, Showed::Ill);
+        }
         self.stop(Fault::Body(fault));
         // hyper throws away what it has not written when a body fails; it writes when one waits.
         self.cutting = true;

@@ -214,8 +214,12 @@ impl Dialling<'_, '_> {
         if !self.race.is_empty() {
             last = ConnectFault::TimedOut(self.limit);
         }
-        for (address, _) in self.race.left() {
-            self.name.shun(address);
+        let now = Instant::now();
+        for (address, began) in self.race.left() {
+            // A caller with hardly any time says nothing of an address.
+            if STAGGER <= now - began {
+                self.name.shun(address);
+            }
             record.attempt_mut().tried.push((Address::Inet(address), 0));
         }
         let attempt = record.attempt_mut();

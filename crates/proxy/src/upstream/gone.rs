@@ -86,8 +86,8 @@ impl Gone {
             let mut state = self.lock();
             // Those who waited are yet to say why.
             *state = State { cause: state.cause, ..State::default() };
-            drop(state);
             self.is_gone.store(false, Relaxed);
+            drop(state);
             self.back.notify_waiters();
         }
     }

@@ -216,13 +216,13 @@ impl Health {
         }
     }
 
-    /// Takes in what a request showed. `may_eject` is asked only where it would be taken out.
+    /// Takes in what a request showed. `may_eject`: the others allow it.
     pub(crate) fn saw(
         &mut self,
         showed: Showed,
         settings: &Eject,
         now: Instant,
-        may_eject: impl FnOnce() -> bool,
+        may_eject: bool,
     ) -> Option<Turned> {
         match showed {
             Showed::Nothing => {
@@ -247,7 +247,7 @@ impl Health {
                     return tried.then(|| self.take_out(out.why, settings, now));
                 }
                 let why = self.deserves(settings, now)?;
-                may_eject().then(|| self.take_out(why, settings, now))
+                may_eject.then(|| self.take_out(why, settings, now))
             }
         }
     }
@@ -387,6 +387,11 @@ impl Health {
         self.in_a_row
     }
 
+    /// What an answer of the window usually took, and of how many.
+    pub(crate) fn typical(&self, now: Instant) -> Option<(Duration, u32)> {
+        self.window.typical(now)
+    }
+
     /// Mean latency of the window, of how many.
     pub(crate) fn latency(&self, now: Instant) -> Option<(Duration, u32)> {
         self.window.latency(now)
@@ -452,6 +457,8 @@ struct Second {
     failed: u32,
     answered: u32,
     micros: u64,
+    /// The sum of the logarithms of the microseconds.
+    logarithms: f64,
 }
 
 impl Window {
@@ -468,6 +475,7 @@ impl Window {
         if let Some(took) = took {
             second.answered = second.answered.saturating_add(1);
             second.micros = second.micros.saturating_add(took.as_micros() as u64);
+            second.logarithms += (took.as_micros().max(1) as f64).ln();
         }
     }
 
@@ -489,6 +497,15 @@ impl Window {
     /// All, and those that failed.
     fn counts(&self, now: Instant) -> (u32, u32) {
         self.live(now).fold((0, 0), |(all, failed), it| (all + it.all, failed + it.failed))
+    }
+
+    /// The geometric mean, which one answer that takes minutes does not move by much, and of how many.
+    fn typical(&self, now: Instant) -> Option<(Duration, u32)> {
+        let (sum, answered) = self
+            .live(now)
+            .fold((0.0, 0_u32), |(sum, count), it| (sum + it.logarithms, count + it.answered));
+        let mean = (0 < answered).then(|| (sum / f64::from(answered)).exp())?;
+        Some((Duration::from_micros(mean as u64), answered))
     }
 
     fn latency(&self, now: Instant) -> Option<(Duration, u32)> {
@@ -547,12 +564,12 @@ mod tests {
         }
 
         fn ill(&mut self) -> Option<Turned> {
-            self.health.saw(Showed::Ill, &settings(), self.now, || true)
+            self.health.saw(Showed::Ill, &settings(), self.now, true)
         }
 
         fn well(&mut self) -> Option<Turned> {
             let took = Duration::from_millis(5);
-            self.health.saw(Showed::Well(took), &settings(), self.now, || true)
+            self.health.saw(Showed::Well(took), &settings(), self.now, true)
         }
 
         fn standing(&self) -> Standing {
@@ -586,7 +603,7 @@ mod tests {
     fn a_connection_that_had_died_is_no_failure() {
         let mut it = Played::new();
         for _ in 0..10 {
-            assert_eq!(it.health.saw(Showed::Nothing, &settings(), it.now, || true), None);
+            assert_eq!(it.health.saw(Showed::Nothing, &settings(), it.now, true), None);
         }
         assert_eq!(it.standing(), Standing::Well(1.0));
     }
@@ -672,7 +689,7 @@ mod tests {
         it.ill();
         it.at(1_000);
         it.health.begin_trial(it.now);
-        it.health.saw(Showed::Nothing, &settings(), it.now, || true);
+        it.health.saw(Showed::Nothing, &settings(), it.now, true);
         assert_eq!(it.standing(), Standing::Due { overdue: false });
         it.health.begin_trial(it.now);
         it.at(11_000);
@@ -700,7 +717,7 @@ mod tests {
     fn where_it_may_not_be_taken_out_it_stays() {
         let mut it = Played::new();
         for _ in 0..20 {
-            assert_eq!(it.health.saw(Showed::Ill, &settings(), it.now, || false), None);
+            assert_eq!(it.health.saw(Showed::Ill, &settings(), it.now, false), None);
         }
         assert_eq!(it.standing(), Standing::Suspect);
     }
@@ -802,6 +819,20 @@ mod tests {
         it.health.order_to_leave(true);
         it.health.reset();
         assert_eq!(it.standing(), Standing::Leaves);
+    }
+
+    #[test]
+    fn one_answer_that_took_long_is_not_what_is_usual() {
+        let mut window = Window::default();
+        let now = Instant::now();
+        for _ in 0..20 {
+            window.add(false, Some(Duration::from_millis(5)), now);
+        }
+        window.add(false, Some(Duration::from_secs(30)), now);
+        let (usual, count) = window.typical(now).expect("there were some");
+        assert!(usual < Duration::from_millis(10) && count == 21, "{usual:?}");
+        let (mean, _) = window.latency(now).expect("there were some");
+        assert!(Duration::from_secs(1) < mean);
     }
 
     #[test]

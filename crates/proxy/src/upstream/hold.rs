@@ -15,6 +15,9 @@ use http::header::{self, HeaderMap};
 use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
+/// How long an answer of no known length is held back: it may be one of many pieces.
+const UNKNOWN: Duration = Duration::from_secs(1);
+
 /// Waits for the rest of an answer of no more than `most` bytes. What it had no room for, or does not know
 /// the length of, goes on as it comes; only from a target that cut one lately an answer of no known
 /// length is held back too.
@@ -40,15 +43,18 @@ pub(crate) async fn hold(
     record.enter_once(Phase::ReadBody);
     let gap = turn.gap();
     let Answered { from, alarm, .. } = answered;
+    let patience = if wanted.is_none() { UNKNOWN } else { Duration::from_micros(gap.value) };
+    let begun = Instant::now();
     loop {
-        let within = turn.deadline.min(Instant::now() + Duration::from_micros(gap.value));
+        let since = if wanted.is_none() { begun } else { Instant::now() };
+        let within = turn.deadline.min(since + patience);
         let read = match from {
             From::Wire(wire) => more(wire, alarm, within, record).await,
             From::Stream(stream) => more_of_stream(stream, alarm, within, record, wanted).await,
         };
         let whole = match (read, &*from) {
             // Its head came in time, and streams are not cut.
-            (None, _) if turn.deadline <= Instant::now() => return Ok(()),
+            (None, _) if turn.deadline <= Instant::now() || wanted.is_none() => return Ok(()),
             (None, _) => return Err(Fault::Body(BodyFault::Stalled(gap))),
             (Some(Err(fault)), _) => return Err(Fault::Body(fault)),
             (Some(Ok(0)), From::Wire(wire)) => {

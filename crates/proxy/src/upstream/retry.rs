@@ -36,6 +36,8 @@ pub(crate) struct Tried<'a> {
     pub(crate) sent: u64,
     /// Bytes of the answer that came.
     pub(crate) received: u64,
+    /// The whole request had been taken from its client and sent.
+    pub(crate) uploaded: bool,
 }
 
 /// What there is to try again with.
@@ -166,10 +168,29 @@ pub(crate) fn showed(tried: &Tried<'_>, took: Duration) -> Showed {
             ConnectFault::NoLocalPort | ConnectFault::NoDescriptors | ConnectFault::NoMemory
         )
     );
+    // What a request can bring about on a target that is well.
+    let asked_for = match fault {
+        Fault::Head(HeadFault::NotGrpc { status, .. }) => !matches!(status, 502..=504),
+        Fault::Head(it) => matches!(
+            it,
+            HeadFault::NoExtendedConnect
+                | HeadFault::NotSwitched(_)
+                | HeadFault::UnaskedUpgrade
+                | HeadFault::TooBig { .. }
+                | HeadFault::TooManyFields(_)
+        ),
+        // Its client took all the time.
+        Fault::Deadline(_) => !tried.uploaded,
+        _ => false,
+    };
     // How soon a caller gives up says nothing of the target.
     let callers = matches!(fault, Fault::Deadline(it) if it.is_callers());
     let died = lost && tried.reused && tried.received == 0;
-    if died || ours || callers || fault.unprocessed() { Showed::Nothing } else { Showed::Ill }
+    if died || ours || callers || asked_for || fault.unprocessed() {
+        Showed::Nothing
+    } else {
+        Showed::Ill
+    }
 }
 
 /// Carrying it out twice is the same as once, by its method or because the caller gave it a key (the
@@ -214,7 +235,7 @@ mod tests {
     const POST: Means = Means { repeatable: false, ..GET };
 
     fn fresh(fault: &Fault) -> Tried<'_> {
-        Tried { came: Came::Fault(fault), reused: false, sent: 100, received: 0 }
+        Tried { came: Came::Fault(fault), reused: false, sent: 100, received: 0, uploaded: true }
     }
 
     /// For a request that may be repeated, and for one that may not.
@@ -301,7 +322,7 @@ mod tests {
         let said = |status, should, seconds: Option<u64>| {
             let retry_after = seconds.map(Duration::from_secs);
             let came = Came::Status(Answer { status, should, retry_after });
-            Tried { came, reused: false, sent: 9, received: 9 }
+            Tried { came, reused: false, sent: 9, received: 9, uploaded: true }
         };
         let alone = Means { others: false, ..GET };
         let second = Duration::from_secs(1);
@@ -337,6 +358,10 @@ mod tests {
         ] {
             check(fresh(&Fault::Deadline(Limit { name, value: 0 })), expected);
         }
+        let total = Fault::Deadline(Limit { name: "timeout.total", value: 0 });
+        check(fresh(&total), Showed::Ill);
+        check(Tried { uploaded: false, ..fresh(&total) }, Showed::Nothing);
+        check(fresh(&Fault::Head(HeadFault::UnaskedUpgrade)), Showed::Nothing);
         let status = |status| Tried {
             came: Came::Status(Answer { status, should: None, retry_after: None }),
             ..fresh(&closed)
