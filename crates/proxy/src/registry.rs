@@ -246,9 +246,15 @@ impl TargetState {
     }
 
     /// One more request in hand.
-    pub(crate) fn take_in_hand(self: &Arc<TargetState>, upstream: &Arc<UpstreamState>) -> InHand {
+    /// Where requests in hand are limited (`concurrency.requests`), its end is a place for another.
+    pub(crate) fn take_in_hand(
+        self: &Arc<TargetState>,
+        upstream: &Arc<UpstreamState>,
+        settings: &Concurrency,
+    ) -> InHand {
         self.pending.fetch_add(1, Relaxed);
-        InHand { target: self.clone(), upstream: upstream.clone() }
+        let upstream = settings.requests.map(|_| upstream.clone());
+        InHand { target: self.clone(), upstream }
     }
 
     /// One more request waits for its answer. Made at once with the decision for this target.
@@ -498,13 +504,15 @@ impl Drop for Asking {
 /// One request that a target has in hand; dropping it counts it out.
 pub(crate) struct InHand {
     target: Arc<TargetState>,
-    upstream: Arc<UpstreamState>,
+    upstream: Option<Arc<UpstreamState>>,
 }
 
 impl Drop for InHand {
     fn drop(&mut self) {
         self.target.pending.fetch_sub(1, Relaxed);
-        self.upstream.queue.free(1, Instant::now());
+        if let Some(upstream) = &self.upstream {
+            upstream.queue.offer(1, Instant::now());
+        }
     }
 }
 

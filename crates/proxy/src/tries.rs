@@ -316,7 +316,7 @@ impl<'a> Tries<'a, '_> {
                 }
                 None => {
                     self.upstream.is_full();
-                    state.queue.free(places(), Instant::now());
+                    state.queue.offer(places(), Instant::now());
                 }
             }
         }

@@ -201,7 +201,10 @@ pub(crate) async fn attempt(
     let offer = Offer::to(turn.target(), outbound.upgrade.is_some());
     record.attempt_mut().http2 = if offer == Offer::Http1 { Http2::No } else { Http2::Asked };
     let asked = Instant::now();
-    let in_hand = turn.state().take_in_hand(&turn.upstream.state);
+    let in_hand = {
+        let Ready { state, settings, .. } = &**turn.upstream;
+        turn.state().take_in_hand(state, &settings.concurrency)
+    };
     let kept = if offer == Offer::Http2 || turn.fresh { None } else { reused(turn, record) };
     let way = match (kept, offer) {
         (Some(wire), _) => Way::Wire(wire),

@@ -281,6 +281,12 @@ impl Queue {
         }
     }
 
+    /// So many places may be free that were told of before, or will be: as many are called, and nobody
+    /// concludes from it how fast places become free.
+    pub(crate) fn offer(self: &Arc<Queue>, places: usize, now: Instant) {
+        self.look_again(now, || places);
+    }
+
     fn look_again(self: &Arc<Queue>, now: Instant, places: impl FnOnce() -> usize) {
         fence(SeqCst);
         // Who was called before may be on the way to the same place: one of them waits again.
